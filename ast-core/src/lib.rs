@@ -1,1 +1,73 @@
-//! stub
+//! Adaptive Sparse Training: train on the most significant samples, at the cost of those samples.
+//!
+//! A forward pass costs 1, a backward pass 2. Whoever forwards every sample to find out which matter has spent a third
+//! of full training before anything is saved. So significance comes from passes that are paid for anyway: each training
+//! step's [`Observation`] is scored by a [`Scorer`] and remembered in the [`Ledger`]; a [`Policy`] decides from the
+//! ledger which of the offered samples are trained on next; only those are loaded, gathered into full batches and
+//! computed; and a [`Meter`] counts what was executed.
+//!
+//! ```text
+//!            +--------------- Ledger (per sample: rank, age, visits) <---------------+
+//!            |                                                                       |
+//! Dataset -> Sampler -> Offer -> Policy (gate, controller) -> Queue -> full batch    |
+//!                                                                        |           |
+//!                                                            Trainer step + -> Observation -> Scorer
+//!                                                                        |
+//!                                                                      Meter -> Summary
+//! ```
+//!
+//! Scorers and policies register themselves by being linked ([`register_scorer!`], [`register_policy!`]); a crate with
+//! scorers of your own depends on this crate only.
+#![forbid(unsafe_code)]
+
+mod config;
+mod data;
+mod event;
+/// Which of a chunk of keys pass a threshold.
+pub mod gate;
+mod ledger;
+mod meter;
+mod model;
+pub mod models;
+mod observation;
+mod params;
+mod policies;
+mod policy;
+mod queue;
+mod random;
+mod registry;
+mod sampler;
+mod schedule;
+mod scorer;
+mod summary;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod trainer;
+mod window;
+
+pub use burn;
+pub use inventory;
+
+pub use config::{
+    Checked, ConfigError, ControlConfig, DataConfig, DeviceConfig, EvalConfig, ModelConfig, PolicyConfig, RunConfig,
+    ScorerConfig, TrainConfig,
+};
+pub use data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
+pub use event::{Event, Observer, SCHEMA, StepEvent};
+pub use ledger::{Ledger, Seen};
+pub use meter::{Meter, Phase};
+pub use model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
+pub use observation::{Needs, Observation, cross_entropy};
+pub use params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
+pub use policy::{BuildPolicy, Policy, PolicyEntry, PolicyError, Task, Trace, View};
+pub use queue::{Accepted, Queue};
+pub use random::{Purpose, Random, Stream};
+pub use registry::{Entry, Registry, RegistryError};
+pub use sampler::{Offer, Plan, Sampler};
+pub use schedule::learning_rate;
+pub use scorer::{BuildScorer, Context, ScoreError, Scorer, ScorerEntry};
+pub use summary::{
+    Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, Samples, Savings, Seconds, Summary,
+};
+pub use trainer::{Parts, TrainError, Trainer};
+pub use window::{Quantile, Window};

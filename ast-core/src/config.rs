@@ -1,0 +1,264 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ast_control::{ControlError, PiConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::params::ParamValue;
+
+/// Everything that decides a run, unchecked. The keys are those of `config.toml` and of `--set`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// What is trained on.
+    pub data: DataConfig,
+    /// What is trained.
+    pub model: ModelConfig,
+    /// What selects.
+    pub policy: PolicyConfig,
+    /// What significance is.
+    pub scorer: ScorerConfig,
+    /// How much is trained, and how that is held.
+    pub control: ControlConfig,
+    /// How it is trained.
+    pub train: TrainConfig,
+    /// When it is evaluated.
+    pub eval: EvalConfig,
+    /// What it runs on.
+    pub device: DeviceConfig,
+}
+
+/// `data.*`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// Name of the dataset.
+    pub name: String,
+    /// Where its files are, for datasets that have files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+    /// Train on the first so many samples only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_limit: Option<usize>,
+    /// Random flips and shifts in training.
+    pub augment: bool,
+    /// Threads that put batches together beside the training thread; 0 uses that thread itself.
+    pub workers: usize,
+}
+
+/// `model.*`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// Name of the network.
+    pub name: String,
+}
+
+/// `policy.*`: a name, and the parameters that the policy declares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PolicyConfig {
+    /// Name of the policy.
+    pub name: String,
+    /// Its parameters.
+    #[serde(flatten)]
+    pub params: BTreeMap<String, ParamValue>,
+}
+
+/// `scorer.*`: a name, and the parameters that the scorer declares.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScorerConfig {
+    /// Name of the scorer. If absent: the only one compiled in, or else `loss-intensity`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its parameters.
+    #[serde(flatten)]
+    pub params: BTreeMap<String, ParamValue>,
+}
+
+/// `control.*`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ControlConfig {
+    /// Share of offered samples to be trained on, in (0, 1].
+    pub target: f64,
+    /// Proportional gain.
+    pub kp: f64,
+    /// Integral gain.
+    pub ki: f64,
+    /// Weight of the newest chunk in the smoothed rate.
+    pub ema: f64,
+}
+
+/// `train.*`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Nominal epochs: how often every sample is offered.
+    pub epochs: u32,
+    /// Samples a step.
+    pub batch_size: usize,
+    /// Peak learning rate of Adam.
+    pub lr: f64,
+    /// Decides everything random.
+    pub seed: u64,
+}
+
+/// `eval.*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvalConfig {
+    /// Evaluate after every so many nominal epochs (0: only at the end).
+    pub every_epochs: u32,
+}
+
+/// `device.*`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeviceConfig {
+    /// `auto`, `flex`, `wgpu` or `cuda`.
+    pub name: String,
+    /// Threads of the CPU backend; 0: one a core.
+    pub threads: usize,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self { name: "procedural".into(), dir: None, train_limit: None, augment: true, workers: 1 }
+    }
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self { name: "simple-cnn".into() }
+    }
+}
+
+impl Default for PolicyConfig {
+    fn default() -> Self {
+        Self { name: "ast".into(), params: BTreeMap::new() }
+    }
+}
+
+impl Default for ControlConfig {
+    fn default() -> Self {
+        let PiConfig { kp, ki, ema } = PiConfig::default();
+        Self { target: 0.1, kp, ki, ema }
+    }
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self { epochs: 40, batch_size: 128, lr: 1e-3, seed: 0 }
+    }
+}
+
+impl Default for EvalConfig {
+    fn default() -> Self {
+        Self { every_epochs: 8 }
+    }
+}
+
+impl Default for DeviceConfig {
+    fn default() -> Self {
+        Self { name: "auto".into(), threads: 0 }
+    }
+}
+
+/// The numbers of a run that the trainer works with, checked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Checked {
+    pub(crate) target: f64,
+    pub(crate) control: PiConfig,
+    pub(crate) epochs: u32,
+    pub(crate) batch_size: usize,
+    pub(crate) lr: f64,
+    pub(crate) seed: u64,
+    pub(crate) augment: bool,
+    pub(crate) eval_every: u32,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// A value outside its range.
+    #[error("`{key}` = {value} is outside {range}")]
+    OutOfRange {
+        /// The key.
+        key: &'static str,
+        /// The value given.
+        value: f64,
+        /// What it may be.
+        range: &'static str,
+    },
+    /// The gains were refused.
+    #[error("control: {0}")]
+    Control(#[from] ControlError),
+}
+
+impl RunConfig {
+    /// Checks every number, the stability of the control loop included.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the key.
+    pub fn check(&self) -> Result<Checked, ConfigError> {
+        let within = |key, value: f64, ok: bool, range| match ok {
+            true => Ok(()),
+            false => Err(ConfigError::OutOfRange { key, value, range }),
+        };
+        let ControlConfig { target, kp, ki, ema } = self.control;
+        let TrainConfig { epochs, batch_size, lr, seed } = self.train;
+        within("control.target", target, target > 0.0 && target <= 1.0, "(0, 1]")?;
+        within("train.epochs", epochs.into(), epochs >= 1, "1 and above")?;
+        within("train.batch_size", batch_size as f64, (1..=65_536).contains(&batch_size), "1..=65536")?;
+        within("train.lr", lr, lr > 0.0 && lr.is_finite(), "numbers above 0")?;
+        within("data.workers", self.data.workers as f64, self.data.workers <= 256, "0..=256")?;
+        within("device.threads", self.device.threads as f64, self.device.threads <= 4096, "0..=4096")?;
+        let control = PiConfig { kp, ki, ema };
+        control.check(1.0)?;
+        let (augment, eval_every) = (self.data.augment, self.eval.every_epochs);
+        Ok(Checked { target, control, epochs, batch_size, lr, seed, augment, eval_every })
+    }
+}
+
+impl Checked {
+    /// What a policy is built for.
+    #[must_use]
+    pub fn task(&self) -> crate::policy::Task {
+        crate::policy::Task { target: self.target, control: self.control }
+    }
+
+    /// The run's randomness.
+    #[must_use]
+    pub fn random(&self) -> crate::random::Random {
+        crate::random::Random::new(self.seed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_passes_and_every_bad_number_is_named() {
+        assert!(RunConfig::default().check().is_ok());
+        type Break = fn(&mut RunConfig);
+        let cases: [(&str, Break); 8] = [
+            ("control.target", |c| c.control.target = 0.0),
+            ("control.target", |c| c.control.target = 1.5),
+            ("control.target", |c| c.control.target = f64::NAN),
+            ("train.epochs", |c| c.train.epochs = 0),
+            ("train.batch_size", |c| c.train.batch_size = 0),
+            ("train.lr", |c| c.train.lr = f64::INFINITY),
+            ("kp", |c| c.control.kp = -1.0),
+            ("unstable", |c| c.control.ki = 50.0),
+        ];
+        for (named, broken) in cases {
+            let mut config = RunConfig::default();
+            broken(&mut config);
+            let message = config.check().unwrap_err().to_string();
+            assert!(message.contains(named), "{message}");
+        }
+    }
+}

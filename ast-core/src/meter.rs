@@ -1,0 +1,176 @@
+use std::time::Instant;
+
+use crate::model::LayerCost;
+
+/// What the program's time goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Waiting for batches and moving them to the device.
+    Data,
+    /// Computing significance and reading it back.
+    Score,
+    /// Order, gate, controller, queue and ledger.
+    Select,
+    /// Forward and backward.
+    Train,
+    /// The optimizer's update.
+    Optimizer,
+    /// Evaluation, outside the budget.
+    Eval,
+    /// Writing logs and checkpoints.
+    Checkpoint,
+}
+
+impl Phase {
+    /// All of them, in the order of the loop.
+    pub const ALL: [Self; 7] =
+        [Self::Data, Self::Score, Self::Select, Self::Train, Self::Optimizer, Self::Eval, Self::Checkpoint];
+
+    /// Its name in `summary.json`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Score => "score",
+            Self::Select => "select",
+            Self::Train => "train",
+            Self::Optimizer => "optimizer",
+            Self::Eval => "eval",
+            Self::Checkpoint => "checkpoint",
+        }
+    }
+}
+
+/// Counts what is really executed: the only source of every saving that the program prints.
+///
+/// Always in exactly one phase, so the phases add up to the whole.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    forward: u64,
+    step: u64,
+    phase: Phase,
+    since: Instant,
+    seconds: [f64; Phase::ALL.len()],
+    step_seconds: Vec<f64>,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Samples put before the policy.
+    pub offered: u64,
+    /// Samples trained on: forward, backward, update.
+    pub trained: u64,
+    /// Samples given an extra forward pass to be scored.
+    pub scored: u64,
+    /// Samples evaluated.
+    pub evaluated: u64,
+}
+
+impl Meter {
+    /// Starts the clock, in [`Phase::Select`].
+    #[must_use]
+    pub fn start(layers: &[LayerCost]) -> Self {
+        Self {
+            forward: layers.iter().map(|l| l.forward).sum(),
+            step: layers.iter().map(|l| l.forward + l.weight_gradient + l.input_gradient).sum(),
+            phase: Phase::Select,
+            since: Instant::now(),
+            seconds: [0.0; Phase::ALL.len()],
+            step_seconds: Vec::new(),
+            steps: 0,
+            offered: 0,
+            trained: 0,
+            scored: 0,
+            evaluated: 0,
+        }
+    }
+
+    /// Books the time since the last call on the phase that ends, and enters another.
+    pub fn enter(&mut self, phase: Phase) {
+        let now = Instant::now();
+        self.seconds[self.phase as usize] += (now - self.since).as_secs_f64();
+        (self.phase, self.since) = (phase, now);
+    }
+
+    /// Seconds booked on a phase.
+    #[must_use]
+    pub fn seconds(&self, phase: Phase) -> f64 {
+        self.seconds[phase as usize]
+    }
+
+    /// Seconds of all phases that a step of dense training has as well.
+    #[must_use]
+    pub fn step_clock(&self) -> f64 {
+        [Phase::Data, Phase::Train, Phase::Optimizer].map(|phase| self.seconds(phase)).iter().sum()
+    }
+
+    /// Books a full-batch step that took so many seconds of [`step_clock`](Self::step_clock).
+    pub fn full_step(&mut self, seconds: f64) {
+        self.step_seconds.push(seconds);
+    }
+
+    /// Median seconds of a full-batch step; `None` before the first.
+    #[must_use]
+    pub fn median_step(&self) -> Option<f64> {
+        let mut sorted = self.step_seconds.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied()
+    }
+
+    /// FLOPs spent on the budget: training steps and scoring passes. Evaluation is outside.
+    #[must_use]
+    pub fn flops(&self) -> u64 {
+        self.trained * self.step + self.scored * self.forward
+    }
+
+    /// FLOPs of training on `samples` samples.
+    #[must_use]
+    pub fn flops_of(&self, samples: u64) -> u64 {
+        samples * self.step
+    }
+
+    /// FLOPs of evaluation.
+    #[must_use]
+    pub fn eval_flops(&self) -> u64 {
+        self.evaluated * self.forward
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_add_up_to_the_whole() {
+        let begin = Instant::now();
+        let mut meter = Meter::start(&[]);
+        for phase in Phase::ALL {
+            meter.enter(phase);
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        meter.enter(Phase::Select);
+        let total: f64 = Phase::ALL.iter().map(|phase| meter.seconds(*phase)).sum();
+        let wall = begin.elapsed().as_secs_f64();
+        assert!(total <= wall && total > wall - 0.002, "{total} {wall}");
+        assert!(Phase::ALL.iter().all(|phase| meter.seconds(*phase) >= 0.002));
+    }
+
+    #[test]
+    fn flops_are_passes_times_layers() {
+        let layers = [LayerCost::linear("a", [10, 5]).first(), LayerCost::linear("b", [5, 2])];
+        let mut meter = Meter::start(&layers);
+        (meter.trained, meter.scored, meter.evaluated) = (3, 7, 11);
+        // Forward 100 + 20; a step adds 100 + 0 and 20 + 20.
+        assert_eq!(meter.flops(), 3 * 260 + 7 * 120);
+        assert_eq!(meter.flops_of(2), 520);
+        assert_eq!(meter.eval_flops(), 11 * 120);
+    }
+
+    #[test]
+    fn the_median_step_is_the_middle_one() {
+        let mut meter = Meter::start(&[]);
+        assert_eq!(meter.median_step(), None);
+        for seconds in [5.0, 1.0, 100.0] {
+            meter.full_step(seconds);
+        }
+        assert_eq!(meter.median_step(), Some(5.0));
+    }
+}

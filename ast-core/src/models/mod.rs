@@ -1,0 +1,5 @@
+//! One file per network.
+
+mod simple_cnn;
+
+pub use simple_cnn::SimpleCnn;

@@ -1,0 +1,64 @@
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Int, Tensor};
+
+use crate::data::SampleId;
+
+/// What a forward pass showed of each sample of a batch. Never attached to a gradient.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// The samples, `batch` of them.
+    pub ids: Vec<SampleId>,
+    /// Cross-entropy, -log p_y, in nats, `[batch]`: plain, even where training smooths labels.
+    pub loss: Tensor<1>,
+    /// `[batch, classes]`.
+    pub logits: Tensor<2>,
+    /// Class of each sample, `[batch]`.
+    pub targets: Tensor<1, Int>,
+    /// The exact input of the last linear layer, after dropout, `[batch, width]`; present if the scorer [`Needs`] it.
+    pub features: Option<Tensor<2>>,
+    /// Standard deviation of the un-augmented pixels in 0..1, `[batch]`; present if the scorer [`Needs`] it.
+    pub input_std: Option<Tensor<1>>,
+}
+
+/// What a scorer wants in its [`Observation`] beyond loss and logits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// [`Observation::features`].
+    pub features: bool,
+    /// [`Observation::input_std`].
+    pub input_std: bool,
+}
+
+/// Cross-entropy of each sample, `-log softmax(logits)[target]`, in nats.
+///
+/// Shapes: logits `[batch, classes]`, targets `[batch]`, result `[batch]`. The only place it is computed (Burn's own
+/// `CrossEntropyLoss` returns the mean).
+#[must_use]
+pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+    let rows = targets.unsqueeze_dim::<2>(1);
+    log_softmax(logits, 1).gather(1, rows).neg().squeeze_dim::<1>(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    /// Against the textbook formula in f64.
+    #[test]
+    fn cross_entropy_is_log_sum_exp_minus_the_target_logit() {
+        let device = Device::flex();
+        let logits = [[1.5_f32, -0.5, 3.0], [0.0, 0.0, 0.0], [-80.0, 80.0, 0.0]];
+        let targets = [2_i32, 0, 0];
+        let got: Vec<f32> =
+            cross_entropy(Tensor::from_data(logits, &device), Tensor::<1, Int>::from_data(targets, &device))
+                .into_data()
+                .try_into_vec()
+                .unwrap();
+        for ((row, target), got) in logits.iter().zip(targets).zip(got) {
+            let expected =
+                row.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln() - f64::from(row[target as usize]);
+            assert!((f64::from(got) - expected).abs() < 1e-5 * expected.max(1.0), "{got} {expected}");
+        }
+    }
+}

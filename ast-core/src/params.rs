@@ -1,0 +1,191 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A parameter that a scorer or policy declares.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ParamSpec {
+    /// Its key in the configuration, e.g. `lambda` for `policy.lambda`.
+    pub name: &'static str,
+    /// One line: what it does, in which unit.
+    pub summary: &'static str,
+    /// What it may be.
+    pub kind: ParamKind,
+}
+
+/// What a parameter may be, and its default.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ParamKind {
+    /// A number within `min..=max`.
+    Number {
+        /// Used where none is given.
+        default: f64,
+        /// Smallest value allowed.
+        min: f64,
+        /// Largest value allowed.
+        max: f64,
+    },
+    /// One of some words; the first is the default.
+    Choice(&'static [&'static str]),
+}
+
+/// A value given for a parameter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ParamValue {
+    /// A number.
+    Number(f64),
+    /// A word.
+    Word(String),
+}
+
+impl std::fmt::Display for ParamValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Word(word) => write!(f, "\"{word}\""),
+        }
+    }
+}
+
+/// Every declared parameter with a value within its range.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Params(BTreeMap<&'static str, ParamValue>);
+
+/// Why parameters were refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ParamError {
+    /// A key that nobody declared.
+    #[error("unknown parameter `{key}`; there are: {}", known.join(", "))]
+    Unknown {
+        /// The key given.
+        key: String,
+        /// What is declared.
+        known: Vec<&'static str>,
+    },
+    /// A value outside its range.
+    #[error("`{key}` = {value} is not {allowed}")]
+    OutOfRange {
+        /// The key given.
+        key: &'static str,
+        /// The value given.
+        value: ParamValue,
+        /// What it may be.
+        allowed: String,
+    },
+    /// The code asks for a parameter that its declaration lacks.
+    #[error("the parameter `{0}` is used but not declared; this is a bug in the plugin")]
+    Undeclared(&'static str),
+}
+
+impl Params {
+    /// Fills in defaults and checks what was given.
+    ///
+    /// # Errors
+    /// [`ParamError::Unknown`] or [`ParamError::OutOfRange`].
+    pub fn resolve(specs: &[ParamSpec], given: &BTreeMap<String, ParamValue>) -> Result<Self, ParamError> {
+        if let Some(key) = given.keys().find(|key| specs.iter().all(|spec| spec.name != key.as_str())) {
+            let known = specs.iter().map(|spec| spec.name).collect();
+            return Err(ParamError::Unknown { key: key.clone(), known });
+        }
+        specs.iter().map(|spec| Ok((spec.name, spec.resolve(given.get(spec.name))?))).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// A number.
+    ///
+    /// # Errors
+    /// [`ParamError::Undeclared`].
+    pub fn number(&self, name: &'static str) -> Result<f64, ParamError> {
+        match self.0.get(name) {
+            Some(ParamValue::Number(number)) => Ok(*number),
+            _ => Err(ParamError::Undeclared(name)),
+        }
+    }
+
+    /// A word.
+    ///
+    /// # Errors
+    /// [`ParamError::Undeclared`].
+    pub fn word(&self, name: &'static str) -> Result<&str, ParamError> {
+        match self.0.get(name) {
+            Some(ParamValue::Word(word)) => Ok(word),
+            _ => Err(ParamError::Undeclared(name)),
+        }
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &ParamValue)> {
+        self.0.iter().map(|(name, value)| (*name, value))
+    }
+}
+
+impl ParamSpec {
+    fn resolve(&self, given: Option<&ParamValue>) -> Result<ParamValue, ParamError> {
+        match (self.kind, given) {
+            (ParamKind::Number { default, .. }, None) => Ok(ParamValue::Number(default)),
+            (ParamKind::Choice(words), None) => Ok(ParamValue::Word(words.first().copied().unwrap_or("").into())),
+            (ParamKind::Number { min, max, .. }, Some(ParamValue::Number(x))) if *x >= min && *x <= max => {
+                Ok(ParamValue::Number(*x))
+            }
+            (ParamKind::Choice(words), Some(ParamValue::Word(word))) if words.contains(&word.as_str()) => {
+                Ok(ParamValue::Word(word.clone()))
+            }
+            (kind, Some(value)) => {
+                Err(ParamError::OutOfRange { key: self.name, value: value.clone(), allowed: kind.allowed() })
+            }
+        }
+    }
+}
+
+impl ParamKind {
+    /// In words, e.g. `a number in 0..=1`.
+    #[must_use]
+    pub fn allowed(self) -> String {
+        match self {
+            Self::Number { min, max, .. } if max == f64::INFINITY => format!("a number of at least {min}"),
+            Self::Number { min, max, .. } => format!("a number in {min}..={max}"),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+        }
+    }
+
+    /// The default, as written in a configuration.
+    #[must_use]
+    pub fn default_text(self) -> String {
+        match self {
+            Self::Number { default, .. } => default.to_string(),
+            Self::Choice(words) => words.first().copied().unwrap_or("").to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPECS: &[ParamSpec] = &[
+        ParamSpec { name: "share", summary: "", kind: ParamKind::Number { default: 0.5, min: 0.0, max: 1.0 } },
+        ParamSpec { name: "gate", summary: "", kind: ParamKind::Choice(&["randomised", "hard"]) },
+    ];
+
+    fn given(key: &str, value: ParamValue) -> BTreeMap<String, ParamValue> {
+        BTreeMap::from([(key.to_string(), value)])
+    }
+
+    #[test]
+    fn defaults_fill_what_is_not_given() {
+        let params = Params::resolve(SPECS, &given("share", ParamValue::Number(1.0))).unwrap();
+        assert_eq!(params.number("share"), Ok(1.0));
+        assert_eq!(params.word("gate"), Ok("randomised"));
+        assert_eq!(params.number("gate"), Err(ParamError::Undeclared("gate")));
+    }
+
+    #[test]
+    fn refusals_name_key_value_and_range() {
+        let refuse = |key, value| Params::resolve(SPECS, &given(key, value)).unwrap_err().to_string();
+        assert_eq!(refuse("sare", ParamValue::Number(1.0)), "unknown parameter `sare`; there are: share, gate");
+        assert_eq!(refuse("share", ParamValue::Number(1.5)), "`share` = 1.5 is not a number in 0..=1");
+        assert_eq!(refuse("share", ParamValue::Number(f64::NAN)), "`share` = NaN is not a number in 0..=1");
+        assert_eq!(refuse("gate", ParamValue::Word("soft".into())), "`gate` = \"soft\" is not one of randomised, hard");
+        assert_eq!(refuse("gate", ParamValue::Number(1.0)), "`gate` = 1 is not one of randomised, hard");
+    }
+}

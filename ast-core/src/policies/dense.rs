@@ -1,0 +1,28 @@
+//! Everything, every epoch: the reference run. The target is ignored and reported as 1.
+
+use crate::data::SampleId;
+use crate::policy::{Policy, PolicyError, Trace, View};
+use crate::sampler::Offer;
+
+crate::register_policy! {
+    name: "dense",
+    summary: "every sample, every epoch: the reference run; costs 1",
+    params: &[],
+    build: |_, _| Ok(Box::new(Dense)),
+}
+
+struct Dense;
+
+impl Policy for Dense {
+    fn begin(&mut self, _: f64) -> f64 {
+        1.0
+    }
+
+    fn select(&mut self, _: Offer<'_>, _: View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
+        Ok(())
+    }
+
+    fn trace(&self) -> Trace {
+        Trace { target: 1.0, rate: None, threshold: None }
+    }
+}

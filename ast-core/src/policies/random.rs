@@ -1,0 +1,34 @@
+//! The next slice of a permutation each epoch, whatever the scores: what every selection has to beat.
+//!
+//! RS2 without replacement (Okanovic et al., *Repeated Random Sampling for Minimizing the Time-to-Accuracy of
+//! Learning*, ICLR 2024). With the learning rate scheduled to the budget this *is* dense training for `target x epochs`
+//! epochs.
+
+use crate::data::SampleId;
+use crate::policy::{Policy, PolicyError, Trace, View};
+use crate::sampler::Offer;
+
+crate::register_policy! {
+    name: "random",
+    summary: "the next slice of a random permutation, scores ignored (RS2): what selection has to beat; costs the target",
+    params: &[],
+    build: |_, task| Ok(Box::new(Random { target: task.target })),
+}
+
+struct Random {
+    target: f64,
+}
+
+impl Policy for Random {
+    fn begin(&mut self, _: f64) -> f64 {
+        self.target
+    }
+
+    fn select(&mut self, _: Offer<'_>, _: View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
+        Ok(())
+    }
+
+    fn trace(&self) -> Trace {
+        Trace { target: self.target, rate: None, threshold: None }
+    }
+}

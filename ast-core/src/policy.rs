@@ -1,0 +1,90 @@
+use ast_control::{ControlError, PiConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::data::SampleId;
+use crate::ledger::Ledger;
+use crate::params::{ParamError, Params};
+use crate::queue::Queue;
+use crate::random::Random;
+use crate::registry::Entry;
+use crate::sampler::Offer;
+
+/// Decides which of the offered samples are trained on. Each policy is one small file, never a branch in the loop.
+pub trait Policy: Send {
+    /// Opens a nominal epoch at a share `spent` (0..=1) of the budget; returns the share of its samples (0..=1) that is
+    /// trained unconditionally.
+    fn begin(&mut self, spent: f64) -> f64;
+
+    /// Appends to `accepted` those candidates of `offer` that are to be trained, in order. Coverage is trained anyway.
+    ///
+    /// # Errors
+    /// [`PolicyError`].
+    fn select(&mut self, offer: Offer<'_>, view: View<'_>, accepted: &mut Vec<SampleId>) -> Result<(), PolicyError>;
+
+    /// What the controller, if there is one, did last.
+    fn trace(&self) -> Trace;
+}
+
+/// What a policy may look at.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// What is known of each sample.
+    pub ledger: &'a Ledger,
+    /// What is accepted and not yet trained.
+    pub queue: &'a Queue,
+    /// The run's randomness.
+    pub random: Random,
+}
+
+/// The state of selection, for logs and plots.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The share to be trained, 0..=1.
+    pub target: f64,
+    /// Smoothed activation rate, where a controller measures one.
+    pub rate: Option<f64>,
+    /// Threshold in force, where there is one.
+    pub threshold: Option<f64>,
+}
+
+/// What a policy is built for.
+#[derive(Debug, Clone, Copy)]
+pub struct Task {
+    /// The share of offered samples to be trained, in (0, 1].
+    pub target: f64,
+    /// Gains of the controller.
+    pub control: PiConfig,
+}
+
+/// Why a policy refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A parameter was refused.
+    #[error(transparent)]
+    Param(#[from] ParamError),
+    /// The controller refused.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+}
+
+/// A registered policy.
+pub type PolicyEntry = Entry<BuildPolicy>;
+/// Its constructor.
+pub type BuildPolicy = fn(&Params, Task) -> Result<Box<dyn Policy>, PolicyError>;
+inventory::collect!(PolicyEntry);
+
+/// Registers a policy under a name.
+#[macro_export]
+macro_rules! register_policy {
+    (name: $name:expr, summary: $summary:expr, params: $params:expr, build: $build:expr $(,)?) => {
+        $crate::inventory::submit! {
+            $crate::PolicyEntry {
+                name: $name,
+                summary: $summary,
+                origin: env!("CARGO_PKG_NAME"),
+                params: $params,
+                build: $build,
+            }
+        }
+    };
+}

@@ -1,0 +1,64 @@
+use std::collections::VecDeque;
+
+use crate::data::{SampleId, Visit};
+
+/// Accepted samples on their way to a full batch.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    waiting: VecDeque<Accepted>,
+    pending: Vec<bool>,
+}
+
+/// A sample that was let through.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Accepted {
+    /// Which sample, in which epoch.
+    pub visit: Visit,
+    /// Whether it was coverage.
+    pub coverage: bool,
+    /// The share of the budget spent when it was accepted, 0..=1.
+    pub spent: f64,
+}
+
+impl Queue {
+    /// An empty queue for a dataset of `samples` samples.
+    #[must_use]
+    pub fn new(samples: usize) -> Self {
+        Self { waiting: VecDeque::new(), pending: vec![false; samples] }
+    }
+
+    /// Takes a sample in.
+    pub fn push(&mut self, accepted: Accepted) {
+        self.pending[accepted.visit.id as usize] = true;
+        self.waiting.push_back(accepted);
+    }
+
+    /// Takes the next `size` samples out, or what is left. They stay [`pending`](Self::is_pending) until
+    /// [`done`](Self::done).
+    pub fn take(&mut self, size: usize) -> Vec<Accepted> {
+        self.waiting.drain(..size.min(self.waiting.len())).collect()
+    }
+
+    /// Marks a sample as trained.
+    pub fn done(&mut self, id: SampleId) {
+        self.pending[id as usize] = false;
+    }
+
+    /// Whether a sample was accepted and not yet trained: it must not be accepted again on the same old score.
+    #[must_use]
+    pub fn is_pending(&self, id: SampleId) -> bool {
+        self.pending[id as usize]
+    }
+
+    /// Samples waiting.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether none is waiting.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}

@@ -1,0 +1,207 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Checked;
+use crate::data::{Dataset, SampleId};
+use crate::event::SCHEMA;
+use crate::ledger::Ledger;
+use crate::meter::{Meter, Phase};
+
+/// The result of a run: `summary.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Version of this format.
+    pub schema: u32,
+    /// Correct answers on the test set, percent.
+    pub accuracy: Accuracy,
+    /// Cross-entropy on the test set, nats.
+    pub loss: Loss,
+    /// Nominal epochs.
+    pub epochs: u32,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Samples trained over samples offered.
+    pub activation: Activation,
+    /// Samples, counted.
+    pub samples: Samples,
+    /// Floating-point operations, counted.
+    pub flops: Flops,
+    /// Wall-clock time.
+    pub seconds: Seconds,
+    /// Energy.
+    pub joules: Joules,
+    /// Four savings against dense training, never one; evaluation is outside all of them.
+    pub savings: Savings,
+    /// Where the data knows groups: how each was treated.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub groups: BTreeMap<String, Group>,
+}
+
+/// `accuracy.*`, percent.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Accuracy {
+    /// With the weights at the end of the run: what is to be reported.
+    #[serde(rename = "final")]
+    pub last: f64,
+    /// The best of all evaluations: chosen on the test set, so not to be reported as a result.
+    pub best: f64,
+}
+
+/// `loss.*`, nats.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Loss {
+    /// With the weights at the end of the run.
+    #[serde(rename = "final")]
+    pub last: f64,
+}
+
+/// `activation.*`, 0..=1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Activation {
+    /// As asked for.
+    pub target: f64,
+    /// As counted.
+    pub realised: f64,
+}
+
+/// `samples.*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Samples {
+    /// Put before the policy.
+    pub offered: u64,
+    /// Trained on.
+    pub trained: u64,
+    /// Given an extra forward pass to be scored.
+    pub scored: u64,
+}
+
+/// `flops.*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flops {
+    /// Training and scoring.
+    pub total: u64,
+    /// Training on every offered sample.
+    pub dense_equivalent: u64,
+    /// Evaluation, not part of `total`.
+    pub eval: u64,
+}
+
+/// `seconds.*`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seconds {
+    /// Everything, evaluation included.
+    pub total: f64,
+    /// By phase.
+    pub phases: BTreeMap<String, f64>,
+    /// Median full-batch step of this run times the steps of a dense run: an estimate; `null` if no batch was full.
+    pub dense_equivalent: Option<f64>,
+}
+
+/// `joules.*`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Joules {
+    /// `null` where nothing was read.
+    pub total: Option<f64>,
+    /// Where the number comes from, or why there is none.
+    pub method: String,
+}
+
+/// `savings.*`: fractions 0..=1 of dense training, negative if dearer, `null` if unknown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Savings {
+    /// Counted.
+    pub samples: f64,
+    /// Counted.
+    pub flops: f64,
+    /// Estimated, from [`Seconds::dense_equivalent`].
+    pub seconds: Option<f64>,
+    /// Only ever measured.
+    pub joules: Option<f64>,
+    /// How each of the four was obtained: counted, measured, estimated or unavailable.
+    pub provenance: BTreeMap<String, String>,
+}
+
+/// How a known group of the data was treated.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its share of the dataset, 0..=1.
+    pub share: f64,
+    /// Its share of all training passes, 0..=1.
+    pub passes: f64,
+}
+
+/// One evaluation on the test set.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Nominal epochs done.
+    pub epoch: f64,
+    /// Percent.
+    pub accuracy: f64,
+    /// Nats.
+    pub loss: f64,
+}
+
+impl Summary {
+    pub(crate) fn new(
+        config: &Checked,
+        meter: &Meter,
+        ledger: &Ledger,
+        dataset: &dyn Dataset,
+        evaluations: &[Evaluation],
+    ) -> Self {
+        let last = evaluations.last().copied().unwrap_or(Evaluation { epoch: 0.0, accuracy: 0.0, loss: f64::NAN });
+        let best = evaluations.iter().map(|evaluation| evaluation.accuracy).fold(0.0, f64::max);
+        let total: f64 = Phase::ALL.iter().map(|phase| meter.seconds(*phase)).sum();
+        let dense_steps = meter.offered as f64 / config.batch_size as f64;
+        let dense_equivalent = meter.median_step().map(|step| step * dense_steps);
+        let saved = |spent: f64, dense: f64| 1.0 - spent / dense;
+        let dense_flops = meter.flops_of(meter.offered);
+        let provenance =
+            [("samples", "counted"), ("flops", "counted"), ("seconds", "estimated"), ("joules", "unavailable")];
+        Self {
+            schema: SCHEMA,
+            accuracy: Accuracy { last: last.accuracy, best },
+            loss: Loss { last: last.loss },
+            epochs: config.epochs,
+            steps: meter.steps,
+            activation: Activation {
+                target: config.target,
+                realised: meter.trained as f64 / meter.offered.max(1) as f64,
+            },
+            samples: Samples { offered: meter.offered, trained: meter.trained, scored: meter.scored },
+            flops: Flops { total: meter.flops(), dense_equivalent: dense_flops, eval: meter.eval_flops() },
+            seconds: Seconds {
+                total,
+                phases: Phase::ALL.iter().map(|phase| (phase.name().into(), meter.seconds(*phase))).collect(),
+                dense_equivalent,
+            },
+            joules: Joules { total: None, method: "unavailable: this version reads no energy counter".into() },
+            savings: Savings {
+                samples: saved(meter.trained as f64, meter.offered as f64),
+                flops: saved(meter.flops() as f64, dense_flops as f64),
+                seconds: dense_equivalent.map(|dense| saved(total - meter.seconds(Phase::Eval), dense)),
+                joules: None,
+                provenance: provenance.map(|(saving, how)| (saving.into(), how.into())).into(),
+            },
+            groups: groups(ledger, dataset),
+        }
+    }
+}
+
+fn groups(ledger: &Ledger, dataset: &dyn Dataset) -> BTreeMap<String, Group> {
+    let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for id in 0..dataset.samples() as SampleId {
+        if let Some(group) = dataset.group(id) {
+            let (samples, visits) = counts.entry(group.into()).or_default();
+            *samples += 1;
+            *visits += u64::from(ledger.visits(id));
+        }
+    }
+    let visits = counts.values().map(|(_, visits)| visits).sum::<u64>().max(1) as f64;
+    let share = |(samples, passes): (u64, u64)| Group {
+        share: samples as f64 / dataset.samples() as f64,
+        passes: passes as f64 / visits,
+    };
+    counts.into_iter().map(|(name, counts)| (name, share(counts))).collect()
+}

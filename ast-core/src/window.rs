@@ -1,0 +1,110 @@
+use std::collections::VecDeque;
+
+/// The last so many values of a stream, and where a number stands among them.
+///
+/// This is what makes scores comparable: a loss has no bound and falls during training, a margin lies in 0..1, but a
+/// rank within a sliding window means the same for every scorer at every time.
+#[derive(Debug, Clone)]
+pub struct Window {
+    recent: VecDeque<f32>,
+    capacity: usize,
+    sorted: Vec<f32>,
+}
+
+/// The value at a quantile of a [`Window`], with the share of its ties that lies above the quantile.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quantile {
+    /// Smallest value `x` of the window with `F(x) >= theta`.
+    pub value: f32,
+    /// Which share of values equal to `value` has a randomised rank of at least `theta`, 0..=1.
+    pub ties: f64,
+}
+
+impl Window {
+    /// An empty window for the last `capacity` values.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { recent: VecDeque::with_capacity(capacity), capacity, sorted: Vec::with_capacity(capacity) }
+    }
+
+    /// Takes values in; the oldest drop out. NaN is passed over: it has no place in an order.
+    pub fn extend(&mut self, values: impl IntoIterator<Item = f32>) {
+        for value in values.into_iter().filter(|value| !value.is_nan()) {
+            if self.recent.len() == self.capacity {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(value);
+        }
+        self.sorted.clear();
+        self.sorted.extend(&self.recent);
+        self.sorted.sort_unstable_by(f32::total_cmp);
+    }
+
+    /// Mid-rank of `value`, 0..=1: the share of smaller values plus half the share of equal ones; 1/2 if empty.
+    #[must_use]
+    pub fn rank(&self, value: f32) -> f32 {
+        if self.sorted.is_empty() {
+            return 0.5;
+        }
+        let below = self.sorted.partition_point(|x| *x < value);
+        let up_to = self.sorted.partition_point(|x| *x <= value);
+        (below + up_to) as f32 / (2 * self.sorted.len()) as f32
+    }
+
+    /// The `theta`-quantile, `theta` in 0..=1; `None` if empty.
+    ///
+    /// With `F` the empirical distribution, a value is above the quantile if its randomised rank
+    /// `F(x-) + V (F(x) - F(x-))`, `V` uniform, reaches `theta`. That rank is uniform whatever the ties, so a share
+    /// `1 - theta` passes even if all values are equal.
+    #[must_use]
+    pub fn quantile(&self, theta: f64) -> Option<Quantile> {
+        let n = self.sorted.len();
+        let place = ((theta * n as f64).ceil() as usize).clamp(1, n.max(1)) - 1;
+        let value = *self.sorted.get(place)?;
+        let below = self.sorted.partition_point(|x| *x < value) as f64 / n as f64;
+        let up_to = self.sorted.partition_point(|x| *x <= value) as f64 / n as f64;
+        Some(Quantile { value, ties: ((up_to - theta) / (up_to - below)).clamp(0.0, 1.0) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ranks_of_a_small_example() {
+        let mut window = Window::new(4);
+        assert_eq!(window.rank(1.0), 0.5);
+        window.extend([9.0, 1.0, 2.0, 2.0, f32::NAN, 3.0]); // 9 has dropped out: 1 2 2 3
+        assert_eq!(window.rank(0.0), 0.0);
+        assert_eq!(window.rank(1.0), 0.125);
+        assert_eq!(window.rank(2.0), 0.5);
+        assert_eq!(window.rank(9.0), 1.0);
+    }
+
+    #[test]
+    fn equal_values_share_the_quantile() {
+        let mut window = Window::new(8);
+        window.extend([5.0; 8]);
+        let quantile = window.quantile(0.9).unwrap();
+        assert_eq!(quantile.value, 5.0);
+        assert!((quantile.ties - 0.1).abs() < 1e-12);
+    }
+
+    proptest! {
+        /// Mass above the quantile, ties counted by their share, is 1 - theta exactly.
+        #[test]
+        fn mass_above_the_quantile_is_one_minus_theta(
+            values in prop::collection::vec(0u8..20, 1..200), theta in 0.0..=1.0f64,
+        ) {
+            let mut window = Window::new(200);
+            window.extend(values.iter().map(|v| f32::from(*v)));
+            let Quantile { value, ties } = window.quantile(theta).unwrap();
+            let above = values.iter().filter(|v| f32::from(**v) > value).count() as f64;
+            let equal = values.iter().filter(|v| f32::from(**v) == value).count() as f64;
+            let mass = (above + ties * equal) / values.len() as f64;
+            prop_assert!((mass - (1.0 - theta)).abs() < 1e-9, "{mass} {theta}");
+        }
+    }
+}

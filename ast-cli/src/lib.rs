@@ -1,1 +1,52 @@
-//! stub
+//! The `ast` command as a library: parse, resolve once, run.
+//!
+//! A binary with scorers of your own is six lines: link your crate (`use my_scorers as _;`) and return [`main`]'s exit
+//! code. See `docs/example-plugin`.
+#![forbid(unsafe_code)]
+
+mod args;
+mod catalogue;
+mod config;
+mod dataset;
+mod device;
+mod doctor;
+mod failure;
+mod plot;
+mod plugins;
+mod progress;
+mod report;
+mod run_folder;
+mod train;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+use clap::Parser;
+use failure::{Failure, Kind};
+
+/// Runs the program on its command line.
+///
+/// Exit codes: 0 done; 2 usage; 65 data; 69 device; 70 a bug here; 73 cannot create; 74 cannot read or write.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let outcome = std::panic::catch_unwind(|| run(args)).unwrap_or_else(|_| {
+        Err(Failure::new(Kind::Bug, "this is a bug in ast: please report the lines above and the command"))
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.kind as u8)
+        }
+    }
+}
+
+fn run(args: Args) -> Result<(), Failure> {
+    match args.command {
+        Command::Train(args) => train::train(&args),
+        Command::Scorers(format) => catalogue::scorers(format),
+        Command::Policies(format) => catalogue::policies(format),
+        Command::Doctor => doctor::doctor(),
+    }
+}

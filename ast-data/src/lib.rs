@@ -1,1 +1,15 @@
-//! stub
+//! Datasets, augmentation and a loader whose worker count never changes results.
+//!
+//! Images are held once, as bytes; normalisation and augmentation happen while a batch is put together. Whatever is
+//! random about a sample is a function of seed, epoch and sample, so it does not matter which thread does it, or when.
+#![forbid(unsafe_code)]
+
+mod augment;
+mod images;
+mod loader;
+mod procedural;
+
+pub use augment::{Augmentation, MAX_SHIFT};
+pub use images::Images;
+pub use loader::OrderedLoader;
+pub use procedural::{Difficulty, Split, procedural};

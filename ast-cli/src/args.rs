@@ -1,0 +1,111 @@
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Adaptive sparse training: train on the most significant samples, and measure what that is worth.
+#[derive(Debug, Parser)]
+#[command(name = "ast", version, about, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// One run: train, measure, report
+    Train(Box<TrainArgs>),
+    /// What significance can be: the scorers compiled in
+    Scorers(Format),
+    /// What can select: the policies compiled in
+    Policies(Format),
+    /// What works on this machine, and why not: devices, features, data, energy counters
+    Doctor,
+}
+
+/// Values are layered: defaults < preset < --config < AST__SECTION__KEY variables < --set < flags.
+#[derive(Debug, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ast train                                   a minute on two cores, no download
+  ast train --scorer entropy --activation 0.2
+  ast train --policy random                   the control: same budget, no significance
+  ast train --set policy.lambda=0.5 --set train.lr=2e-3 --out runs/mine
+
+Exit codes: 0 done, 2 usage, 65 data, 69 device, 70 bug, 73 cannot create, 74 cannot read or write.")]
+pub(crate) struct TrainArgs {
+    /// Starting point: quickstart [default without --config: quickstart]
+    #[arg(long)]
+    pub(crate) preset: Option<String>,
+    /// A configuration file, such as the config.toml of a run folder
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Any key of the configuration, its value as TOML; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Where the dataset's files are [key: data.dir; variable: AST_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Network [key: model.name]
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// What selects; `ast policies` lists them [key: policy.name]
+    #[arg(long)]
+    pub(crate) policy: Option<String>,
+    /// What significance is; `ast scorers` lists them [key: scorer.name]
+    #[arg(long)]
+    pub(crate) scorer: Option<String>,
+    /// Share of the offered samples to train on, in (0, 1] [key: control.target]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) activation: Option<f64>,
+    /// Nominal epochs: how often every sample is offered [key: train.epochs]
+    #[arg(long)]
+    pub(crate) epochs: Option<u32>,
+    /// Samples a step [key: train.batch_size]
+    #[arg(long)]
+    pub(crate) batch_size: Option<usize>,
+    /// Peak learning rate [key: train.lr]
+    #[arg(long)]
+    pub(crate) lr: Option<f64>,
+    /// Decides everything random [key: train.seed]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// auto, flex (CPU), wgpu or cuda, of those compiled in [key: device.name]
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// Threads of the CPU backend, 0: one a core [key: device.threads]
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// Run folder; must be new or empty [default: runs/NNNN-DATA-POLICY]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// How to show progress
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) progress: Progress,
+    /// Print the summary as one JSON line on standard output, everything else on standard error
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// A bar on a terminal, plain lines otherwise
+    #[default]
+    Auto,
+    /// A bar
+    Bar,
+    /// A line every now and then
+    Plain,
+    /// Nothing
+    None,
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[group(multiple = false)]
+pub(crate) struct Format {
+    /// As one JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// As a Markdown table, with parameters
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}

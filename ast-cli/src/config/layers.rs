@@ -1,0 +1,176 @@
+//! Defaults < preset < file < `AST__` variables < `--set` < flags, merged key by key.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::{known_keys, presets};
+use crate::args::TrainArgs;
+use crate::failure::{Failure, Kind, did_you_mean};
+
+/// The merged layers. Every key is one that exists, but for those of `policy` and `scorer`, which their plugins check.
+pub(super) fn merge(args: &TrainArgs) -> Result<Table, Failure> {
+    let mut merged = Table::new();
+    let preset = args.preset.as_deref().or(args.config.is_none().then_some("quickstart"));
+    let layers = [preset.map(of_preset), args.config.as_deref().map(of_file)];
+    for layer in layers.into_iter().flatten().chain([of_environment(std::env::vars())]) {
+        overlay(&mut merged, layer?);
+    }
+    for assignment in &args.set {
+        overlay(&mut merged, of_assignment(assignment)?);
+    }
+    overlay(&mut merged, of_flags(args));
+    Ok(merged)
+}
+
+fn of_preset(name: &str) -> Result<Table, Failure> {
+    let known = || presets::ALL.iter().map(|(name, _)| *name);
+    let Some((_, text)) = presets::ALL.iter().find(|(known, _)| *known == name) else {
+        let list = known().collect::<Vec<_>>().join(", ");
+        return Err(Failure::usage(format!("no preset `{name}`; there are: {list}{}", did_you_mean(name, known()))));
+    };
+    parse(text, &format!("preset {name}"))
+}
+
+fn of_file(path: &Path) -> Result<Table, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", path.display())))?;
+    parse(&text, &path.display().to_string())
+}
+
+fn parse(text: &str, origin: &str) -> Result<Table, Failure> {
+    let table: Table = text.parse().map_err(|error| Failure::usage(format!("{origin}: {error}")))?;
+    check_keys(&table, origin)?;
+    Ok(table)
+}
+
+/// `AST__TRAIN__EPOCHS=3` sets `train.epochs`; `AST_DATA_DIR` sets `data.dir`.
+fn of_environment(variables: impl Iterator<Item = (String, String)>) -> Result<Table, Failure> {
+    let mut table = Table::new();
+    for (name, value) in variables {
+        let key = match name.strip_prefix("AST__") {
+            Some(key) => key.to_lowercase().replace("__", "."),
+            None if name == "AST_DATA_DIR" => "data.dir".to_string(),
+            None => continue,
+        };
+        overlay(&mut table, nested(&key, value_of(&value), &name)?);
+    }
+    Ok(table)
+}
+
+fn of_assignment(assignment: &str) -> Result<Table, Failure> {
+    let Some((key, value)) = assignment.split_once('=') else {
+        return Err(Failure::usage(format!("--set {assignment}: write it as KEY=VALUE, for example train.epochs=20")));
+    };
+    nested(key.trim(), value_of(value.trim()), &format!("--set {assignment}"))
+}
+
+/// A TOML value; a bare word is a string, so that quotes are not needed on a command line.
+fn value_of(text: &str) -> Value {
+    let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    parsed.unwrap_or_else(|| Value::String(text.to_string()))
+}
+
+fn nested(key: &str, value: Value, origin: &str) -> Result<Table, Failure> {
+    let table = key.rsplit('.').fold(value, |inner, name| Value::Table(Table::from_iter([(name.to_string(), inner)])));
+    let Value::Table(table) = table else { return Ok(Table::new()) };
+    check_keys(&table, origin)?;
+    Ok(table)
+}
+
+fn of_flags(args: &TrainArgs) -> Table {
+    let text = |value: &Option<String>| value.clone().map(Value::from);
+    let whole = |value: Option<u64>| value.and_then(|value| i64::try_from(value).ok()).map(Value::from);
+    let flags = [
+        ("data", "dir", args.data_dir.as_ref().map(|dir| Value::from(dir.to_string_lossy().into_owned()))),
+        ("model", "name", text(&args.model)),
+        ("policy", "name", text(&args.policy)),
+        ("scorer", "name", text(&args.scorer)),
+        ("control", "target", args.activation.map(Value::from)),
+        ("train", "epochs", whole(args.epochs.map(u64::from))),
+        ("train", "batch_size", whole(args.batch_size.map(|size| size as u64))),
+        ("train", "lr", args.lr.map(Value::from)),
+        ("train", "seed", whole(args.seed)),
+        ("device", "name", text(&args.device)),
+        ("device", "threads", whole(args.threads.map(|threads| threads as u64))),
+    ];
+    let mut table = Table::new();
+    for (section, key, value) in flags {
+        if let Some(value) = value {
+            let inner = Value::Table(Table::from_iter([(key.to_string(), value)]));
+            overlay(&mut table, Table::from_iter([(section.to_string(), inner)]));
+        }
+    }
+    table
+}
+
+/// Puts `top` over `base`, table by table. A policy or scorer of another name takes none of the old one's parameters.
+fn overlay(base: &mut Table, top: Table) {
+    for (key, value) in top {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => {
+                let renamed = |below: &Table| above.get("name").is_some_and(|name| Some(name) != below.get("name"));
+                if (key == "policy" || key == "scorer") && renamed(below) {
+                    below.clear();
+                }
+                overlay(below, above);
+            }
+            (_, value) => drop(base.insert(key, value)),
+        }
+    }
+}
+
+fn check_keys(table: &Table, origin: &str) -> Result<(), Failure> {
+    let known = known_keys();
+    for (section, value) in table {
+        let Some(Value::Table(keys)) = known.get(section) else {
+            let hint = did_you_mean(section, known.keys().map(String::as_str));
+            return Err(Failure::usage(format!("{origin}: there is no section `{section}`{hint}")));
+        };
+        let Value::Table(inner) = value else {
+            return Err(Failure::usage(format!("{origin}: `{section}` is a section, not a value")));
+        };
+        let open = section == "policy" || section == "scorer";
+        if let Some(key) = inner.keys().find(|key| !open && !keys.contains_key(*key)) {
+            let paths: Vec<String> = keys.keys().map(|key| format!("{section}.{key}")).collect();
+            let given = format!("{section}.{key}");
+            let hint = did_you_mean(&given, paths.iter().map(String::as_str));
+            return Err(Failure::usage(format!("{origin}: there is no key `{given}`{hint}")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_layers_win_key_by_key() {
+        let mut base: Table = "[train]\nepochs = 1\nlr = 0.1".parse().unwrap();
+        overlay(&mut base, "[train]\nepochs = 2".parse().unwrap());
+        assert_eq!(base, "[train]\nepochs = 2\nlr = 0.1".parse().unwrap());
+    }
+
+    #[test]
+    fn another_policy_inherits_no_parameters() {
+        let mut base: Table = "[policy]\nname = \"ast\"\nlambda = 0.5".parse().unwrap();
+        overlay(&mut base, "[policy]\nname = \"random\"".parse().unwrap());
+        assert_eq!(base, "[policy]\nname = \"random\"".parse().unwrap());
+    }
+
+    #[test]
+    fn variables_name_keys() {
+        let variables = [("AST__TRAIN__EPOCHS", "3"), ("AST_DATA_DIR", "/data"), ("HOME", "/")];
+        let table = of_environment(variables.map(|(a, b)| (a.to_string(), b.to_string())).into_iter()).unwrap();
+        assert_eq!(table, "[train]\nepochs = 3\n[data]\ndir = \"/data\"".parse().unwrap());
+    }
+
+    #[test]
+    fn bare_words_are_strings() {
+        assert_eq!(value_of("hard"), Value::from("hard"));
+        assert_eq!(value_of("\"hard\""), Value::from("hard"));
+        assert_eq!(value_of("1e-3"), Value::from(1e-3));
+        assert_eq!(value_of("true"), Value::from(true));
+    }
+}

@@ -1,0 +1,2 @@
+/// Starting points that ship in the binary, by name.
+pub(super) const ALL: &[(&str, &str)] = &[("quickstart", include_str!("../../presets/quickstart.toml"))];

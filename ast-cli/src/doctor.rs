@@ -1,0 +1,62 @@
+//! `ast doctor`: what works on this machine, and why not.
+
+use std::path::Path;
+
+use ast_core::{PolicyEntry, Registry, ScorerEntry};
+
+use crate::config;
+use crate::device::{COMPILED, NAMES};
+use crate::failure::{Failure, Kind};
+
+const RAPL: &str = "/sys/class/powercap/intel-rapl:0/energy_uj";
+
+pub(crate) fn doctor() -> Result<(), Failure> {
+    let line = |what: &str, state: String| println!("{what:10} {state}");
+    line("version", format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("AST_COMMIT")));
+    for name in NAMES {
+        line(name, backend_state(name));
+    }
+    line("threads", format!("{} (--threads N to change)", rayon::current_num_threads()));
+    let scorers: Vec<&str> = linked(|entry: &ScorerEntry| entry.name)?;
+    let policies: Vec<&str> = linked(|entry: &PolicyEntry| entry.name)?;
+    line("scorers", if scorers.is_empty() { "none compiled in".into() } else { scorers.join(", ") });
+    line("policies", policies.join(", "));
+    line("presets", config::preset_names().collect::<Vec<_>>().join(", "));
+    line("data", data_state(std::env::var_os("AST_DATA_DIR").as_deref().map(Path::new)));
+    line("energy", energy_state(Path::new(RAPL)));
+    Ok(())
+}
+
+fn linked<B>(name: impl Fn(&'static ast_core::Entry<B>) -> &'static str) -> Result<Vec<&'static str>, Failure>
+where
+    ast_core::Entry<B>: ast_core::inventory::Collect,
+{
+    let registry = Registry::<B>::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
+    Ok(registry.iter().map(name).collect())
+}
+
+fn backend_state(name: &str) -> String {
+    match COMPILED.iter().find(|backend| backend.name == name) {
+        None => format!("not compiled in (--features {name})"),
+        Some(backend) => match backend.probe() {
+            Ok(_) => "works".into(),
+            Err(reason) => format!("compiled in, does not work here: {reason}"),
+        },
+    }
+}
+
+fn data_state(dir: Option<&Path>) -> String {
+    match dir {
+        None => "AST_DATA_DIR is not set; procedural data needs none".into(),
+        Some(dir) if dir.is_dir() => format!("AST_DATA_DIR = {}", dir.display()),
+        Some(dir) => format!("AST_DATA_DIR = {}, which is not a folder", dir.display()),
+    }
+}
+
+fn energy_state(rapl: &Path) -> String {
+    let counter = match std::fs::read_to_string(rapl) {
+        Ok(_) => format!("{} is readable", rapl.display()),
+        Err(error) => format!("{}: {error}", rapl.display()),
+    };
+    format!("this version reads no energy counter, joules are reported as unavailable ({counter})")
+}

@@ -1,0 +1,96 @@
+//! One picture of a run: activation rate, threshold and accuracy over nominal epochs, as SVG.
+
+use ast_core::{Event, StepEvent};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+const SIZE: (u32, u32) = (860, 900);
+const BLUE_LINE: RGBColor = RGBColor(0x1f, 0x77, 0xb4);
+const ORANGE_LINE: RGBColor = RGBColor(0xd6, 0x5f, 0x0e);
+const GREY_LINE: RGBColor = RGBColor(0x88, 0x88, 0x88);
+
+type Points = Vec<(f64, f64)>;
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+struct Curve<'a> {
+    label: &'a str,
+    colour: RGBColor,
+    points: Points,
+}
+
+/// Draws the events of a run; the error, if any, is that of the drawing library.
+pub(crate) fn svg(events: &[Event], title: &str) -> Result<String, String> {
+    let mut text = String::new();
+    draw(events, title, &mut text).map_err(|error| error.to_string())?;
+    Ok(text)
+}
+
+fn draw(events: &[Event], title: &str, text: &mut String) -> Outcome {
+    let steps: Vec<&StepEvent> = events.iter().filter_map(|e| if let Event::Step(s) = e { Some(s) } else { None }).collect();
+    let epochs = steps.last().map_or(1.0, |step| step.epoch);
+    let over = |value: &dyn Fn(&StepEvent) -> Option<f64>| -> Points {
+        steps.iter().filter_map(|step| Some((step.epoch, value(step)?))).collect()
+    };
+    let target = steps.first().map_or(0.0, |step| 100.0 * step.control.target);
+    let test: Points = events
+        .iter()
+        .filter_map(|e| if let Event::Evaluated { epoch, accuracy, .. } = e { Some((*epoch, *accuracy)) } else { None })
+        .collect();
+
+    let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
+    root.fill(&WHITE)?;
+    let root = root.titled(title, ("sans-serif", 20))?;
+    let panels = root.split_evenly((3, 1));
+    let rate = [
+        Curve { label: "target", colour: GREY_LINE, points: vec![(0.0, target), (epochs, target)] },
+        Curve { label: "smoothed, as controlled", colour: ORANGE_LINE, points: over(&|s| Some(100.0 * s.control.rate?)) },
+        Curve { label: "so far, as counted", colour: BLUE_LINE, points: over(&|s| Some(100.0 * s.activation)) },
+    ];
+    panel(&panels[0], "activation rate, % of offered samples", (epochs, 0.0, (3.0 * target).min(100.0)), &rate)?;
+    let threshold = [Curve { label: "threshold", colour: BLUE_LINE, points: over(&|s| s.control.threshold) }];
+    panel(&panels[1], "threshold, rank of the key", (epochs, 0.0, 1.0), &threshold)?;
+    let accuracy = [
+        Curve { label: "training batches, smoothed", colour: GREY_LINE, points: smooth(over(&|s| Some(s.accuracy))) },
+        Curve { label: "test", colour: BLUE_LINE, points: test },
+    ];
+    panel(&panels[2], "accuracy, %", (epochs, 0.0, 100.0), &accuracy)?;
+    root.present()?;
+    Ok(())
+}
+
+/// A centred mean over a fortieth of the run, so that a batch's noise does not hide the curve.
+fn smooth(points: Points) -> Points {
+    let reach = points.len() / 80;
+    (0..points.len())
+        .map(|i| {
+            let near = &points[i.saturating_sub(reach)..(i + reach + 1).min(points.len())];
+            (points[i].0, near.iter().map(|(_, y)| y).sum::<f64>() / near.len() as f64)
+        })
+        .collect()
+}
+
+fn panel(
+    area: &DrawingArea<SVGBackend<'_>, Shift>,
+    title: &str,
+    (epochs, low, high): (f64, f64, f64),
+    curves: &[Curve<'_>],
+) -> Outcome {
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, ("sans-serif", 15))
+        .margin(12)
+        .x_label_area_size(34)
+        .y_label_area_size(46)
+        .build_cartesian_2d(0.0..epochs, low..high)?;
+    chart.configure_mesh().x_desc("nominal epochs").light_line_style(WHITE).label_style(("sans-serif", 12)).draw()?;
+    for Curve { label, colour, points } in curves.iter().filter(|curve| !curve.points.is_empty()) {
+        let colour = *colour;
+        let series = chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;
+        series.label(*label).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+        if points.len() <= 50 {
+            chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
+        }
+    }
+    let labels = chart.configure_series_labels();
+    { labels }.background_style(WHITE.mix(0.8)).border_style(GREY_LINE).label_font(("sans-serif", 12)).draw()?;
+    Ok(())
+}

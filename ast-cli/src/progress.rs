@@ -1,0 +1,87 @@
+//! What a person sees while training: a bar on a terminal, a line every now and then otherwise. On standard error.
+
+use std::io::IsTerminal;
+
+use ast_core::{Event, StepEvent};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::args::Progress;
+
+/// Lines over a whole run in plain mode.
+const LINES: u64 = 20;
+const BAR: &str = "{bar:24} {percent:>3} %  {msg}  {elapsed} + {eta}";
+
+pub(crate) struct ProgressView {
+    bar: Option<ProgressBar>,
+    plain: bool,
+    total: u64,
+    epochs: u32,
+    printed: u64,
+    accuracy: Option<f64>,
+}
+
+impl ProgressView {
+    pub(crate) fn new(progress: Progress) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = progress == Progress::Bar || (progress == Progress::Auto && terminal);
+        let plain = progress == Progress::Plain || (progress == Progress::Auto && !terminal);
+        let draw = || {
+            let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10)).with_style(style)
+        };
+        Self { bar: bar.then(draw), plain, total: 0, epochs: 0, printed: 0, accuracy: None }
+    }
+
+    pub(crate) fn event(&mut self, event: &Event) {
+        match event {
+            Event::Started { samples, epochs, .. } => {
+                (self.total, self.epochs) = (*samples as u64 * u64::from(*epochs), *epochs);
+                if let Some(bar) = &self.bar {
+                    bar.set_length(self.total);
+                }
+            }
+            Event::Warning { message } => self.print(&format!("warning: {message}")),
+            Event::Step(step) => self.step(step),
+            Event::Evaluated { epoch, accuracy, loss, .. } => {
+                self.accuracy = Some(*accuracy);
+                let epochs = self.epochs;
+                self.print(&format!("epoch {epoch:5.1}/{epochs}  test accuracy {accuracy:.1} %, loss {loss:.3}"));
+            }
+        }
+    }
+
+    fn step(&mut self, step: &StepEvent) {
+        let text = describe(step, self.epochs);
+        if let Some(bar) = &self.bar {
+            bar.set_position(step.offered);
+            let accuracy = self.accuracy.map(|accuracy| format!("  test {accuracy:.1} %")).unwrap_or_default();
+            bar.set_message(format!("{text}{accuracy}"));
+        }
+        let due = (LINES * step.offered / self.total.max(1)).max(1);
+        if self.plain && due > self.printed {
+            self.printed = due;
+            eprintln!("{text}");
+        }
+    }
+
+    fn print(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None if self.plain => eprintln!("{line}"),
+            None => {}
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The epoch line of the original, with honest columns: what was trained, not what a model says was saved.
+fn describe(step: &StepEvent, epochs: u32) -> String {
+    let rate = 100.0 * step.activation;
+    let threshold = step.control.threshold.map(|t| format!("  threshold {t:.3}")).unwrap_or_default();
+    format!("epoch {:5.1}/{epochs}  loss {:.3}  trained {rate:.1} % of offered{threshold}", step.epoch, step.loss)
+}

@@ -1,0 +1,94 @@
+//! The result of a run in words, for somebody who sees it for the first time.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use ast_core::{Phase, RunConfig, Summary};
+
+pub(crate) struct Run<'a> {
+    pub(crate) config: &'a RunConfig,
+    pub(crate) device: &'a str,
+    pub(crate) classes: usize,
+    pub(crate) test_samples: usize,
+    pub(crate) folder: &'a Path,
+}
+
+/// A page of text.
+pub(crate) fn report(summary: &Summary, run: &Run<'_>) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut text, summary, run);
+    text
+}
+
+fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result {
+    let (config, samples, seconds) = (run.config, summary.samples, &summary.seconds);
+    let scorer = config.scorer.name.as_deref().unwrap_or("none");
+    let percent = |fraction: f64| format!("{:.1} %", 100.0 * fraction);
+    writeln!(out, "\n{} with scorer {scorer} on {}, seed {}: {:.0} s", config.policy.name, run.device, config.train.seed, seconds.total)?;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "  test accuracy     {:6.1} %   {} images, final weights; guessing gives {:.0} %",
+        summary.accuracy.last,
+        run.test_samples,
+        100.0 / run.classes as f64
+    )?;
+    writeln!(
+        out,
+        "  activation        {:>8}   trained on {} of {} offered samples (target {})",
+        percent(summary.activation.realised),
+        samples.trained,
+        samples.offered,
+        percent(summary.activation.target)
+    )?;
+    writeln!(out, "\n  saved, against training on every offered sample:")?;
+    writeln!(out, "    samples         {:>8}   counted", percent(summary.savings.samples))?;
+    let tera = |flops: u64| flops as f64 / 1e12;
+    writeln!(
+        out,
+        "    FLOPs           {:>8}   counted: {:.2} of {:.2} TFLOP, scoring included",
+        percent(summary.savings.flops),
+        tera(summary.flops.total),
+        tera(summary.flops.dense_equivalent)
+    )?;
+    match (summary.savings.seconds, seconds.dense_equivalent) {
+        (Some(saved), Some(dense)) => {
+            let spent = seconds.total - seconds.phases.get(Phase::Eval.name()).copied().unwrap_or(0.0);
+            writeln!(
+                out,
+                "    seconds         {:>8}   estimated: {spent:.1} s spent, {dense:.0} s at this run's median step",
+                percent(saved)
+            )?;
+        }
+        _ => writeln!(out, "    seconds          unknown   no batch was full")?,
+    }
+    match summary.joules.total {
+        Some(joules) => writeln!(out, "    joules          {joules:8.0}   {}", summary.joules.method)?,
+        None => writeln!(out, "    joules           unknown   {}", summary.joules.method)?,
+    }
+    writeln!(out, "    (evaluation is outside these)")?;
+    writeln!(out, "\n  where the seconds went:")?;
+    for phase in Phase::ALL {
+        let spent = seconds.phases.get(phase.name()).copied().unwrap_or(0.0);
+        writeln!(out, "    {:15} {spent:7.2} s {:>8}", phase.name(), percent(spent / seconds.total))?;
+    }
+    if !summary.groups.is_empty() {
+        writeln!(out, "\n  what was trained on:          share of data    share of training")?;
+        for (name, group) in &summary.groups {
+            writeln!(out, "    {name:24} {:>16} {:>20}", percent(group.share), percent(group.passes))?;
+        }
+    }
+    writeln!(out, "\n  files: {}/ (run.svg, summary.json, metrics.jsonl, config.toml, run.json)", run.folder.display())?;
+    writeln!(out, "\nNext: {}", advice(&config.policy.name))
+}
+
+fn advice(policy: &str) -> &'static str {
+    match policy {
+        "random" | "dense" => "`ast train` selects by significance; `ast policies` lists what else can select",
+        _ => {
+            "`ast train --policy random` is the control: the same budget without significance.\n      \
+             `ast scorers` lists what significance can be, `ast train --help` what can be set"
+        }
+    }
+}

@@ -1,0 +1,174 @@
+use ast_core::{Dataset, SampleId, Stream};
+use sha2::{Digest, Sha256};
+
+use crate::augment::Augmentation;
+
+/// Labelled images held once, as bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Images {
+    shape: [usize; 3],
+    classes: usize,
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+    groups: Vec<&'static str>,
+    input_std: Vec<f32>,
+    /// Per channel: the normalised value of every byte, so that writing an image is a table look-up a pixel.
+    normalised: Vec<[f32; 256]>,
+}
+
+impl Images {
+    /// Images of `shape` (`[channels, height, width]`), their bytes one after the other, channels first.
+    ///
+    /// # Panics
+    /// If the lengths do not fit: readers check their files before.
+    #[must_use]
+    pub fn new(shape: [usize; 3], classes: usize, pixels: Vec<u8>, labels: Vec<u8>) -> Self {
+        let size: usize = shape.iter().product();
+        assert_eq!(pixels.len(), labels.len() * size, "an image is {shape:?}");
+        let input_std = pixels.chunks_exact(size).map(deviation).collect();
+        let plain = std::array::from_fn(|byte| byte as f32 / 255.0);
+        Self {
+            normalised: vec![plain; shape[0]],
+            shape,
+            classes,
+            pixels,
+            labels,
+            groups: Vec::new(),
+            input_std,
+        }
+    }
+
+    /// Normalises each channel by its mean and standard deviation, both for pixels in 0..1.
+    #[must_use]
+    pub fn normalise(mut self, mean: &[f32], deviation: &[f32]) -> Self {
+        for (table, (mean, deviation)) in self.normalised.iter_mut().zip(mean.iter().zip(deviation)) {
+            *table = std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / deviation);
+        }
+        self
+    }
+
+    /// Names the group of each image.
+    ///
+    /// # Panics
+    /// If there is not one name for each.
+    #[must_use]
+    pub fn with_groups(self, groups: Vec<&'static str>) -> Self {
+        assert_eq!(groups.len(), self.labels.len());
+        Self { groups, ..self }
+    }
+
+    /// The first `samples` of them.
+    #[must_use]
+    pub fn limit(mut self, samples: usize) -> Self {
+        let samples = samples.min(self.labels.len());
+        self.pixels.truncate(samples * self.shape.iter().product::<usize>());
+        self.labels.truncate(samples);
+        self.input_std.truncate(samples);
+        self.groups.truncate(samples);
+        self
+    }
+
+    /// sha256 of labels and pixels, in hexadecimal: which data a result was obtained on.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let digest = Sha256::new().chain_update(&self.labels).chain_update(&self.pixels).finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The bytes of an image, channels first.
+    #[must_use]
+    pub fn bytes(&self, id: SampleId) -> &[u8] {
+        let size: usize = self.shape.iter().product();
+        &self.pixels[id as usize * size..][..size]
+    }
+}
+
+/// Standard deviation of pixels in 0..1.
+fn deviation(bytes: &[u8]) -> f32 {
+    let n = bytes.len() as f64;
+    let (sum, squares) =
+        bytes.iter().fold((0u64, 0u64), |(s, q), b| (s + u64::from(*b), q + u64::from(*b) * u64::from(*b)));
+    let mean = sum as f64 / n;
+    ((squares as f64 / n - mean * mean).max(0.0).sqrt() / 255.0) as f32
+}
+
+impl Dataset for Images {
+    fn samples(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    fn label(&self, id: SampleId) -> usize {
+        usize::from(self.labels[id as usize])
+    }
+
+    fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]) {
+        let augmentation = augment.map_or(Augmentation::NONE, Augmentation::draw);
+        let [_, height, width] = self.shape;
+        let planes = self.bytes(id).chunks_exact(height * width).zip(out.chunks_exact_mut(height * width));
+        for ((bytes, out), table) in planes.zip(&self.normalised) {
+            for (place, out) in out.iter_mut().enumerate() {
+                let source = augmentation.source(place / width, place % width, height, width);
+                // What moves in is 0 after normalisation: the mean.
+                *out = source.map_or(0.0, |(row, column)| table[usize::from(bytes[row * width + column])]);
+            }
+        }
+    }
+
+    fn input_std(&self, id: SampleId) -> f32 {
+        self.input_std[id as usize]
+    }
+
+    fn group(&self, id: SampleId) -> Option<&'static str> {
+        self.groups.get(id as usize).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ast_core::{Purpose, Random};
+
+    fn images() -> Images {
+        let pixels = (0..2 * 3 * 8 * 8).map(|i| (i * 37 % 256) as u8).collect();
+        Images::new([3, 8, 8], 2, pixels, vec![0, 1]).normalise(&[0.5; 3], &[0.25; 3])
+    }
+
+    #[test]
+    fn pixels_are_normalised_by_channel() {
+        let images = images();
+        let mut out = vec![0.0; 192];
+        images.write(1, None, &mut out);
+        for (byte, out) in images.bytes(1).iter().zip(out) {
+            assert!((out - (f32::from(*byte) / 255.0 - 0.5) / 0.25).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn the_deviation_is_that_of_the_bytes() {
+        let images = images();
+        let values: Vec<f64> = images.bytes(1).iter().map(|byte| f64::from(*byte) / 255.0).collect();
+        let mean = values.iter().sum::<f64>() / 192.0;
+        let expected = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 192.0).sqrt();
+        assert!((f64::from(images.input_std(1)) - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn augmentation_is_replayed_by_its_key() {
+        let images = images();
+        let written = |epoch| {
+            let mut out = vec![0.0; 192];
+            images.write(0, Some(&mut Random::new(1).stream(Purpose::Augment, epoch, 0)), &mut out);
+            out
+        };
+        assert_eq!(written(3), written(3));
+        assert!((0..10).any(|epoch| written(epoch) != written(3)));
+    }
+}

@@ -1,0 +1,102 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, mpsc};
+
+use ast_core::{Dataset, HostBatch, LoadError, Loader, Request};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
+/// Puts batches together on worker threads and hands them out in the order in which they were requested.
+///
+/// A batch is a function of its request, so the number of workers changes when it is ready, never what is in it. With 0
+/// workers the calling thread does the work when it asks for the batch.
+pub struct OrderedLoader {
+    dataset: Arc<dyn Dataset>,
+    pool: Option<ThreadPool>,
+    batches: VecDeque<Pending>,
+}
+
+enum Pending {
+    Here(Request),
+    Worker(mpsc::Receiver<HostBatch>),
+}
+
+impl OrderedLoader {
+    /// With `workers` threads of its own.
+    ///
+    /// # Errors
+    /// If the threads cannot be started.
+    pub fn new(dataset: Arc<dyn Dataset>, workers: usize) -> Result<Self, ThreadPoolBuildError> {
+        // A worker that panics drops its sender, which `receive` reports; without a handler it would end the process.
+        let builder = ThreadPoolBuilder::new().num_threads(workers).panic_handler(drop);
+        let pool = (workers > 0).then(|| builder.thread_name(|i| format!("loader-{i}")).build()).transpose()?;
+        Ok(Self { dataset, pool, batches: VecDeque::new() })
+    }
+}
+
+impl Loader for OrderedLoader {
+    fn dataset(&self) -> &Arc<dyn Dataset> {
+        &self.dataset
+    }
+
+    fn request(&mut self, request: Request) {
+        self.batches.push_back(match &self.pool {
+            None => Pending::Here(request),
+            Some(pool) => {
+                let (sender, receiver) = mpsc::sync_channel(1);
+                let dataset = self.dataset.clone();
+                // If nobody waits for the batch any more, nobody misses it.
+                pool.spawn_fifo(move || drop(sender.send(request.collate(dataset.as_ref()))));
+                Pending::Worker(receiver)
+            }
+        });
+    }
+
+    fn receive(&mut self) -> Result<Option<HostBatch>, LoadError> {
+        match self.batches.pop_front() {
+            None => Ok(None),
+            Some(Pending::Here(request)) => Ok(Some(request.collate(self.dataset.as_ref()))),
+            Some(Pending::Worker(batch)) => batch.recv().map(Some).map_err(|_| LoadError),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::procedural::{Difficulty, Split, procedural};
+    use ast_core::{Random, Visit};
+
+    #[test]
+    fn a_worker_that_panics_is_an_error_and_not_the_end() {
+        let dataset = Arc::new(procedural(Random::new(1), Split::Train, 3, Difficulty::default()));
+        let mut loader = OrderedLoader::new(dataset, 1).unwrap();
+        for id in [0, 99, 1] {
+            loader.request(Request { visits: vec![Visit { id, epoch: 0 }], augment: None });
+        }
+        assert_eq!(loader.receive().unwrap().unwrap().ids, [0]);
+        assert!(loader.receive().is_err());
+        assert_eq!(loader.receive().unwrap().unwrap().ids, [1]);
+    }
+
+    /// Same batches in the same order for any number of workers, augmentation included.
+    #[test]
+    fn the_worker_count_changes_nothing() {
+        let dataset: Arc<dyn Dataset> = Arc::new(procedural(Random::new(1), Split::Train, 300, Difficulty::default()));
+        let batches = |workers| {
+            let mut loader = OrderedLoader::new(dataset.clone(), workers).unwrap();
+            for k in 0..20u32 {
+                let visits = (0..(k % 7) * 9 + 1).map(|i| Visit { id: (k * 31 + i * 7) % 300, epoch: k / 5 }).collect();
+                loader.request(Request { visits, augment: Some(Random::new(5)) });
+            }
+            let mut all = Vec::new();
+            while let Some(batch) = loader.receive().unwrap() {
+                all.push(batch);
+            }
+            all
+        };
+        let expected = batches(0);
+        assert_eq!(expected.len(), 20);
+        for workers in [1, 2, 4] {
+            assert!(batches(workers) == expected, "{workers} workers");
+        }
+    }
+}

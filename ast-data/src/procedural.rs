@@ -1,0 +1,157 @@
+use ast_core::{Purpose, Random, SampleId, Stream};
+
+use crate::images::Images;
+
+const SIDE: usize = 32;
+const CLASSES: usize = 10;
+const GROUPS: [&str; 3] = ["easy", "hard", "mislabelled"];
+
+/// Which part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// To train on; some labels are wrong.
+    Train = 0,
+    /// To test on; all labels are right.
+    Test = 1,
+}
+
+/// In which proportions images are hard or mislabelled; the others are easy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Difficulty {
+    /// Share of small, faint and noisy images, 0..=1.
+    pub hard: f64,
+    /// Share of training images with the label of another class, 0..=1. They look easy.
+    pub mislabelled: f64,
+}
+
+impl Default for Difficulty {
+    /// 35 % hard, 5 % mislabelled.
+    fn default() -> Self {
+        Self { hard: 0.35, mislabelled: 0.05 }
+    }
+}
+
+/// Images that need no download: ten shapes in random colours, sizes and places on 3 x 32 x 32 pixels.
+///
+/// Easy ones are large, bright and clean; hard ones small, faint and noisy; mislabelled ones look easy. Which is which
+/// is known ([`Dataset::group`](ast_core::Dataset::group)), so that a run can say what its selection went after. Every
+/// image is a function of seed, split and number.
+#[must_use]
+pub fn procedural(random: Random, split: Split, samples: usize, difficulty: Difficulty) -> Images {
+    let mut pixels = Vec::with_capacity(samples * 3 * SIDE * SIDE);
+    let (mut labels, mut groups) = (Vec::with_capacity(samples), Vec::with_capacity(samples));
+    for id in 0..samples as SampleId {
+        let mut stream = random.stream(Purpose::Data, split as u64, u64::from(id));
+        let (kind, group) = (stream.below(CLASSES), group(stream.uniform(), split, difficulty));
+        Scene::draw(group == GROUPS[1], &mut stream).paint(kind, &mut stream, &mut pixels);
+        let wrong = (kind + 1 + stream.below(CLASSES - 1)) % CLASSES;
+        labels.push(if group == GROUPS[2] { wrong } else { kind } as u8);
+        groups.push(group);
+    }
+    Images::new([3, SIDE, SIDE], CLASSES, pixels, labels).normalise(&[0.5; 3], &[0.25; 3]).with_groups(groups)
+}
+
+fn group(u: f64, split: Split, difficulty: Difficulty) -> &'static str {
+    match split {
+        _ if u < difficulty.hard => GROUPS[1],
+        Split::Train if u < difficulty.hard + difficulty.mislabelled => GROUPS[2],
+        _ => GROUPS[0],
+    }
+}
+
+/// How an image looks, whatever its shape.
+struct Scene {
+    centre: [f64; 2],
+    radius: f64,
+    background: [f64; 3],
+    contrast: [f64; 3],
+    noise: f64,
+}
+
+impl Scene {
+    fn draw(hard: bool, stream: &mut Stream) -> Self {
+        let (radius, strength, noise) = if hard { (7.0, 0.22, 0.12) } else { (11.0, 0.5, 0.05) };
+        let middle = SIDE as f64 / 2.0 - 0.5;
+        let jitter = if hard { 6.0 } else { 3.0 };
+        let mut around = |middle: f64, spread: f64| middle + spread * (2.0 * stream.uniform() - 1.0);
+        let centre = [around(middle, jitter), around(middle, jitter)];
+        let radius = around(radius, 2.0);
+        let background = [around(0.5, 0.25), around(0.5, 0.25), around(0.5, 0.25)];
+        // The shape stands out against the background in every channel, whichever way there is room.
+        let contrast = background.map(|level| if level < 0.5 { strength } else { -strength } * around(1.0, 0.3));
+        Self { centre, radius, background, contrast, noise }
+    }
+
+    fn paint(&self, kind: usize, stream: &mut Stream, pixels: &mut Vec<u8>) {
+        for channel in 0..3 {
+            for row in 0..SIDE {
+                for column in 0..SIDE {
+                    let at = [row as f64 - self.centre[0], column as f64 - self.centre[1]].map(|x| x / self.radius);
+                    let level = if inside(kind, at) { self.contrast[channel] } else { 0.0 };
+                    let value = self.background[channel] + level + self.noise * stream.normal();
+                    pixels.push((255.0 * value).clamp(0.0, 255.0) as u8);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a place, in units of the radius around the centre, belongs to a shape. All shapes are their own mirror image,
+/// so that a flip never changes a class.
+fn inside(kind: usize, [y, x]: [f64; 2]) -> bool {
+    let (disc, square, diamond) = ((x * x + y * y).sqrt(), x.abs().max(y.abs()), x.abs() + y.abs());
+    match kind {
+        0 => disc < 1.0,
+        1 => disc < 1.0 && disc > 0.6,
+        2 => square < 0.85,
+        3 => square < 0.9 && square > 0.55,
+        4 => square < 1.0 && (x.abs() < 0.28 || y.abs() < 0.28),
+        5 => square < 0.9 && ((x - y).abs() < 0.4 || (x + y).abs() < 0.4),
+        6 => square < 1.0 && (2.5 * y).rem_euclid(1.0) < 0.5,
+        7 => square < 1.0 && (2.5 * x.abs()).rem_euclid(1.0) < 0.5,
+        8 => square < 1.0 && ((2.0 * x.abs()).floor() + (2.0 * y.abs()).floor()).rem_euclid(2.0) < 0.5,
+        _ => diamond < 1.1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ast_core::Dataset;
+
+    #[test]
+    fn proportions_are_those_asked_for() {
+        let difficulty = Difficulty { hard: 0.3, mislabelled: 0.1 };
+        let images = procedural(Random::new(3), Split::Train, 4000, difficulty);
+        for (group, share) in [("easy", 0.6), ("hard", 0.3), ("mislabelled", 0.1)] {
+            let count = (0..4000).filter(|id| images.group(*id) == Some(group)).count();
+            assert!((count as f64 / 4000.0 - share).abs() < 0.03, "{group}: {count}");
+        }
+        let classes: Vec<usize> = (0..10).map(|c| (0..4000).filter(|id| images.label(*id) == c).count()).collect();
+        assert!(classes.iter().all(|count| (300..500).contains(count)), "{classes:?}");
+        let test = procedural(Random::new(3), Split::Test, 1000, difficulty);
+        assert!((0..1000).all(|id| test.group(id) != Some("mislabelled")));
+    }
+
+    #[test]
+    fn an_image_depends_on_seed_split_and_number_alone() {
+        let make = |seed, split, samples| procedural(Random::new(seed), split, samples, Difficulty::default());
+        let few = make(1, Split::Train, 5);
+        assert_eq!(few.bytes(4), make(1, Split::Train, 50).bytes(4));
+        assert_ne!(few.bytes(4), make(2, Split::Train, 5).bytes(4));
+        assert_ne!(few.bytes(4), make(1, Split::Test, 5).bytes(4));
+    }
+
+    /// A flip must not turn one class into another: every shape is its own mirror image.
+    #[test]
+    fn shapes_are_symmetric_and_distinct() {
+        let grid = || (0..41).flat_map(|r| (0..41).map(move |c| [r, c].map(|i| (f64::from(i) - 20.0) / 18.1)));
+        for kind in 0..CLASSES {
+            assert!(grid().all(|[y, x]| inside(kind, [y, x]) == inside(kind, [y, -x])), "{kind}");
+            for other in 0..kind {
+                let differ = grid().filter(|at| inside(kind, *at) != inside(other, *at)).count();
+                assert!(differ > 40, "{kind} {other}: {differ}");
+            }
+        }
+    }
+}

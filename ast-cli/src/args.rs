@@ -28,12 +28,13 @@ pub(crate) enum Command {
 Examples:
   ast train                                   a minute on two cores, no download
   ast train --scorer entropy --activation 0.2
+  ast train --preset cifar10 --data-dir DIR   the standard run
   ast train --policy random                   the control: same budget, no significance
   ast train --set policy.lambda=0.5 --set train.lr=2e-3 --out runs/mine
 
 Exit codes: 0 done, 2 usage, 65 data, 69 device, 70 bug, 73 cannot create, 74 cannot read or write.")]
 pub(crate) struct TrainArgs {
-    /// Starting point: quickstart [default without --config: quickstart]
+    /// Starting point: quickstart or cifar10 [default without --config: quickstart]
     #[arg(long)]
     pub(crate) preset: Option<String>,
     /// A configuration file, such as the config.toml of a run folder

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use ast_core::{Dataset, Loader, Random, RunConfig};
-use ast_data::{Difficulty, Images, OrderedLoader, Split, procedural};
+use ast_data::{Difficulty, Images, OrderedLoader, Split, cifar10, procedural};
 
 use crate::failure::{Failure, Kind, did_you_mean};
 
-const NAMES: [&str; 1] = ["procedural"];
+const NAMES: [&str; 2] = ["cifar10", "procedural"];
 const PROCEDURAL_TRAIN: usize = 2000;
 const PROCEDURAL_TEST: usize = 500;
 
@@ -18,16 +18,25 @@ pub(crate) struct Data {
 }
 
 pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
+    let limit = config.data.train_limit;
     let (train, test) = match config.data.name.as_str() {
+        "cifar10" => {
+            let Some(dir) = &config.data.dir else {
+                return Err(Failure::usage(
+                    "cifar10 needs its files: name the folder that holds cifar-10-batches-bin with --data-dir or AST_DATA_DIR",
+                ));
+            };
+            let (train, test) = cifar10(dir).map_err(|error| Failure::new(Kind::Data, error.to_string()))?;
+            (train.limit(limit.unwrap_or(usize::MAX)), test)
+        }
         "procedural" => {
             let random = Random::new(config.train.seed);
-            let samples = config.data.train_limit.unwrap_or(PROCEDURAL_TRAIN);
             let make = |split, samples| procedural(random, split, samples, Difficulty::default());
-            (make(Split::Train, samples), make(Split::Test, PROCEDURAL_TEST))
+            (make(Split::Train, limit.unwrap_or(PROCEDURAL_TRAIN)), make(Split::Test, PROCEDURAL_TEST))
         }
         name => {
-            let hint = did_you_mean(name, NAMES);
-            return Err(Failure::usage(format!("`data.name`: no dataset `{name}`; there are: {}{hint}", NAMES.join(", "))));
+            let (list, hint) = (NAMES.join(", "), did_you_mean(name, NAMES));
+            return Err(Failure::usage(format!("`data.name`: no dataset `{name}`; there are: {list}{hint}")));
         }
     };
     if train.samples() == 0 {

@@ -26,7 +26,8 @@ pub(crate) fn svg(events: &[Event], title: &str) -> Result<String, String> {
 }
 
 fn draw(events: &[Event], title: &str, text: &mut String) -> Outcome {
-    let steps: Vec<&StepEvent> = events.iter().filter_map(|e| if let Event::Step(s) = e { Some(s) } else { None }).collect();
+    let steps: Vec<&StepEvent> =
+        events.iter().filter_map(|e| if let Event::Step(s) = e { Some(s) } else { None }).collect();
     let epochs = steps.last().map_or(1.0, |step| step.epoch);
     let over = |value: &dyn Fn(&StepEvent) -> Option<f64>| -> Points {
         steps.iter().filter_map(|step| Some((step.epoch, value(step)?))).collect()
@@ -43,12 +44,18 @@ fn draw(events: &[Event], title: &str, text: &mut String) -> Outcome {
     let panels = root.split_evenly((3, 1));
     let rate = [
         Curve { label: "target", colour: GREY_LINE, points: vec![(0.0, target), (epochs, target)] },
-        Curve { label: "smoothed, as controlled", colour: ORANGE_LINE, points: over(&|s| Some(100.0 * s.control.rate?)) },
+        Curve {
+            label: "smoothed, as controlled",
+            colour: ORANGE_LINE,
+            points: over(&|s| Some(100.0 * s.control.rate?)),
+        },
         Curve { label: "so far, as counted", colour: BLUE_LINE, points: over(&|s| Some(100.0 * s.activation)) },
     ];
     panel(&panels[0], "activation rate, % of offered samples", (epochs, 0.0, (3.0 * target).min(100.0)), &rate)?;
     let threshold = [Curve { label: "threshold", colour: BLUE_LINE, points: over(&|s| s.control.threshold) }];
-    panel(&panels[1], "threshold, rank of the key", (epochs, 0.0, 1.0), &threshold)?;
+    let lowest = threshold[0].points.iter().map(|(_, y)| *y).fold(1.0, f64::min);
+    let floor = ((10.0 * lowest).floor() / 10.0 - 0.1).max(0.0);
+    panel(&panels[1], "threshold, rank of the key", (epochs, floor, 1.0), &threshold)?;
     let accuracy = [
         Curve { label: "training batches, smoothed", colour: GREY_LINE, points: smooth(over(&|s| Some(s.accuracy))) },
         Curve { label: "test", colour: BLUE_LINE, points: test },
@@ -90,7 +97,17 @@ fn panel(
             chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
         }
     }
+    if curves.len() == 1 {
+        return Ok(()); // the caption says it
+    }
+    // Rates stay low in their panel, accuracies end high: the free corner is at the other end.
+    let corner = if high == 100.0 { SeriesLabelPosition::LowerRight } else { SeriesLabelPosition::UpperRight };
     let labels = chart.configure_series_labels();
-    { labels }.background_style(WHITE.mix(0.8)).border_style(GREY_LINE).label_font(("sans-serif", 12)).draw()?;
+    { labels }
+        .position(corner)
+        .background_style(WHITE.mix(0.8))
+        .border_style(GREY_LINE)
+        .label_font(("sans-serif", 12))
+        .draw()?;
     Ok(())
 }

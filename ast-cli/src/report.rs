@@ -25,7 +25,11 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     let (config, samples, seconds) = (run.config, summary.samples, &summary.seconds);
     let scorer = config.scorer.name.as_deref().unwrap_or("none");
     let percent = |fraction: f64| format!("{:.1} %", 100.0 * fraction);
-    writeln!(out, "\n{} with scorer {scorer} on {}, seed {}: {:.0} s", config.policy.name, run.device, config.train.seed, seconds.total)?;
+    writeln!(
+        out,
+        "\n{} with scorer {scorer} on {}, seed {}: {:.0} s",
+        config.policy.name, run.device, config.train.seed, seconds.total
+    )?;
     writeln!(out)?;
     writeln!(
         out,
@@ -79,7 +83,11 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
             writeln!(out, "    {name:24} {:>16} {:>20}", percent(group.share), percent(group.passes))?;
         }
     }
-    writeln!(out, "\n  files: {}/ (run.svg, summary.json, metrics.jsonl, config.toml, run.json)", run.folder.display())?;
+    writeln!(
+        out,
+        "\n  files: {}/ (run.svg, summary.json, metrics.jsonl, config.toml, run.json)",
+        run.folder.display()
+    )?;
     writeln!(out, "\nNext: {}", advice(&config.policy.name))
 }
 

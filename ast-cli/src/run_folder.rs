@@ -41,7 +41,8 @@ impl RunFolder {
             Some(path) => path.to_path_buf(),
             None => next_free(Path::new(RUNS), &format!("{}-{}", config.data.name, config.policy.name))?,
         };
-        let cannot = |error: io::Error| Failure::new(Kind::Create, format!("cannot create {}: {error}", path.display()));
+        let cannot =
+            |error: io::Error| Failure::new(Kind::Create, format!("cannot create {}: {error}", path.display()));
         fs::create_dir_all(&path).map_err(cannot)?;
         if fs::read_dir(&path).map_err(cannot)?.next().is_some() {
             let message = format!("{} is not empty; name a new folder, nothing was changed", path.display());
@@ -66,8 +67,7 @@ impl RunFolder {
     }
 
     pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
-        let mut text =
-            serde_json::to_vec_pretty(value).map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
+        let mut text = serde_json::to_vec_pretty(value).map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
         text.push(b'\n');
         self.write(name, &text)
     }

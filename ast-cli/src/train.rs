@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ast_core::models::SimpleCnn;
-use ast_core::{Event, Observer, Parts, RunConfig, SCHEMA, Summary, TrainError, Trainer, Weights};
+use ast_core::{Event, Observer, Parts, PassError, RunConfig, SCHEMA, Summary, TrainError, Trainer, Weights};
 
 use crate::args::TrainArgs;
 use crate::config::{self, Resolved};
@@ -25,7 +25,11 @@ pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     let (backend, device) = device::choose(&config.device.name)?;
     let folder = RunFolder::create(args.out.as_deref(), &config)?;
     folder.write_json("run.json", &provenance(&config, backend, scorer_origin, &fingerprint))?;
-    eprintln!("training on {backend}, {} threads; run folder {}", rayon::current_num_threads(), folder.path().display());
+    eprintln!(
+        "training on {backend}, {} threads; run folder {}",
+        rayon::current_num_threads(),
+        folder.path().display()
+    );
 
     let device = device.autodiff();
     let (data, test_samples) = (train.dataset().clone(), test.dataset().samples());
@@ -36,10 +40,12 @@ pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     let summary = outcome.map_err(|error| failure(&error, &log.folder))?;
 
     let title = format!("{} on {}, seed {}", config.policy.name, config.data.name, config.train.seed);
-    let picture = plot::svg(&log.events, &title).map_err(|error| Failure::new(Kind::Bug, format!("run.svg: {error}")))?;
+    let picture =
+        plot::svg(&log.events, &title).map_err(|error| Failure::new(Kind::Bug, format!("run.svg: {error}")))?;
     log.folder.write("run.svg", picture.as_bytes())?;
     log.folder.write_json("summary.json", &summary)?;
-    let run = Run { config: &config, device: backend, classes: data.classes(), test_samples, folder: log.folder.path() };
+    let run =
+        Run { config: &config, device: backend, classes: data.classes(), test_samples, folder: log.folder.path() };
     print(&summary, &report(&summary, &run), args.json)
 }
 
@@ -90,8 +96,8 @@ fn failure(error: &TrainError, folder: &RunFolder) -> Failure {
     let kind = match error {
         TrainError::NotFinite { .. } => Kind::Data,
         TrainError::Log(_) => Kind::Io,
-        TrainError::Device(_) | TrainError::Read(_) => Kind::Device,
-        TrainError::Load(_) | TrainError::Score(_) | TrainError::Policy(_) => Kind::Bug,
+        TrainError::Device(_) | TrainError::Pass(PassError::Read(_)) => Kind::Device,
+        TrainError::Load(_) | TrainError::Pass(_) | TrainError::Policy(_) => Kind::Bug,
     };
     Failure::new(kind, format!("{error}; what was done until then is in {}", folder.path().display()))
 }

@@ -31,6 +31,7 @@ mod model;
 pub mod models;
 mod observation;
 mod params;
+mod passes;
 mod policies;
 mod policy;
 mod queue;
@@ -59,6 +60,7 @@ pub use meter::{Meter, Phase};
 pub use model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
 pub use observation::{Needs, Observation, cross_entropy};
 pub use params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
+pub use passes::{Fresh, FreshPass, PassError};
 pub use policy::{BuildPolicy, Policy, PolicyEntry, PolicyError, Task, Trace, View};
 pub use queue::{Accepted, Queue};
 pub use random::{Purpose, Random, Stream};
@@ -66,8 +68,6 @@ pub use registry::{Entry, Registry, RegistryError};
 pub use sampler::{Offer, Plan, Sampler};
 pub use schedule::learning_rate;
 pub use scorer::{BuildScorer, Context, ScoreError, Scorer, ScorerEntry};
-pub use summary::{
-    Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, Samples, Savings, Seconds, Summary,
-};
+pub use summary::{Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, Samples, Savings, Seconds, Summary};
 pub use trainer::{Parts, TrainError, Trainer};
 pub use window::{Quantile, Window};

@@ -102,9 +102,13 @@ impl Meter {
         [Phase::Data, Phase::Train, Phase::Optimizer].map(|phase| self.seconds(phase)).iter().sum()
     }
 
-    /// Books a full-batch step that took so many seconds of [`step_clock`](Self::step_clock).
-    pub fn full_step(&mut self, seconds: f64) {
-        self.step_seconds.push(seconds);
+    /// Counts a training step on `samples` samples; where the batch was full, `begin` is the
+    /// [`step_clock`](Self::step_clock) before it.
+    pub fn stepped(&mut self, samples: usize, begin: Option<f64>) {
+        self.steps += 1;
+        self.trained += samples as u64;
+        let now = self.step_clock();
+        self.step_seconds.extend(begin.map(|begin| now - begin));
     }
 
     /// Median seconds of a full-batch step; `None` before the first.
@@ -169,8 +173,11 @@ mod tests {
         let mut meter = Meter::start(&[]);
         assert_eq!(meter.median_step(), None);
         for seconds in [5.0, 1.0, 100.0] {
-            meter.full_step(seconds);
+            meter.seconds[Phase::Train as usize] += seconds;
+            meter.stepped(8, Some(meter.step_clock() - seconds));
         }
+        meter.stepped(3, None);
         assert_eq!(meter.median_step(), Some(5.0));
+        assert_eq!((meter.steps, meter.trained), (4, 27));
     }
 }

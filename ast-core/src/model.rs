@@ -117,8 +117,7 @@ pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, mode: Mode<'_>) -> Tensor<D
     let Mode::Train(stream) = mode else { return x };
     let kept = (1.0 / (1.0 - p)) as f32;
     let shape = x.dims();
-    let mask: Vec<f32> =
-        (0..shape.iter().product()).map(|_| if stream.uniform() < p { 0.0 } else { kept }).collect();
+    let mask: Vec<f32> = (0..shape.iter().product()).map(|_| if stream.uniform() < p { 0.0 } else { kept }).collect();
     let mask = Tensor::from_data(TensorData::new(mask, shape), &x.device());
     x * mask
 }

@@ -1,4 +1,4 @@
-use burn::tensor::activation::log_softmax;
+use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Int, Tensor};
 
 use crate::data::SampleId;
@@ -18,6 +18,29 @@ pub struct Observation {
     pub features: Option<Tensor<2>>,
     /// Standard deviation of the un-augmented pixels in 0..1, `[batch]`; present if the scorer [`Needs`] it.
     pub input_std: Option<Tensor<1>>,
+}
+
+impl Observation {
+    /// `softmax(logits)`, `[batch, classes]`.
+    #[must_use]
+    pub fn probabilities(&self) -> Tensor<2> {
+        softmax(self.logits.clone(), 1)
+    }
+
+    /// 1 at each sample's target, else 0, `[batch, classes]`. Built without reading the targets back.
+    #[must_use]
+    pub fn one_hot(&self) -> Tensor<2> {
+        let shape = self.logits.dims();
+        let classes = Tensor::arange(0..shape[1] as i64, &self.logits.device()).unsqueeze::<2>().expand(shape);
+        self.targets.clone().unsqueeze_dim::<2>(1).expand(shape).equal(classes).float()
+    }
+
+    /// `H(p) = -sum p log p`, in nats, `[batch]`.
+    #[must_use]
+    pub fn entropy(&self) -> Tensor<1> {
+        let log_p = log_softmax(self.logits.clone(), 1);
+        (log_p.clone().exp() * log_p).sum_dim(1).neg().squeeze_dim(1)
+    }
 }
 
 /// What a scorer wants in its [`Observation`] beyond loss and logits.
@@ -56,8 +79,7 @@ mod tests {
                 .try_into_vec()
                 .unwrap();
         for ((row, target), got) in logits.iter().zip(targets).zip(got) {
-            let expected =
-                row.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln() - f64::from(row[target as usize]);
+            let expected = row.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln() - f64::from(row[target as usize]);
             assert!((f64::from(got) - expected).abs() < 1e-5 * expected.max(1.0), "{got} {expected}");
         }
     }

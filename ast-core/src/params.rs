@@ -18,7 +18,7 @@ pub struct ParamSpec {
 pub enum ParamKind {
     /// A number within `min..=max`.
     Number {
-        /// Used where none is given.
+        /// Used where none is given; NaN stands for "none", which the code that declares it must handle.
         default: f64,
         /// Smallest value allowed.
         min: f64,
@@ -88,7 +88,11 @@ impl Params {
             let known = specs.iter().map(|spec| spec.name).collect();
             return Err(ParamError::Unknown { key: key.clone(), known });
         }
-        specs.iter().map(|spec| Ok((spec.name, spec.resolve(given.get(spec.name))?))).collect::<Result<_, _>>().map(Self)
+        specs
+            .iter()
+            .map(|spec| Ok((spec.name, spec.resolve(given.get(spec.name))?)))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// A number.
@@ -113,9 +117,10 @@ impl Params {
         }
     }
 
-    /// All of them, by name.
+    /// All of them that have a value, by name: what is to be given to get the same again.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &ParamValue)> {
-        self.0.iter().map(|(name, value)| (*name, value))
+        let given = |value: &ParamValue| !matches!(value, ParamValue::Number(number) if number.is_nan());
+        self.0.iter().map(|(name, value)| (*name, value)).filter(move |(_, value)| given(value))
     }
 }
 
@@ -142,6 +147,7 @@ impl ParamKind {
     #[must_use]
     pub fn allowed(self) -> String {
         match self {
+            Self::Number { min: f64::NEG_INFINITY, max: f64::INFINITY, .. } => "any number".into(),
             Self::Number { min, max, .. } if max == f64::INFINITY => format!("a number of at least {min}"),
             Self::Number { min, max, .. } => format!("a number in {min}..={max}"),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
@@ -152,6 +158,7 @@ impl ParamKind {
     #[must_use]
     pub fn default_text(self) -> String {
         match self {
+            Self::Number { default, .. } if default.is_nan() => "none".into(),
             Self::Number { default, .. } => default.to_string(),
             Self::Choice(words) => words.first().copied().unwrap_or("").to_string(),
         }

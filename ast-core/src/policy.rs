@@ -1,9 +1,10 @@
 use ast_control::{ControlError, PiConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::data::SampleId;
+use crate::data::{Dataset, SampleId};
 use crate::ledger::Ledger;
 use crate::params::{ParamError, Params};
+use crate::passes::{FreshPass, PassError};
 use crate::queue::Queue;
 use crate::random::Random;
 use crate::registry::Entry;
@@ -19,21 +20,29 @@ pub trait Policy: Send {
     ///
     /// # Errors
     /// [`PolicyError`].
-    fn select(&mut self, offer: Offer<'_>, view: View<'_>, accepted: &mut Vec<SampleId>) -> Result<(), PolicyError>;
+    fn select(
+        &mut self,
+        offer: Offer<'_>,
+        view: &mut View<'_>,
+        accepted: &mut Vec<SampleId>,
+    ) -> Result<(), PolicyError>;
 
     /// What the controller, if there is one, did last.
     fn trace(&self) -> Trace;
 }
 
 /// What a policy may look at.
-#[derive(Clone, Copy)]
 pub struct View<'a> {
+    /// The samples.
+    pub dataset: &'a dyn Dataset,
     /// What is known of each sample.
     pub ledger: &'a Ledger,
     /// What is accepted and not yet trained.
     pub queue: &'a Queue,
     /// The run's randomness.
     pub random: Random,
+    /// A look at samples that may then not be trained on, which costs a forward pass each.
+    pub fresh: &'a mut dyn FreshPass,
 }
 
 /// The state of selection, for logs and plots.
@@ -62,6 +71,9 @@ pub enum PolicyError {
     /// A parameter was refused.
     #[error(transparent)]
     Param(#[from] ParamError),
+    /// A fresh look failed.
+    #[error(transparent)]
+    Pass(#[from] PassError),
     /// The controller refused.
     #[error(transparent)]
     Control(#[from] ControlError),

@@ -23,6 +23,10 @@ pub enum Purpose {
     Score = 7,
     /// Procedural data; key: split, sample.
     Data = 8,
+    /// Dropout masks of fresh passes; key: samples scored before.
+    Fresh = 9,
+    /// What is trained when nothing passes; key: epoch, chunk.
+    Fallback = 10,
 }
 
 /// Counter-based randomness: every number is a function of the run's seed, a [`Purpose`] and up to two counters.

@@ -79,7 +79,8 @@ impl<B> Registry<B> {
     /// # Errors
     /// [`RegistryError::Unknown`] with what there is; never a fallback.
     pub fn get(&self, name: &str) -> Result<&'static Entry<B>, RegistryError> {
-        let unknown = || RegistryError::Unknown { name: name.to_string(), known: self.entries.keys().copied().collect() };
+        let unknown =
+            || RegistryError::Unknown { name: name.to_string(), known: self.entries.keys().copied().collect() };
         self.entries.get(name).copied().ok_or_else(unknown)
     }
 

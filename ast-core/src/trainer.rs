@@ -2,25 +2,24 @@ use std::collections::VecDeque;
 
 use ast_control::Ema;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, ExecutionError, Int, Tensor, TensorData};
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
 use crate::config::Checked;
 use crate::data::{HostBatch, LoadError, Loader, Request, SampleId, Visit};
 use crate::event::{Event, Observer, SCHEMA, StepEvent};
 use crate::ledger::{Ledger, Seen};
 use crate::meter::{Meter, Phase};
-use crate::model::{Input, Mode, Model};
+use crate::model::{Mode, Model};
 use crate::observation::{Observation, cross_entropy};
+use crate::passes::{Looking, PassError, evaluate, read, read_back, upload};
 use crate::policy::{Policy, PolicyError, Trace, View};
 use crate::queue::{Accepted, Queue};
 use crate::random::{Purpose, Random};
 use crate::sampler::{Plan, Sampler};
 use crate::schedule::learning_rate;
-use crate::scorer::{Context, ScoreError, Scorer};
+use crate::scorer::{Context, Scorer};
 use crate::summary::{Evaluation, Summary};
 
-/// Samples a forward pass of the evaluation.
-const EVAL_BATCH: usize = 250;
 /// Weight of the newest batch in the smoothed loss that scorers may compare with.
 const MEAN_LOSS_EMA: f64 = 0.1;
 
@@ -118,10 +117,7 @@ impl<M: Model> Trainer<M> {
     /// [`TrainError`]; nothing is lost that was written down before.
     pub fn run(mut self, observer: &mut dyn Observer) -> Result<Summary, TrainError> {
         self.announce(observer)?;
-        self.select_batch()?;
-        while let Some((batch, host)) = self.load()? {
-            self.select_batch()?; // the next batch loads while this one trains
-            let event = self.step(&batch, host)?;
+        while let Some(event) = self.advance()? {
             self.meter.enter(Phase::Checkpoint);
             observer.event(&Event::Step(event))?;
             if self.evaluation_is_due(event.epoch) {
@@ -131,6 +127,22 @@ impl<M: Model> Trainer<M> {
         self.evaluate(f64::from(self.config.epochs), observer)?;
         self.meter.enter(Phase::Checkpoint);
         Ok(Summary::new(&self.config, &self.meter, &self.ledger, self.train.dataset().as_ref(), &self.evaluations))
+    }
+
+    /// One optimizer step with all that leads to it; `None` at the end of the budget.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn advance(&mut self) -> Result<Option<StepEvent>, TrainError> {
+        if self.loading.is_empty() {
+            self.select_batch()?;
+        }
+        let Some((batch, host)) = self.load()? else { return Ok(None) };
+        self.select_batch()?; // the next batch loads while this one trains
+        let observation = self.step(&batch, host)?;
+        let seen = self.observe(observation, &batch.accepted)?;
+        self.remember(&seen);
+        Ok(Some(self.step_event(&batch, &seen)))
     }
 
     /// Candidates -> gate -> queue, until a batch is full or the run's last epoch has been offered.
@@ -160,12 +172,27 @@ impl<M: Model> Trainer<M> {
         if let Some(offer) = self.plan.offer(epoch, chunk) {
             self.meter.offered += offer.len() as u64;
             let mut chosen = Vec::new();
-            let view = View { ledger: &self.ledger, queue: &self.queue, random: self.random };
-            self.policy.select(offer, view, &mut chosen)?;
+            let dataset = self.train.dataset().as_ref();
+            let mut fresh = Looking {
+                model: &self.model,
+                dataset,
+                scorer: self.scorer.as_ref(),
+                device: &self.device,
+                meter: &mut self.meter,
+                mean_loss: self.mean_loss.value(),
+                mean_input_std: self.mean_input_std,
+                random: self.random,
+                augment: self.config.augment,
+            };
+            let (ledger, queue, random) = (&self.ledger, &self.queue, self.random);
+            let mut view = View { dataset, ledger, queue, random, fresh: &mut fresh };
+            self.policy.select(offer, &mut view, &mut chosen)?;
             let spent = spent(self.meter.offered);
             let accept = |id, coverage| Accepted { visit: Visit { id, epoch }, coverage, spent };
             offer.coverage.iter().for_each(|id| self.queue.push(accept(*id, true)));
-            chosen.into_iter().for_each(|id| self.queue.push(accept(id, false)));
+            // A policy without coverage has no fairer sample than what it chose.
+            let only = self.plan.coverage.is_empty();
+            chosen.into_iter().for_each(|id| self.queue.push(accept(id, only)));
         }
         let last = chunk + 1 >= self.plan.chunks();
         self.next = if last { Place { epoch: epoch + 1, chunk: 0 } } else { Place { epoch, chunk: chunk + 1 } };
@@ -178,17 +205,12 @@ impl<M: Model> Trainer<M> {
         Ok(self.loading.pop_front().zip(self.train.receive()?))
     }
 
-    /// Forward, backward, optimizer, observation, ledger.
-    fn step(&mut self, batch: &Batch, host: HostBatch) -> Result<StepEvent, TrainError> {
-        let begin = self.meter.step_clock();
-        self.meter.enter(Phase::Data);
-        let spent = batch.accepted.iter().map(|a| a.spent).sum::<f64>() / batch.accepted.len() as f64;
-        let lr = learning_rate(self.config.lr, spent);
+    /// Forward, backward, optimizer.
+    fn step(&mut self, batch: &Batch, host: HostBatch) -> Result<Observation, TrainError> {
+        let (begin, needs) = (self.meter.step_clock(), self.scorer.needs());
         let ids = host.ids.clone();
-        let input_std = Tensor::<1>::from_data(
-            TensorData::new(host.input_std.clone(), [ids.len()]),
-            &self.device.clone().without_autodiff(),
-        );
+        let input_std = TensorData::new(host.input_std.clone(), [ids.len()]);
+        let input_std = Tensor::from_data(input_std, &self.device.clone().without_autodiff());
         let (input, targets) = upload(host, self.train.dataset().shape(), &self.device);
 
         self.meter.enter(Phase::Train);
@@ -200,60 +222,55 @@ impl<M: Model> Trainer<M> {
 
         self.meter.enter(Phase::Optimizer);
         let gradients = GradientsParams::from_grads(gradients, &self.model);
+        let lr = learning_rate(self.config.lr, batch.spent());
         self.model = self.optimizer.step(lr, self.model.clone(), gradients);
         self.device.sync()?;
 
         self.meter.enter(Phase::Score);
-        let observation = Observation {
+        self.meter.stepped(ids.len(), (ids.len() == self.config.batch_size).then_some(begin));
+        Ok(Observation {
             loss: losses.inner(),
             logits: forward.logits.inner(),
             targets: targets.inner(),
-            features: self.scorer.needs().features.then(|| forward.features.inner()),
-            input_std: self.scorer.needs().input_std.then_some(input_std),
+            features: needs.features.then(|| forward.features.inner()),
+            input_std: needs.input_std.then_some(input_std),
             ids,
-        };
-        let seen = self.observe(&observation, &batch.accepted)?;
-
-        self.meter.enter(Phase::Select);
-        self.meter.steps += 1;
-        self.meter.trained += seen.len() as u64;
-        if seen.len() == self.config.batch_size {
-            self.meter.full_step(self.meter.step_clock() - begin);
-        }
-        self.ledger.record(&seen);
-        seen.iter().for_each(|seen| self.queue.done(seen.id));
-        Ok(self.step_event(batch, &seen, lr))
+        })
     }
 
     /// Score, loss and correctness, in the one read-back of a step.
-    fn observe(&mut self, seen: &Observation, accepted: &[Accepted]) -> Result<Vec<Seen>, TrainError> {
+    fn observe(&mut self, seen: Observation, accepted: &[Accepted]) -> Result<Vec<Seen>, TrainError> {
         let mean_loss = match self.mean_loss.value() {
             Some(mean) => mean,
             None => f64::from(read(seen.loss.clone().mean())?[0]),
         };
-        let context =
-            Context { mean_loss, mean_input_std: self.mean_input_std, random: self.random, step: self.meter.steps };
-        let score = self.scorer.score(seen, &context)?;
-        let correct = seen.logits.clone().argmax(1).squeeze_dim::<1>(1).equal(seen.targets.clone()).float();
-        let values = read(Tensor::cat(vec![score, seen.loss.clone(), correct], 0))?;
-        let batch = seen.ids.len();
-        let seen: Vec<Seen> = (seen.ids.iter().zip(accepted).enumerate())
-            .map(|(i, (id, accepted))| Seen {
-                id: *id,
-                score: values[i],
-                loss: values[batch + i],
-                correct: values[2 * batch + i] > 0.5,
+        let (mean_input_std, random, step) = (self.mean_input_std, self.random, self.meter.steps);
+        let context = Context { mean_loss, mean_input_std, random, step };
+        let back = read_back(self.scorer.as_ref(), seen, &context)?;
+        let seen: Vec<Seen> = (accepted.iter().enumerate())
+            .map(|(i, accepted)| Seen {
+                id: accepted.visit.id,
+                score: back.score[i],
+                loss: back.loss[i],
+                correct: back.correct[i] > 0.5,
                 coverage: accepted.coverage,
             })
             .collect();
-        if let Some(broken) = seen.iter().find(|seen| !seen.loss.is_finite()) {
-            return Err(TrainError::NotFinite { step: self.meter.steps + 1, sample: broken.id, loss: broken.loss });
+        match seen.iter().find(|seen| !seen.loss.is_finite()) {
+            Some(broken) => Err(TrainError::NotFinite { step, sample: broken.id, loss: broken.loss }),
+            None => Ok(seen),
         }
-        let covered: Vec<f64> = seen.iter().filter(|s| s.coverage).map(|s| f64::from(s.loss)).collect();
-        if !covered.is_empty() {
-            self.mean_loss.update(covered.iter().sum::<f64>() / covered.len() as f64);
+    }
+
+    /// Into the ledger, for later selections.
+    fn remember(&mut self, seen: &[Seen]) {
+        self.meter.enter(Phase::Select);
+        let covered = || seen.iter().filter(|seen| seen.coverage);
+        if covered().next().is_some() {
+            self.mean_loss.update(covered().map(|seen| f64::from(seen.loss)).sum::<f64>() / covered().count() as f64);
         }
-        Ok(seen)
+        self.ledger.record(seen);
+        seen.iter().for_each(|seen| self.queue.done(seen.id));
     }
 
     fn evaluation_is_due(&self, epoch: f64) -> bool {
@@ -262,29 +279,13 @@ impl<M: Model> Trainer<M> {
         every > 0.0 && (epoch / every).floor() > (last / every).floor() && epoch < f64::from(self.config.epochs)
     }
 
-    /// Accuracy and loss on the whole test set, without autodiff, outside the budget.
+    /// On the whole test set, outside the budget.
     fn evaluate(&mut self, epoch: f64, observer: &mut dyn Observer) -> Result<(), TrainError> {
         self.meter.enter(Phase::Eval);
-        let (model, device) = (self.model.valid(), self.device.clone().without_autodiff());
-        let (samples, shape) = (self.test.dataset().samples() as SampleId, self.test.dataset().shape());
-        for from in (0..samples).step_by(EVAL_BATCH) {
-            let visits = (from..samples.min(from + EVAL_BATCH as SampleId)).map(|id| Visit { id, epoch: 0 }).collect();
-            self.test.request(Request { visits, augment: None });
-        }
-        let (mut correct, mut loss) = (0.0, 0.0);
-        while let Some(host) = self.test.receive()? {
-            let (input, targets) = upload(host, shape, &device);
-            let logits = model.forward(input, Mode::Eval).logits;
-            let hits = logits.clone().argmax(1).squeeze_dim::<1>(1).equal(targets.clone()).float();
-            let values = read(Tensor::cat(vec![hits.sum(), cross_entropy(logits, targets).sum()], 0))?;
-            correct += f64::from(values[0]);
-            loss += f64::from(values[1]);
-        }
-        let samples = f64::from(samples);
-        self.meter.evaluated += samples as u64;
-        let evaluation = Evaluation { epoch, accuracy: 100.0 * correct / samples, loss: loss / samples };
-        self.evaluations.push(evaluation);
-        let Evaluation { epoch, accuracy, loss } = evaluation;
+        let device = self.device.clone().without_autodiff();
+        let (accuracy, loss) = evaluate(&self.model.valid(), self.test.as_mut(), &device)?;
+        self.meter.evaluated += self.test.dataset().samples() as u64;
+        self.evaluations.push(Evaluation { epoch, accuracy, loss });
         Ok(observer.event(&Event::Evaluated { step: self.meter.steps, epoch, accuracy, loss })?)
     }
 
@@ -303,7 +304,7 @@ impl<M: Model> Trainer<M> {
         Ok(())
     }
 
-    fn step_event(&self, batch: &Batch, seen: &[Seen], lr: f64) -> StepEvent {
+    fn step_event(&self, batch: &Batch, seen: &[Seen]) -> StepEvent {
         let mean = |value: &dyn Fn(&Seen) -> f64| seen.iter().map(value).sum::<f64>() / seen.len() as f64;
         StepEvent {
             step: self.meter.steps,
@@ -312,23 +313,18 @@ impl<M: Model> Trainer<M> {
             trained: self.meter.trained,
             loss: mean(&|seen| f64::from(seen.loss)),
             accuracy: 100.0 * mean(&|seen| f64::from(u8::from(seen.correct))),
-            lr,
+            lr: learning_rate(self.config.lr, batch.spent()),
             activation: self.meter.trained as f64 / batch.offered as f64,
             control: batch.control,
         }
     }
 }
 
-/// Moves a batch to a device: images `[batch, channels, height, width]`, targets `[batch]`.
-fn upload(host: HostBatch, [channels, height, width]: [usize; 3], device: &Device) -> (Input, Tensor<1, Int>) {
-    let batch = host.ids.len();
-    let pixels = TensorData::new(host.pixels, [batch, channels, height, width]);
-    let targets = TensorData::new(host.targets, [batch]);
-    (Input::Image(Tensor::from_data(pixels, device)), Tensor::from_data(targets, device))
-}
-
-fn read(values: Tensor<1>) -> Result<Vec<f32>, TrainError> {
-    values.try_into_vec_as().map_err(|error| TrainError::Read(error.to_string()))
+impl Batch {
+    /// The share of the budget spent when it was accepted, on average, 0..=1.
+    fn spent(&self) -> f64 {
+        self.accepted.iter().map(|accepted| accepted.spent).sum::<f64>() / self.accepted.len() as f64
+    }
 }
 
 /// Why a run stopped.
@@ -340,9 +336,9 @@ pub enum TrainError {
     /// The policy refused.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// The scorer refused.
+    /// A forward pass gave nothing.
     #[error(transparent)]
-    Score(#[from] ScoreError),
+    Pass(#[from] PassError),
     /// The loss is NaN or infinite.
     #[error(
         "the loss of sample {sample} is {loss} at step {step}: training has diverged or the data is broken; \
@@ -359,9 +355,6 @@ pub enum TrainError {
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(#[from] ExecutionError),
-    /// Values could not be read back from the device.
-    #[error("could not read back from the device: {0}")]
-    Read(String),
     /// An observer could not write an event down.
     #[error("could not write the log: {0}")]
     Log(#[from] std::io::Error),

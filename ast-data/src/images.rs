@@ -27,15 +27,7 @@ impl Images {
         assert_eq!(pixels.len(), labels.len() * size, "an image is {shape:?}");
         let input_std = pixels.chunks_exact(size).map(deviation).collect();
         let plain = std::array::from_fn(|byte| byte as f32 / 255.0);
-        Self {
-            normalised: vec![plain; shape[0]],
-            shape,
-            classes,
-            pixels,
-            labels,
-            groups: Vec::new(),
-            input_std,
-        }
+        Self { normalised: vec![plain; shape[0]], shape, classes, pixels, labels, groups: Vec::new(), input_std }
     }
 
     /// Normalises each channel by its mean and standard deviation, both for pixels in 0..1.

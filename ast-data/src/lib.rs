@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod augment;
+mod cifar;
 mod images;
 mod loader;
 mod procedural;
 
 pub use augment::{Augmentation, MAX_SHIFT};
+pub use cifar::{CifarError, cifar10};
 pub use images::Images;
 pub use loader::OrderedLoader;
 pub use procedural::{Difficulty, Split, procedural};

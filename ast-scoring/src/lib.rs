@@ -5,11 +5,42 @@
 //! file, a feature line and a `mod` line here.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "el2n")]
+mod el2n;
 #[cfg(feature = "entropy")]
 mod entropy;
+#[cfg(feature = "grad-norm")]
+mod grad_norm;
 #[cfg(feature = "loss")]
 mod loss;
+#[cfg(feature = "loss-entropy")]
+mod loss_entropy;
 #[cfg(feature = "loss-intensity")]
 mod loss_intensity;
+#[cfg(feature = "margin")]
+mod margin;
 #[cfg(feature = "random")]
 mod random;
+
+/// Plain f64 arithmetic to check scorers against.
+#[cfg(test)]
+mod reference {
+    use ast_core::Observation;
+    use ast_core::burn::tensor::Tensor;
+
+    pub(crate) fn values(tensor: Tensor<1>) -> Vec<f32> {
+        tensor.into_data().try_into_vec().unwrap()
+    }
+
+    /// Softmax of each sample's logits, and its target.
+    pub(crate) fn probabilities(seen: &Observation) -> Vec<(Vec<f64>, usize)> {
+        let classes = seen.logits.dims()[1];
+        let logits: Vec<f32> = seen.logits.to_data().try_into_vec().unwrap();
+        let targets: Vec<i32> = seen.targets.to_data_as::<i32>().try_into_vec().unwrap();
+        let softmax = |row: &[f32]| {
+            let sum: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
+            row.iter().map(|x| f64::from(*x).exp() / sum).collect()
+        };
+        logits.chunks(classes).map(softmax).zip(targets.into_iter().map(|y| y as usize)).collect()
+    }
+}

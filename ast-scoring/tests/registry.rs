@@ -22,11 +22,8 @@ fn file_feature_and_name_are_one() {
         .filter(|stem| stem != "lib")
         .collect();
     let manifest = include_str!("../Cargo.toml");
-    let features: BTreeSet<String> = manifest
-        .lines()
-        .filter_map(|line| line.strip_suffix(" = []"))
-        .map(str::to_string)
-        .collect();
+    let features: BTreeSet<String> =
+        manifest.lines().filter_map(|line| line.strip_suffix(" = []")).map(str::to_string).collect();
     let names: BTreeSet<String> = linked().iter().map(|entry| entry.name.to_string()).collect();
     assert_eq!(stems, features);
     assert_eq!(stems, names);

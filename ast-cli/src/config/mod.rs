@@ -3,9 +3,7 @@
 mod layers;
 mod presets;
 
-use ast_core::{
-    Checked, Params, Policy, PolicyEntry, Registry, RegistryError, RunConfig, Scorer, ScorerEntry,
-};
+use ast_core::{Checked, Params, Policy, PolicyEntry, Registry, RegistryError, RunConfig, Scorer, ScorerEntry};
 use toml::Table;
 
 use crate::args::TrainArgs;
@@ -32,12 +30,14 @@ pub(crate) fn resolve(args: &TrainArgs) -> Result<Resolved, Failure> {
 
     let scorer = choose_scorer(&scorers, config.scorer.name.as_deref())?;
     config.scorer.name = Some(scorer.name.to_string());
-    let params = Params::resolve(scorer.params, &config.scorer.params).map_err(|e| in_section("scorer", scorer.name, &e))?;
+    let params =
+        Params::resolve(scorer.params, &config.scorer.params).map_err(|e| in_section("scorer", scorer.name, &e))?;
     config.scorer.params = params.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
     let built_scorer = (scorer.build)(&params).map_err(Failure::usage)?;
 
     let policy: &PolicyEntry = policies.get(&config.policy.name).map_err(|error| unknown("policy", &error))?;
-    let params = Params::resolve(policy.params, &config.policy.params).map_err(|e| in_section("policy", policy.name, &e))?;
+    let params =
+        Params::resolve(policy.params, &config.policy.params).map_err(|e| in_section("policy", policy.name, &e))?;
     config.policy.params = params.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
     let built_policy = (policy.build)(&params, checked.task()).map_err(Failure::usage)?;
 
@@ -51,7 +51,10 @@ fn read(table: Table) -> Result<RunConfig, Failure> {
     })
 }
 
-fn choose_scorer(scorers: &Registry<ast_core::BuildScorer>, name: Option<&str>) -> Result<&'static ScorerEntry, Failure> {
+fn choose_scorer(
+    scorers: &Registry<ast_core::BuildScorer>,
+    name: Option<&str>,
+) -> Result<&'static ScorerEntry, Failure> {
     let mut all = scorers.iter();
     match (name, all.len()) {
         (Some(name), _) => scorers.get(name).map_err(|error| unknown("scorer", &error)),

@@ -99,7 +99,7 @@ impl Ast {
     }
 
     /// The keys of a chunk's candidates: `ln U / w`, a monotone image of `U^(1/w)`, or the score itself if hard.
-    fn draw_keys(&mut self, offer: Offer<'_>, view: View<'_>) {
+    fn draw_keys(&mut self, offer: Offer<'_>, view: &View<'_>) {
         let mut stream = view.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk));
         self.chunk_keys.clear();
         self.chunk_keys.extend(offer.candidates.iter().map(|id| {
@@ -119,7 +119,12 @@ impl Policy for Ast {
         (1.0 - self.lambda) * self.task.target
     }
 
-    fn select(&mut self, offer: Offer<'_>, view: View<'_>, accepted: &mut Vec<SampleId>) -> Result<(), PolicyError> {
+    fn select(
+        &mut self,
+        offer: Offer<'_>,
+        view: &mut View<'_>,
+        accepted: &mut Vec<SampleId>,
+    ) -> Result<(), PolicyError> {
         let already = accepted.len();
         if self.lambda > 0.0 {
             self.draw_keys(offer, view);
@@ -132,8 +137,7 @@ impl Policy for Ast {
                 gate::pass(&self.chunk_keys, quantile, &mut ties, &mut self.passed);
                 let average = view.ledger.clock() as f64 / view.ledger.samples() as f64;
                 let cap = 1.0 + self.kappa * average;
-                let eligible =
-                    |id: &SampleId| !view.queue.is_pending(*id) && f64::from(view.ledger.visits(*id)) <= cap;
+                let eligible = |id: &SampleId| !view.queue.is_pending(*id) && f64::from(view.ledger.visits(*id)) <= cap;
                 accepted.extend(self.passed.iter().map(|i| offer.candidates[*i as usize]).filter(eligible));
             }
         }
@@ -170,7 +174,7 @@ mod tests {
     use crate::queue::{Accepted, Queue};
     use crate::random::Random;
     use crate::sampler::Sampler;
-    use crate::testing::Labels;
+    use crate::testing::{Labels, NoLook};
 
     const SAMPLES: usize = 10_000;
 
@@ -187,17 +191,13 @@ mod tests {
     /// Runs epochs at `spent` with a score that every sample keeps: its id over the number of samples. Returns the
     /// accepted candidates, the realised rate, and each sample's visits.
     fn run(policy: &mut Ast, spent: f64, epochs: u32) -> (Vec<SampleId>, f64, Vec<u16>) {
-        let mut ledger = Ledger::new(&Labels(vec![0; SAMPLES]));
+        let data = Labels(vec![0; SAMPLES]);
+        let mut ledger = Ledger::new(&data);
         let queue = Queue::new(SAMPLES);
         let random = Random::new(9);
         let mut sampler = Sampler::new(random, SAMPLES, 128);
-        let seen = |id: u32, coverage| Seen {
-            id,
-            score: id as f32 / SAMPLES as f32,
-            loss: 1.0,
-            correct: true,
-            coverage,
-        };
+        let seen =
+            |id: u32, coverage| Seen { id, score: id as f32 / SAMPLES as f32, loss: 1.0, correct: true, coverage };
         let everyone: Vec<_> = (0..SAMPLES as u32).map(|id| seen((id * 7919) % SAMPLES as u32, true)).collect();
         ledger.record(&everyone);
         let (mut chosen, mut trained) = (Vec::new(), 0);
@@ -207,7 +207,8 @@ mod tests {
             for chunk in 0..plan.chunks() {
                 let offer = plan.offer(epoch, chunk).unwrap();
                 let mut accepted = Vec::new();
-                policy.select(offer, View { ledger: &ledger, queue: &queue, random }, &mut accepted).unwrap();
+                let mut view = View { dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
+                policy.select(offer, &mut view, &mut accepted).unwrap();
                 trained += offer.coverage.len() + accepted.len();
                 let mut batch: Vec<_> = offer.coverage.iter().map(|id| seen(*id, true)).collect();
                 batch.extend(accepted.iter().map(|id| seen(*id, false)));
@@ -255,7 +256,8 @@ mod tests {
     #[test]
     fn pending_samples_are_passed_over() {
         let mut policy = policy(&[], true);
-        let ledger = Ledger::new(&Labels(vec![0; SAMPLES]));
+        let data = Labels(vec![0; SAMPLES]);
+        let ledger = Ledger::new(&data);
         let mut queue = Queue::new(SAMPLES);
         for id in 0..SAMPLES as u32 {
             queue.push(Accepted { visit: Visit { id, epoch: 0 }, coverage: false, spent: 0.5 });
@@ -265,8 +267,8 @@ mod tests {
         let coverage = policy.begin(0.5);
         let plan = sampler.plan(0, coverage);
         let mut accepted = Vec::new();
-        let view = View { ledger: &ledger, queue: &queue, random };
-        policy.select(plan.offer(0, 0).unwrap(), view, &mut accepted).unwrap();
+        let mut view = View { dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
+        policy.select(plan.offer(0, 0).unwrap(), &mut view, &mut accepted).unwrap();
         assert!(accepted.is_empty());
     }
 

@@ -18,7 +18,7 @@ impl Policy for Dense {
         1.0
     }
 
-    fn select(&mut self, _: Offer<'_>, _: View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
+    fn select(&mut self, _: Offer<'_>, _: &mut View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
         Ok(())
     }
 

@@ -2,4 +2,6 @@
 
 mod ast;
 mod dense;
+mod fixed_threshold;
 mod random;
+mod seed;

@@ -24,7 +24,7 @@ impl Policy for Random {
         self.target
     }
 
-    fn select(&mut self, _: Offer<'_>, _: View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
+    fn select(&mut self, _: Offer<'_>, _: &mut View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
         Ok(())
     }
 

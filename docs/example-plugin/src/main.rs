@@ -1,1 +1,8 @@
-fn main() {}
+//! The `ast` command with one more scorer. `ast-with-mine train --scorer doubt`
+#![forbid(unsafe_code)]
+
+use ast_example_plugin as _; // links the crate, and with it what it registers
+
+fn main() -> std::process::ExitCode {
+    ast_cli::main()
+}

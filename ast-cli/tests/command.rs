@@ -1,0 +1,226 @@
+//! The real binary, from outside: what it lists, trains, writes and refuses, and with which exit code.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn ast(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AST_")) {
+        command.env_remove(name);
+    }
+    command.args(args).output().expect("the binary starts")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A run of a few steps into `out`.
+fn train(out: &Path, more: &[&str]) -> Output {
+    let out = out.to_str().unwrap();
+    let small = ["--set", "data.train_limit=256", "--epochs", "4", "--activation", "0.25", "--batch-size", "16"];
+    ast(&[&["train", "--out", out, "--json"], &small[..], more].concat())
+}
+
+fn summary(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = stdout(output);
+    assert_eq!(text.lines().count(), 1, "--json prints one line: {text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+fn metrics(folder: &Path) -> String {
+    fs::read_to_string(folder.join("metrics.jsonl")).unwrap()
+}
+
+/// Refused with that code and one sentence that has all these words; never a panic.
+fn refused(args: &[&str], code: i32, words: &[&str]) {
+    let output = ast(args);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {message}");
+    assert!(message.contains("error: "), "{args:?}: {message}");
+    assert!(!message.contains("panicked"), "{args:?}: {message}");
+    for word in words {
+        assert!(message.contains(word), "{args:?} should mention {word}: {message}");
+    }
+}
+
+/// Every scorer and policy that is compiled in reaches the registry of the linked, optimised program.
+#[test]
+fn the_binary_lists_what_is_compiled_in() {
+    let names = |output: Output| -> Vec<String> {
+        stdout(&output).lines().map(|line| line.split_whitespace().next().unwrap().to_string()).collect()
+    };
+    let features = [
+        ("el2n", cfg!(feature = "el2n")),
+        ("entropy", cfg!(feature = "entropy")),
+        ("grad-norm", cfg!(feature = "grad-norm")),
+        ("loss", cfg!(feature = "loss")),
+        ("loss-entropy", cfg!(feature = "loss-entropy")),
+        ("loss-intensity", cfg!(feature = "loss-intensity")),
+        ("margin", cfg!(feature = "margin")),
+        ("random", cfg!(feature = "random")),
+    ];
+    let expected: Vec<&str> = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
+    assert_eq!(names(ast(&["scorers"])), expected);
+    assert_eq!(names(ast(&["policies"])), ["ast", "dense", "fixed-threshold", "random", "seed"]);
+    let listed: Value = serde_json::from_str(&stdout(&ast(&["policies", "--json"]))).unwrap();
+    assert_eq!(listed[0]["params"][0]["name"], "lambda");
+    assert!(stdout(&ast(&["scorers", "--markdown"])).starts_with("| name |"));
+}
+
+#[test]
+fn doctor_says_what_works() {
+    let output = ast(&["doctor"]);
+    assert!(output.status.success());
+    let text = stdout(&output);
+    for word in ["flex       works", "cuda ", "wgpu ", "threads", "energy"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+}
+
+#[test]
+fn a_run_leaves_everything_in_its_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("run");
+    let printed = summary(&train(&folder, &[]));
+    let written: Value = serde_json::from_slice(&fs::read(folder.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(printed, written);
+    for path in [
+        "/accuracy/final",
+        "/accuracy/best",
+        "/epochs",
+        "/steps",
+        "/activation/target",
+        "/activation/realised",
+        "/samples/offered",
+        "/samples/trained",
+        "/samples/scored",
+        "/flops/total",
+        "/flops/dense_equivalent",
+        "/seconds/total",
+        "/seconds/phases/train",
+        "/seconds/dense_equivalent",
+        "/savings/samples",
+        "/savings/flops",
+        "/savings/seconds",
+        "/schema",
+    ] {
+        assert!(written.pointer(path).is_some_and(Value::is_number), "{path}: {written}");
+    }
+    assert_eq!(written["joules"]["total"], Value::Null);
+    assert_eq!(written["savings"]["joules"], Value::Null);
+    assert!(written["joules"]["method"].as_str().unwrap().contains("unavailable"));
+    assert_eq!(written["samples"]["offered"], 1024);
+    assert!((written["activation"]["realised"].as_f64().unwrap() - 0.25).abs() < 0.02);
+
+    let events: Vec<Value> = metrics(&folder).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&events[0]["event"], &events[0]["schema"]), (&"started".into(), &1.into()));
+    let steps = events.iter().filter(|event| event["event"] == "step").count();
+    assert_eq!(written["steps"], steps);
+
+    let run: Value = serde_json::from_slice(&fs::read(folder.join("run.json")).unwrap()).unwrap();
+    assert_eq!(run["device"], "flex");
+    assert_eq!(run["data"].as_str().unwrap().len(), 64);
+    let picture = fs::read_to_string(folder.join("run.svg")).unwrap();
+    for word in ["<svg", "activation rate", "threshold", "accuracy"] {
+        assert!(picture.contains(word), "{word}");
+    }
+}
+
+/// Same seed, same bits: from the run's own config.toml, for any number of loader workers and threads.
+#[test]
+fn a_run_is_repeated_bit_for_bit_from_its_own_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = |name: &str| dir.path().join(name);
+    summary(&train(&folder("first"), &["--seed", "5"]));
+    let config = folder("first").join("config.toml");
+    let expected = metrics(&folder("first"));
+    for (name, more) in [
+        ("again", ["--threads", "0"]),
+        ("workers-0", ["--set", "data.workers=0"]),
+        ("workers-4", ["--set", "data.workers=4"]),
+        ("threads-1", ["--threads", "1"]),
+        ("threads-3", ["--threads", "3"]),
+    ] {
+        let out = folder(name);
+        let base = ["train", "--config", config.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        assert!(ast(&[&base[..], &more[..]].concat()).status.success());
+        assert!(metrics(&out) == expected, "{name} differs");
+    }
+    let out = folder("other-seed");
+    let base = ["train", "--config", config.to_str().unwrap(), "--out", out.to_str().unwrap(), "--seed", "6"];
+    assert!(ast(&base).status.success());
+    assert!(metrics(&out) != expected, "another seed must differ");
+}
+
+#[test]
+fn bad_requests_are_refused_in_a_sentence() {
+    refused(&["train", "--scorer", "entrpy"], 2, &["entrpy", "did you mean `entropy`", "--features"]);
+    refused(&["train", "--policy", "rand"], 2, &["did you mean `random`", "ast, dense, fixed-threshold, random, seed"]);
+    refused(&["train", "--preset", "quickstrat"], 2, &["did you mean `quickstart`"]);
+    refused(&["train", "--model", "simple-cn"], 2, &["did you mean `simple-cnn`"]);
+    refused(&["train", "--set", "train.epoch=3"], 2, &["train.epoch", "did you mean `train.epochs`"]);
+    refused(&["train", "--set", "data.name=cifar"], 2, &["no dataset `cifar`"]);
+    refused(&["train", "--activation", "0"], 2, &["control.target", "(0, 1]"]);
+    refused(&["train", "--activation", "1.01"], 2, &["control.target"]);
+    refused(&["train", "--activation", "nan"], 2, &["control.target"]);
+    refused(&["train", "--set", "control.ki=99"], 2, &["unstable"]);
+    refused(&["train", "--set", "policy.lambda=2"], 2, &["lambda", "0..=0.95"]);
+    refused(&["train", "--set", "data.train_limit=0"], 2, &["nothing to train on"]);
+    refused(&["train", "--preset", "cifar10"], 2, &["--data-dir", "AST_DATA_DIR"]);
+    refused(&["train", "--preset", "cifar10", "--data-dir", "/nowhere"], 65, &["/nowhere", "test_batch.bin"]);
+    refused(&["train", "--device", "tpu"], 2, &["no device `tpu`"]);
+    refused(&["train", "--device", "cuda"], 69, &["cuda"]);
+    refused(&["train", "--config", "no/such/file.toml"], 74, &["no/such/file.toml"]);
+    refused(&["train", "--out", "/proc/nowhere"], 73, &["/proc/nowhere"]);
+    let unknown = ast(&["train", "--scorr", "loss"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("--scorer"));
+}
+
+#[test]
+fn a_folder_with_something_in_it_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("precious.txt"), "mine").unwrap();
+    refused(&["train", "--out", dir.path().to_str().unwrap()], 73, &["not empty", "nothing was changed"]);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn divergence_is_an_error_that_names_step_and_sample() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("run");
+    let output = train(&folder, &["--lr", "1e30"]);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(65), "{message}");
+    assert!(message.contains("at step") && message.contains("lower learning rate"), "{message}");
+    assert!(folder.join("metrics.jsonl").exists() && !folder.join("summary.json").exists());
+}
+
+/// Layers: preset < file < variable < --set < flag.
+#[test]
+fn layers_override_each_other_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("mine.toml");
+    fs::write(&file, "[train]\nepochs = 2\nseed = 2\nlr = 2e-3\nbatch_size = 2\n[data]\ntrain_limit = 64\n").unwrap();
+    let out = dir.path().join("run");
+    let output = Command::new(env!("CARGO_BIN_EXE_ast"))
+        .args(["train", "--config", file.to_str().unwrap(), "--out", out.to_str().unwrap()])
+        .args(["--set", "train.lr=4e-3", "--set", "train.batch_size=4", "--batch-size", "8"])
+        .env("AST__TRAIN__SEED", "3")
+        .env("AST__TRAIN__LR", "3e-3")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let config: toml::Table = fs::read_to_string(out.join("config.toml")).unwrap().parse().unwrap();
+    let train = &config["train"];
+    assert_eq!(train["epochs"].as_integer(), Some(2), "from the file");
+    assert_eq!(train["seed"].as_integer(), Some(3), "from the variable");
+    assert_eq!(train["lr"].as_float(), Some(4e-3), "from --set");
+    assert_eq!(train["batch_size"].as_integer(), Some(8), "from the flag");
+}

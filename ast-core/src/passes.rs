@@ -1,0 +1,153 @@
+//! Forward passes: what leaves the device after one, and the two kinds that train nothing (evaluation, fresh scoring).
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
+use crate::meter::{Meter, Phase};
+use crate::model::{Input, Mode, Model};
+use crate::observation::{Observation, cross_entropy};
+use crate::random::{Purpose, Random};
+use crate::scorer::{Context, ScoreError, Scorer};
+
+/// Samples a forward pass of the evaluation.
+const EVAL_BATCH: usize = 250;
+
+/// What the host needs to know of each sample of a batch.
+pub(crate) struct ReadBack {
+    pub(crate) score: Vec<f32>,
+    pub(crate) loss: Vec<f32>,
+    pub(crate) correct: Vec<f32>,
+}
+
+/// Why a forward pass gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// A batch could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The scorer refused.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// Values could not be read back from the device.
+    #[error("could not read back from the device: {0}")]
+    Read(String),
+}
+
+/// Score, loss and correctness, read back together: the only time a step waits for the device.
+pub(crate) fn read_back(scorer: &dyn Scorer, seen: Observation, context: &Context) -> Result<ReadBack, PassError> {
+    let score = scorer.score(&seen, context)?;
+    let correct = hits(seen.logits, seen.targets);
+    let mut values = read(Tensor::cat(vec![score, seen.loss, correct], 0))?;
+    let correct = values.split_off(2 * seen.ids.len());
+    let loss = values.split_off(seen.ids.len());
+    Ok(ReadBack { score: values, loss, correct })
+}
+
+/// The values of a tensor in host memory.
+pub(crate) fn read(values: Tensor<1>) -> Result<Vec<f32>, PassError> {
+    values.try_into_vec_as().map_err(|error| PassError::Read(error.to_string()))
+}
+
+/// 1 where the most likely class is the target, else 0. Shapes: `[batch, classes]`, `[batch]`, result `[batch]`.
+fn hits(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+    logits.argmax(1).squeeze_dim::<1>(1).equal(targets).float()
+}
+
+/// Moves a batch to a device: images `[batch, channels, height, width]`, targets `[batch]`.
+pub(crate) fn upload(
+    host: HostBatch,
+    [channels, height, width]: [usize; 3],
+    device: &Device,
+) -> (Input, Tensor<1, Int>) {
+    let batch = host.ids.len();
+    let pixels = TensorData::new(host.pixels, [batch, channels, height, width]);
+    let targets = TensorData::new(host.targets, [batch]);
+    (Input::Image(Tensor::from_data(pixels, device)), Tensor::from_data(targets, device))
+}
+
+/// Accuracy (percent) and mean loss (nats) on everything a loader's dataset holds, without autodiff.
+pub(crate) fn evaluate<M: Model>(model: &M, loader: &mut dyn Loader, device: &Device) -> Result<(f64, f64), PassError> {
+    let (samples, shape) = (loader.dataset().samples() as SampleId, loader.dataset().shape());
+    for from in (0..samples).step_by(EVAL_BATCH) {
+        let visits = (from..samples.min(from + EVAL_BATCH as SampleId)).map(|id| Visit { id, epoch: 0 }).collect();
+        loader.request(Request { visits, augment: None });
+    }
+    let (mut correct, mut loss) = (0.0, 0.0);
+    while let Some(host) = loader.receive()? {
+        let (input, targets) = upload(host, shape, device);
+        let logits = model.forward(input, Mode::Eval).logits;
+        let hits = hits(logits.clone(), targets.clone()).sum();
+        let values = read(Tensor::cat(vec![hits, cross_entropy(logits, targets).sum()], 0))?;
+        correct += f64::from(values[0]);
+        loss += f64::from(values[1]);
+    }
+    let samples = f64::from(samples.max(1));
+    Ok((100.0 * correct / samples, loss / samples))
+}
+
+/// A forward pass of the network as it is over samples that may then not be trained on. Charged to the run.
+pub trait FreshPass {
+    /// Loss and score of each sample; `dropout` says whether the network is in training mode (as the original scored).
+    ///
+    /// # Errors
+    /// [`PassError`].
+    fn look(&mut self, visits: &[Visit], dropout: bool) -> Result<Vec<Fresh>, PassError>;
+}
+
+/// What a fresh pass shows of a sample.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fresh {
+    /// Cross-entropy in nats.
+    pub loss: f32,
+    /// The scorer's output.
+    pub score: f32,
+}
+
+/// Everything that a fresh pass needs of the trainer.
+pub(crate) struct Looking<'a, M> {
+    pub(crate) model: &'a M,
+    pub(crate) dataset: &'a dyn Dataset,
+    pub(crate) scorer: &'a dyn Scorer,
+    pub(crate) device: &'a Device,
+    pub(crate) meter: &'a mut Meter,
+    /// `None` before the first step.
+    pub(crate) mean_loss: Option<f64>,
+    pub(crate) mean_input_std: f64,
+    pub(crate) random: Random,
+    pub(crate) augment: bool,
+}
+
+impl<M: Model> FreshPass for Looking<'_, M> {
+    fn look(&mut self, visits: &[Visit], dropout: bool) -> Result<Vec<Fresh>, PassError> {
+        if visits.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.meter.enter(Phase::Data);
+        let device = self.device.clone().without_autodiff();
+        let request = Request { visits: visits.to_vec(), augment: self.augment.then_some(self.random) };
+        let host = request.collate(self.dataset);
+        let ids = host.ids.clone();
+        let input_std = Tensor::from_data(TensorData::new(host.input_std.clone(), [ids.len()]), &device);
+        let (input, targets) = upload(host, self.dataset.shape(), &device);
+
+        self.meter.enter(Phase::Score);
+        let mut masks = self.random.stream(Purpose::Fresh, self.meter.scored, 0);
+        let mode = if dropout { Mode::Train(&mut masks) } else { Mode::Eval };
+        let forward = self.model.valid().forward(input, mode);
+        let loss = cross_entropy(forward.logits.clone(), targets.clone());
+        let mean_loss = match self.mean_loss {
+            Some(mean) => mean,
+            None => f64::from(read(loss.clone().mean())?[0]),
+        };
+        let (random, step, mean_input_std) = (self.random, self.meter.steps, self.mean_input_std);
+        let context = Context { mean_loss, mean_input_std, random, step };
+        let needs = self.scorer.needs();
+        let features = needs.features.then_some(forward.features);
+        let input_std = needs.input_std.then_some(input_std);
+        let seen = Observation { ids, loss, logits: forward.logits, targets, features, input_std };
+        let ReadBack { score, loss, .. } = read_back(self.scorer, seen, &context)?;
+        self.meter.scored += visits.len() as u64;
+        self.meter.enter(Phase::Select);
+        Ok(loss.into_iter().zip(score).map(|(loss, score)| Fresh { loss, score }).collect())
+    }
+}

@@ -1,0 +1,120 @@
+//! Raw scores against a constant: what a controller has to beat.
+//!
+//! Every sample is forwarded (dropout off) and trained on if its score reaches the constant. Where none is given it is
+//! the `1 - target` quantile of the first 1,024 scores: right at the start, and wrong as soon as the scores drift. At least
+//! one sample of a chunk is trained on, the highest, so that training never stops.
+
+use crate::data::{SampleId, Visit};
+use crate::params::{ParamKind, ParamSpec};
+use crate::policy::{Policy, PolicyError, Task, Trace, View};
+use crate::sampler::Offer;
+use crate::window::Window;
+
+/// How many scores the constant is taken among.
+const CALIBRATION: usize = 1024;
+
+crate::register_policy! {
+    name: "fixed-threshold",
+    summary: "a forward pass over every sample, raw score against a constant: what a controller has to beat; costs 1/3 + its rate",
+    params: &[ParamSpec {
+        name: "threshold",
+        summary: "the constant, in the scorer's own scale; if none, the 1 - target quantile of the first 1,024 scores",
+        kind: ParamKind::Number { default: f64::NAN, min: f64::NEG_INFINITY, max: f64::INFINITY },
+    }],
+    build: |params, task| {
+        let given = Some(params.number("threshold")?).filter(|threshold| !threshold.is_nan());
+        Ok(Box::new(FixedThreshold { task, given, first: Window::new(CALIBRATION), seen: 0 }))
+    },
+}
+
+struct FixedThreshold {
+    task: Task,
+    given: Option<f64>,
+    first: Window,
+    seen: usize,
+}
+
+impl FixedThreshold {
+    fn threshold(&self) -> Option<f64> {
+        let quantile = || self.first.quantile(1.0 - self.task.target).map(|quantile| f64::from(quantile.value));
+        self.given.or_else(quantile)
+    }
+}
+
+impl Policy for FixedThreshold {
+    fn begin(&mut self, _: f64) -> f64 {
+        0.0
+    }
+
+    fn select(
+        &mut self,
+        offer: Offer<'_>,
+        view: &mut View<'_>,
+        accepted: &mut Vec<SampleId>,
+    ) -> Result<(), PolicyError> {
+        let visits: Vec<Visit> = offer.candidates.iter().map(|id| Visit { id: *id, epoch: offer.epoch }).collect();
+        let scores: Vec<f32> = view.fresh.look(&visits, false)?.iter().map(|fresh| fresh.score).collect();
+        if self.seen < CALIBRATION {
+            self.first.extend(scores.iter().take(CALIBRATION - self.seen).copied());
+            self.seen += scores.len();
+        }
+        let threshold = self.threshold().unwrap_or(f64::INFINITY);
+        let before = accepted.len();
+        let scored = || scores.iter().zip(offer.candidates);
+        accepted.extend(scored().filter(|(score, _)| f64::from(**score) >= threshold).map(|(_, id)| *id));
+        if accepted.len() == before {
+            accepted.extend(scored().max_by(|a, b| a.0.total_cmp(b.0)).map(|(_, id)| *id));
+        }
+        Ok(())
+    }
+
+    fn trace(&self) -> Trace {
+        Trace { target: self.task.target, rate: None, threshold: self.threshold() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ast_control::PiConfig;
+
+    use super::*;
+    use crate::ledger::Ledger;
+    use crate::queue::Queue;
+    use crate::random::Random;
+    use crate::testing::{KnownLosses, Labels};
+
+    fn select(policy: &mut FixedThreshold, losses: &[f32]) -> Vec<SampleId> {
+        let candidates: Vec<SampleId> = (0..losses.len() as u32).collect();
+        let data = Labels(vec![0; losses.len()]);
+        let (ledger, queue, mut fresh) = (Ledger::new(&data), Queue::new(losses.len()), KnownLosses(losses.to_vec()));
+        let mut view =
+            View { dataset: &data, ledger: &ledger, queue: &queue, random: Random::new(1), fresh: &mut fresh };
+        let mut accepted = Vec::new();
+        let offer = Offer { coverage: &[], candidates: &candidates, epoch: 0, chunk: 0 };
+        policy.select(offer, &mut view, &mut accepted).unwrap();
+        accepted
+    }
+
+    fn policy(given: Option<f64>) -> FixedThreshold {
+        let task = Task { target: 0.1, control: PiConfig::default() };
+        FixedThreshold { task, given, first: Window::new(CALIBRATION), seen: 0 }
+    }
+
+    #[test]
+    fn a_given_constant_is_used_as_it_is() {
+        assert_eq!(select(&mut policy(Some(2.5)), &[1.0, 3.0, 2.5, 2.4]), [1, 2]);
+    }
+
+    /// The quantile of 0..1024 at 0.9 is 921: 10 % pass at first, and with scores halved, none but the highest.
+    #[test]
+    fn the_calibrated_constant_is_right_at_first_and_loses_a_drift() {
+        let mut policy = policy(None);
+        let scores: Vec<f32> = (0..1024).map(|i| ((i * 37) % 1024) as f32).collect();
+        let accepted = select(&mut policy, &scores);
+        assert_eq!(policy.threshold(), Some(921.0));
+        assert_eq!(accepted.len(), 1024 - 921);
+        let halved: Vec<f32> = scores.iter().map(|score| score / 2.0).collect();
+        assert_eq!(select(&mut policy, &halved).len(), 1);
+        assert_eq!(policy.threshold(), Some(921.0));
+    }
+}

@@ -1,0 +1,29 @@
+//! One update of each controller.
+#![forbid(unsafe_code)]
+#![allow(missing_docs)]
+
+use ast_control::{Controller, Fixed, PiConfig, SeedController, Setpoint};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+fn benches(c: &mut Criterion) {
+    let mut group = c.benchmark_group("controller");
+    group.throughput(Throughput::Elements(1));
+    let controllers: [(&str, Box<dyn Controller>); 3] = [
+        ("pi", Box::new(PiConfig::default().check(1.0).expect("the default is stable"))),
+        ("seed", Box::new(SeedController::default())),
+        ("fixed", Box::new(Fixed(0.9))),
+    ];
+    for (name, mut controller) in controllers {
+        let mut rate = 0.1;
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                rate = 0.2 - rate;
+                controller.update(rate, Setpoint { target: 0.1, bias: 0.9 })
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(group, benches);
+criterion_main!(group);

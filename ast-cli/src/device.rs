@@ -4,11 +4,18 @@ use ast_core::burn::tensor::{Device, Tensor};
 
 use crate::failure::{Failure, Kind, did_you_mean};
 
-/// A backend and whether it works here.
+/// A backend and how to reach it.
 pub(crate) struct Backend {
     pub(crate) name: &'static str,
-    /// Makes the device; an error says why there is none.
-    open: fn() -> Result<Device, String>,
+    needs: &'static str,
+    open: fn() -> Result<Opened, String>,
+}
+
+/// A device that answered.
+pub(crate) struct Opened {
+    pub(crate) device: Device,
+    /// A GPU imitated by the CPU: right, and slower than the CPU backend by far.
+    pub(crate) imitated: bool,
 }
 
 /// All backends there are, in the order in which `auto` tries those compiled in.
@@ -17,42 +24,49 @@ pub(crate) const NAMES: [&str; 3] = ["cuda", "wgpu", "flex"];
 /// The backends compiled in, fastest first.
 pub(crate) const COMPILED: &[Backend] = &[
     #[cfg(feature = "cuda")]
-    Backend { name: "cuda", open: || Ok(Device::new(burn_cuda::CudaDevice::default())) },
+    Backend { name: "cuda", needs: "an NVIDIA GPU and its driver", open: open_cuda },
     #[cfg(feature = "wgpu")]
-    Backend { name: "wgpu", open: open_wgpu },
+    Backend { name: "wgpu", needs: "a GPU with Vulkan, Metal or DirectX 12, and its driver", open: open_wgpu },
     #[cfg(feature = "flex")]
-    Backend { name: "flex", open: || Ok(Device::flex()) },
+    Backend { name: "flex", needs: "nothing", open: || Ok(Opened { device: Device::flex(), imitated: false }) },
 ];
 
+#[cfg(feature = "cuda")]
+fn open_cuda() -> Result<Opened, String> {
+    Ok(Opened { device: Device::new(burn_cuda::CudaDevice::default()), imitated: false })
+}
+
 #[cfg(feature = "wgpu")]
-fn open_wgpu() -> Result<Device, String> {
-    use burn_wgpu::{RuntimeOptions, WgpuDevice, graphics::AutoGraphicsApi, try_init_setup};
+fn open_wgpu() -> Result<Opened, String> {
+    use burn_wgpu::{RuntimeOptions, WgpuDevice, graphics::AutoGraphicsApi, try_init_setup, wgpu::DeviceType};
     let device = WgpuDevice::default();
-    try_init_setup::<AutoGraphicsApi>(&device, RuntimeOptions::default()).map_err(|error| error.to_string())?;
-    Ok(Device::new(device))
+    let setup = try_init_setup::<AutoGraphicsApi>(&device, RuntimeOptions::default()).map_err(|e| e.to_string())?;
+    let imitated = setup.adapter.get_info().device_type == DeviceType::Cpu;
+    Ok(Opened { device: Device::new(device), imitated })
 }
 
 impl Backend {
     /// Opens the device and computes 1 + 1 on it. Drivers that are missing make some backends panic, from threads of
     /// their own: that is caught here and becomes a sentence.
-    pub(crate) fn probe(&self) -> Result<Device, String> {
+    pub(crate) fn probe(&self) -> Result<Opened, String> {
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
         let open = self.open;
         let outcome = std::thread::spawn(move || {
-            let device = open()?;
-            let two = (Tensor::<1>::ones([1], &device) + 1.0).try_into_vec_as::<f32>();
+            let opened = open()?;
+            let two = (Tensor::<1>::ones([1], &opened.device) + 1.0).try_into_vec_as::<f32>();
             match two.map_err(|error| error.to_string())?.as_slice() {
-                [2.0] => Ok(device),
+                [2.0] => Ok(opened),
                 other => Err(format!("1 + 1 gave {other:?}")),
             }
         })
         .join();
         std::panic::set_hook(hook);
-        outcome.unwrap_or_else(|panic| {
+        let panicked = |panic: Box<dyn std::any::Any + Send>| {
             let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            Err(format!("no usable driver or device ({})", text.unwrap_or("no reason given").trim()))
-        })
+            Err(text.unwrap_or("no reason given").trim().to_string())
+        };
+        outcome.unwrap_or_else(panicked).map_err(|reason| format!("it needs {} ({reason})", self.needs))
     }
 }
 
@@ -64,7 +78,10 @@ pub(crate) fn choose(name: &str) -> Result<(&'static str, Device), Failure> {
         let mut reasons = Vec::new();
         for backend in COMPILED {
             match backend.probe() {
-                Ok(device) => return Ok((backend.name, device)),
+                Ok(Opened { imitated: true, .. }) => {
+                    reasons.push(format!("{}: only a GPU imitated by the CPU", backend.name));
+                }
+                Ok(opened) => return Ok((backend.name, opened.device)),
                 Err(reason) => reasons.push(format!("{}: {reason}", backend.name)),
             }
         }
@@ -84,7 +101,10 @@ pub(crate) fn choose(name: &str) -> Result<(&'static str, Device), Failure> {
         });
     };
     match backend.probe() {
-        Ok(device) => Ok((backend.name, device)),
-        Err(reason) => Err(Failure::new(Kind::Device, format!("device `{name}` does not work here: {reason}"))),
+        Ok(opened) => Ok((backend.name, opened.device)),
+        Err(reason) => Err(Failure::new(
+            Kind::Device,
+            format!("device `{name}` does not work here: {reason}; `ast doctor` shows what does"),
+        )),
     }
 }

@@ -63,19 +63,19 @@ pub(crate) struct TrainArgs {
     pub(crate) epochs: Option<u32>,
     /// Samples a step [key: train.batch_size]
     #[arg(long)]
-    pub(crate) batch_size: Option<usize>,
+    pub(crate) batch_size: Option<u32>,
     /// Peak learning rate [key: train.lr]
     #[arg(long)]
     pub(crate) lr: Option<f64>,
     /// Decides everything random [key: train.seed]
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) seed: Option<i64>,
     /// auto, flex (CPU), wgpu or cuda, of those compiled in [key: device.name]
     #[arg(long)]
     pub(crate) device: Option<String>,
     /// Threads of the CPU backend, 0: one a core [key: device.threads]
     #[arg(long)]
-    pub(crate) threads: Option<usize>,
+    pub(crate) threads: Option<u32>,
     /// Run folder; must be new or empty [default: runs/NNNN-DATA-POLICY]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

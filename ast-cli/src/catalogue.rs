@@ -5,17 +5,16 @@ use serde_json::json;
 
 use crate::args::Format;
 use crate::failure::{Failure, Kind};
+use crate::output::print;
 
 pub(crate) fn scorers(format: Format) -> Result<(), Failure> {
     let registry = Registry::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
-    print(registry.iter().map(|entry: &ScorerEntry| Row::of(entry)), format);
-    Ok(())
+    print(&list(registry.iter().map(|entry: &ScorerEntry| Row::of(entry)), format))
 }
 
 pub(crate) fn policies(format: Format) -> Result<(), Failure> {
     let registry = Registry::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
-    print(registry.iter().map(|entry: &PolicyEntry| Row::of(entry)), format);
-    Ok(())
+    print(&list(registry.iter().map(|entry: &PolicyEntry| Row::of(entry)), format))
 }
 
 struct Row {
@@ -32,30 +31,34 @@ impl Row {
     }
 }
 
-fn print(rows: impl Iterator<Item = Row>, format: Format) {
+fn list(rows: impl Iterator<Item = Row>, format: Format) -> String {
     let rows: Vec<Row> = rows.collect();
     if format.json {
-        let param = |param: &ParamSpec| {
-            let (default, allowed) = (param.kind.default_text(), param.kind.allowed());
-            json!({"name": param.name, "summary": param.summary, "default": default, "allowed": allowed})
-        };
-        let row = |row: &Row| {
-            let params: Vec<_> = row.params.iter().map(param).collect();
-            json!({"name": row.name, "summary": row.summary, "origin": row.origin, "params": params})
-        };
-        println!("{}", serde_json::Value::Array(rows.iter().map(row).collect()));
-    } else if format.markdown {
-        println!("| name | what it is | parameters | from |\n|---|---|---|---|");
-        for row in rows {
-            let params: Vec<String> = row.params.iter().map(markdown).collect();
-            println!("| `{}` | {} | {} | {} |", row.name, row.summary, params.join("<br>"), row.origin);
-        }
+        return serde_json::Value::Array(rows.iter().map(json).collect()).to_string();
+    }
+    let lines: Vec<String> = if format.markdown {
+        let head = "| name | what it is | parameters | from |\n|---|---|---|---|".to_string();
+        std::iter::once(head).chain(rows.iter().map(markdown_row)).collect()
     } else {
         let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
-        for row in rows {
-            println!("{:width$}  {}", row.name, row.summary);
-        }
-    }
+        rows.iter().map(|row| format!("{:width$}  {}", row.name, row.summary)).collect()
+    };
+    lines.join("\n")
+}
+
+fn json(row: &Row) -> serde_json::Value {
+    let param = |param: &ParamSpec| {
+        let (default, allowed) = (param.kind.default_text(), param.kind.allowed());
+        json!({"name": param.name, "summary": param.summary, "default": default, "allowed": allowed})
+    };
+    let params: Vec<_> = row.params.iter().map(param).collect();
+    json!({"name": row.name, "summary": row.summary, "origin": row.origin, "params": params})
+}
+
+fn markdown_row(row: &Row) -> String {
+    let params: Vec<String> = row.params.iter().map(markdown).collect();
+    let summary = row.summary.replace('|', "\\|");
+    format!("| `{}` | {summary} | {} | {} |", row.name, params.join("<br>"), row.origin)
 }
 
 fn markdown(param: &ParamSpec) -> String {

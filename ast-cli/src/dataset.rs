@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ast_core::{Dataset, Loader, Random, RunConfig};
+use ast_core::{Loader, Random, RunConfig};
 use ast_data::{Difficulty, Images, OrderedLoader, Split, cifar10, procedural};
 
 use crate::failure::{Failure, Kind, did_you_mean};
@@ -39,9 +39,6 @@ pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
             return Err(Failure::usage(format!("`data.name`: no dataset `{name}`; there are: {list}{hint}")));
         }
     };
-    if train.samples() == 0 {
-        return Err(Failure::usage("`data.train_limit` = 0 leaves nothing to train on"));
-    }
     let fingerprint = train.fingerprint();
     let loader = |images: Images| -> Result<Box<dyn Loader>, Failure> {
         let loader = OrderedLoader::new(Arc::new(images), config.data.workers)

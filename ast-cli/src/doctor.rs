@@ -7,11 +7,13 @@ use ast_core::{PolicyEntry, Registry, ScorerEntry};
 use crate::config;
 use crate::device::{COMPILED, NAMES};
 use crate::failure::{Failure, Kind};
+use crate::output::print;
 
 const RAPL: &str = "/sys/class/powercap/intel-rapl:0/energy_uj";
 
 pub(crate) fn doctor() -> Result<(), Failure> {
-    let line = |what: &str, state: String| println!("{what:10} {state}");
+    let mut lines = Vec::new();
+    let mut line = |what: &str, state: String| lines.push(format!("{what:10} {state}"));
     line("version", format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("AST_COMMIT")));
     for name in NAMES {
         line(name, backend_state(name));
@@ -24,7 +26,7 @@ pub(crate) fn doctor() -> Result<(), Failure> {
     line("presets", config::preset_names().collect::<Vec<_>>().join(", "));
     line("data", data_state(std::env::var_os("AST_DATA_DIR").as_deref().map(Path::new)));
     line("energy", energy_state(Path::new(RAPL)));
-    Ok(())
+    print(&lines.join("\n"))
 }
 
 fn linked<B>(name: impl Fn(&'static ast_core::Entry<B>) -> &'static str) -> Result<Vec<&'static str>, Failure>

@@ -11,6 +11,7 @@ mod dataset;
 mod device;
 mod doctor;
 mod failure;
+mod output;
 mod plot;
 mod plugins;
 mod progress;
@@ -36,7 +37,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            output::note(&format!("error: {failure}"));
             ExitCode::from(failure.kind as u8)
         }
     }

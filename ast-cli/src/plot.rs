@@ -51,11 +51,14 @@ fn draw(events: &[Event], title: &str, text: &mut String) -> Outcome {
         },
         Curve { label: "so far, as counted", colour: BLUE_LINE, points: over(&|s| Some(100.0 * s.activation)) },
     ];
-    panel(&panels[0], "activation rate, % of offered samples", (epochs, 0.0, (3.0 * target).min(100.0)), &rate)?;
+    let highest = rate.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y).fold(2.0 * target, f64::max);
+    panel(&panels[0], "activation rate, % of offered samples", (epochs, 0.0, (1.1 * highest).min(101.0)), &rate)?;
     let threshold = [Curve { label: "threshold", colour: BLUE_LINE, points: over(&|s| s.control.threshold) }];
-    let lowest = threshold[0].points.iter().map(|(_, y)| *y).fold(1.0, f64::min);
-    let floor = ((10.0 * lowest).floor() / 10.0 - 0.1).max(0.0);
-    panel(&panels[1], "threshold, rank of the key", (epochs, floor, 1.0), &threshold)?;
+    let ends = threshold[0].points.iter().map(|(_, y)| *y);
+    let (lowest, highest) = ends.fold((1.0, 1.0), |(low, high): (f64, f64), y| (low.min(y), high.max(y)));
+    let floor = if lowest < 0.0 { 1.1 * lowest } else { ((10.0 * lowest).floor() / 10.0 - 0.1).max(0.0) };
+    let caption = "threshold (a rank for `ast`, else on the policy's own scale)";
+    panel(&panels[1], caption, (epochs, floor, highest), &threshold)?;
     let accuracy = [
         Curve { label: "training batches, smoothed", colour: GREY_LINE, points: smooth(over(&|s| Some(s.accuracy))) },
         Curve { label: "test", colour: BLUE_LINE, points: test },

@@ -6,6 +6,7 @@ use ast_core::{Event, StepEvent};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::Progress;
+use crate::output::note;
 
 /// Lines over a whole run in plain mode.
 const LINES: u64 = 20;
@@ -60,14 +61,14 @@ impl ProgressView {
         let due = (LINES * step.offered / self.total.max(1)).max(1);
         if self.plain && due > self.printed {
             self.printed = due;
-            eprintln!("{text}");
+            note(&text);
         }
     }
 
     fn print(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
-            None if self.plain => eprintln!("{line}"),
+            None if self.plain => note(line),
             None => {}
         }
     }

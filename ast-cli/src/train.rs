@@ -10,6 +10,7 @@ use crate::config::{self, Resolved};
 use crate::dataset::{self, Data};
 use crate::device;
 use crate::failure::{Failure, Kind, did_you_mean};
+use crate::output::{note, print};
 use crate::plot;
 use crate::progress::ProgressView;
 use crate::report::{Run, report};
@@ -25,11 +26,8 @@ pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     let (backend, device) = device::choose(&config.device.name)?;
     let folder = RunFolder::create(args.out.as_deref(), &config)?;
     folder.write_json("run.json", &provenance(&config, backend, scorer_origin, &fingerprint))?;
-    eprintln!(
-        "training on {backend}, {} threads; run folder {}",
-        rayon::current_num_threads(),
-        folder.path().display()
-    );
+    let (threads, path) = (rayon::current_num_threads(), folder.path().display());
+    note(&format!("training on {backend}, {threads} threads; run folder {path}"));
 
     let device = device.autodiff();
     let (data, test_samples) = (train.dataset().clone(), test.dataset().samples());
@@ -39,25 +37,23 @@ pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     log.progress.finish();
     let summary = outcome.map_err(|error| failure(&error, &log.folder))?;
 
+    log.folder.write_json("summary.json", &summary)?;
     let title = format!("{} on {}, seed {}", config.policy.name, config.data.name, config.train.seed);
     let picture =
         plot::svg(&log.events, &title).map_err(|error| Failure::new(Kind::Bug, format!("run.svg: {error}")))?;
     log.folder.write("run.svg", picture.as_bytes())?;
-    log.folder.write_json("summary.json", &summary)?;
     let run =
         Run { config: &config, device: backend, classes: data.classes(), test_samples, folder: log.folder.path() };
-    print(&summary, &report(&summary, &run), args.json)
+    show(&summary, &report(&summary, &run), args.json)
 }
 
-fn print(summary: &Summary, text: &str, json: bool) -> Result<(), Failure> {
-    if json {
-        eprintln!("{text}");
-        let line = serde_json::to_string(summary).map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
-        println!("{line}");
-    } else {
-        println!("{text}");
+fn show(summary: &Summary, text: &str, json: bool) -> Result<(), Failure> {
+    if !json {
+        return print(text);
     }
-    Ok(())
+    note(text);
+    let line = serde_json::to_string(summary).map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
+    print(&line)
 }
 
 fn check_model(config: &RunConfig) -> Result<(), Failure> {
@@ -82,7 +78,7 @@ fn provenance<'a>(config: &RunConfig, device: &'a str, scorer_origin: &'a str, d
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
         commit: env!("AST_COMMIT"),
-        command: std::env::args().collect(),
+        command: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
         device,
         threads: rayon::current_num_threads(),
         scorer_origin,
@@ -94,7 +90,8 @@ fn provenance<'a>(config: &RunConfig, device: &'a str, scorer_origin: &'a str, d
 
 fn failure(error: &TrainError, folder: &RunFolder) -> Failure {
     let kind = match error {
-        TrainError::NotFinite { .. } => Kind::Data,
+        TrainError::NotFinite { .. } | TrainError::Diverged { .. } => Kind::Data,
+        TrainError::NothingTrained => Kind::Usage,
         TrainError::Log(_) => Kind::Io,
         TrainError::Device(_) | TrainError::Pass(PassError::Read(_)) => Kind::Device,
         TrainError::Load(_) | TrainError::Pass(_) | TrainError::Policy(_) => Kind::Bug,

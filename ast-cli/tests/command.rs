@@ -84,6 +84,39 @@ fn doctor_says_what_works() {
 }
 
 #[test]
+fn a_run_that_would_train_on_nothing_is_no_success() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let few = ["--set", "data.train_limit=64", "--epochs", "1", "--activation", "1e-3"];
+    let output = ast(&[&["train", "--out", out.to_str().unwrap()], &few[..]].concat());
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("not one sample"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_text_are_no_reason_to_panic() {
+    use std::os::unix::ffi::OsStrExt;
+    let broken = std::ffi::OsStr::from_bytes(b"/tmp/\xff");
+    let run = |command: &mut Command| command.arg("train").args(["--data-dir"]).arg(broken).output().unwrap();
+    let output = run(Command::new(env!("CARGO_BIN_EXE_ast")).env("UNRELATED", broken));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("--data-dir") && !message.contains("panicked"), "{message}");
+}
+
+/// A reader that closes its end early is no reason to panic.
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_ast")).args(["scorers", "--markdown"]).stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn a_run_leaves_everything_in_its_folder() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("run");
@@ -171,7 +204,10 @@ fn bad_requests_are_refused_in_a_sentence() {
     refused(&["train", "--activation", "nan"], 2, &["control.target"]);
     refused(&["train", "--set", "control.ki=99"], 2, &["unstable"]);
     refused(&["train", "--set", "policy.lambda=2"], 2, &["lambda", "0..=0.95"]);
-    refused(&["train", "--set", "data.train_limit=0"], 2, &["nothing to train on"]);
+    refused(&["train", "--set", "data.train_limit=0"], 2, &["data.train_limit"]);
+    refused(&["train", "--set", "data.train_limit=9223372036854775807"], 2, &["data.train_limit"]);
+    refused(&["train", "--seed", "9223372036854775808"], 2, &["--seed"]);
+    refused(&["train", "--seed=-1"], 2, &["--seed"]);
     refused(&["train", "--preset", "cifar10"], 2, &["--data-dir", "AST_DATA_DIR"]);
     refused(&["train", "--preset", "cifar10", "--data-dir", "/nowhere"], 65, &["/nowhere", "test_batch.bin"]);
     refused(&["train", "--device", "tpu"], 2, &["no device `tpu`"]);

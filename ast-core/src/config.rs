@@ -213,6 +213,8 @@ impl RunConfig {
         within("train.epochs", epochs.into(), epochs >= 1, "1 and above")?;
         within("train.batch_size", batch_size as f64, (1..=65_536).contains(&batch_size), "1..=65536")?;
         within("train.lr", lr, lr > 0.0 && lr.is_finite(), "numbers above 0")?;
+        let limit = self.data.train_limit.unwrap_or(1);
+        within("data.train_limit", limit as f64, (1..=100_000_000).contains(&limit), "1..=100000000")?;
         within("data.workers", self.data.workers as f64, self.data.workers <= 256, "0..=256")?;
         within("device.threads", self.device.threads as f64, self.device.threads <= 4096, "0..=4096")?;
         let control = PiConfig { kp, ki, ema };

@@ -11,6 +11,8 @@ use crate::scorer::{Context, ScoreError, Scorer};
 
 /// Samples a forward pass of the evaluation.
 const EVAL_BATCH: usize = 250;
+/// Batches of it that are loaded ahead.
+const EVAL_AHEAD: usize = 2;
 
 /// What the host needs to know of each sample of a batch.
 pub(crate) struct ReadBack {
@@ -68,12 +70,14 @@ pub(crate) fn upload(
 /// Accuracy (percent) and mean loss (nats) on everything a loader's dataset holds, without autodiff.
 pub(crate) fn evaluate<M: Model>(model: &M, loader: &mut dyn Loader, device: &Device) -> Result<(f64, f64), PassError> {
     let (samples, shape) = (loader.dataset().samples() as SampleId, loader.dataset().shape());
-    for from in (0..samples).step_by(EVAL_BATCH) {
+    let mut requests = (0..samples).step_by(EVAL_BATCH).map(|from| {
         let visits = (from..samples.min(from + EVAL_BATCH as SampleId)).map(|id| Visit { id, epoch: 0 }).collect();
-        loader.request(Request { visits, augment: None });
-    }
+        Request { visits, augment: None }
+    });
+    requests.by_ref().take(EVAL_AHEAD).for_each(|request| loader.request(request));
     let (mut correct, mut loss) = (0.0, 0.0);
     while let Some(host) = loader.receive()? {
+        requests.by_ref().take(1).for_each(|request| loader.request(request));
         let (input, targets) = upload(host, shape, device);
         let logits = model.forward(input, Mode::Eval).logits;
         let hits = hits(logits.clone(), targets.clone()).sum();
@@ -122,15 +126,14 @@ impl<M: Model> FreshPass for Looking<'_, M> {
         if visits.is_empty() {
             return Ok(Vec::new());
         }
-        self.meter.enter(Phase::Data);
+        // All of it is the price of scoring, loading included: a dense run has none of it.
+        self.meter.enter(Phase::Score);
         let device = self.device.clone().without_autodiff();
         let request = Request { visits: visits.to_vec(), augment: self.augment.then_some(self.random) };
         let host = request.collate(self.dataset);
         let ids = host.ids.clone();
         let input_std = Tensor::from_data(TensorData::new(host.input_std.clone(), [ids.len()]), &device);
         let (input, targets) = upload(host, self.dataset.shape(), &device);
-
-        self.meter.enter(Phase::Score);
         let mut masks = self.random.stream(Purpose::Fresh, self.meter.scored, 0);
         let mode = if dropout { Mode::Train(&mut masks) } else { Mode::Eval };
         let forward = self.model.valid().forward(input, mode);

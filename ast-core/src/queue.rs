@@ -6,7 +6,8 @@ use crate::data::{SampleId, Visit};
 #[derive(Debug, Clone)]
 pub struct Queue {
     waiting: VecDeque<Accepted>,
-    pending: Vec<bool>,
+    /// How often each sample is on its way: coverage may name one twice.
+    pending: Vec<u8>,
 }
 
 /// A sample that was let through.
@@ -24,12 +25,13 @@ impl Queue {
     /// An empty queue for a dataset of `samples` samples.
     #[must_use]
     pub fn new(samples: usize) -> Self {
-        Self { waiting: VecDeque::new(), pending: vec![false; samples] }
+        Self { waiting: VecDeque::new(), pending: vec![0; samples] }
     }
 
     /// Takes a sample in.
     pub fn push(&mut self, accepted: Accepted) {
-        self.pending[accepted.visit.id as usize] = true;
+        let pending = &mut self.pending[accepted.visit.id as usize];
+        *pending = pending.saturating_add(1);
         self.waiting.push_back(accepted);
     }
 
@@ -41,13 +43,14 @@ impl Queue {
 
     /// Marks a sample as trained.
     pub fn done(&mut self, id: SampleId) {
-        self.pending[id as usize] = false;
+        let pending = &mut self.pending[id as usize];
+        *pending = pending.saturating_sub(1);
     }
 
     /// Whether a sample was accepted and not yet trained: it must not be accepted again on the same old score.
     #[must_use]
     pub fn is_pending(&self, id: SampleId) -> bool {
-        self.pending[id as usize]
+        self.pending[id as usize] > 0
     }
 
     /// Samples waiting.

@@ -145,6 +145,7 @@ pub struct Evaluation {
 impl Summary {
     pub(crate) fn new(
         config: &Checked,
+        target: f64,
         meter: &Meter,
         ledger: &Ledger,
         dataset: &dyn Dataset,
@@ -165,10 +166,7 @@ impl Summary {
             loss: Loss { last: last.loss },
             epochs: config.epochs,
             steps: meter.steps,
-            activation: Activation {
-                target: config.target,
-                realised: meter.trained as f64 / meter.offered.max(1) as f64,
-            },
+            activation: Activation { target, realised: meter.trained as f64 / meter.offered.max(1) as f64 },
             samples: Samples { offered: meter.offered, trained: meter.trained, scored: meter.scored },
             flops: Flops { total: meter.flops(), dense_equivalent: dense_flops, eval: meter.eval_flops() },
             seconds: Seconds {

@@ -55,6 +55,7 @@ pub struct Trainer<M> {
     random: Random,
     sampler: Sampler,
     plan: Plan,
+    covers: bool,
     next: Place,
     queue: Queue,
     loading: VecDeque<Batch>,
@@ -93,6 +94,7 @@ impl<M: Model> Trainer<M> {
             optimizer: AdamConfig::new().with_epsilon(1e-8).init(),
             sampler: Sampler::new(random, samples, config.batch_size),
             plan: Plan::default(),
+            covers: true,
             next: Place { epoch: 0, chunk: 0 },
             queue: Queue::new(samples),
             loading: VecDeque::new(),
@@ -124,9 +126,13 @@ impl<M: Model> Trainer<M> {
                 self.evaluate(event.epoch, observer)?;
             }
         }
+        if self.meter.steps == 0 {
+            return Err(TrainError::NothingTrained);
+        }
         self.evaluate(f64::from(self.config.epochs), observer)?;
         self.meter.enter(Phase::Checkpoint);
-        Ok(Summary::new(&self.config, &self.meter, &self.ledger, self.train.dataset().as_ref(), &self.evaluations))
+        let (target, dataset) = (self.policy.trace().target, self.train.dataset().as_ref());
+        Ok(Summary::new(&self.config, target, &self.meter, &self.ledger, dataset, &self.evaluations))
     }
 
     /// One optimizer step with all that leads to it; `None` at the end of the budget.
@@ -137,9 +143,10 @@ impl<M: Model> Trainer<M> {
         if self.loading.is_empty() {
             self.select_batch()?;
         }
+        let begin = self.meter.step_clock();
         let Some((batch, host)) = self.load()? else { return Ok(None) };
         self.select_batch()?; // the next batch loads while this one trains
-        let observation = self.step(&batch, host)?;
+        let observation = self.step(&batch, host, begin)?;
         let seen = self.observe(observation, &batch.accepted)?;
         self.remember(&seen);
         Ok(Some(self.step_event(&batch, &seen)))
@@ -167,9 +174,11 @@ impl<M: Model> Trainer<M> {
         let spent = |offered: u64| offered as f64 / (samples * u64::from(self.config.epochs)) as f64;
         if chunk == 0 {
             let coverage = self.policy.begin(spent(self.meter.offered));
+            self.covers = coverage > 0.0;
             self.plan = self.sampler.plan(epoch, coverage);
         }
         if let Some(offer) = self.plan.offer(epoch, chunk) {
+            let before = self.meter.offered;
             self.meter.offered += offer.len() as u64;
             let mut chosen = Vec::new();
             let dataset = self.train.dataset().as_ref();
@@ -187,12 +196,12 @@ impl<M: Model> Trainer<M> {
             let (ledger, queue, random) = (&self.ledger, &self.queue, self.random);
             let mut view = View { dataset, ledger, queue, random, fresh: &mut fresh };
             self.policy.select(offer, &mut view, &mut chosen)?;
-            let spent = spent(self.meter.offered);
+            // The middle of the chunk: no step is trained at the end of the budget, where the learning rate is 0.
+            let spent = (spent(before) + spent(self.meter.offered)) / 2.0;
             let accept = |id, coverage| Accepted { visit: Visit { id, epoch }, coverage, spent };
             offer.coverage.iter().for_each(|id| self.queue.push(accept(*id, true)));
             // A policy without coverage has no fairer sample than what it chose.
-            let only = self.plan.coverage.is_empty();
-            chosen.into_iter().for_each(|id| self.queue.push(accept(id, only)));
+            chosen.into_iter().for_each(|id| self.queue.push(accept(id, !self.covers)));
         }
         let last = chunk + 1 >= self.plan.chunks();
         self.next = if last { Place { epoch: epoch + 1, chunk: 0 } } else { Place { epoch, chunk: chunk + 1 } };
@@ -205,10 +214,10 @@ impl<M: Model> Trainer<M> {
         Ok(self.loading.pop_front().zip(self.train.receive()?))
     }
 
-    /// Forward, backward, optimizer.
-    fn step(&mut self, batch: &Batch, host: HostBatch) -> Result<Observation, TrainError> {
-        let (begin, needs) = (self.meter.step_clock(), self.scorer.needs());
-        let ids = host.ids.clone();
+    /// Forward, backward, optimizer; `begin` is the step's clock before its batch was waited for.
+    fn step(&mut self, batch: &Batch, host: HostBatch, begin: f64) -> Result<Observation, TrainError> {
+        self.meter.enter(Phase::Data);
+        let (ids, needs) = (host.ids.clone(), self.scorer.needs());
         let input_std = TensorData::new(host.input_std.clone(), [ids.len()]);
         let input_std = Tensor::from_data(input_std, &self.device.clone().without_autodiff());
         let (input, targets) = upload(host, self.train.dataset().shape(), &self.device);
@@ -285,6 +294,9 @@ impl<M: Model> Trainer<M> {
         let device = self.device.clone().without_autodiff();
         let (accuracy, loss) = evaluate(&self.model.valid(), self.test.as_mut(), &device)?;
         self.meter.evaluated += self.test.dataset().samples() as u64;
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged { step: self.meter.steps, loss });
+        }
         self.evaluations.push(Evaluation { epoch, accuracy, loss });
         Ok(observer.event(&Event::Evaluated { step: self.meter.steps, epoch, accuracy, loss })?)
     }
@@ -352,6 +364,17 @@ pub enum TrainError {
         /// Its loss.
         loss: f32,
     },
+    /// The loss on the test set is NaN or infinite.
+    #[error("the loss on the test set is {loss} after step {step}: training has diverged; try a lower learning rate")]
+    Diverged {
+        /// Steps done.
+        step: u64,
+        /// The mean loss.
+        loss: f64,
+    },
+    /// The run ended without a single step.
+    #[error("not one sample was due for training: raise the activation, the epochs or the number of samples")]
+    NothingTrained,
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(#[from] ExecutionError),

@@ -154,6 +154,7 @@ fn every_policy_trains_the_share_it_promises_in_full_batches() {
         let run = run(&config(target, 10), name, None, None);
         let samples = run.summary().samples;
         assert_eq!(samples.offered, 10 * SAMPLES as u64, "{name}");
+        assert_eq!(run.summary().activation.target, share, "{name}: the target is the policy's own");
         let trained = run.ids().len();
         assert_eq!(samples.trained, trained as u64, "{name}: the meter counts what was loaded");
         let expected = share * 6400.0;
@@ -187,7 +188,9 @@ fn it_learns() {
 
 #[test]
 fn savings_are_what_was_counted() {
+    let begin = std::time::Instant::now();
     let run = run(&config(0.1, 10), "random", None, None);
+    let wall = begin.elapsed().as_secs_f64();
     let summary = run.summary();
     assert!((summary.savings.samples - 0.9).abs() < 1e-9);
     assert!((summary.savings.flops - 0.9).abs() < 1e-9);
@@ -198,8 +201,9 @@ fn savings_are_what_was_counted() {
     assert_eq!(summary.flops.eval, 300 * 2 * macs);
     assert_eq!(summary.joules.total, None);
     assert_eq!(summary.savings.joules, None);
-    let phases: f64 = summary.seconds.phases.values().sum();
-    assert!((phases - summary.seconds.total).abs() < 1e-9);
+    assert_eq!(summary.seconds.phases.len(), 7);
+    // The trainer's seconds against the clock on the wall, which saw the network being built as well.
+    assert!(summary.seconds.total <= wall && summary.seconds.total > 0.5 * wall, "{wall} {:?}", summary.seconds);
 }
 
 #[test]
@@ -212,6 +216,19 @@ fn a_loss_that_is_no_number_stops_the_run_and_names_the_sample() {
             assert_eq!(sample, 17);
         }
         other => panic!("{other:?}"),
+    }
+}
+
+/// The rate is taken at the middle of a chunk, so that even one batch that is the whole budget learns something.
+#[test]
+fn no_step_has_a_learning_rate_of_zero() {
+    let mut config = config(1.0, 1);
+    for batch_size in [SAMPLES, 16] {
+        config.train.batch_size = batch_size;
+        let run = run(&config, "dense", None, None);
+        let rates =
+            run.events.iter().filter_map(|event| if let Event::Step(step) = event { Some(step.lr) } else { None });
+        assert!(rates.into_iter().all(|lr| lr > 0.0));
     }
 }
 

@@ -3,9 +3,9 @@
     python3 -m venv venv && venv/bin/pip install torch numpy tqdm adaptive-sparse-training==1.0.1
     venv/bin/python docs/original/measure.py [--rounds 5] [--threads 2]
 
-Times only, so the images are random numbers: SimpleCNN, batches of 128, Adam, 10 % target. Each round times one pass
-over 2,560 images with plain training and one with the package, in turn. Last line: the ratio of the medians, and what the
-package itself prints as saved.
+First its selection alone (scoring, gate and control of a batch), then its trainer. Times only, so the images are random numbers: SimpleCNN, batches of 128, Adam, 10 % target. Each round times one pass
+over 2,560 images with plain training and one with the package, in turn. Last line: the ratio of the medians, and what
+the package itself prints as saved.
 """
 import argparse
 import contextlib
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from adaptive_sparse_training import AdaptiveSparseTrainer, ASTConfig
+from adaptive_sparse_training import AdaptiveSparseTrainer, ASTConfig, SundewAlgorithm
 
 BATCH, BATCHES = 128, 20
 
@@ -29,6 +29,18 @@ def simple_cnn():
         nn.Linear(8192, 256), nn.ReLU(), nn.Dropout(0.5), nn.Linear(256, 10))
 
 
+def selection(batch, repeats=300):
+    gate = SundewAlgorithm(ASTConfig(target_activation_rate=0.1, device="cpu", use_amp=False))
+    losses, logits = torch.rand(batch) * 4, torch.randn(batch, 10)
+    for _ in range(50):
+        gate.select_samples(losses, logits)
+    begin = time.perf_counter()
+    for _ in range(repeats):
+        gate.select_samples(losses, logits)
+    seconds = (time.perf_counter() - begin) / repeats
+    print(f"selection of {batch:6}: {1e6 * seconds:8.1f} us, {batch / seconds / 1e6:6.2f} M samples/s (mean of {repeats})")
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--rounds", type=int, default=5)
@@ -36,6 +48,8 @@ def main():
     options = options.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
+    for batch in (128, 1024, 65536):
+        selection(batch)
     batches = [(torch.randn(BATCH, 3, 32, 32), torch.randint(0, 10, (BATCH,))) for _ in range(BATCHES)]
 
     plain = simple_cnn()

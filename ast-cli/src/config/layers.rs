@@ -1,5 +1,6 @@
 //! Defaults < preset < file < `AST__` variables < `--set` < flags, merged key by key.
 
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use toml::{Table, Value};
@@ -13,13 +14,18 @@ pub(super) fn merge(args: &TrainArgs) -> Result<Table, Failure> {
     let mut merged = Table::new();
     let preset = args.preset.as_deref().or(args.config.is_none().then_some("quickstart"));
     let layers = [preset.map(of_preset), args.config.as_deref().map(of_file)];
-    for layer in layers.into_iter().flatten().chain([of_environment(std::env::vars())]) {
+    // Variables that are not text cannot be ours.
+    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    for layer in layers.into_iter().flatten().chain([of_environment(variables)]) {
         overlay(&mut merged, layer?);
     }
+    // One layer, so that a parameter given with --set goes with the policy named by a flag beside it.
+    let mut command_line = Table::new();
     for assignment in &args.set {
-        overlay(&mut merged, of_assignment(assignment)?);
+        overlay(&mut command_line, of_assignment(assignment)?);
     }
-    overlay(&mut merged, of_flags(args));
+    overlay(&mut command_line, of_flags(args)?);
+    overlay(&mut merged, command_line);
     Ok(merged)
 }
 
@@ -45,15 +51,16 @@ fn parse(text: &str, origin: &str) -> Result<Table, Failure> {
 }
 
 /// `AST__TRAIN__EPOCHS=3` sets `train.epochs`; `AST_DATA_DIR` sets `data.dir`.
-fn of_environment(variables: impl Iterator<Item = (String, String)>) -> Result<Table, Failure> {
+fn of_environment(variables: impl Iterator<Item = (String, OsString)>) -> Result<Table, Failure> {
     let mut table = Table::new();
     for (name, value) in variables {
-        let key = match name.strip_prefix("AST__") {
-            Some(key) => key.to_lowercase().replace("__", "."),
-            None if name == "AST_DATA_DIR" => "data.dir".to_string(),
+        let text = || text_of(&value, &name);
+        let (key, value) = match name.strip_prefix("AST__") {
+            Some(key) => (key.to_lowercase().replace("__", "."), value_of(text()?)),
+            None if name == "AST_DATA_DIR" => ("data.dir".to_string(), Value::from(text()?)),
             None => continue,
         };
-        overlay(&mut table, nested(&key, value_of(&value), &name)?);
+        overlay(&mut table, nested(&key, value, &name)?);
     }
     Ok(table)
 }
@@ -78,21 +85,25 @@ fn nested(key: &str, value: Value, origin: &str) -> Result<Table, Failure> {
     Ok(table)
 }
 
-fn of_flags(args: &TrainArgs) -> Table {
+fn text_of<'a>(value: &'a OsStr, origin: &str) -> Result<&'a str, Failure> {
+    value.to_str().ok_or_else(|| Failure::usage(format!("{origin}: {} is not UTF-8 text", value.display())))
+}
+
+fn of_flags(args: &TrainArgs) -> Result<Table, Failure> {
     let text = |value: &Option<String>| value.clone().map(Value::from);
-    let whole = |value: Option<u64>| value.and_then(|value| i64::try_from(value).ok()).map(Value::from);
+    let dir = args.data_dir.as_ref().map(|dir| text_of(dir.as_os_str(), "--data-dir")).transpose()?;
     let flags = [
-        ("data", "dir", args.data_dir.as_ref().map(|dir| Value::from(dir.to_string_lossy().into_owned()))),
+        ("data", "dir", dir.map(Value::from)),
         ("model", "name", text(&args.model)),
         ("policy", "name", text(&args.policy)),
         ("scorer", "name", text(&args.scorer)),
         ("control", "target", args.activation.map(Value::from)),
-        ("train", "epochs", whole(args.epochs.map(u64::from))),
-        ("train", "batch_size", whole(args.batch_size.map(|size| size as u64))),
+        ("train", "epochs", args.epochs.map(i64::from).map(Value::from)),
+        ("train", "batch_size", args.batch_size.map(i64::from).map(Value::from)),
         ("train", "lr", args.lr.map(Value::from)),
-        ("train", "seed", whole(args.seed)),
+        ("train", "seed", args.seed.map(Value::from)),
         ("device", "name", text(&args.device)),
-        ("device", "threads", whole(args.threads.map(|threads| threads as u64))),
+        ("device", "threads", args.threads.map(i64::from).map(Value::from)),
     ];
     let mut table = Table::new();
     for (section, key, value) in flags {
@@ -101,16 +112,17 @@ fn of_flags(args: &TrainArgs) -> Table {
             overlay(&mut table, Table::from_iter([(section.to_string(), inner)]));
         }
     }
-    table
+    Ok(table)
 }
 
-/// Puts `top` over `base`, table by table. A policy or scorer of another name takes none of the old one's parameters.
+/// Puts `top` over `base`, table by table. A policy or scorer that replaces one of another name takes none of its
+/// parameters.
 fn overlay(base: &mut Table, top: Table) {
     for (key, value) in top {
         match (base.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => {
-                let renamed = |below: &Table| above.get("name").is_some_and(|name| Some(name) != below.get("name"));
-                if (key == "policy" || key == "scorer") && renamed(below) {
+                let names = below.get("name").zip(above.get("name"));
+                if (key == "policy" || key == "scorer") && names.is_some_and(|(old, new)| old != new) {
                     below.clear();
                 }
                 overlay(below, above);
@@ -161,9 +173,9 @@ mod tests {
 
     #[test]
     fn variables_name_keys() {
-        let variables = [("AST__TRAIN__EPOCHS", "3"), ("AST_DATA_DIR", "/data"), ("HOME", "/")];
-        let table = of_environment(variables.map(|(a, b)| (a.to_string(), b.to_string())).into_iter()).unwrap();
-        assert_eq!(table, "[train]\nepochs = 3\n[data]\ndir = \"/data\"".parse().unwrap());
+        let variables = [("AST__TRAIN__EPOCHS", "3"), ("AST_DATA_DIR", "2024"), ("HOME", "/")];
+        let table = of_environment(variables.map(|(a, b)| (a.to_string(), b.into())).into_iter()).unwrap();
+        assert_eq!(table, "[train]\nepochs = 3\n[data]\ndir = \"2024\"".parse().unwrap());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use toml::Table;
 
 use crate::args::TrainArgs;
 use crate::failure::{Failure, Kind, did_you_mean};
+use crate::output::note;
 
 /// The scorer used where several are compiled in and none is named.
 const DEFAULT_SCORER: &str = "loss-intensity";
@@ -64,7 +65,7 @@ fn choose_scorer(
         (None, 1) => {
             let only = all.next().ok_or_else(|| Failure::new(Kind::Bug, "a registry of one was empty"))?;
             if only.name != DEFAULT_SCORER {
-                eprintln!("scorer: {}, the only one compiled in", only.name);
+                note(&format!("scorer: {}, the only one compiled in", only.name));
             }
             Ok(only)
         }
@@ -110,6 +111,8 @@ fn known_keys() -> Table {
 
 #[cfg(test)]
 mod tests {
+    use ast_core::ParamValue;
+
     use super::*;
     use crate::args::TrainArgs;
 
@@ -130,6 +133,20 @@ mod tests {
             let args = TrainArgs { preset: Some(name.into()), ..TrainArgs::default() };
             assert!(resolve(&args).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn parameters_go_with_the_name_given_beside_them() {
+        let given = |flags: TrainArgs, set: &str| {
+            let resolved = resolve(&TrainArgs { set: vec![set.into()], ..flags }).unwrap().config;
+            (resolved.policy.params, resolved.scorer.params)
+        };
+        let policy = |name: &str| TrainArgs { policy: Some(name.into()), ..TrainArgs::default() };
+        assert_eq!(given(policy("ast"), "policy.lambda=0.5").0["lambda"], ParamValue::Number(0.5));
+        let fixed = given(policy("fixed-threshold"), "policy.threshold=2.5").0;
+        assert_eq!(fixed["threshold"], ParamValue::Number(2.5));
+        let scorer = TrainArgs { scorer: Some("loss-entropy".into()), ..TrainArgs::default() };
+        assert_eq!(given(scorer, "scorer.loss_weight=1").1["loss_weight"], ParamValue::Number(1.0));
     }
 
     #[test]

@@ -130,13 +130,15 @@ impl Policy for Ast {
             self.draw_keys(offer, view);
             self.keys.extend(self.chunk_keys.iter().copied());
             let setpoint = self.setpoint();
-            let theta = self.last.map_or_else(|| self.controller.threshold(setpoint), |last| last.threshold);
+            // The last answer, with the bias of now: lambda may have moved since.
+            let proportional = self.last.map_or(0.0, |last| last.proportional);
+            let theta = (self.controller.threshold(setpoint) + proportional).clamp(0.0, 1.0);
             if let Some(quantile) = self.keys.quantile(theta) {
                 let mut ties =
                     view.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk) + 1);
                 gate::pass(&self.chunk_keys, quantile, &mut ties, &mut self.passed);
                 let average = view.ledger.clock() as f64 / view.ledger.samples() as f64;
-                let cap = 1.0 + self.kappa * average;
+                let cap = 1.0 + if average > 0.0 { self.kappa * average } else { 0.0 };
                 let eligible = |id: &SampleId| !view.queue.is_pending(*id) && f64::from(view.ledger.visits(*id)) <= cap;
                 accepted.extend(self.passed.iter().map(|i| offer.candidates[*i as usize]).filter(eligible));
             }

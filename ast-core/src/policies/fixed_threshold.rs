@@ -1,7 +1,8 @@
 //! Raw scores against a constant: what a controller has to beat.
 //!
 //! Every sample is forwarded (dropout off) and trained on if its score reaches the constant. Where none is given it is
-//! the `1 - target` quantile of the first 1,024 scores: right at the start, and wrong as soon as the scores drift. At least
+//! the `1 - target` quantile of the first 1,024 scores (of those so far while there are fewer): right at the start, and
+//! wrong as soon as the scores drift. At least
 //! one sample of a chunk is trained on, the highest, so that training never stops.
 
 use crate::data::{SampleId, Visit};

@@ -1,0 +1,44 @@
+//! Everything the policy `ast` does with a chunk of candidates: look up, draw keys, threshold, gate, eligibility,
+//! controller. At 10 % activation, with a ledger that has seen every sample.
+#![forbid(unsafe_code)]
+#![allow(missing_docs)]
+
+use ast_control::PiConfig;
+use ast_core::testing::{Labels, NoLook};
+use ast_core::{Ledger, Params, PolicyEntry, Queue, Random, Registry, SampleId, Sampler, Seen, Task, View};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+fn benches(c: &mut Criterion) {
+    let mut group = c.benchmark_group("select");
+    for chunk in [128usize, 1_024, 65_536] {
+        let samples = chunk.max(50_000) * 2;
+        let data = Labels((0..samples).map(|i| i % 10).collect());
+        let mut ledger = Ledger::new(&data);
+        for id in 0..samples as SampleId {
+            let score = (id * 7919 % 10_007) as f32;
+            ledger.record(&[Seen { id, score, loss: score, correct: true, coverage: id % 64 == 0 }]);
+        }
+        let (queue, random) = (Queue::new(samples), Random::new(1));
+        let entry: &PolicyEntry = Registry::linked().and_then(|r| r.get("ast")).expect("linked");
+        let params = Params::resolve(entry.params, &Default::default()).expect("defaults are in range");
+        let mut policy =
+            (entry.build)(&params, Task { target: 0.1, control: PiConfig::default() }).expect("defaults build");
+        let coverage = policy.begin(0.5);
+        let plan = Sampler::new(random, samples, chunk).plan(0, coverage);
+        let (mut accepted, mut number) = (Vec::new(), 0);
+        group.throughput(Throughput::Elements(chunk as u64));
+        group.bench_function(BenchmarkId::new("ast", chunk), |bencher| {
+            bencher.iter(|| {
+                accepted.clear();
+                number = (number + 1) % (samples / chunk) as u32;
+                let offer = plan.offer(0, number).expect("within the epoch");
+                let mut view = View { dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
+                policy.select(offer, &mut view, &mut accepted).expect("all numbers are finite");
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(group, benches);
+criterion_main!(group);

@@ -17,7 +17,7 @@ const WARM: u64 = 2;
 
 fn main() {
     let check = std::env::args().any(|arg| arg == "--test");
-    let (pairs, batches) = if check { (1, 10) } else { (PAIRS, 100) };
+    let (pairs, batches) = if check { (1, 20) } else { (PAIRS, 100) };
     let samples = batches * BATCH;
     let data: Arc<dyn Dataset> = Arc::new(procedural(Random::new(1), Split::Train, samples, Difficulty::default()));
     let mut ratios = Vec::new();
@@ -35,11 +35,11 @@ fn main() {
     println!("an ast epoch takes {:.4} of a dense epoch (median of {pairs} pairs, batch {BATCH})", ratios[pairs / 2]);
 }
 
-/// Seconds and samples of one epoch's steps after `before` epochs' steps (and a few that warm up the machine).
+/// Seconds and samples of one epoch's steps, after `before` epochs' steps or at least a few that warm up the machine.
 fn seconds(policy: &str, before: u32, steps: u64, data: &Arc<dyn Dataset>) -> (f64, u64) {
     let mut trainer = trainer(policy, EPOCHS, data);
     let mut advance = || trainer.advance().expect("procedural data trains").expect("the run is longer").trained;
-    let skipped = (0..u64::from(before) * steps + WARM).map(|_| advance()).last().unwrap_or(0);
+    let skipped = (0..(u64::from(before) * steps).max(WARM)).map(|_| advance()).last().unwrap_or(0);
     let begin = Instant::now();
     let trained = (0..steps).map(|_| advance()).last().unwrap_or(0);
     (begin.elapsed().as_secs_f64(), trained - skipped)

@@ -10,7 +10,7 @@ use crate::output::note;
 
 /// Lines over a whole run in plain mode.
 const LINES: u64 = 20;
-const BAR: &str = "{bar:24} {percent:>3} %  {msg}  {elapsed} + {eta}";
+const BAR: &str = "{bar:24} {percent:>3} %  {msg}  {elapsed}, {eta} left";
 
 pub(crate) struct ProgressView {
     bar: Option<ProgressBar>,

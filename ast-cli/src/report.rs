@@ -91,12 +91,16 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     writeln!(out, "\nNext: {}", advice(&config.policy.name))
 }
 
-fn advice(policy: &str) -> &'static str {
+fn advice(policy: &str) -> String {
+    // Under `cargo run` the program is not on the path.
+    let ast = if std::env::var_os("CARGO").is_some() { "cargo run --release --" } else { "ast" };
     match policy {
-        "random" | "dense" => "`ast train` selects by significance; `ast policies` lists what else can select",
-        _ => {
-            "`ast train --policy random` is the control: the same budget without significance.\n      \
-             `ast scorers` lists what significance can be, `ast train --help` what can be set"
+        "random" | "dense" => {
+            format!("`{ast} train` selects by significance; `{ast} policies` lists what else can select")
         }
+        _ => format!(
+            "`{ast} train --policy random` is the control: the same budget without significance.\n      \
+             `{ast} scorers` lists what significance can be, `{ast} train --help` what can be set"
+        ),
     }
 }

@@ -1,7 +1,7 @@
 //! Does a nominal epoch at 10 % cost 10 %? Seconds of an `ast` epoch over seconds of a dense one, in one process, in turn.
 //!
 //! Not criterion: the two sides alternate, and what matters is the ratio of each pair. SimpleCNN, batch 128, 12,800
-//! procedural images; the `ast` epoch is the second of four, with the gate fully in use.
+//! procedural images; the `ast` epoch is the third of four, with the gate fully in use.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

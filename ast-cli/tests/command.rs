@@ -98,7 +98,7 @@ fn a_run_that_would_train_on_nothing_is_no_success() {
 #[test]
 fn names_that_are_not_text_are_no_reason_to_panic() {
     use std::os::unix::ffi::OsStrExt;
-    let broken = std::ffi::OsStr::from_bytes(b"/tmp/\xff");
+    let broken = std::ffi::OsStr::from_bytes(b"\xff");
     let run = |command: &mut Command| command.arg("train").args(["--data-dir"]).arg(broken).output().unwrap();
     let output = run(Command::new(env!("CARGO_BIN_EXE_ast")).env("UNRELATED", broken));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,4 +1,4 @@
-use crate::data::SampleId;
+use crate::data::{SampleId, Visit};
 use crate::random::{Purpose, Random};
 
 /// Offers every sample once per nominal epoch, in chunks, part of them unconditionally.
@@ -118,6 +118,12 @@ impl Offer<'_> {
     #[must_use]
     pub fn len(&self) -> usize {
         self.coverage.len() + self.candidates.len()
+    }
+
+    /// The candidates as visits of this epoch: what a fresh look is asked for.
+    #[must_use]
+    pub fn visits(&self) -> Vec<Visit> {
+        self.candidates.iter().map(|id| Visit { id: *id, epoch: self.epoch }).collect()
     }
 
     /// Whether nothing is offered.

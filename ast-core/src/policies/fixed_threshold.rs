@@ -5,7 +5,7 @@
 //! wrong as soon as the scores drift. At least
 //! one sample of a chunk is trained on, the highest, so that training never stops.
 
-use crate::data::{SampleId, Visit};
+use crate::data::SampleId;
 use crate::params::{ParamKind, ParamSpec};
 use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::sampler::Offer;
@@ -53,8 +53,7 @@ impl Policy for FixedThreshold {
         view: &mut View<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
-        let visits: Vec<Visit> = offer.candidates.iter().map(|id| Visit { id: *id, epoch: offer.epoch }).collect();
-        let scores: Vec<f32> = view.fresh.look(&visits, false)?.iter().map(|fresh| fresh.score).collect();
+        let scores: Vec<f32> = view.fresh.look(&offer.visits(), false)?.iter().map(|fresh| fresh.score).collect();
         if self.seen < CALIBRATION {
             self.first.extend(scores.iter().take(CALIBRATION - self.seen).copied());
             self.seen += scores.len();

@@ -12,7 +12,7 @@
 
 use ast_control::{Controller, Output, SeedController, Setpoint};
 
-use crate::data::{SampleId, Visit};
+use crate::data::SampleId;
 use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::random::{Purpose, Stream};
 use crate::sampler::Offer;
@@ -47,8 +47,7 @@ impl Policy for Seed {
         view: &mut View<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
-        let visits: Vec<Visit> = offer.candidates.iter().map(|id| Visit { id: *id, epoch: offer.epoch }).collect();
-        let losses: Vec<f32> = view.fresh.look(&visits, true)?.iter().map(|fresh| fresh.loss).collect();
+        let losses: Vec<f32> = view.fresh.look(&offer.visits(), true)?.iter().map(|fresh| fresh.loss).collect();
         let deviations: Vec<f32> = offer.candidates.iter().map(|id| view.dataset.input_std(*id)).collect();
         let threshold = self.controller.threshold(self.setpoint()) as f32;
         let passed = significance(&losses, &deviations).into_iter().zip(offer.candidates);

@@ -30,6 +30,7 @@ mod meter;
 mod model;
 pub mod models;
 mod observation;
+pub mod ops;
 mod params;
 mod passes;
 mod policies;

@@ -2,11 +2,12 @@
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
+use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
 use crate::model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
+use crate::ops::{Block, conv_relu_pool};
 
 const CHANNELS: [usize; 4] = [3, 32, 64, 128];
 const HIDDEN: usize = 256;
@@ -19,7 +20,6 @@ pub struct SimpleCnn {
     conv1: Conv2d,
     conv2: Conv2d,
     conv3: Conv2d,
-    pool: MaxPool2d,
     linear1: Linear,
     linear2: Linear,
     places: usize,
@@ -35,7 +35,6 @@ impl SimpleCnn {
             conv1: convolution([CHANNELS[0], CHANNELS[1]], &mut weights),
             conv2: convolution([CHANNELS[1], CHANNELS[2]], &mut weights),
             conv3: convolution([CHANNELS[2], CHANNELS[3]], &mut weights),
-            pool: MaxPool2dConfig::new([2, 2]).init(),
             linear1: linear([flat, HIDDEN], &mut weights),
             linear2: linear([HIDDEN, classes], &mut weights),
             places,
@@ -51,6 +50,12 @@ fn convolution(channels: [usize; 2], weights: &mut Weights<'_>) -> Conv2d {
     conv
 }
 
+/// Same padding, ReLU, and the maximum of windows of `pool` x `pool`.
+fn block(conv: &Conv2d, x: Tensor<4>, pool: usize) -> Tensor<4> {
+    let bias = conv.bias.as_ref().expect("made with a bias").val();
+    conv_relu_pool(x, conv.weight.val(), bias, Block { stride: [1, 1], padding: [1, 1], pool })
+}
+
 fn linear(widths: [usize; 2], weights: &mut Weights<'_>) -> Linear {
     let mut linear = LinearConfig::new(widths[0], widths[1]).init(weights.device());
     linear.weight = weights.draw(widths, widths[0]);
@@ -61,9 +66,9 @@ fn linear(widths: [usize; 2], weights: &mut Weights<'_>) -> Linear {
 impl Model for SimpleCnn {
     fn forward(&self, input: Input, mode: Mode<'_>) -> Forward {
         let Input::Image(x) = input;
-        let x = relu(self.conv1.forward(x));
-        let x = self.pool.forward(relu(self.conv2.forward(x)));
-        let x = self.pool.forward(relu(self.conv3.forward(x)));
+        let x = block(&self.conv1, x, 1);
+        let x = block(&self.conv2, x, 2);
+        let x = block(&self.conv3, x, 2);
         let x = relu(self.linear1.forward(x.flatten::<2>(1, 3)));
         let features = dropout(x, DROPOUT, mode);
         Forward { logits: self.linear2.forward(features.clone()), features }
@@ -87,7 +92,7 @@ impl Model for SimpleCnn {
 mod tests {
     use super::*;
     use crate::random::{Purpose, Random};
-    use burn::tensor::{Device, Tensor};
+    use burn::tensor::Device;
 
     fn model(device: &Device) -> SimpleCnn {
         SimpleCnn::new([3, 32, 32], 10, Weights::new(Random::new(1), device))

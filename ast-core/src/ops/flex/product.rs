@@ -1,0 +1,124 @@
+//! The one inner loop of convolution on the CPU: a matrix product whose left side is read through offsets.
+//!
+//! A convolution is a matrix product with the matrix of all windows ("im2col"), which is `k * k` times as large as the
+//! image. Nothing here ever builds it: where it would stand at `[row, term]`, the image is read at the sum of two offsets.
+
+#![expect(clippy::needless_range_loop, reason = "loops over the constants M and N unroll into registers")]
+
+use pulp::Simd;
+
+/// Lanes of the widest vector (AVX-512); widths are padded to a multiple of it.
+pub(super) const LANES: usize = 16;
+
+/// Terms summed at a time, so that their rows of `b` stay in the nearest cache while all rows of `x` meet them.
+const TERMS: usize = 96;
+
+/// One term of every sum: an offset into the image, and where in `b` its row begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Term {
+    pub(super) x: usize,
+    pub(super) b: usize,
+}
+
+/// `out[r][c] += sum over terms t of x[rows[r] + t.x] * b[t.b + c]`, terms in order, `out` being `[rows, width]`.
+///
+/// Every element is one chain of fused multiply-adds: its bits do not depend on how the rest is tiled.
+pub(super) struct Product<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) rows: &'a [usize],
+    pub(super) terms: &'a [Term],
+    pub(super) b: &'a [f32],
+    /// Columns, a multiple of [`LANES`].
+    pub(super) width: usize,
+    pub(super) out: &'a mut [f32],
+}
+
+impl Product<'_> {
+    /// With the vectors of `S`; inlines, so that it is compiled for them.
+    #[inline(always)]
+    pub(super) fn compute<S: Simd>(mut self, simd: S) {
+        for terms in self.terms.chunks(TERMS) {
+            self.terms = terms;
+            self.panel(simd);
+        }
+    }
+
+    #[inline(always)]
+    fn panel<S: Simd>(&mut self, simd: S) {
+        let mut column = 0;
+        while column < self.width {
+            // As many sums as the registers hold beside one row of `b` and one broadcast value.
+            column += S::F32_LANES
+                * match (S::REGISTER_COUNT >= 32, (self.width - column) / S::F32_LANES) {
+                    (true, 4..) => self.columns::<S, 6, 4>(simd, column),
+                    (true, 3) => self.columns::<S, 8, 3>(simd, column),
+                    (true, 2) => self.columns::<S, 8, 2>(simd, column),
+                    (true, _) => self.columns::<S, 24, 1>(simd, column),
+                    (false, 2..) => self.columns::<S, 6, 2>(simd, column),
+                    (false, _) => self.columns::<S, 12, 1>(simd, column),
+                };
+        }
+    }
+
+    /// All rows of `N` vectors of columns, `M` rows at a time. Returns `N`.
+    #[inline(always)]
+    fn columns<S: Simd, const M: usize, const N: usize>(&mut self, simd: S, column: usize) -> usize {
+        for first in (0..self.rows.len()).step_by(M) {
+            let present = M.min(self.rows.len() - first);
+            let mut rows = [0; M];
+            let mut sums = [[simd.splat_f32s(0.0); N]; M];
+            for i in 0..M {
+                // Rows past the end repeat the last one and are dropped.
+                let row = first + i.min(present - 1);
+                rows[i] = self.rows[row];
+                for j in 0..N {
+                    sums[i][j] = load::<S>(self.out, row * self.width + column + j * S::F32_LANES);
+                }
+            }
+            self.sum(simd, column, &rows, &mut sums);
+            for i in 0..present {
+                for j in 0..N {
+                    let at = (first + i) * self.width + column + j * S::F32_LANES;
+                    store::<S>(self.out, at, sums[i][j]);
+                }
+            }
+        }
+        N
+    }
+
+    #[inline(always)]
+    fn sum<S: Simd, const M: usize, const N: usize>(
+        &self,
+        simd: S,
+        column: usize,
+        rows: &[usize; M],
+        sums: &mut [[S::f32s; N]; M],
+    ) {
+        let mut acc = *sums;
+        for term in self.terms {
+            let b = &self.b[term.b + column..][..N * S::F32_LANES];
+            let x = &self.x[term.x..];
+            let mut row = [simd.splat_f32s(0.0); N];
+            for j in 0..N {
+                row[j] = load::<S>(b, j * S::F32_LANES);
+            }
+            for i in 0..M {
+                let value = simd.splat_f32s(x[rows[i]]);
+                for j in 0..N {
+                    acc[i][j] = simd.mul_add_f32s(value, row[j], acc[i][j]);
+                }
+            }
+        }
+        *sums = acc;
+    }
+}
+
+#[inline(always)]
+fn load<S: Simd>(from: &[f32], at: usize) -> S::f32s {
+    S::as_simd_f32s(&from[at..at + S::F32_LANES]).0[0]
+}
+
+#[inline(always)]
+fn store<S: Simd>(to: &mut [f32], at: usize, value: S::f32s) {
+    S::as_mut_simd_f32s(&mut to[at..at + S::F32_LANES]).0[0] = value;
+}

@@ -1,0 +1,46 @@
+//! Memory that outlives an image.
+
+use std::cell::RefCell;
+
+/// Buffers that a thread keeps from image to image: fresh ones would be paged in each time.
+#[derive(Default)]
+pub(super) struct Scratch {
+    pub(super) padded: Buffer,
+    pub(super) convolved: Buffer,
+    pub(super) spread: Buffer,
+    pub(super) input: Buffer,
+    pub(super) row: Buffer,
+}
+
+#[derive(Default)]
+pub(super) struct Buffer {
+    pub(super) values: Vec<f32>,
+}
+
+impl Buffer {
+    #[inline(always)]
+    pub(super) fn zeros(&mut self, length: usize) -> &mut [f32] {
+        let values = self.any(length);
+        values.fill(0.0);
+        values
+    }
+
+    #[inline(always)]
+    pub(super) fn any(&mut self, length: usize) -> &mut [f32] {
+        self.values.resize(length, 0.0);
+        &mut self.values
+    }
+}
+
+thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+
+// Not a closure: what it holds would be compiled for the oldest processor.
+impl Scratch {
+    pub(super) fn take() -> Self {
+        SCRATCH.take()
+    }
+
+    pub(super) fn keep(self) {
+        SCRATCH.set(self);
+    }
+}

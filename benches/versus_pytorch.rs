@@ -1,0 +1,55 @@
+//! The dense step of SimpleCNN and its forward pass alone, timed as `versus-pytorch` times PyTorch's.
+#![forbid(unsafe_code)]
+#![allow(missing_docs)]
+
+use std::time::Instant;
+
+use ast_core::models::SimpleCnn;
+use ast_core::{Input, Mode, Model, Purpose, Random, Weights, cross_entropy};
+use burn::module::Module;
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{Device, Int, Tensor};
+
+const BATCH: usize = 128;
+const WARM_UP: usize = 3;
+const ITERATIONS: usize = 20;
+
+fn main() {
+    let device = Device::flex().autodiff();
+    let random = Random::new(0);
+    let mut model = SimpleCnn::new([3, 32, 32], 10, Weights::new(random, &device));
+    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut normal = random.stream(Purpose::Data, 0, 0);
+    let pixels: Vec<f32> = (0..BATCH * 3072).map(|_| normal.uniform() as f32 * 3.4 - 1.7).collect();
+    let data = burn::tensor::TensorData::new(pixels, [BATCH, 3, 32, 32]);
+    let images = Tensor::<4>::from_data(data.clone(), &device);
+    let inner = Tensor::<4>::from_data(data, &device.clone().without_autodiff());
+    let targets =
+        Tensor::<1, Int>::from_data((0..BATCH as i32).map(|i| i % 10).collect::<Vec<_>>().as_slice(), &device);
+
+    let valid = model.valid();
+    report("forward", || drop(valid.forward(Input::Image(inner.clone()), Mode::Eval)));
+    let mut step = 0;
+    report("step", || {
+        let mut masks = random.stream(Purpose::Dropout, step, 0);
+        step += 1;
+        let forward = model.forward(Input::Image(images.clone()), Mode::Train(&mut masks));
+        let gradients = cross_entropy(forward.logits, targets.clone()).mean().backward();
+        let gradients = GradientsParams::from_grads(gradients, &model);
+        model = optimizer.step(1e-3, model.clone(), gradients);
+    });
+}
+
+fn report(name: &str, mut work: impl FnMut()) {
+    (0..WARM_UP).for_each(|_| work());
+    let mut seconds: Vec<f64> = (0..ITERATIONS)
+        .map(|_| {
+            let begin = Instant::now();
+            work();
+            begin.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    let median = (seconds[ITERATIONS / 2 - 1] + seconds[ITERATIONS / 2]) / 2.0;
+    println!("{name}: median {:.1} ms, {:.0} samples/s", 1e3 * median, BATCH as f64 / median);
+}

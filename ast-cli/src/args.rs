@@ -31,8 +31,12 @@ Examples:
   ast train --preset cifar10 --data-dir DIR   the standard run
   ast train --policy random                   the control: same budget, no significance
   ast train --set policy.lambda=0.5 --set train.lr=2e-3 --out runs/mine
+  ast train --resume runs/mine                go on after Ctrl-C, a kill or a full disk
 
-Exit codes: 0 done, 2 usage, 65 data, 69 device, 70 bug, 73 cannot create, 74 cannot read or write.")]
+Ctrl-C finishes the batch, saves and stops; a second one stops at once. SIGUSR1 saves and goes on.
+
+Exit codes: 0 done, 2 usage, 65 data, 69 device, 70 bug, 73 cannot create, 74 cannot read or write, 75 try again,
+129/130/143 stopped by HUP/INT/TERM.")]
 pub(crate) struct TrainArgs {
     /// Starting point: quickstart or cifar10 [default without --config: quickstart]
     #[arg(long)]
@@ -56,8 +60,11 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) scorer: Option<String>,
     /// Share of the offered samples to train on, in (0, 1] [key: control.target]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", conflicts_with = "budget")]
     pub(crate) activation: Option<f64>,
+    /// Share of a dense run's FLOPs to spend, scoring included, in (0, 1]; instead of --activation [key: budget.fraction]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) budget: Option<f64>,
     /// Nominal epochs: how often every sample is offered [key: train.epochs]
     #[arg(long)]
     pub(crate) epochs: Option<u32>,
@@ -73,12 +80,15 @@ pub(crate) struct TrainArgs {
     /// auto, flex (CPU), wgpu or cuda, of those compiled in [key: device.name]
     #[arg(long)]
     pub(crate) device: Option<String>,
-    /// Threads of the CPU backend, 0: one a core [key: device.threads]
+    /// Threads of the CPU backend, 0: one a physical core; results do not depend on it [key: device.threads]
     #[arg(long)]
     pub(crate) threads: Option<u32>,
     /// Run folder; must be new or empty [default: runs/NNNN-DATA-POLICY]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Go on with a run that was stopped, from its last checkpoint; everything else comes from its folder
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config", "set", "model", "policy", "scorer", "activation", "budget", "epochs", "batch_size", "lr", "seed", "out"])]
+    pub(crate) resume: Option<PathBuf>,
     /// How to show progress
     #[arg(long, value_enum, default_value_t)]
     pub(crate) progress: Progress,

@@ -15,6 +15,14 @@ pub(crate) enum Kind {
     Create = 73,
     /// Reading or writing.
     Io = 74,
+    /// Something that may work later.
+    TryAgain = 75,
+    /// Stopped by SIGHUP.
+    HangUp = 129,
+    /// Stopped by SIGINT.
+    Interrupt = 130,
+    /// Stopped by SIGTERM.
+    Terminate = 143,
 }
 
 /// One sentence for a person: what, where and what to do. Printed once, in `main`.
@@ -31,6 +39,13 @@ impl Failure {
 
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
         Self::new(Kind::Usage, message.to_string())
+    }
+}
+
+impl Kind {
+    /// Whether somebody wanted it so.
+    pub(crate) fn is_wanted(self) -> bool {
+        matches!(self, Self::HangUp | Self::Interrupt | Self::Terminate)
     }
 }
 

@@ -11,12 +11,14 @@ mod dataset;
 mod device;
 mod doctor;
 mod failure;
+mod log;
 mod output;
 mod plot;
 mod plugins;
 mod progress;
 mod report;
 mod run_folder;
+mod signals;
 mod train;
 
 use std::process::ExitCode;
@@ -27,7 +29,8 @@ use failure::{Failure, Kind};
 
 /// Runs the program on its command line.
 ///
-/// Exit codes: 0 done; 2 usage; 65 data; 69 device; 70 a bug here; 73 cannot create; 74 cannot read or write.
+/// Exit codes: 0 done; 2 usage; 65 data; 69 device; 70 a bug here; 73 cannot create; 74 cannot read or write; 75 try
+/// again; 129, 130 and 143 stopped by SIGHUP, SIGINT and SIGTERM.
 #[must_use]
 pub fn main() -> ExitCode {
     let args = Args::parse();
@@ -37,7 +40,8 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            output::note(&format!("error: {failure}"));
+            let error = if failure.kind.is_wanted() { "" } else { "error: " };
+            output::note(&format!("{error}{failure}"));
             ExitCode::from(failure.kind as u8)
         }
     }

@@ -43,6 +43,11 @@ impl ProgressView {
             }
             Event::Warning { message } => self.print(&format!("warning: {message}")),
             Event::Step(step) => self.step(step),
+            Event::Skipped { step, reason, .. } => self.print(&format!("warning: step {step} skipped: {reason}")),
+            Event::RolledBack { step, to, lr_scale, reason } => {
+                self.print(&format!("warning: {reason} at step {step}: back to step {to}, learning rate x {lr_scale}"));
+            }
+            Event::Resumed { step } => self.print(&format!("continued after step {step}")),
             Event::Evaluated { epoch, accuracy, loss, .. } => {
                 self.accuracy = Some(*accuracy);
                 let epochs = self.epochs;

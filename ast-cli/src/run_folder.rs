@@ -1,7 +1,8 @@
-//! What a run leaves behind: `config.toml`, `run.json`, `metrics.jsonl`, `summary.json` and `run.svg`.
+//! What a run leaves behind: `config.toml`, `run.json`, `metrics.jsonl`, `checkpoints/`, and at its end `summary.json`,
+//! `run.svg` and `model.safetensors`. A `lock` keeps two processes out of one folder.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use ast_core::{Event, RunConfig};
@@ -11,10 +12,17 @@ use crate::failure::{Failure, Kind};
 
 /// Where runs go if not told.
 const RUNS: &str = "runs";
+pub(crate) const CONFIG: &str = "config.toml";
+pub(crate) const SUMMARY: &str = "summary.json";
+const METRICS: &str = "metrics.jsonl";
 
 pub(crate) struct RunFolder {
     path: PathBuf,
     metrics: File,
+    /// Bytes of `metrics`.
+    length: u64,
+    /// Held as long as the process lives.
+    _lock: File,
 }
 
 /// `run.json`: where a result comes from.
@@ -48,11 +56,49 @@ impl RunFolder {
             let message = format!("{} is not empty; name a new folder, nothing was changed", path.display());
             return Err(Failure::new(Kind::Create, message));
         }
-        let metrics = File::create_new(path.join("metrics.jsonl")).map_err(cannot)?;
-        let folder = Self { path, metrics };
+        let lock = lock(&path)?;
+        let metrics = File::create_new(path.join(METRICS)).map_err(cannot)?;
+        let folder = Self { path, metrics, length: 0, _lock: lock };
         let text = toml::to_string(config).map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
-        folder.write("config.toml", text.as_bytes())?;
+        folder.write(CONFIG, text.as_bytes())?;
         Ok(folder)
+    }
+
+    /// The folder of a run that was stopped.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot open {}: {error}", path.display()));
+        let lock = lock(path)?;
+        let metrics = File::options().append(true).read(true).create(true).open(path.join(METRICS)).map_err(cannot)?;
+        let length = metrics.metadata().map_err(cannot)?.len();
+        Ok(Self { path: path.to_path_buf(), metrics, length, _lock: lock })
+    }
+
+    /// Bytes that `metrics.jsonl` has.
+    pub(crate) fn metrics_length(&self) -> u64 {
+        self.length
+    }
+
+    /// The events of the first `length` bytes of `metrics.jsonl`; what comes after them is cut off.
+    pub(crate) fn rewind(&mut self, length: u64) -> Result<Vec<Event>, Failure> {
+        let file = self.path.join(METRICS);
+        let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display()));
+        let mut bytes = vec![0; length as usize];
+        self.metrics.seek(SeekFrom::Start(0)).map_err(cannot)?;
+        self.metrics.read_exact(&mut bytes).map_err(cannot)?;
+        let lines = bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+        let events = lines.map(|(number, line)| {
+            serde_json::from_slice(line)
+                .map_err(|error| Failure::new(Kind::Data, format!("{}, line {}: {error}", file.display(), number + 1)))
+        });
+        let events = events.collect::<Result<_, _>>()?;
+        self.metrics.set_len(length).map_err(cannot)?;
+        self.length = length;
+        Ok(events)
+    }
+
+    /// Everything logged so far is on the disk when this returns.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.metrics.sync_data()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -63,7 +109,9 @@ impl RunFolder {
     pub(crate) fn log(&mut self, event: &Event) -> io::Result<()> {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
-        self.metrics.write_all(&line)
+        self.metrics.write_all(&line)?;
+        self.length += line.len() as u64;
+        Ok(())
     }
 
     pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
@@ -84,6 +132,20 @@ impl RunFolder {
             Failure::new(Kind::Io, format!("cannot write {}: {error}", self.path.join(name).display()))
         };
         write().map(drop).map_err(cannot)
+    }
+}
+
+/// Nobody else's while it is held; the system lets go of it whatever becomes of the process.
+fn lock(path: &Path) -> Result<File, Failure> {
+    let file = path.join("lock");
+    let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot open {}: {error}", file.display()));
+    let lock = File::options().write(true).create(true).truncate(false).open(&file).map_err(cannot)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::new(Kind::TryAgain, format!("{} is in use by another process", path.display())))
+        }
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
     }
 }
 

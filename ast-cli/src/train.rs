@@ -1,50 +1,76 @@
 //! `ast train`: resolve, open, run, report.
 
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ast_core::models::SimpleCnn;
-use ast_core::{Event, Observer, Parts, PassError, RunConfig, SCHEMA, Summary, TrainError, Trainer, Weights};
+use ast_core::{Parts, PassError, PolicyError, RunConfig, SCHEMA, Summary, TrainError, Trainer, Weights, safetensors};
 
 use crate::args::TrainArgs;
 use crate::config::{self, Resolved};
 use crate::dataset::{self, Data};
 use crate::device;
 use crate::failure::{Failure, Kind, did_you_mean};
+use crate::log::Log;
 use crate::output::{note, print};
 use crate::plot;
-use crate::progress::ProgressView;
 use crate::report::{Run, report};
-use crate::run_folder::{Provenance, RunFolder};
+use crate::run_folder::{Provenance, RunFolder, SUMMARY};
+use crate::signals::Signals;
 
 const MODELS: [&str; 1] = ["simple-cnn"];
 
 pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
+    let signals =
+        Signals::listen().map_err(|error| Failure::new(Kind::Bug, format!("cannot await signals: {error}")))?;
+    if let Some(run) = args.resume.as_deref().filter(|run| run.join(SUMMARY).is_file()) {
+        return finished(run, args.json);
+    }
     let Resolved { config, checked, policy, scorer, scorer_origin } = config::resolve(args)?;
     check_model(&config)?;
-    set_threads(config.device.threads)?;
+    let threads = set_threads(config.device.threads)?;
     let Data { train, test, fingerprint } = dataset::load(&config)?;
     let (backend, device) = device::choose(&config.device.name)?;
-    let folder = RunFolder::create(args.out.as_deref(), &config)?;
-    folder.write_json("run.json", &provenance(&config, backend, scorer_origin, &fingerprint))?;
-    let (threads, path) = (rayon::current_num_threads(), folder.path().display());
-    note(&format!("training on {backend}, {threads} threads; run folder {path}"));
+    let folder = match &args.resume {
+        Some(run) => RunFolder::open(run)?,
+        None => RunFolder::create(args.out.as_deref(), &config)?,
+    };
+    let path = folder.path().to_path_buf();
+    note(&format!("training on {backend}, {threads} threads; run folder {}", path.display()));
 
     let device = device.autodiff();
     let (data, test_samples) = (train.dataset().clone(), test.dataset().samples());
     let model = SimpleCnn::new(data.shape(), data.classes(), Weights::new(checked.random(), &device));
-    let mut log = Log { folder, progress: ProgressView::new(args.progress), events: Vec::new() };
-    let outcome = Trainer::new(Parts { config: checked, train, test, model, policy, scorer, device }).run(&mut log);
+    let mut trainer = Trainer::new(Parts { config: checked, train, test, model, policy, scorer, device });
+    let mut log = Log::new(folder, args.progress, signals, config.checkpoint, &fingerprint);
+    if args.resume.is_none() || !log.go_on(&mut trainer)? {
+        log.folder.write_json("run.json", &provenance(&config, backend, scorer_origin, &fingerprint))?;
+    }
+    let outcome = trainer.run(&mut log);
     log.progress.finish();
-    let summary = outcome.map_err(|error| failure(&error, &log.folder))?;
+    let Some(summary) = outcome.map_err(|error| failure(&error, &path))? else { return Err(log.stopped()) };
 
-    log.folder.write_json("summary.json", &summary)?;
+    let bug = |what: &str, error: String| Failure::new(Kind::Bug, format!("{what}: {error}"));
+    let weights = safetensors(trainer.model()).map_err(|error| bug("model.safetensors", error.to_string()))?;
+    log.folder.write("model.safetensors", &weights)?;
     let title = format!("{} on {}, seed {}", config.policy.name, config.data.name, config.train.seed);
-    let picture =
-        plot::svg(&log.events, &title).map_err(|error| Failure::new(Kind::Bug, format!("run.svg: {error}")))?;
+    let picture = plot::svg(&log.events, &title).map_err(|error| bug("run.svg", error))?;
     log.folder.write("run.svg", picture.as_bytes())?;
-    let run =
-        Run { config: &config, device: backend, classes: data.classes(), test_samples, folder: log.folder.path() };
+    // Last: a run that has a summary is finished.
+    log.folder.write_json(SUMMARY, &summary)?;
+    let run = Run { config: &config, device: backend, classes: data.classes(), test_samples, folder: &path };
     show(&summary, &report(&summary, &run), args.json)
+}
+
+/// There is nothing to go on with: says so, and what came out.
+fn finished(run: &Path, json: bool) -> Result<(), Failure> {
+    let file = run.join(SUMMARY);
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())))?;
+    let summary: Summary = serde_json::from_str(&text)
+        .map_err(|error| Failure::new(Kind::Data, format!("{}: {error}", file.display())))?;
+    let (path, accuracy) = (run.display(), summary.accuracy.last);
+    show(&summary, &format!("{path} is finished: test accuracy {accuracy:.1} % after {} steps", summary.steps), json)
 }
 
 fn show(summary: &Summary, text: &str, json: bool) -> Result<(), Failure> {
@@ -65,12 +91,14 @@ fn check_model(config: &RunConfig) -> Result<(), Failure> {
     Err(Failure::usage(format!("`model.name`: no model `{name}`; there are: {}{hint}", MODELS.join(", "))))
 }
 
-fn set_threads(threads: usize) -> Result<(), Failure> {
-    if threads == 0 {
-        return Ok(());
-    }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-    pool.build_global().map_err(|error| Failure::new(Kind::Bug, format!("cannot set the number of threads: {error}")))
+/// One thread a physical core unless told otherwise: the second thread of a core has nothing to add to a product of
+/// matrices.
+fn set_threads(threads: usize) -> Result<usize, Failure> {
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if threads == 0 { num_cpus::get_physical().clamp(1, available) } else { threads };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    pool.map_err(|error| Failure::new(Kind::Bug, format!("cannot set the number of threads: {error}")))?;
+    Ok(threads)
 }
 
 fn provenance<'a>(config: &RunConfig, device: &'a str, scorer_origin: &'a str, data: &'a str) -> Provenance<'a> {
@@ -88,28 +116,19 @@ fn provenance<'a>(config: &RunConfig, device: &'a str, scorer_origin: &'a str, d
     }
 }
 
-fn failure(error: &TrainError, folder: &RunFolder) -> Failure {
+fn failure(error: &TrainError, run: &Path) -> Failure {
     let kind = match error {
-        TrainError::NotFinite { .. } | TrainError::Diverged { .. } => Kind::Data,
+        TrainError::NotFinite { .. } | TrainError::Diverged { .. } | TrainError::AllSkipped(_) => Kind::Data,
+        TrainError::Policy(PolicyError::Pass(PassError::NotFinite(_))) => Kind::Data,
         TrainError::NothingTrained => Kind::Usage,
-        TrainError::Log(_) => Kind::Io,
+        TrainError::Write(_) => Kind::Io,
         TrainError::Device(_) | TrainError::Pass(PassError::Read(_)) => Kind::Device,
-        TrainError::Load(_) | TrainError::Pass(_) | TrainError::Policy(_) => Kind::Bug,
+        TrainError::Load(_) | TrainError::Pass(_) | TrainError::Policy(_) | TrainError::Snapshot(_) => Kind::Bug,
     };
-    Failure::new(kind, format!("{error}; what was done until then is in {}", folder.path().display()))
-}
-
-/// Every event goes into the folder, onto the screen and into the picture.
-struct Log {
-    folder: RunFolder,
-    progress: ProgressView,
-    events: Vec<Event>,
-}
-
-impl Observer for Log {
-    fn event(&mut self, event: &Event) -> std::io::Result<()> {
-        self.progress.event(event);
-        self.events.push(event.clone());
-        self.folder.log(event)
-    }
+    let run = run.display();
+    let next = match kind {
+        Kind::Io => format!("; when that is mended, `ast train --resume {run}` goes on from the last checkpoint"),
+        _ => format!("; what was done until then is in {run}"),
+    };
+    Failure::new(kind, format!("{error}{next}"))
 }

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::params::ParamValue;
 
+/// The share that is trained where nothing is said.
+const DEFAULT_TARGET: f64 = 0.1;
+
 /// Everything that decides a run, unchecked. The keys are those of `config.toml` and of `--set`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -20,10 +23,14 @@ pub struct RunConfig {
     pub scorer: ScorerConfig,
     /// How much is trained, and how that is held.
     pub control: ControlConfig,
+    /// Another way to say how much.
+    pub budget: BudgetConfig,
     /// How it is trained.
     pub train: TrainConfig,
     /// When it is evaluated.
     pub eval: EvalConfig,
+    /// When it is saved.
+    pub checkpoint: CheckpointConfig,
     /// What it runs on.
     pub device: DeviceConfig,
 }
@@ -81,14 +88,24 @@ pub struct ScorerConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ControlConfig {
-    /// Share of offered samples to be trained on, in (0, 1].
-    pub target: f64,
+    /// Share of offered samples to be trained on, in (0, 1]. If absent: 0.1, or that of the budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
     /// Proportional gain.
     pub kp: f64,
     /// Integral gain.
     pub ki: f64,
     /// Weight of the newest chunk in the smoothed rate.
     pub ema: f64,
+}
+
+/// `budget.*`: instead of `control.target`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BudgetConfig {
+    /// Share of the floating-point operations of a dense run that may be spent, scoring included, in (0, 1].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fraction: Option<f64>,
 }
 
 /// `train.*`
@@ -103,6 +120,21 @@ pub struct TrainConfig {
     pub lr: f64,
     /// Decides everything random.
     pub seed: u64,
+    /// What is done about a NaN or an infinity.
+    pub on_nan: OnNan,
+}
+
+/// What is done where a loss, a score or a gradient is NaN or infinite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnNan {
+    /// The run stops before the step, and says where.
+    #[default]
+    Abort,
+    /// The step is not made; its samples count as offered and not as trained.
+    Skip,
+    /// The run goes back to its last snapshot and on from there at half the learning rate.
+    Rollback,
 }
 
 /// `eval.*`
@@ -113,13 +145,25 @@ pub struct EvalConfig {
     pub every_epochs: u32,
 }
 
+/// `checkpoint.*`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointConfig {
+    /// Save after every so many steps (0: not by steps).
+    pub every_steps: u64,
+    /// Save after every so many minutes (0: not by time).
+    pub every_minutes: f64,
+    /// How many are kept, 1 and above.
+    pub keep: usize,
+}
+
 /// `device.*`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeviceConfig {
     /// `auto`, `flex`, `wgpu` or `cuda`.
     pub name: String,
-    /// Threads of the CPU backend; 0: one a core.
+    /// Threads of the CPU backend; 0: one a physical core.
     pub threads: usize,
 }
 
@@ -144,19 +188,25 @@ impl Default for PolicyConfig {
 impl Default for ControlConfig {
     fn default() -> Self {
         let PiConfig { kp, ki, ema } = PiConfig::default();
-        Self { target: 0.1, kp, ki, ema }
+        Self { target: None, kp, ki, ema }
     }
 }
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 40, batch_size: 128, lr: 1e-3, seed: 0 }
+        Self { epochs: 40, batch_size: 128, lr: 1e-3, seed: 0, on_nan: OnNan::Abort }
     }
 }
 
 impl Default for EvalConfig {
     fn default() -> Self {
         Self { every_epochs: 8 }
+    }
+}
+
+impl Default for CheckpointConfig {
+    fn default() -> Self {
+        Self { every_steps: 0, every_minutes: 10.0, keep: 2 }
     }
 }
 
@@ -170,11 +220,13 @@ impl Default for DeviceConfig {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Checked {
     pub(crate) target: f64,
+    pub(crate) budget: Option<f64>,
     pub(crate) control: PiConfig,
     pub(crate) epochs: u32,
     pub(crate) batch_size: usize,
     pub(crate) lr: f64,
     pub(crate) seed: u64,
+    pub(crate) on_nan: OnNan,
     pub(crate) augment: bool,
     pub(crate) eval_every: u32,
 }
@@ -192,6 +244,11 @@ pub enum ConfigError {
         /// What it may be.
         range: &'static str,
     },
+    /// Two ways to say how much at once.
+    #[error(
+        "give `control.target` (--activation) or `budget.fraction` (--budget), not both: each decides how much is trained"
+    )]
+    Both,
     /// The gains were refused.
     #[error("control: {0}")]
     Control(#[from] ControlError),
@@ -208,8 +265,14 @@ impl RunConfig {
             false => Err(ConfigError::OutOfRange { key, value, range }),
         };
         let ControlConfig { target, kp, ki, ema } = self.control;
-        let TrainConfig { epochs, batch_size, lr, seed } = self.train;
-        within("control.target", target, target > 0.0 && target <= 1.0, "(0, 1]")?;
+        let TrainConfig { epochs, batch_size, lr, seed, on_nan } = self.train;
+        let fraction = self.budget.fraction;
+        if target.is_some() && fraction.is_some() {
+            return Err(ConfigError::Both);
+        }
+        let target = target.or(fraction).unwrap_or(DEFAULT_TARGET);
+        let key = if fraction.is_some() { "budget.fraction" } else { "control.target" };
+        within(key, target, target > 0.0 && target <= 1.0, "(0, 1]")?;
         within("train.epochs", epochs.into(), epochs >= 1, "1 and above")?;
         within("train.batch_size", batch_size as f64, (1..=65_536).contains(&batch_size), "1..=65536")?;
         within("train.lr", lr, lr > 0.0 && lr.is_finite(), "numbers above 0")?;
@@ -217,10 +280,15 @@ impl RunConfig {
         within("data.train_limit", limit as f64, (1..=100_000_000).contains(&limit), "1..=100000000")?;
         within("data.workers", self.data.workers as f64, self.data.workers <= 256, "0..=256")?;
         within("device.threads", self.device.threads as f64, self.device.threads <= 4096, "0..=4096")?;
+        let CheckpointConfig { every_minutes, keep, .. } = self.checkpoint;
+        let minutes = every_minutes >= 0.0 && every_minutes.is_finite();
+        within("checkpoint.every_minutes", every_minutes, minutes, "0 and above")?;
+        within("checkpoint.keep", keep as f64, keep >= 1, "1 and above")?;
         let control = PiConfig { kp, ki, ema };
         control.check(1.0)?;
         let (augment, eval_every) = (self.data.augment, self.eval.every_epochs);
-        Ok(Checked { target, control, epochs, batch_size, lr, seed, augment, eval_every })
+        let budget = fraction;
+        Ok(Checked { target, budget, control, epochs, batch_size, lr, seed, on_nan, augment, eval_every })
     }
 }
 
@@ -246,10 +314,14 @@ mod tests {
     fn the_default_passes_and_every_bad_number_is_named() {
         assert!(RunConfig::default().check().is_ok());
         type Break = fn(&mut RunConfig);
-        let cases: [(&str, Break); 8] = [
-            ("control.target", |c| c.control.target = 0.0),
-            ("control.target", |c| c.control.target = 1.5),
-            ("control.target", |c| c.control.target = f64::NAN),
+        let cases: [(&str, Break); 12] = [
+            ("control.target", |c| c.control.target = Some(0.0)),
+            ("control.target", |c| c.control.target = Some(1.5)),
+            ("control.target", |c| c.control.target = Some(f64::NAN)),
+            ("budget.fraction", |c| c.budget.fraction = Some(0.0)),
+            ("not both", |c| (c.control.target, c.budget.fraction) = (Some(0.1), Some(0.1))),
+            ("checkpoint.keep", |c| c.checkpoint.keep = 0),
+            ("checkpoint.every_minutes", |c| c.checkpoint.every_minutes = f64::INFINITY),
             ("train.epochs", |c| c.train.epochs = 0),
             ("train.batch_size", |c| c.train.batch_size = 0),
             ("train.lr", |c| c.train.lr = f64::INFINITY),

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::random::{Purpose, Random, Stream};
 
 /// A sample's place in its dataset, 0..len.
@@ -28,7 +30,7 @@ pub trait Dataset: Send + Sync {
 }
 
 /// A sample to be trained on, with the epoch that chose it: the two that key its augmentation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visit {
     /// Which sample.
     pub id: SampleId,

@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Trace;
+use crate::snapshot::{Snapshot, SnapshotError};
+use crate::train_error::TrainError;
 
 /// Version of the event format, written with the first event of a run.
 pub const SCHEMA: u32 = 1;
@@ -27,6 +29,31 @@ pub enum Event {
     },
     /// An optimizer step was done.
     Step(StepEvent),
+    /// A step was not made, because of a NaN or an infinity.
+    Skipped {
+        /// The step it would have been.
+        step: u64,
+        /// Nominal epochs offered when its batch was complete.
+        epoch: f64,
+        /// What was no number.
+        reason: String,
+    },
+    /// The run went back to its last snapshot, because of a NaN or an infinity.
+    RolledBack {
+        /// The step that could not be made.
+        step: u64,
+        /// Steps done when the snapshot was taken.
+        to: u64,
+        /// By what the learning rate is multiplied from here on.
+        lr_scale: f64,
+        /// What was no number.
+        reason: String,
+    },
+    /// The run was continued by another process.
+    Resumed {
+        /// Steps done when the snapshot was taken.
+        step: u64,
+    },
     /// The network was evaluated on the test set.
     Evaluated {
         /// Steps done.
@@ -63,13 +90,45 @@ pub struct StepEvent {
     pub control: Trace,
 }
 
-/// Receives the events of a run.
+/// What an observer wants of the run before its next step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Nothing.
+    Continue,
+    /// A snapshot.
+    Save,
+    /// A snapshot, and the end for now.
+    Stop,
+}
+
+/// Receives the events and snapshots of a run, and may ask for some.
 pub trait Observer {
     /// Takes an event.
     ///
     /// # Errors
     /// What went wrong in writing it down; the run then stops.
     fn event(&mut self, event: &Event) -> std::io::Result<()>;
+
+    /// Asked after every step.
+    fn wish(&mut self, _step: u64) -> Wish {
+        Wish::Continue
+    }
+
+    /// Told after the best evaluation so far; `weights` gives the network of then in the safetensors format.
+    ///
+    /// # Errors
+    /// What went wrong in writing it down; the run then stops.
+    fn best(&mut self, _weights: &dyn Fn() -> Result<Vec<u8>, SnapshotError>) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    /// Takes a snapshot that was wished for.
+    ///
+    /// # Errors
+    /// What went wrong in writing it down; the run then stops.
+    fn save(&mut self, _snapshot: &Snapshot) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Observer for Vec<Event> {

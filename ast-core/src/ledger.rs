@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use crate::data::{Dataset, SampleId};
 use crate::window::Window;
 
@@ -12,7 +14,7 @@ const CORRECT: u16 = 1 << 15;
 ///
 /// 16 bytes a sample, its label included: 50,000 samples take 0.8 MB, 1.28 million take 20.5 MB. All per-sample memory lives here, so
 /// scorers are stateless.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Rank of the last score, 1..=65535 for 0..=1; 0 before the first.
     rank: Vec<u16>,

@@ -20,6 +20,8 @@
 //! scorers of your own depends on this crate only.
 #![forbid(unsafe_code)]
 
+mod budget;
+mod checkpoint;
 mod config;
 mod data;
 mod event;
@@ -41,21 +43,25 @@ mod registry;
 mod sampler;
 mod schedule;
 mod scorer;
+mod snapshot;
 mod summary;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod train_error;
 mod trainer;
 mod window;
 
 pub use burn;
 pub use inventory;
 
+pub use budget::Budget;
+pub use checkpoint::{CheckpointError, Checkpoints, Found, Manifest};
 pub use config::{
-    Checked, ConfigError, ControlConfig, DataConfig, DeviceConfig, EvalConfig, ModelConfig, PolicyConfig, RunConfig,
-    ScorerConfig, TrainConfig,
+    BudgetConfig, Checked, CheckpointConfig, ConfigError, ControlConfig, DataConfig, DeviceConfig, EvalConfig,
+    ModelConfig, OnNan, PolicyConfig, RunConfig, ScorerConfig, TrainConfig,
 };
 pub use data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
-pub use event::{Event, Observer, SCHEMA, StepEvent};
+pub use event::{Event, Observer, SCHEMA, StepEvent, Wish};
 pub use ledger::{Ledger, Seen};
 pub use meter::{Meter, Phase};
 pub use model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
@@ -69,6 +75,8 @@ pub use registry::{Entry, Registry, RegistryError};
 pub use sampler::{Offer, Plan, Sampler};
 pub use schedule::learning_rate;
 pub use scorer::{BuildScorer, Context, ScoreError, Scorer, ScorerEntry};
+pub use snapshot::{Snapshot, SnapshotError, decode, encode, safetensors};
 pub use summary::{Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, Samples, Savings, Seconds, Summary};
-pub use trainer::{Parts, TrainError, Trainer};
+pub use train_error::{NotFinite, TrainError};
+pub use trainer::{Parts, Trainer};
 pub use window::{Quantile, Window};

@@ -1,9 +1,11 @@
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::LayerCost;
 
 /// What the program's time goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// Waiting for batches and moving them to the device.
     Data,
@@ -44,20 +46,25 @@ impl Phase {
 /// Counts what is really executed: the only source of every saving that the program prints.
 ///
 /// Always in exactly one phase, so the phases add up to the whole.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Meter {
     forward: u64,
     step: u64,
     phase: Phase,
+    #[serde(skip, default = "Instant::now")]
     since: Instant,
     seconds: [f64; Phase::ALL.len()],
     step_seconds: Vec<f64>,
     /// Optimizer steps.
     pub steps: u64,
+    /// Steps that were not made because of a NaN or an infinity.
+    pub skipped: u64,
     /// Samples put before the policy.
     pub offered: u64,
     /// Samples trained on: forward, backward, update.
     pub trained: u64,
+    /// Samples of skipped steps: forward and backward for nothing.
+    pub wasted: u64,
     /// Samples given an extra forward pass to be scored.
     pub scored: u64,
     /// Samples evaluated.
@@ -76,8 +83,10 @@ impl Meter {
             seconds: [0.0; Phase::ALL.len()],
             step_seconds: Vec::new(),
             steps: 0,
+            skipped: 0,
             offered: 0,
             trained: 0,
+            wasted: 0,
             scored: 0,
             evaluated: 0,
         }
@@ -111,6 +120,16 @@ impl Meter {
         self.step_seconds.extend(begin.map(|begin| now - begin));
     }
 
+    /// Takes over what `abandoned`, a later state of the same run, has cost: going back in a run gives nothing back.
+    /// Returns the samples that were trained for nothing.
+    pub fn abandon(&mut self, abandoned: &Self) -> u64 {
+        let executed = |meter: &Self| meter.trained + meter.wasted;
+        let wasted = executed(abandoned) - executed(self);
+        let (steps, offered, trained) = (self.steps, self.offered, self.trained);
+        *self = Self { steps, offered, trained, wasted: self.wasted + wasted, ..abandoned.clone() };
+        wasted
+    }
+
     /// Median seconds of a full-batch step; `None` before the first.
     #[must_use]
     pub fn median_step(&self) -> Option<f64> {
@@ -119,10 +138,16 @@ impl Meter {
         sorted.get(sorted.len() / 2).copied()
     }
 
-    /// FLOPs spent on the budget: training steps and scoring passes. Evaluation is outside.
+    /// FLOPs spent on the budget: training steps, skipped ones too, and scoring passes. Evaluation is outside.
     #[must_use]
     pub fn flops(&self) -> u64 {
-        self.trained * self.step + self.scored * self.forward
+        self.flops_of(self.trained + self.wasted) + self.scoring_flops()
+    }
+
+    /// FLOPs of forward passes that were only for scoring.
+    #[must_use]
+    pub fn scoring_flops(&self) -> u64 {
+        self.scored * self.forward
     }
 
     /// FLOPs of training on `samples` samples.

@@ -8,6 +8,7 @@ use crate::model::{Input, Mode, Model};
 use crate::observation::{Observation, cross_entropy};
 use crate::random::{Purpose, Random};
 use crate::scorer::{Context, ScoreError, Scorer};
+use crate::train_error::NotFinite;
 
 /// Samples a forward pass of the evaluation.
 const EVAL_BATCH: usize = 250;
@@ -19,6 +20,8 @@ pub(crate) struct ReadBack {
     pub(crate) score: Vec<f32>,
     pub(crate) loss: Vec<f32>,
     pub(crate) correct: Vec<f32>,
+    /// What was asked for besides.
+    pub(crate) extra: Option<f32>,
 }
 
 /// Why a forward pass gave nothing.
@@ -33,16 +36,38 @@ pub enum PassError {
     /// Values could not be read back from the device.
     #[error("could not read back from the device: {0}")]
     Read(String),
+    /// A sample that was only looked at gave no number.
+    #[error("{0} in a scoring pass: training has diverged or the data is broken; try a lower learning rate")]
+    NotFinite(NotFinite),
 }
 
 /// Score, loss and correctness, read back together: the only time a step waits for the device.
-pub(crate) fn read_back(scorer: &dyn Scorer, seen: Observation, context: &Context) -> Result<ReadBack, PassError> {
+pub(crate) fn read_back(
+    scorer: &dyn Scorer,
+    seen: Observation,
+    context: &Context,
+    extra: Option<Tensor<1>>,
+) -> Result<ReadBack, PassError> {
     let score = scorer.score(&seen, context)?;
     let correct = hits(seen.logits, seen.targets);
-    let mut values = read(Tensor::cat(vec![score, seen.loss, correct], 0))?;
+    let mut parts = vec![score, seen.loss, correct];
+    parts.extend(extra);
+    let mut values = read(Tensor::cat(parts, 0))?;
+    let extra = values.split_off(3 * seen.ids.len()).first().copied();
     let correct = values.split_off(2 * seen.ids.len());
     let loss = values.split_off(seen.ids.len());
-    Ok(ReadBack { score: values, loss, correct })
+    Ok(ReadBack { score: values, loss, correct, extra })
+}
+
+/// The first loss, or else the first score, that is NaN or infinite.
+pub(crate) fn not_finite(
+    ids: impl Iterator<Item = SampleId> + Clone,
+    loss: &[f32],
+    score: &[f32],
+) -> Option<NotFinite> {
+    let first = |values: &[f32]| ids.clone().zip(values.iter().copied()).find(|(_, value)| !value.is_finite());
+    let loss = first(loss).map(|(id, value)| NotFinite::Loss(id, value));
+    loss.or_else(|| first(score).map(|(id, value)| NotFinite::Score(id, value)))
 }
 
 /// The values of a tensor in host memory.
@@ -119,6 +144,8 @@ pub(crate) struct Looking<'a, M> {
     pub(crate) mean_input_std: f64,
     pub(crate) random: Random,
     pub(crate) augment: bool,
+    /// Whether a NaN or an infinity is an error; if not, the policy gets it, and passes over the sample.
+    pub(crate) abort: bool,
 }
 
 impl<M: Model> FreshPass for Looking<'_, M> {
@@ -148,8 +175,11 @@ impl<M: Model> FreshPass for Looking<'_, M> {
         let features = needs.features.then_some(forward.features);
         let input_std = needs.input_std.then_some(input_std);
         let seen = Observation { ids, loss, logits: forward.logits, targets, features, input_std };
-        let ReadBack { score, loss, .. } = read_back(self.scorer, seen, &context)?;
+        let ReadBack { score, loss, .. } = read_back(self.scorer, seen, &context, None)?;
         self.meter.scored += visits.len() as u64;
+        if let Some(what) = not_finite(visits.iter().map(|visit| visit.id), &loss, &score).filter(|_| self.abort) {
+            return Err(PassError::NotFinite(what));
+        }
         self.meter.enter(Phase::Select);
         Ok(loss.into_iter().zip(score).map(|(loss, score)| Fresh { loss, score }).collect())
     }

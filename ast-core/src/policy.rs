@@ -9,6 +9,7 @@ use crate::queue::Queue;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::sampler::Offer;
+use crate::snapshot::SnapshotError;
 
 /// Decides which of the offered samples are trained on. Each policy is one small file, never a branch in the loop.
 pub trait Policy: Send {
@@ -29,6 +30,19 @@ pub trait Policy: Send {
 
     /// What the controller, if there is one, did last.
     fn trace(&self) -> Trace;
+
+    /// What it has learned so far, by [`encode`](crate::encode): parameters, which are in the configuration, left out;
+    /// nothing if it learns nothing.
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    fn save(&self) -> Result<Vec<u8>, SnapshotError>;
+
+    /// Takes back what [`save`](Self::save) gave: from here on it decides as the policy that was saved would have.
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError>;
 }
 
 /// What a policy may look at.

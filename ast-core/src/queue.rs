@@ -1,9 +1,11 @@
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::data::{SampleId, Visit};
 
 /// Accepted samples on their way to a full batch.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Queue {
     waiting: VecDeque<Accepted>,
     /// How often each sample is on its way: coverage may name one twice.
@@ -11,7 +13,7 @@ pub struct Queue {
 }
 
 /// A sample that was let through.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Accepted {
     /// Which sample, in which epoch.
     pub visit: Visit,

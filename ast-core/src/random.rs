@@ -1,5 +1,6 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
 
 /// What a random number is drawn for. Streams of different purposes never share numbers.
 ///
@@ -34,7 +35,7 @@ pub enum Purpose {
 /// There is no running generator to save or to share. A resumed run needs no generator state, the number of loader
 /// workers cannot change a result, and an augmentation can be replayed for the same sample and epoch. Keys ChaCha8
 /// (Bernstein 2008) directly with the four numbers, so streams are independent by design.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Random {
     seed: u64,
 }

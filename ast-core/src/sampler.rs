@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use crate::data::{SampleId, Visit};
 use crate::random::{Purpose, Random};
 
@@ -7,7 +9,7 @@ use crate::random::{Purpose, Random};
 /// replacement, RS2), however much of it each epoch takes: every sample is covered before any is covered twice. The
 /// *candidates* of an epoch are all other samples in a random order. Both are functions of the seed, so two policies
 /// that take the same coverage train on the same samples in the same order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sampler {
     random: Random,
     samples: usize,
@@ -17,11 +19,12 @@ pub struct Sampler {
     /// Coverage owed so far, with its fraction: rounding is carried over from epoch to epoch.
     owed: f64,
     /// The permutation that coverage is in, and which one that is.
+    #[serde(skip)]
     round: Option<(u64, Vec<SampleId>)>,
 }
 
 /// What one nominal epoch offers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Trained whatever their score, in this order.
     pub coverage: Vec<SampleId>,

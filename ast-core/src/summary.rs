@@ -6,7 +6,8 @@ use crate::config::Checked;
 use crate::data::{Dataset, SampleId};
 use crate::event::SCHEMA;
 use crate::ledger::Ledger;
-use crate::meter::{Meter, Phase};
+use crate::meter::Phase;
+use crate::snapshot::State;
 
 /// The result of a run: `summary.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub struct Summary {
     pub epochs: u32,
     /// Optimizer steps.
     pub steps: u64,
+    /// Steps that were not made, or were gone back behind, because of a NaN or an infinity.
+    #[serde(default)]
+    pub skipped: u64,
     /// Samples trained over samples offered.
     pub activation: Activation,
     /// Samples, counted.
@@ -143,14 +147,8 @@ pub struct Evaluation {
 }
 
 impl Summary {
-    pub(crate) fn new(
-        config: &Checked,
-        target: f64,
-        meter: &Meter,
-        ledger: &Ledger,
-        dataset: &dyn Dataset,
-        evaluations: &[Evaluation],
-    ) -> Self {
+    pub(crate) fn new(config: &Checked, target: f64, state: &State, dataset: &dyn Dataset) -> Self {
+        let State { meter, ledger, evaluations, .. } = state;
         let last = evaluations.last().copied().unwrap_or(Evaluation { epoch: 0.0, accuracy: 0.0, loss: f64::NAN });
         let best = evaluations.iter().map(|evaluation| evaluation.accuracy).fold(0.0, f64::max);
         let total: f64 = Phase::ALL.iter().map(|phase| meter.seconds(*phase)).sum();
@@ -166,6 +164,7 @@ impl Summary {
             loss: Loss { last: last.loss },
             epochs: config.epochs,
             steps: meter.steps,
+            skipped: meter.skipped,
             activation: Activation { target, realised: meter.trained as f64 / meter.offered.max(1) as f64 },
             samples: Samples { offered: meter.offered, trained: meter.trained, scored: meter.scored },
             flops: Flops { total: meter.flops(), dense_equivalent: dense_flops, eval: meter.eval_flops() },

@@ -1,10 +1,12 @@
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 /// The last so many values of a stream, and where a number stands among them.
 ///
 /// This is what makes scores comparable: a loss has no bound and falls during training, a margin lies in 0..1, but a
 /// rank within a sliding window means the same for every scorer at every time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Window {
     recent: VecDeque<f32>,
     capacity: usize,

@@ -1,56 +1,18 @@
 //! The loop as a whole, on small images: what is trained on, in which order, how often, and that it is the same twice.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+mod common;
+
 use std::sync::{Arc, Mutex};
 
-use ast_core::burn::tensor::{Device, Tensor};
+use ast_core::burn::tensor::Device;
 use ast_core::models::SimpleCnn;
 use ast_core::testing::DirectLoader;
 use ast_core::{
-    Context, Dataset, Event, HostBatch, LoadError, Loader, Observation, ParamValue, Params, Parts, Policy, PolicyEntry,
-    Purpose, Random, Registry, Request, RunConfig, SampleId, ScoreError, Scorer, Stream, Summary, TrainError, Trainer,
-    Visit, Weights,
+    Dataset, Event, HostBatch, LoadError, Loader, NotFinite, Parts, Request, RunConfig, SampleId, Summary, TrainError,
+    Trainer, Visit, Weights,
 };
-
-const SAMPLES: usize = 640;
-const SIDE: usize = 8;
-
-/// Two classes, bright left or bright right, and noise.
-struct Halves {
-    samples: usize,
-    broken: Option<SampleId>,
-}
-
-impl Dataset for Halves {
-    fn samples(&self) -> usize {
-        self.samples
-    }
-    fn classes(&self) -> usize {
-        2
-    }
-    fn shape(&self) -> [usize; 3] {
-        [3, SIDE, SIDE]
-    }
-    fn label(&self, id: SampleId) -> usize {
-        id as usize % 2
-    }
-    fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]) {
-        let mut noise = Random::new(1).stream(Purpose::Data, 0, u64::from(id));
-        let gain = augment.map_or(1.0, |stream| 0.5 + stream.uniform());
-        for (place, out) in out.iter_mut().enumerate() {
-            let right = place % SIDE >= SIDE / 2;
-            let signal = if right == (self.label(id) == 1) { 1.0 } else { -1.0 };
-            *out = (gain * signal + noise.normal()) as f32;
-        }
-        if self.broken == Some(id) {
-            out[0] = f32::NAN;
-        }
-    }
-    fn input_std(&self, _: SampleId) -> f32 {
-        0.25
-    }
-}
+use common::{Halves, Loss, SAMPLES, SIDE, config, policy};
 
 /// Notes every visit that is asked for.
 struct Recorder(DirectLoader, Arc<Mutex<Vec<Vec<Visit>>>>);
@@ -65,14 +27,6 @@ impl Loader for Recorder {
     }
     fn receive(&mut self) -> Result<Option<HostBatch>, LoadError> {
         self.0.receive()
-    }
-}
-
-struct Loss;
-
-impl Scorer for Loss {
-    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
-        Ok(seen.loss.clone())
     }
 }
 
@@ -91,27 +45,13 @@ impl Outcome {
     }
 }
 
-fn policy(name: &str, lambda: Option<f64>, config: &RunConfig) -> Box<dyn Policy> {
-    let entry: &PolicyEntry = Registry::linked().unwrap().get(name).unwrap();
-    let given: BTreeMap<_, _> = lambda.map(|x| ("lambda".to_string(), ParamValue::Number(x))).into_iter().collect();
-    (entry.build)(&Params::resolve(entry.params, &given).unwrap(), config.check().unwrap().task()).unwrap()
-}
-
-fn config(target: f64, epochs: u32) -> RunConfig {
-    let mut config = RunConfig::default();
-    config.control.target = target;
-    (config.train.epochs, config.train.batch_size, config.train.seed) = (epochs, 16, 3);
-    config.eval.every_epochs = 0;
-    config
-}
-
 fn run(config: &RunConfig, name: &str, lambda: Option<f64>, broken: Option<SampleId>) -> Outcome {
     let device = Device::flex().autodiff();
     let visits = Arc::new(Mutex::new(Vec::new()));
     let checked = config.check().unwrap();
     let train = DirectLoader::new(Arc::new(Halves { samples: SAMPLES, broken }));
     let mut events: Vec<Event> = Vec::new();
-    let trainer = Trainer::new(Parts {
+    let mut trainer = Trainer::new(Parts {
         config: checked,
         train: Box::new(Recorder(train, visits.clone())),
         test: Box::new(DirectLoader::new(Arc::new(Halves { samples: 300, broken: None }))),
@@ -120,7 +60,7 @@ fn run(config: &RunConfig, name: &str, lambda: Option<f64>, broken: Option<Sampl
         scorer: Box::new(Loss),
         device,
     });
-    let result = trainer.run(&mut events);
+    let result = trainer.run(&mut events).map(|summary| summary.expect("nobody wished for an end"));
     let visits = std::mem::take(&mut *visits.lock().unwrap());
     Outcome { visits, events, result }
 }
@@ -210,7 +150,7 @@ fn savings_are_what_was_counted() {
 fn a_loss_that_is_no_number_stops_the_run_and_names_the_sample() {
     let run = run(&config(1.0, 1), "dense", None, Some(17));
     match run.result {
-        Err(TrainError::NotFinite { step, sample, loss }) => {
+        Err(TrainError::NotFinite { step, what: NotFinite::Loss(sample, loss) }) => {
             assert!(step >= 1 && loss.is_nan());
             // Once one sample has broken the weights, others may be named first only in later steps.
             assert_eq!(sample, 17);

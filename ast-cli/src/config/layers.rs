@@ -9,6 +9,17 @@ use super::{known_keys, presets};
 use crate::args::TrainArgs;
 use crate::failure::{Failure, Kind, did_you_mean};
 
+/// Two keys that each say how much is trained.
+const TARGET: (&str, &str) = ("control", "target");
+const BUDGET: (&str, &str) = ("budget", "fraction");
+
+/// The layers of a run that is continued: its own file, and where its data, device and threads are now.
+pub(super) fn of_run(file: &Path, args: &TrainArgs) -> Result<Table, Failure> {
+    let mut table = of_file(file)?;
+    overlay(&mut table, of_flags(args)?);
+    Ok(table)
+}
+
 /// The merged layers. Every key is one that exists, but for those of `policy` and `scorer`, which their plugins check.
 pub(super) fn merge(args: &TrainArgs) -> Result<Table, Failure> {
     let mut merged = Table::new();
@@ -98,6 +109,7 @@ fn of_flags(args: &TrainArgs) -> Result<Table, Failure> {
         ("policy", "name", text(&args.policy)),
         ("scorer", "name", text(&args.scorer)),
         ("control", "target", args.activation.map(Value::from)),
+        ("budget", "fraction", args.budget.map(Value::from)),
         ("train", "epochs", args.epochs.map(i64::from).map(Value::from)),
         ("train", "batch_size", args.batch_size.map(i64::from).map(Value::from)),
         ("train", "lr", args.lr.map(Value::from)),
@@ -116,8 +128,17 @@ fn of_flags(args: &TrainArgs) -> Result<Table, Failure> {
 }
 
 /// Puts `top` over `base`, table by table. A policy or scorer that replaces one of another name takes none of its
-/// parameters.
+/// parameters; whoever says how much in one way takes back what was said in the other.
 fn overlay(base: &mut Table, top: Table) {
+    for ((section, key), (other, instead)) in [(TARGET, BUDGET), (BUDGET, TARGET)] {
+        let given =
+            |section, key| top.get(section).and_then(Value::as_table).is_some_and(|table| table.contains_key(key));
+        if let (true, false, Some(Value::Table(below))) =
+            (given(section, key), given(other, instead), base.get_mut(other))
+        {
+            below.remove(instead);
+        }
+    }
     for (key, value) in top {
         match (base.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => {
@@ -156,6 +177,15 @@ fn check_keys(table: &Table, origin: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_way_to_say_how_much_wins() {
+        let mut base: Table = "[control]\ntarget = 0.1\nkp = 1.0".parse().unwrap();
+        overlay(&mut base, "[budget]\nfraction = 0.2".parse().unwrap());
+        assert_eq!(base, "[control]\nkp = 1.0\n[budget]\nfraction = 0.2".parse().unwrap());
+        overlay(&mut base, "[control]\ntarget = 0.3".parse().unwrap());
+        assert_eq!(base, "[control]\nkp = 1.0\ntarget = 0.3\n[budget]".parse().unwrap());
+    }
 
     #[test]
     fn later_layers_win_key_by_key() {

@@ -9,6 +9,7 @@ use toml::Table;
 use crate::args::TrainArgs;
 use crate::failure::{Failure, Kind, did_you_mean};
 use crate::output::note;
+use crate::run_folder::CONFIG;
 
 /// The scorer used where several are compiled in and none is named.
 const DEFAULT_SCORER: &str = "loss-intensity";
@@ -24,8 +25,18 @@ pub(crate) struct Resolved {
 
 /// Layers < checks < registries.
 pub(crate) fn resolve(args: &TrainArgs) -> Result<Resolved, Failure> {
-    let mut config = read(layers::merge(args)?)?;
+    resolve_table(match &args.resume {
+        Some(run) => layers::of_run(&run.join(CONFIG), args)?,
+        None => layers::merge(args)?,
+    })
+}
+
+fn resolve_table(table: Table) -> Result<Resolved, Failure> {
+    let mut config = read(table)?;
     let checked = config.check().map_err(Failure::usage)?;
+    if config.budget.fraction.is_none() {
+        config.control.target = Some(checked.task().target);
+    }
     let scorers = Registry::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
     let policies = Registry::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
 
@@ -105,6 +116,8 @@ fn known_keys() -> Table {
     let mut full = RunConfig::default();
     full.data.dir = Some("".into());
     full.data.train_limit = Some(0);
+    full.control.target = Some(0.0);
+    full.budget.fraction = Some(0.0);
     full.scorer.name = Some(String::new());
     Table::try_from(full).unwrap_or_default()
 }

@@ -14,6 +14,7 @@ use crate::params::{ParamKind, ParamSpec, Params};
 use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
+use crate::snapshot::{SnapshotError, decode, encode};
 use crate::window::Window;
 
 /// How many offered keys a threshold is taken among.
@@ -154,6 +155,15 @@ impl Policy for Ast {
             rate: self.last.map(|last| last.rate),
             threshold: self.last.map(|last| last.threshold),
         }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        encode("policy", &(&self.lambda, &self.controller, &self.last, &self.keys))
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
+        (self.lambda, self.controller, self.last, self.keys) = decode("policy", saved)?;
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::data::SampleId;
 use crate::policy::{Policy, PolicyError, Trace, View};
 use crate::sampler::Offer;
+use crate::snapshot::SnapshotError;
 
 crate::register_policy! {
     name: "dense",
@@ -24,5 +25,13 @@ impl Policy for Dense {
 
     fn trace(&self) -> Trace {
         Trace { target: 1.0, rate: None, threshold: None }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        Ok(Vec::new())
+    }
+
+    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ use crate::data::SampleId;
 use crate::params::{ParamKind, ParamSpec};
 use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::sampler::Offer;
+use crate::snapshot::{SnapshotError, decode, encode};
 use crate::window::Window;
 
 /// How many scores the constant is taken among.
@@ -70,6 +71,15 @@ impl Policy for FixedThreshold {
 
     fn trace(&self) -> Trace {
         Trace { target: self.task.target, rate: None, threshold: self.threshold() }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        encode("policy", &(&self.first, &self.seen))
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
+        (self.first, self.seen) = decode("policy", saved)?;
+        Ok(())
     }
 }
 

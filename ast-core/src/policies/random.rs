@@ -7,6 +7,7 @@
 use crate::data::SampleId;
 use crate::policy::{Policy, PolicyError, Trace, View};
 use crate::sampler::Offer;
+use crate::snapshot::SnapshotError;
 
 crate::register_policy! {
     name: "random",
@@ -30,5 +31,13 @@ impl Policy for Random {
 
     fn trace(&self) -> Trace {
         Trace { target: self.target, rate: None, threshold: None }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        Ok(Vec::new())
+    }
+
+    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
+        Ok(())
     }
 }

@@ -16,6 +16,7 @@ use crate::data::SampleId;
 use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::random::{Purpose, Stream};
 use crate::sampler::Offer;
+use crate::snapshot::{SnapshotError, decode, encode};
 
 crate::register_policy! {
     name: "seed",
@@ -68,6 +69,15 @@ impl Policy for Seed {
             rate: self.last.map(|last| last.rate),
             threshold: Some(self.controller.threshold(self.setpoint())),
         }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        encode("policy", &(&self.controller, &self.last))
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
+        (self.controller, self.last) = decode("policy", saved)?;
+        Ok(())
     }
 }
 

@@ -1,0 +1,184 @@
+use super::*;
+
+const DATA: &str = "fingerprint";
+
+fn snapshot(step: u64) -> Snapshot {
+    let part = |tag: u8| (0..40).map(|i| tag ^ (step as u8) ^ i).collect();
+    Snapshot { step, weights: part(1), optimizer: part(2), policy: part(3), state: part(4) }
+}
+
+fn checkpoints(keep: usize) -> (tempfile::TempDir, Checkpoints) {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path().join("checkpoints"), keep);
+    (folder, checkpoints)
+}
+
+fn latest(checkpoints: &Checkpoints) -> (Option<Snapshot>, usize) {
+    let found = checkpoints.latest(|_| Ok(())).unwrap();
+    (found.latest.map(|(_, snapshot)| snapshot), found.refused.len())
+}
+
+fn steps(checkpoints: &Checkpoints) -> Vec<Option<u64>> {
+    checkpoints.entries().unwrap().into_iter().map(|(step, _)| step).collect()
+}
+
+#[test]
+fn the_last_so_many_are_kept() {
+    let (_folder, checkpoints) = checkpoints(2);
+    assert_eq!(latest(&checkpoints), (None, 0));
+    for step in [5, 10, 15, 100] {
+        checkpoints.save(&snapshot(step), 7 * step, DATA).unwrap();
+    }
+    assert_eq!(steps(&checkpoints), [Some(15), Some(100)]);
+    assert_eq!(latest(&checkpoints), (Some(snapshot(100)), 0));
+    let (manifest, _) = checkpoints.latest(|_| Ok(())).unwrap().latest.unwrap();
+    assert_eq!((manifest.step, manifest.metrics, manifest.data.as_str()), (100, 700, DATA));
+    // The same step once more.
+    checkpoints.save(&snapshot(100), 700, DATA).unwrap();
+    assert_eq!(steps(&checkpoints), [Some(15), Some(100)]);
+}
+
+#[test]
+fn what_the_caller_objects_to_is_passed_over() {
+    let (_folder, checkpoints) = checkpoints(3);
+    for step in [1, 2, 3] {
+        checkpoints.save(&snapshot(step), step, DATA).unwrap();
+    }
+    let found =
+        checkpoints.latest(|manifest| if manifest.metrics > 2 { Err("longer".into()) } else { Ok(()) }).unwrap();
+    assert_eq!(found.latest.unwrap().1, snapshot(2));
+    assert!(found.refused[0].to_string().ends_with("longer"));
+}
+
+/// The system, until it fails at one call: before it, or in the middle of a write. What was done stays, as after a kill.
+struct Failing {
+    calls_left: usize,
+    /// Bytes of the last write that still reach the disk.
+    partial: usize,
+}
+
+impl Failing {
+    fn call(&mut self, path: &Path) -> Result<(), CheckpointError> {
+        if self.calls_left == 0 {
+            return at(path, Err(io::Error::other("killed")));
+        }
+        self.calls_left -= 1;
+        Ok(())
+    }
+}
+
+impl Disk for Failing {
+    fn create_dir(&mut self, path: &Path) -> Result<(), CheckpointError> {
+        self.call(path)?;
+        System.create_dir(path)
+    }
+    fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+        if self.calls_left == 0 && self.partial > 0 {
+            fs::write(path, &bytes[..self.partial.min(bytes.len())]).unwrap();
+        }
+        self.call(path)?;
+        System.write(path, bytes)
+    }
+    fn sync_dir(&mut self, path: &Path) -> Result<(), CheckpointError> {
+        self.call(path)?;
+        System.sync_dir(path)
+    }
+    fn rename(&mut self, from: &Path, to: &Path) -> Result<(), CheckpointError> {
+        self.call(to)?;
+        System.rename(from, to)
+    }
+    fn remove_dir(&mut self, path: &Path) -> Result<(), CheckpointError> {
+        self.call(path)?;
+        System.remove_dir(path)
+    }
+}
+
+/// A process that ends at any point of a save, mid-write included, leaves the old checkpoint or the new one, whole; and
+/// the next save works and clears up.
+#[test]
+fn a_save_that_ends_anywhere_loses_nothing() {
+    let mut points = 0;
+    // A later step than those there, and the same step again.
+    for step in [30, 20] {
+        for partial in [0, 1, 39, 4000] {
+            for calls in 0.. {
+                let (_folder, checkpoints) = checkpoints(2);
+                checkpoints.save(&snapshot(10), 1, DATA).unwrap();
+                checkpoints.save(&snapshot(20), 1, DATA).unwrap();
+                let mut disk = Failing { calls_left: calls, partial };
+                let outcome = checkpoints.save_to(&mut disk, &snapshot(step), 1, DATA);
+                let (found, refused) = latest(&checkpoints);
+                assert_eq!(
+                    refused, 0,
+                    "{calls} calls, {partial} bytes: nothing half-done has the name of a checkpoint"
+                );
+                let found = found.unwrap();
+                let renaming = step == 20 && found == snapshot(10);
+                assert!(found == snapshot(20) || found == snapshot(step) || renaming, "{calls} calls: {}", found.step);
+                checkpoints.save(&snapshot(40), 1, DATA).unwrap();
+                assert_eq!(latest(&checkpoints), (Some(snapshot(40)), 0));
+                assert!(!steps(&checkpoints).contains(&None), "left-overs are removed");
+                points += 1;
+                if outcome.is_ok() {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(points >= 72, "{points}");
+}
+
+/// Every byte of every file, flipped in turn; every file cut anywhere, lengthened, deleted, replaced by that of another
+/// step: the checkpoint before is used instead, and nobody panics.
+#[test]
+fn a_damaged_checkpoint_gives_way_to_the_one_before() {
+    let (_folder, checkpoints) = checkpoints(2);
+    checkpoints.save(&snapshot(10), 1, DATA).unwrap();
+    checkpoints.save(&snapshot(20), 1, DATA).unwrap();
+    let whole = checkpoints.folder.join("step-00000020");
+    let mut cases = 0;
+    let mut files: Vec<PathBuf> = fs::read_dir(&whole).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), 5);
+    for file in &files {
+        let bytes = fs::read(file).unwrap();
+        let other = fs::read(checkpoints.folder.join("step-00000010").join(file.file_name().unwrap())).unwrap();
+        let flipped = (0..bytes.len()).flat_map(|i| [(i, 0x01), (i, 0x80), (i, 0xff)]).map(|(i, mask)| {
+            let mut bytes = bytes.clone();
+            bytes[i] ^= mask;
+            bytes
+        });
+        let cut = (0..bytes.len()).map(|length| bytes[..length].to_vec());
+        let grown = [[bytes.clone(), vec![0]].concat(), [bytes.clone(), bytes.clone()].concat(), other];
+        for damaged in flipped.chain(cut).chain(grown) {
+            fs::write(file, &damaged).unwrap();
+            let (found, refused) = latest(&checkpoints);
+            // White space around JSON says nothing: such a manifest is still the same.
+            let same = found == Some(snapshot(20)) && damaged.trim_ascii_end() == bytes.trim_ascii_end();
+            assert!(same || (found == Some(snapshot(10)) && refused == 1), "{file:?}: {damaged:?}");
+            cases += 1;
+        }
+        fs::remove_file(file).unwrap();
+        assert_eq!(latest(&checkpoints), (Some(snapshot(10)), 1));
+        fs::create_dir(file).unwrap();
+        assert_eq!(latest(&checkpoints), (Some(snapshot(10)), 1));
+        fs::remove_dir(file).unwrap();
+        fs::write(file, &bytes).unwrap();
+        assert_eq!(latest(&checkpoints), (Some(snapshot(20)), 0));
+        cases += 2;
+    }
+    assert!(cases >= 2000, "{cases}");
+    fs::rename(whole, checkpoints.folder.join("step-00000021")).unwrap();
+    assert_eq!(latest(&checkpoints), (Some(snapshot(10)), 1), "a folder under another step's name");
+}
+
+#[test]
+fn a_later_format_is_named_as_such() {
+    let (_folder, checkpoints) = checkpoints(2);
+    checkpoints.save(&snapshot(10), 1, DATA).unwrap();
+    let file = checkpoints.folder.join("step-00000010").join(MANIFEST);
+    let text = fs::read_to_string(&file).unwrap().replace("\"schema\":1", "\"schema\":99");
+    fs::write(&file, text).unwrap();
+    let found = checkpoints.latest(|_| Ok(())).unwrap();
+    assert!(matches!(found.refused[0], CheckpointError::TooNew { found: 99, .. }), "{:?}", found.refused);
+}

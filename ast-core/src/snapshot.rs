@@ -1,0 +1,176 @@
+use std::collections::VecDeque;
+
+use ast_control::Ema;
+use burn::module::Module;
+use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
+use burn::tensor::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::Ledger;
+use crate::meter::Meter;
+use crate::policy::Trace;
+use crate::queue::{Accepted, Queue};
+use crate::sampler::{Plan, Sampler};
+use crate::summary::Evaluation;
+
+/// A run between two steps: all it takes to go on to the same bits. Randomness is counter-based, so there is none in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Steps done.
+    pub step: u64,
+    /// The network's parameters, as Burn's record.
+    pub weights: Vec<u8>,
+    /// The optimizer's moments, as Burn's record.
+    pub optimizer: Vec<u8>,
+    /// What [`Policy::save`](crate::Policy::save) gave.
+    pub policy: Vec<u8>,
+    /// Sampler, queue, ledger, meter and evaluations, in CBOR.
+    pub state: Vec<u8>,
+}
+
+impl Snapshot {
+    /// The files that it is kept in: name and content.
+    #[must_use]
+    pub fn files(&self) -> [(&'static str, &[u8]); 4] {
+        let Self { weights, optimizer, policy, state, .. } = self;
+        [("weights.bpk", weights), ("optimizer.bpk", optimizer), ("policy.cbor", policy), ("state.cbor", state)]
+    }
+
+    /// Puts it together again from [`files`](Self::files).
+    ///
+    /// # Errors
+    /// Whatever `read` gives for a name.
+    pub fn from_files<E>(step: u64, mut read: impl FnMut(&'static str) -> Result<Vec<u8>, E>) -> Result<Self, E> {
+        let [weights, optimizer] = [read("weights.bpk")?, read("optimizer.bpk")?];
+        Ok(Self { step, weights, optimizer, policy: read("policy.cbor")?, state: read("state.cbor")? })
+    }
+}
+
+/// Why a snapshot could not be taken or put back.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// A part could not be written into bytes.
+    #[error("cannot take a snapshot of the {0}: {1}")]
+    Encode(&'static str, String),
+    /// The bytes of a part say something else.
+    #[error("the {0} in the snapshot cannot be read: {1}")]
+    Decode(&'static str, String),
+    /// It is of a dataset of another size.
+    #[error("the snapshot is of {found} samples, the dataset has {expected}")]
+    Samples {
+        /// Of the dataset.
+        expected: usize,
+        /// Of the snapshot.
+        found: usize,
+    },
+}
+
+/// The bytes of what a part remembers. Exact for every number but NaN's payload.
+///
+/// # Errors
+/// [`SnapshotError::Encode`].
+pub fn encode<T: Serialize>(part: &'static str, value: &T) -> Result<Vec<u8>, SnapshotError> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).map_err(|error| SnapshotError::Encode(part, error.to_string()))?;
+    Ok(bytes)
+}
+
+/// The value that [`encode`] wrote.
+///
+/// # Errors
+/// [`SnapshotError::Decode`].
+pub fn decode<T: DeserializeOwned>(part: &'static str, bytes: &[u8]) -> Result<T, SnapshotError> {
+    ciborium::from_reader(bytes).map_err(|error| SnapshotError::Decode(part, error.to_string()))
+}
+
+/// A network's parameters in the safetensors format, laid out and named as PyTorch's modules have them: linear weights
+/// are `[out, in]`.
+///
+/// # Errors
+/// [`SnapshotError::Encode`].
+pub fn safetensors<M: Module>(model: &M) -> Result<Vec<u8>, SnapshotError> {
+    let failed = |error: String| SnapshotError::Encode("weights", error);
+    let mut store = SafetensorsStore::from_bytes(None).with_to_adapter(BurnToPyTorchAdapter);
+    model.save_into(&mut store).map_err(|error| failed(error.to_string()))?;
+    store.get_bytes().map_err(|error| failed(error.to_string()))
+}
+
+/// Bytes that Burn can read.
+pub(crate) fn burn_bytes(bytes: &[u8]) -> Bytes {
+    Bytes::from_bytes_vec(bytes.to_vec())
+}
+
+/// Everything a run remembers beside weights, optimizer and policy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) sampler: Sampler,
+    pub(crate) plan: Plan,
+    /// Whether the policy names coverage in this epoch.
+    pub(crate) covers: bool,
+    pub(crate) next: Place,
+    pub(crate) queue: Queue,
+    /// Batches that were asked of the loader.
+    pub(crate) loading: VecDeque<Batch>,
+    /// Samples accepted so far, trained or on their way.
+    pub(crate) accepted: u64,
+    pub(crate) ledger: Ledger,
+    pub(crate) mean_loss: Ema,
+    pub(crate) meter: Meter,
+    pub(crate) evaluations: Vec<Evaluation>,
+    /// Every rollback halves the learning rate.
+    pub(crate) lr_scale: f64,
+}
+
+impl State {
+    /// Floating-point operations that were spent, or are going to be because samples were accepted.
+    pub(crate) fn committed(&self) -> u64 {
+        self.meter.scoring_flops() + self.meter.flops_of(self.accepted)
+    }
+}
+
+/// Where in the run the next chunk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) epoch: u32,
+    pub(crate) chunk: u32,
+}
+
+/// A batch that was selected, and how things stood then.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Batch {
+    pub(crate) accepted: Vec<Accepted>,
+    pub(crate) offered: u64,
+    pub(crate) control: Trace,
+}
+
+impl Batch {
+    /// The share of the budget spent when it was accepted, on average, 0 and above.
+    pub(crate) fn spent(&self) -> f64 {
+        self.accepted.iter().map(|accepted| accepted.spent).sum::<f64>() / self.accepted.len() as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Floats of any kind survive bit for bit, infinities and the smallest ones included.
+        #[test]
+        fn floats_survive(bits in prop::collection::vec(any::<u32>(), 0..50), wide in prop::collection::vec(any::<u64>(), 0..50)) {
+            let narrow: Vec<f32> = bits.into_iter().map(f32::from_bits).filter(|x| !x.is_nan()).collect();
+            let wide: Vec<f64> = wide.into_iter().map(f64::from_bits).filter(|x| !x.is_nan()).collect();
+            let back: (Vec<f32>, Vec<f64>) = decode("test", &encode("test", &(&narrow, &wide)).unwrap()).unwrap();
+            prop_assert!(back.0.iter().zip(&narrow).all(|(a, b)| a.to_bits() == b.to_bits()) && back.0.len() == narrow.len());
+            prop_assert!(back.1.iter().zip(&wide).all(|(a, b)| a.to_bits() == b.to_bits()) && back.1.len() == wide.len());
+        }
+
+        /// Bytes that are none of ours are an error, not a panic.
+        #[test]
+        fn rubbish_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(decode::<State>("state", &bytes).is_err());
+        }
+    }
+}

@@ -1,0 +1,80 @@
+use std::fmt;
+
+use burn::tensor::ExecutionError;
+
+use crate::data::{LoadError, SampleId};
+use crate::passes::PassError;
+use crate::policy::PolicyError;
+use crate::snapshot::SnapshotError;
+
+/// Why a run stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A batch could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The policy refused.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A forward pass gave nothing.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// Something that must be a number is none. The step was not made: weights and optimizer are as before it.
+    #[error(
+        "{what} at step {step}: training has diverged or the data is broken; try a lower learning rate, or go on \
+         without such steps with train.on_nan = \"skip\""
+    )]
+    NotFinite {
+        /// The step, from 1.
+        step: u64,
+        /// What it was.
+        what: NotFinite,
+    },
+    /// The loss on the test set is NaN or infinite.
+    #[error("the loss on the test set is {loss} after step {step}: training has diverged; try a lower learning rate")]
+    Diverged {
+        /// Steps done.
+        step: u64,
+        /// The mean loss.
+        loss: f64,
+    },
+    /// The run ended without a single step.
+    #[error("not one sample was due for training: raise the activation, the epochs or the number of samples")]
+    NothingTrained,
+    /// Every step was skipped.
+    #[error("none of {0} steps could be made, each had a NaN or an infinity: the data or the settings are broken")]
+    AllSkipped(
+        /// Steps that were skipped.
+        u64,
+    ),
+    /// The device failed.
+    #[error("the device failed: {0}")]
+    Device(#[from] ExecutionError),
+    /// A snapshot could not be taken or put back.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// An observer could not write down an event or a snapshot.
+    #[error("could not write: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+/// A NaN or an infinity where a number must be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NotFinite {
+    /// The loss of the first such sample of the batch.
+    Loss(SampleId, f32),
+    /// The score of the first such sample of the batch.
+    Score(SampleId, f32),
+    /// The sum of all gradients.
+    Gradient(f32),
+}
+
+impl fmt::Display for NotFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loss(sample, value) => write!(f, "the loss of sample {sample} is {value}"),
+            Self::Score(sample, value) => write!(f, "the score of sample {sample} is {value}"),
+            Self::Gradient(value) => write!(f, "the gradients add up to {value}"),
+        }
+    }
+}

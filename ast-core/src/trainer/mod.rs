@@ -1,0 +1,205 @@
+//! The training loop. On this page: what a run is made of, and its course. Beside it: how a batch is selected, what a
+//! step does, what is reported, and how a run is saved and put back.
+
+mod report;
+mod restore;
+mod select;
+mod step;
+
+use std::collections::VecDeque;
+
+use ast_control::Ema;
+use burn::optim::{AdamConfig, ModuleOptimizer};
+use burn::tensor::Device;
+
+use crate::budget::Budget;
+use crate::config::{Checked, OnNan};
+use crate::data::{Loader, SampleId};
+use crate::event::{Event, Observer, Wish};
+use crate::ledger::Ledger;
+use crate::meter::{Meter, Phase};
+use crate::model::Model;
+use crate::policy::Policy;
+use crate::queue::Queue;
+use crate::random::Random;
+use crate::sampler::{Plan, Sampler};
+use crate::scorer::Scorer;
+use crate::snapshot::{Place, Snapshot, State};
+use crate::summary::Summary;
+use crate::train_error::TrainError;
+
+/// Weight of the newest batch in the smoothed loss that scorers may compare with.
+const MEAN_LOSS_EMA: f64 = 0.1;
+
+/// What a run is made of.
+pub struct Parts<M> {
+    /// The numbers.
+    pub config: Checked,
+    /// Training data.
+    pub train: Box<dyn Loader>,
+    /// Test data.
+    pub test: Box<dyn Loader>,
+    /// The network, on `device`.
+    pub model: M,
+    /// What selects.
+    pub policy: Box<dyn Policy>,
+    /// What significance is.
+    pub scorer: Box<dyn Scorer>,
+    /// An autodiff device.
+    pub device: Device,
+}
+
+/// The training loop and its state.
+pub struct Trainer<M> {
+    config: Checked,
+    budget: Budget,
+    train: Box<dyn Loader>,
+    test: Box<dyn Loader>,
+    model: M,
+    optimizer: ModuleOptimizer,
+    policy: Box<dyn Policy>,
+    scorer: Box<dyn Scorer>,
+    device: Device,
+    random: Random,
+    mean_input_std: f64,
+    state: State,
+    /// Where to go back to, if that is what a NaN is answered with.
+    last: Option<Snapshot>,
+    rollbacks: u32,
+}
+
+impl<M: Model> Trainer<M> {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts<M>) -> Self {
+        let Parts { config, train, test, model, policy, scorer, device } = parts;
+        let dataset = train.dataset().clone();
+        let (samples, random) = (dataset.samples(), config.random());
+        let total: f64 = (0..samples as SampleId).map(|id| f64::from(dataset.input_std(id))).sum();
+        let state = State {
+            sampler: Sampler::new(random, samples, config.batch_size),
+            plan: Plan::default(),
+            covers: true,
+            next: Place { epoch: 0, chunk: 0 },
+            queue: Queue::new(samples),
+            loading: VecDeque::new(),
+            accepted: 0,
+            ledger: Ledger::new(dataset.as_ref()),
+            mean_loss: Ema::new(MEAN_LOSS_EMA),
+            meter: Meter::start(&model.layers()),
+            evaluations: Vec::new(),
+            lr_scale: 1.0,
+        };
+        Self {
+            budget: budget(&config, policy.trace().target, samples as u64, &state.meter),
+            optimizer: optimizer(),
+            mean_input_std: total / samples.max(1) as f64,
+            last: None,
+            rollbacks: 0,
+            state,
+            random,
+            config,
+            train,
+            test,
+            model,
+            policy,
+            scorer,
+            device,
+        }
+    }
+
+    /// Trains to the end of the budget, from the beginning or from where [`restore`](Self::restore) has put it. `None`
+    /// if the observer wished for an earlier end.
+    ///
+    /// # Errors
+    /// [`TrainError`]; nothing is lost that was written down before.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Option<Summary>, TrainError> {
+        if self.state.meter.offered == 0 {
+            self.announce(observer)?;
+        }
+        self.keep(None)?;
+        while let Some(event) = self.advance_or_roll_back()? {
+            self.state.meter.enter(Phase::Checkpoint);
+            observer.event(&event)?;
+            if let Some(epoch) = self.evaluation_is_due(&event) {
+                self.evaluate(epoch, observer)?;
+            }
+            let wish = observer.wish(self.state.meter.steps);
+            if wish != Wish::Continue {
+                self.state.meter.enter(Phase::Checkpoint);
+                let snapshot = self.snapshot()?;
+                observer.save(&snapshot)?;
+                self.keep(Some(snapshot))?;
+            }
+            if wish == Wish::Stop {
+                return Ok(None);
+            }
+        }
+        match self.state.meter {
+            Meter { steps: 0, skipped: 0, .. } => return Err(TrainError::NothingTrained),
+            Meter { steps: 0, skipped, .. } => return Err(TrainError::AllSkipped(skipped)),
+            _ => self.evaluate(self.epochs(self.state.meter.offered), observer)?,
+        }
+        self.state.meter.enter(Phase::Checkpoint);
+        let target = self.policy.trace().target;
+        Ok(Some(Summary::new(&self.config, target, &self.state, self.train.dataset().as_ref())))
+    }
+
+    /// One optimizer step with all that leads to it, or one that was skipped; `None` at the end of the budget.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn advance(&mut self) -> Result<Option<Event>, TrainError> {
+        if self.state.loading.is_empty() {
+            self.select_batch()?;
+        }
+        let begin = self.state.meter.step_clock();
+        let Some((batch, host)) = self.load()? else { return Ok(None) };
+        self.select_batch()?; // the next batch loads while this one trains
+        match self.step(&batch, host, begin) {
+            Ok(seen) => {
+                self.remember(&seen);
+                Ok(Some(Event::Step(self.step_event(&batch, &seen))))
+            }
+            Err(TrainError::NotFinite { step, what }) if self.config.on_nan == OnNan::Skip => {
+                self.skip(&batch);
+                Ok(Some(Event::Skipped { step, epoch: self.epochs(batch.offered), reason: what.to_string() }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Nominal epochs that so many offered samples are.
+    fn epochs(&self, offered: u64) -> f64 {
+        offered as f64 / self.state.ledger.samples() as f64
+    }
+
+    /// The network as it is.
+    #[must_use]
+    pub fn model(&self) -> &M {
+        &self.model
+    }
+
+    /// What was executed so far.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.state.meter
+    }
+}
+
+/// Adam with the epsilon of the original and of PyTorch; Burn's own default is 1e-5.
+fn optimizer() -> ModuleOptimizer {
+    AdamConfig::new().with_epsilon(1e-8).init()
+}
+
+/// What the configuration allows a policy that trains a share `target`. `dense` costs 1 whatever the budget.
+fn budget(config: &Checked, target: f64, samples: u64, meter: &Meter) -> Budget {
+    let offered = samples * u64::from(config.epochs);
+    match config.budget {
+        Some(fraction) if target < 1.0 => Budget::Flops {
+            allowed: (fraction * meter.flops_of(offered) as f64) as u64,
+            offered: (offered as f64 / fraction) as u64,
+        },
+        _ => Budget::Offered(offered),
+    }
+}

@@ -1,0 +1,93 @@
+//! From offered samples to a batch on its way.
+
+use super::Trainer;
+use crate::config::OnNan;
+use crate::data::{HostBatch, Request, SampleId, Visit};
+use crate::meter::Phase;
+use crate::model::Model;
+use crate::passes::Looking;
+use crate::policy::View;
+use crate::queue::Accepted;
+use crate::snapshot::{Batch, Place};
+use crate::train_error::TrainError;
+
+impl<M: Model> Trainer<M> {
+    /// Candidates -> gate -> queue, until a batch is full or the budget has been accepted.
+    pub(super) fn select_batch(&mut self) -> Result<(), TrainError> {
+        self.state.meter.enter(Phase::Select);
+        while self.state.queue.len() < self.config.batch_size && !self.budget_is_over() {
+            self.offer_chunk()?;
+        }
+        if self.state.queue.is_empty() {
+            return Ok(());
+        }
+        let accepted = self.state.queue.take(self.config.batch_size);
+        self.train.request(self.request(&accepted));
+        let (offered, control) = (self.state.meter.offered, self.policy.trace());
+        self.state.loading.push_back(Batch { accepted, offered, control });
+        Ok(())
+    }
+
+    pub(super) fn request(&self, accepted: &[Accepted]) -> Request {
+        let visits = accepted.iter().map(|accepted| accepted.visit).collect();
+        Request { visits, augment: self.config.augment.then_some(self.random) }
+    }
+
+    fn offer_chunk(&mut self) -> Result<(), TrainError> {
+        let Place { epoch, chunk } = self.state.next;
+        let before = self.spent();
+        let state = &mut self.state;
+        if chunk == 0 {
+            let coverage = self.policy.begin(before);
+            state.covers = coverage > 0.0;
+            state.plan = state.sampler.plan(epoch, coverage);
+        }
+        if let Some(offer) = state.plan.offer(epoch, chunk) {
+            state.meter.offered += offer.len() as u64;
+            let mut chosen = Vec::new();
+            let dataset = self.train.dataset().as_ref();
+            let mut fresh = Looking {
+                model: &self.model,
+                dataset,
+                scorer: self.scorer.as_ref(),
+                device: &self.device,
+                meter: &mut state.meter,
+                mean_loss: state.mean_loss.value(),
+                mean_input_std: self.mean_input_std,
+                random: self.random,
+                augment: self.config.augment,
+                abort: self.config.on_nan == OnNan::Abort,
+            };
+            let (ledger, queue, random) = (&state.ledger, &state.queue, self.random);
+            let mut view = View { dataset, ledger, queue, random, fresh: &mut fresh };
+            self.policy.select(offer, &mut view, &mut chosen)?;
+            // A policy without coverage has no fairer sample than what it chose.
+            let mut accepted: Vec<(SampleId, bool)> = offer.coverage.iter().map(|id| (*id, true)).collect();
+            accepted.extend(chosen.into_iter().map(|id| (id, !state.covers)));
+            state.accepted += accepted.len() as u64;
+            let after = self.budget.spent(state.meter.offered, state.committed());
+            // The middle of the chunk: no step is trained at the end of the budget, where the learning rate is 0.
+            let spent = (before + after) / 2.0;
+            for (id, coverage) in accepted {
+                state.queue.push(Accepted { visit: Visit { id, epoch }, coverage, spent });
+            }
+        }
+        let last = chunk + 1 >= state.plan.chunks();
+        state.next = if last { Place { epoch: epoch + 1, chunk: 0 } } else { Place { epoch, chunk: chunk + 1 } };
+        Ok(())
+    }
+
+    fn spent(&self) -> f64 {
+        self.budget.spent(self.state.meter.offered, self.state.committed())
+    }
+
+    pub(super) fn budget_is_over(&self) -> bool {
+        self.budget.is_over(self.state.meter.offered, self.state.committed())
+    }
+
+    /// Waits for the batch that was selected first.
+    pub(super) fn load(&mut self) -> Result<Option<(Batch, HostBatch)>, TrainError> {
+        self.state.meter.enter(Phase::Data);
+        Ok(self.state.loading.pop_front().zip(self.train.receive()?))
+    }
+}

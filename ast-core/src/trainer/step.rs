@@ -1,0 +1,123 @@
+//! One step: forward, backward, score, optimizer, and what is remembered of it.
+
+use burn::module::{ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Tensor, TensorData};
+
+use super::Trainer;
+use crate::data::HostBatch;
+use crate::ledger::Seen;
+use crate::meter::Phase;
+use crate::model::{Mode, Model};
+use crate::observation::{Observation, cross_entropy};
+use crate::passes::{ReadBack, not_finite, read, read_back, upload};
+use crate::queue::Accepted;
+use crate::random::Purpose;
+use crate::schedule::learning_rate;
+use crate::scorer::Context;
+use crate::snapshot::Batch;
+use crate::train_error::{NotFinite, TrainError};
+
+impl<M: Model> Trainer<M> {
+    /// Forward, backward, score, optimizer; `begin` is the step's clock before its batch was waited for.
+    ///
+    /// Nothing of the run has changed if it fails because of a NaN.
+    pub(super) fn step(&mut self, batch: &Batch, host: HostBatch, begin: f64) -> Result<Vec<Seen>, TrainError> {
+        self.state.meter.enter(Phase::Data);
+        let (ids, needs) = (host.ids.clone(), self.scorer.needs());
+        let input_std = TensorData::new(host.input_std.clone(), [ids.len()]);
+        let input_std = Tensor::from_data(input_std, &self.device.clone().without_autodiff());
+        let (input, targets) = upload(host, self.train.dataset().shape(), &self.device);
+
+        self.state.meter.enter(Phase::Train);
+        let mut masks = self.random.stream(Purpose::Dropout, self.state.meter.steps, 0);
+        let forward = self.model.forward(input, Mode::Train(&mut masks));
+        let losses = cross_entropy(forward.logits.clone(), targets.clone());
+        let gradients = losses.clone().mean().backward();
+        let gradients = GradientsParams::from_grads(gradients, &self.model);
+        self.device.sync()?;
+
+        self.state.meter.enter(Phase::Score);
+        let samples = ids.len();
+        let observation = Observation {
+            loss: losses.inner(),
+            logits: forward.logits.inner(),
+            targets: targets.inner(),
+            features: needs.features.then(|| forward.features.inner()),
+            input_std: needs.input_std.then_some(input_std),
+            ids,
+        };
+        let seen = self.observe(observation, &batch.accepted, &gradients)?;
+
+        self.state.meter.enter(Phase::Optimizer);
+        let lr = self.state.lr_scale * learning_rate(self.config.lr, batch.spent());
+        self.model = self.optimizer.step(lr, self.model.clone(), gradients);
+        self.device.sync()?;
+        self.state.meter.enter(Phase::Select);
+        self.state.meter.stepped(samples, (samples == self.config.batch_size).then_some(begin));
+        Ok(seen)
+    }
+
+    /// Score, loss and correctness, and whether the gradients are numbers, in the one read-back of a step.
+    fn observe(
+        &self,
+        seen: Observation,
+        accepted: &[Accepted],
+        gradients: &GradientsParams,
+    ) -> Result<Vec<Seen>, TrainError> {
+        let mean_loss = match self.state.mean_loss.value() {
+            Some(mean) => mean,
+            None => f64::from(read(seen.loss.clone().mean())?[0]),
+        };
+        let (mean_input_std, random, step) = (self.mean_input_std, self.random, self.state.meter.steps + 1);
+        let context = Context { mean_loss, mean_input_std, random, step };
+        let sum = gradient_sum(&self.model, gradients);
+        let ReadBack { score, loss, correct, extra } = read_back(self.scorer.as_ref(), seen, &context, Some(sum))?;
+        let ids = accepted.iter().map(|accepted| accepted.visit.id);
+        let gradient = || extra.filter(|sum| !sum.is_finite()).map(NotFinite::Gradient);
+        match not_finite(ids, &loss, &score).or_else(gradient) {
+            Some(what) => Err(TrainError::NotFinite { step, what }),
+            None => Ok((accepted.iter().enumerate())
+                .map(|(i, accepted)| Seen {
+                    id: accepted.visit.id,
+                    score: score[i],
+                    loss: loss[i],
+                    correct: correct[i] > 0.5,
+                    coverage: accepted.coverage,
+                })
+                .collect()),
+        }
+    }
+
+    /// Into the ledger, for later selections.
+    pub(super) fn remember(&mut self, seen: &[Seen]) {
+        let covered = || seen.iter().filter(|seen| seen.coverage);
+        if covered().next().is_some() {
+            let mean = covered().map(|seen| f64::from(seen.loss)).sum::<f64>() / covered().count() as f64;
+            self.state.mean_loss.update(mean);
+        }
+        self.state.ledger.record(seen);
+        seen.iter().for_each(|seen| self.state.queue.done(seen.id));
+    }
+
+    /// Counts a step that was not made.
+    pub(super) fn skip(&mut self, batch: &Batch) {
+        self.state.meter.enter(Phase::Select);
+        self.state.meter.skipped += 1;
+        self.state.meter.wasted += batch.accepted.len() as u64;
+        batch.accepted.iter().for_each(|accepted| self.state.queue.done(accepted.visit.id));
+    }
+}
+
+/// The sum of all gradients: NaN or infinite if one of them is. Shape `[1]`.
+fn gradient_sum<M: Model>(model: &M, gradients: &GradientsParams) -> Tensor<1> {
+    struct Sum<'a>(&'a GradientsParams, Vec<Tensor<1>>);
+    impl ModuleVisitor for Sum<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.1.extend(self.0.get::<D>(param.id).map(Tensor::sum));
+        }
+    }
+    let mut sum = Sum(gradients, Vec::new());
+    model.visit(&mut sum);
+    Tensor::cat(sum.1, 0).sum()
+}

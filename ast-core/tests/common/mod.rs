@@ -1,0 +1,123 @@
+//! A small problem that every test of the loop trains on.
+#![allow(dead_code)] // each test uses its part
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ast_core::burn;
+use ast_core::burn::module::{Module, Param};
+use ast_core::burn::tensor::{Device, Tensor};
+use ast_core::testing::DirectLoader;
+use ast_core::{
+    Context, Dataset, Forward, Input, LayerCost, Mode, Model, Observation, ParamValue, Params, Parts, Policy,
+    PolicyEntry, Purpose, Random, Registry, RunConfig, SampleId, ScoreError, Scorer, Stream, Trainer, Weights, dropout,
+};
+
+pub(crate) const SAMPLES: usize = 640;
+pub(crate) const SIDE: usize = 8;
+
+/// Two classes, bright left or bright right, and noise.
+pub(crate) struct Halves {
+    pub(crate) samples: usize,
+    pub(crate) broken: Option<SampleId>,
+}
+
+impl Dataset for Halves {
+    fn samples(&self) -> usize {
+        self.samples
+    }
+    fn classes(&self) -> usize {
+        2
+    }
+    fn shape(&self) -> [usize; 3] {
+        [3, SIDE, SIDE]
+    }
+    fn label(&self, id: SampleId) -> usize {
+        id as usize % 2
+    }
+    fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]) {
+        let mut noise = Random::new(1).stream(Purpose::Data, 0, u64::from(id));
+        let gain = augment.map_or(1.0, |stream| 0.5 + stream.uniform());
+        for (place, out) in out.iter_mut().enumerate() {
+            let right = place % SIDE >= SIDE / 2;
+            let signal = if right == (self.label(id) == 1) { 1.0 } else { -1.0 };
+            *out = (gain * signal + noise.normal()) as f32;
+        }
+        if self.broken == Some(id) {
+            out[0] = f32::NAN;
+        }
+    }
+    fn input_std(&self, _: SampleId) -> f32 {
+        0.25
+    }
+}
+
+pub(crate) struct Loss;
+
+impl Scorer for Loss {
+    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
+        Ok(seen.loss.clone())
+    }
+}
+
+pub(crate) fn policy(name: &str, lambda: Option<f64>, config: &RunConfig) -> Box<dyn Policy> {
+    let entry: &PolicyEntry = Registry::linked().unwrap().get(name).unwrap();
+    let given: BTreeMap<_, _> = lambda.map(|x| ("lambda".to_string(), ParamValue::Number(x))).into_iter().collect();
+    (entry.build)(&Params::resolve(entry.params, &given).unwrap(), config.check().unwrap().task()).unwrap()
+}
+
+pub(crate) fn config(target: f64, epochs: u32) -> RunConfig {
+    let mut config = RunConfig::default();
+    config.control.target = Some(target);
+    (config.train.epochs, config.train.batch_size, config.train.seed) = (epochs, 16, 3);
+    config.eval.every_epochs = 0;
+    config
+}
+
+/// One linear layer, with dropout before it: small, and with all that a run has to get right.
+#[derive(Module, Debug)]
+pub(crate) struct Tiny {
+    weight: Param<Tensor<2>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl Tiny {
+    pub(crate) fn new(mut weights: Weights<'_>) -> Self {
+        let inputs = 3 * SIDE * SIDE;
+        Self { weight: weights.draw([inputs, 2], inputs), bias: weights.draw([2], inputs) }
+    }
+
+    pub(crate) fn values(&self) -> Vec<u32> {
+        let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+        let weight = self.weight.val().inner().into_data().try_into_vec().unwrap();
+        [bits(weight), bits(self.bias.val().inner().into_data().try_into_vec().unwrap())].concat()
+    }
+}
+
+impl Model for Tiny {
+    fn forward(&self, input: Input, mode: Mode<'_>) -> Forward {
+        let Input::Image(images) = input;
+        let features = dropout(images.flatten::<2>(1, 3), 0.3, mode);
+        let logits = features.clone().matmul(self.weight.val()) + self.bias.val().unsqueeze();
+        Forward { logits, features }
+    }
+
+    fn layers(&self) -> Vec<LayerCost> {
+        vec![LayerCost::linear("linear", [3 * SIDE * SIDE, 2]).first()]
+    }
+}
+
+/// A trainer of [`Tiny`] on [`Halves`].
+pub(crate) fn tiny(config: &RunConfig, name: &str, train: Halves, scorer: Box<dyn Scorer>) -> Trainer<Tiny> {
+    let device = Device::flex().autodiff();
+    let checked = config.check().unwrap();
+    Trainer::new(Parts {
+        config: checked,
+        train: Box::new(DirectLoader::new(Arc::new(train))),
+        test: Box::new(DirectLoader::new(Arc::new(Halves { samples: 50, broken: None }))),
+        model: Tiny::new(Weights::new(checked.random(), &device)),
+        policy: policy(name, None, config),
+        scorer,
+        device,
+    })
+}

@@ -1,0 +1,152 @@
+//! Whoever goes on from a snapshot ends where the one who never stopped did: same bits, for every policy, at every step.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use ast_core::{Event, Observer, PolicyEntry, Registry, RunConfig, Snapshot, Trainer, Wish};
+use common::{Halves, Loss, Tiny, config, tiny};
+
+const SAMPLES: usize = 320;
+
+/// Keeps every event, and every snapshot with the number of events before it.
+#[derive(Default)]
+struct Recorder {
+    events: Vec<Event>,
+    snapshots: Vec<(usize, Snapshot)>,
+    every: u64,
+}
+
+impl Observer for Recorder {
+    fn event(&mut self, event: &Event) -> std::io::Result<()> {
+        self.events.push(event.clone());
+        Ok(())
+    }
+    fn wish(&mut self, step: u64) -> Wish {
+        if self.every > 0 && step.is_multiple_of(self.every) { Wish::Save } else { Wish::Continue }
+    }
+    fn save(&mut self, snapshot: &Snapshot) -> std::io::Result<()> {
+        self.snapshots.push((self.events.len(), snapshot.clone()));
+        Ok(())
+    }
+}
+
+fn policies() -> Vec<&'static str> {
+    Registry::<ast_core::BuildPolicy>::linked().unwrap().iter().map(|entry: &PolicyEntry| entry.name).collect()
+}
+
+fn trainer(config: &RunConfig, policy: &str) -> Trainer<Tiny> {
+    tiny(config, policy, Halves { samples: SAMPLES, broken: None }, Box::new(Loss))
+}
+
+/// The end of a run: weights, and all of the summary but the clocks.
+fn finish(trainer: &mut Trainer<Tiny>, observer: &mut dyn Observer) -> (Vec<u32>, String) {
+    let mut summary = trainer.run(observer).unwrap().unwrap();
+    summary.seconds.total = 0.0;
+    summary.seconds.dense_equivalent = None;
+    summary.seconds.phases.clear();
+    summary.savings.seconds = None;
+    (trainer.model().values(), serde_json::to_string(&summary).unwrap())
+}
+
+#[test]
+fn every_policy_goes_on_to_the_same_bits_from_every_step() {
+    let mut cases = 0;
+    for policy in policies() {
+        let mut config = config(0.2, 6);
+        (config.eval.every_epochs, config.train.batch_size) = (2, 32);
+        let mut whole = Recorder { every: 1, ..Recorder::default() };
+        let expected = finish(&mut trainer(&config, policy), &mut whole);
+        assert!(whole.snapshots.len() >= 5, "{policy}: {}", whole.snapshots.len());
+        for (events, snapshot) in &whole.snapshots {
+            let mut again = trainer(&config, policy);
+            again.restore(snapshot).unwrap();
+            let mut rest = Recorder::default();
+            assert_eq!(finish(&mut again, &mut rest), expected, "{policy} from step {}", snapshot.step);
+            assert_eq!(rest.events, whole.events[*events..], "{policy} from step {}", snapshot.step);
+            cases += 1;
+        }
+    }
+    assert!(cases >= 60, "{cases}");
+}
+
+/// Saved, put back, saved: the same bytes. What a policy forgets to save would show here or above.
+#[test]
+fn a_snapshot_that_is_put_back_is_the_same_snapshot() {
+    for policy in policies() {
+        let config = config(0.2, 6);
+        let mut first = trainer(&config, policy);
+        for _ in 0..7 {
+            first.advance().unwrap();
+        }
+        let snapshot = first.snapshot().unwrap();
+        let mut second = trainer(&config, policy);
+        second.restore(&snapshot).unwrap();
+        let again = second.snapshot().unwrap();
+        assert_eq!((snapshot.step, &snapshot.policy, &snapshot.weights), (again.step, &again.policy, &again.weights));
+        assert_eq!(snapshot.state, again.state, "{policy}");
+    }
+}
+
+#[test]
+fn saving_changes_nothing() {
+    let config = config(0.2, 6);
+    let quiet = finish(&mut trainer(&config, "ast"), &mut Recorder::default());
+    assert_eq!(finish(&mut trainer(&config, "ast"), &mut Recorder { every: 3, ..Recorder::default() }), quiet);
+}
+
+#[test]
+fn whoever_wishes_for_the_end_gets_a_snapshot_and_no_summary() {
+    struct Third(Option<u64>);
+    impl Observer for Third {
+        fn event(&mut self, _: &Event) -> std::io::Result<()> {
+            Ok(())
+        }
+        fn wish(&mut self, step: u64) -> Wish {
+            if step == 3 { Wish::Stop } else { Wish::Continue }
+        }
+        fn save(&mut self, snapshot: &Snapshot) -> std::io::Result<()> {
+            self.0 = Some(snapshot.step);
+            Ok(())
+        }
+    }
+    let mut observer = Third(None);
+    assert_eq!(trainer(&config(0.2, 6), "ast").run(&mut observer).unwrap(), None);
+    assert_eq!(observer.0, Some(3));
+}
+
+#[test]
+fn a_snapshot_of_another_run_is_refused() {
+    let config = config(0.2, 6);
+    let mut first = trainer(&config, "ast");
+    (0..3).for_each(|_| drop(first.advance().unwrap()));
+    let snapshot = first.snapshot().unwrap();
+    let mut larger = tiny(&config, "ast", Halves { samples: SAMPLES + 1, broken: None }, Box::new(Loss));
+    assert!(larger.restore(&snapshot).unwrap_err().to_string().contains("of 320 samples"));
+    for part in 0..4 {
+        let mut broken = snapshot.clone();
+        let bytes = [&mut broken.weights, &mut broken.optimizer, &mut broken.state, &mut broken.policy];
+        let bytes = bytes.into_iter().nth(part).unwrap();
+        bytes.truncate(bytes.len() / 2);
+        assert!(trainer(&config, "ast").restore(&broken).is_err(), "part {part}");
+    }
+}
+
+/// The budget in floating-point operations, scoring included, is what a run spends, to within a batch.
+#[test]
+fn a_budget_is_spent_and_no_more() {
+    for (policy, fraction) in [("random", 0.2), ("ast", 0.2), ("ast", 0.5), ("seed", 0.5), ("fixed-threshold", 0.6)] {
+        let mut config = config(0.2, 10);
+        (config.control.target, config.budget.fraction) = (None, Some(fraction));
+        let mut trainer = trainer(&config, policy);
+        let summary = trainer.run(&mut Recorder::default()).unwrap().unwrap();
+        let dense = (SAMPLES as u64 * 10) as f64;
+        let step = summary.flops.dense_equivalent as f64 / summary.samples.offered as f64;
+        let spent = summary.flops.total as f64 / (dense * step);
+        let batch = 2.0 * 16.0 / dense;
+        assert!((spent - fraction).abs() < batch, "{policy} {fraction}: {spent}");
+    }
+    let mut config = config(0.2, 2);
+    (config.control.target, config.budget.fraction) = (None, Some(0.2));
+    let dense = trainer(&config, "dense").run(&mut Recorder::default()).unwrap().unwrap();
+    assert_eq!(dense.samples.trained, 2 * SAMPLES as u64, "dense costs 1 whatever the budget");
+}

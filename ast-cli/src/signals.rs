@@ -10,7 +10,7 @@ use signal_hook::flag;
 use crate::failure::Kind;
 
 #[cfg(unix)]
-use signal_hook::consts::signal::{SIGHUP, SIGUSR1};
+use signal_hook::consts::signal::{SIGHUP, SIGUSR1, SIGXFSZ};
 
 #[cfg(unix)]
 const STOPPING: [(i32, Kind); 3] = [(SIGHUP, Kind::HangUp), (SIGINT, Kind::Interrupt), (SIGTERM, Kind::Terminate)];
@@ -35,7 +35,11 @@ impl Signals {
             flag::register_usize(signal, signals.stop.clone(), kind as usize)?;
         }
         #[cfg(unix)]
-        flag::register(SIGUSR1, signals.save.clone())?;
+        {
+            flag::register(SIGUSR1, signals.save.clone())?;
+            // A file that would grow past its limit is an error of the write, not the end of the process.
+            flag::register(SIGXFSZ, Arc::default())?;
+        }
         Ok(signals)
     }
 

@@ -91,7 +91,9 @@ pub fn decode<T: DeserializeOwned>(part: &'static str, bytes: &[u8]) -> Result<T
 /// [`SnapshotError::Encode`].
 pub fn safetensors<M: Module>(model: &M) -> Result<Vec<u8>, SnapshotError> {
     let failed = |error: String| SnapshotError::Encode("weights", error);
-    let mut store = SafetensorsStore::from_bytes(None).with_to_adapter(BurnToPyTorchAdapter);
+    // More than one entry would come out in any order, and the same weights in different bytes.
+    let store = SafetensorsStore::from_bytes(None).clear_metadata().metadata("format", "pt");
+    let mut store = store.with_to_adapter(BurnToPyTorchAdapter);
     model.save_into(&mut store).map_err(|error| failed(error.to_string()))?;
     store.get_bytes().map_err(|error| failed(error.to_string()))
 }

@@ -28,7 +28,7 @@ pub(super) fn merge(args: &TrainArgs) -> Result<Table, Failure> {
     // Variables that are not text cannot be ours.
     let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     for layer in layers.into_iter().flatten().chain([of_environment(variables)]) {
-        overlay(&mut merged, layer?);
+        put(&mut merged, layer?);
     }
     // One layer, so that a parameter given with --set goes with the policy named by a flag beside it.
     let mut command_line = Table::new();
@@ -36,7 +36,7 @@ pub(super) fn merge(args: &TrainArgs) -> Result<Table, Failure> {
         overlay(&mut command_line, of_assignment(assignment)?);
     }
     overlay(&mut command_line, of_flags(args)?);
-    overlay(&mut merged, command_line);
+    put(&mut merged, command_line);
     Ok(merged)
 }
 
@@ -127,18 +127,23 @@ fn of_flags(args: &TrainArgs) -> Result<Table, Failure> {
     Ok(table)
 }
 
-/// Puts `top` over `base`, table by table. A policy or scorer that replaces one of another name takes none of its
-/// parameters; whoever says how much in one way takes back what was said in the other.
-fn overlay(base: &mut Table, top: Table) {
+/// Puts a layer over those below it: [`overlay`], and whoever says how much in one way takes back what was said in the
+/// other.
+fn put(base: &mut Table, layer: Table) {
     for ((section, key), (other, instead)) in [(TARGET, BUDGET), (BUDGET, TARGET)] {
-        let given =
-            |section, key| top.get(section).and_then(Value::as_table).is_some_and(|table| table.contains_key(key));
-        if let (true, false, Some(Value::Table(below))) =
-            (given(section, key), given(other, instead), base.get_mut(other))
+        let given = |section: &str| layer.get(section).and_then(Value::as_table);
+        if given(section).is_some_and(|table| table.contains_key(key))
+            && let Some(Value::Table(below)) = base.get_mut(other)
         {
             below.remove(instead);
         }
     }
+    overlay(base, layer);
+}
+
+/// Puts `top` over `base`, table by table. A policy or scorer that replaces one of another name takes none of its
+/// parameters.
+fn overlay(base: &mut Table, top: Table) {
     for (key, value) in top {
         match (base.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => {
@@ -181,9 +186,9 @@ mod tests {
     #[test]
     fn the_last_way_to_say_how_much_wins() {
         let mut base: Table = "[control]\ntarget = 0.1\nkp = 1.0".parse().unwrap();
-        overlay(&mut base, "[budget]\nfraction = 0.2".parse().unwrap());
+        put(&mut base, "[budget]\nfraction = 0.2".parse().unwrap());
         assert_eq!(base, "[control]\nkp = 1.0\n[budget]\nfraction = 0.2".parse().unwrap());
-        overlay(&mut base, "[control]\ntarget = 0.3".parse().unwrap());
+        put(&mut base, "[control]\ntarget = 0.3".parse().unwrap());
         assert_eq!(base, "[control]\nkp = 1.0\ntarget = 0.3\n[budget]".parse().unwrap());
     }
 

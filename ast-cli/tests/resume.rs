@@ -1,0 +1,386 @@
+//! The real program, killed, signalled, starved of disk and run twice: what it leaves behind goes on to the same end.
+#![forbid(unsafe_code)]
+#![cfg(unix)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const SMALL: [&str; 9] = [
+    "--set=data.train_limit=256",
+    "--set=train.epochs=8",
+    "--activation=0.2",
+    "--batch-size=16",
+    "--set=checkpoint.every_steps=2",
+    "--set=eval.every_epochs=3",
+    "--seed=5",
+    "--threads=1",
+    "--progress=none",
+];
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AST_")) {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).arg("train");
+    command
+}
+
+fn start(out: &Path, more: &[&str]) -> Command {
+    let mut command = program();
+    command.args(SMALL).args(more).arg("--out").arg(out);
+    command
+}
+
+fn resume(run: &Path) -> Command {
+    let mut command = program();
+    command.args(["--threads=1", "--progress=none", "--resume"]).arg(run);
+    command
+}
+
+fn stderr(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!text.contains("panicked") && !text.contains("bug in ast"), "{text}");
+    text
+}
+
+fn succeed(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    let text = stderr(&output);
+    assert!(output.status.success(), "{:?}: {text}", output.status);
+    text
+}
+
+/// All that a finished run has to show, but for the clocks and the note that it was continued.
+#[derive(PartialEq)]
+struct Result {
+    weights: Vec<u8>,
+    best: Vec<u8>,
+    metrics: Vec<String>,
+    summary: Value,
+}
+
+fn result(run: &Path) -> Result {
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let mut summary: Value = serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap();
+    for path in ["/seconds/total", "/seconds/phases", "/seconds/dense_equivalent", "/savings/seconds"] {
+        *summary.pointer_mut(path).unwrap() = Value::Null;
+    }
+    Result {
+        weights: fs::read(run.join("model.safetensors")).unwrap(),
+        best: fs::read(run.join("best.safetensors")).unwrap(),
+        metrics: metrics.lines().filter(|line| !line.contains("\"resumed\"")).map(ToString::to_string).collect(),
+        summary,
+    }
+}
+
+fn assert_same(run: &Path, expected: &Result, what: &str) {
+    let got = result(run);
+    assert_eq!(got.metrics, expected.metrics, "{what}");
+    assert_eq!(got.summary, expected.summary, "{what}");
+    assert!(got.weights == expected.weights && got.best == expected.best, "{what}: other weights");
+}
+
+/// Numbers that look random and are the same every time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+}
+
+fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
+        let target = to.join(entry.file_name().unwrap());
+        if entry.is_dir() {
+            copy(&entry, &target);
+        } else {
+            fs::copy(&entry, &target).unwrap();
+        }
+    }
+}
+
+fn steps(run: &Path) -> Vec<PathBuf> {
+    let mut steps: Vec<_> = fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    steps.sort();
+    steps
+}
+
+/// `kill -9` at random moments, again and again, until the run has come to its end: as if nothing had been.
+/// AST_TEST_KILLS sets how many kills there are in all.
+#[test]
+fn a_run_that_is_killed_goes_on_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = folder.path().join("reference");
+    let begin = Instant::now();
+    succeed(start(&reference, &[]));
+    let whole = begin.elapsed().as_millis() as u64;
+    let expected = result(&reference);
+    let (mut kills, mut runs, mut dice) = (0, 0, Dice(number("AST_TEST_SEED", 1)));
+    while kills < number("AST_TEST_KILLS", 60) {
+        runs += 1;
+        let run = folder.path().join(format!("run{runs}"));
+        let mut command = start(&run, &[]);
+        loop {
+            let mut child = command.spawn().unwrap();
+            // From before the first file to well into the run; now and then the run gets to its end.
+            std::thread::sleep(Duration::from_micros(dice.below(700 * whole)));
+            if let Some(status) = child.try_wait().unwrap() {
+                assert!(status.success(), "{}", stderr(&child.wait_with_output().unwrap()));
+                break;
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            kills += 1;
+            // Before the first file there is nothing to go on with.
+            command = if run.join("config.toml").exists() { resume(&run) } else { start(&run, &[]) };
+            if !run.join("config.toml").exists() && run.exists() {
+                fs::remove_dir_all(&run).unwrap();
+            }
+        }
+        assert_same(&run, &expected, &format!("run {runs} after {kills} kills"));
+        fs::remove_dir_all(&run).unwrap();
+    }
+    println!("{kills} kills in {runs} runs");
+}
+
+/// From every checkpoint that a run leaves, for every policy and any number of loader workers.
+#[test]
+fn every_checkpoint_of_every_policy_goes_on_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cases = 0;
+    for (policy, workers) in [("ast", 0), ("dense", 1), ("fixed-threshold", 4), ("random", 4), ("seed", 0)] {
+        let whole = folder.path().join(policy);
+        let workers = format!("--set=data.workers={workers}");
+        let more = ["--set=checkpoint.every_steps=6", "--set=checkpoint.keep=99", "--policy", policy, &workers];
+        succeed(start(&whole, &more));
+        let expected = result(&whole);
+        for (number, step) in steps(&whole).iter().enumerate().step_by(if policy == "dense" { 5 } else { 1 }) {
+            let run = folder.path().join("again");
+            fs::create_dir_all(run.join("checkpoints")).unwrap();
+            for file in ["config.toml", "run.json", "metrics.jsonl", "best.safetensors"] {
+                fs::copy(whole.join(file), run.join(file)).unwrap();
+            }
+            copy(step, &run.join("checkpoints").join(step.file_name().unwrap()));
+            // The other side of a resume: other workers than those it was begun with.
+            let config = fs::read_to_string(run.join("config.toml")).unwrap();
+            let other = config
+                .replace(&workers["--set=data.".len()..].replace('=', " = "), &format!("workers = {}", number % 3));
+            assert!(number % 3 == 0 || other != config || workers.ends_with(&format!("{}", number % 3)), "{config}");
+            fs::write(run.join("config.toml"), other).unwrap();
+            let text = succeed(resume(&run));
+            assert!(!text.contains("starting over"), "{text}");
+            assert_same(&run, &expected, &format!("{policy} from {}", step.display()));
+            fs::remove_dir_all(&run).unwrap();
+            cases += 1;
+        }
+        fs::remove_dir_all(whole).unwrap();
+    }
+    assert!(cases >= 20, "{cases}");
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Waits until the run has logged something, so that it is in its loop.
+fn underway(run: &Path) {
+    let begin = Instant::now();
+    while fs::metadata(run.join("metrics.jsonl")).map_or(0, |file| file.len()) < 600 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "the run does not get going");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn signals_save_and_stop_with_their_own_exit_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = folder.path().join("reference");
+    succeed(start(&reference, &[]));
+    let expected = result(&reference);
+    for (number, (name, code)) in [("INT", 130), ("TERM", 143), ("HUP", 129)].into_iter().cycle().take(9).enumerate() {
+        let run = folder.path().join(format!("run{number}"));
+        let child = start(&run, &["--set=checkpoint.every_steps=0"]).spawn().unwrap();
+        underway(&run);
+        std::thread::sleep(Duration::from_millis(30 * number as u64));
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{name}: {text}");
+        assert!(text.contains("saved; go on with `ast train --resume"), "{text}");
+        assert_eq!(steps(&run).len(), 1);
+        succeed(resume(&run));
+        assert_same(&run, &expected, name);
+    }
+}
+
+#[test]
+fn usr1_saves_and_goes_on_and_a_second_int_ends_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("usr1");
+    let child = start(&run, &["--set=checkpoint.every_steps=0"]).spawn().unwrap();
+    underway(&run);
+    signal(&child, "USR1");
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(steps(&run).len(), 1, "saved once");
+
+    // A batch that takes long: the first signal waits for its end, the second does not.
+    let run = folder.path().join("twice");
+    let mut long = program();
+    long.args(["--set=data.train_limit=8192", "--batch-size=4096", "--policy=dense", "--epochs=50", "--progress=none"]);
+    let child = long.arg("--out").arg(&run).spawn().unwrap();
+    let begin = Instant::now();
+    while !run.join("run.json").exists() {
+        assert!(begin.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, "INT");
+    std::thread::sleep(Duration::from_millis(100));
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("saved"), "at once means without saving");
+}
+
+/// Whoever starts a run under `nohup`, or in a script's background, has said that it is not to stop.
+#[test]
+fn signals_that_were_ignored_stay_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut shell = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_ast");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" train \"$@\"", program]).args(SMALL).arg("--out").arg(&run);
+    let child = shell.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    underway(&run);
+    signal(&child, "HUP");
+    assert!(child.wait_with_output().unwrap().status.success());
+}
+
+#[test]
+fn one_folder_is_for_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let child = start(&run, &["--set=train.epochs=200"]).spawn().unwrap();
+    underway(&run);
+    let second = resume(&run).output().unwrap();
+    assert_eq!(second.status.code(), Some(75), "{}", stderr(&second));
+    assert!(stderr(&second).contains("in use by another process"));
+    let third = start(&run, &[]).output().unwrap();
+    assert_eq!(third.status.code(), Some(73), "{}", stderr(&third));
+    signal(&child, "TERM");
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));
+}
+
+/// A disk that is full at every stage of a run: an error and its exit code, and afterwards the run goes on. The limit is
+/// on the size of a file, so that a small one cuts the log and a larger one a checkpoint.
+#[test]
+fn a_full_disk_costs_nothing_but_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = folder.path().join("reference");
+    succeed(start(&reference, &[]));
+    let expected = result(&reference);
+    let mut stopped = 0;
+    // In blocks of 512 bytes: from nothing at all over the log's few kilobytes to the optimizer's 17 megabytes.
+    for blocks in [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 100, 1000, 17_000, 17_200, 20_000, 34_000, 34_400, 40_000] {
+        let run = folder.path().join(format!("run{blocks}"));
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -f {blocks}; exec \"$0\" train \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_ast")]).args(SMALL).arg("--out").arg(&run);
+        let output = shell.stdout(Stdio::null()).stderr(Stdio::piped()).output().unwrap();
+        let (code, text) = (output.status.code(), stderr(&output));
+        assert!(matches!(code, Some(0 | 73 | 74)), "{blocks} blocks: {:?} {text}", output.status);
+        if code == Some(0) {
+            continue;
+        }
+        assert!(text.contains("error: ") && text.contains("arge"), "{blocks} blocks: {text}");
+        stopped += 1;
+        if run.join("config.toml").exists() {
+            succeed(resume(&run));
+            assert_same(&run, &expected, &format!("{blocks} blocks"));
+        }
+    }
+    assert!(stopped >= 15, "{stopped}");
+}
+
+#[test]
+fn a_folder_that_vanishes_ends_the_run_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let child = start(&run, &["--set=train.epochs=200"]).spawn().unwrap();
+    underway(&run);
+    // The program may be writing into it at this very moment.
+    while run.exists() {
+        drop(fs::remove_dir_all(&run));
+    }
+    fs::write(&run, "in its place").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(74), "{}", stderr(&output));
+    assert!(stderr(&output).contains("could not write"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_the_one_before_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    succeed(start(&whole, &[]));
+    let expected = result(&whole);
+    let files = ["manifest.json", "weights.bpk", "optimizer.bpk", "policy.cbor", "state.cbor"];
+    for (number, file) in files.iter().enumerate() {
+        let run = folder.path().join(format!("run{number}"));
+        copy(&whole, &run);
+        fs::remove_file(run.join("summary.json")).unwrap();
+        let last = steps(&run).pop().unwrap().join(file);
+        let mut bytes = fs::read(&last).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x40;
+        fs::write(&last, bytes).unwrap();
+        let text = succeed(resume(&run));
+        assert!(text.contains("checkpoint passed over") && text.contains(file), "{text}");
+        assert_same(&run, &expected, file);
+    }
+    // None is left: over from the beginning, to the same end.
+    let run = folder.path().join("none");
+    copy(&whole, &run);
+    fs::remove_file(run.join("summary.json")).unwrap();
+    fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    assert!(succeed(resume(&run)).contains("starting over"));
+    assert_same(&run, &expected, "from the beginning");
+    // Finished: nothing is done.
+    let finished = resume(&run).stdout(Stdio::piped()).output().unwrap();
+    assert!(finished.status.success() && String::from_utf8_lossy(&finished.stdout).contains("is finished"));
+}
+
+#[test]
+fn what_cannot_be_resumed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |mut command: Command, code: i32, word: &str| {
+        let output = command.output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.contains(word), "{text}");
+    };
+    refused(resume(&folder.path().join("nowhere")), 74, "config.toml");
+    let mut both = resume(folder.path());
+    both.args(["--epochs", "3"]);
+    refused(both, 2, "--epochs");
+    let run = folder.path().join("run");
+    succeed(start(&run, &[]));
+    fs::remove_file(run.join("summary.json")).unwrap();
+    // Other data under the same name: no checkpoint fits it, and nobody mixes the two.
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    fs::write(run.join("config.toml"), config.replace("train_limit = 256", "train_limit = 255")).unwrap();
+    assert!(succeed(resume(&run)).contains("it is of other training data"));
+}

@@ -7,7 +7,7 @@ use std::time::Instant;
 use ast_core::models::SimpleCnn;
 use ast_core::{Input, Mode, Model, Purpose, Random, Weights, cross_entropy};
 use burn::module::Module;
-use burn::optim::{AdamConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
 
 const BATCH: usize = 128;
@@ -18,7 +18,7 @@ fn main() {
     let device = Device::flex().autodiff();
     let random = Random::new(0);
     let mut model = SimpleCnn::new([3, 32, 32], 10, Weights::new(random, &device));
-    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut optimizer = ast_core::optimizer();
     let mut normal = random.stream(Purpose::Data, 0, 0);
     let pixels: Vec<f32> = (0..BATCH * 3072).map(|_| normal.uniform() as f32 * 3.4 - 1.7).collect();
     let data = burn::tensor::TensorData::new(pixels, [BATCH, 3, 32, 32]);

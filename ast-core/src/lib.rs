@@ -20,6 +20,7 @@
 //! scorers of your own depends on this crate only.
 #![forbid(unsafe_code)]
 
+mod adam;
 mod budget;
 mod checkpoint;
 mod config;
@@ -54,6 +55,7 @@ mod window;
 pub use burn;
 pub use inventory;
 
+pub use adam::optimizer;
 pub use budget::Budget;
 pub use checkpoint::{CheckpointError, Checkpoints, Found, Manifest};
 pub use config::{

@@ -10,7 +10,7 @@ mod flex;
 use burn::backend::tensor::FloatTensor;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn::backend::{Autodiff, Cube, autodiff::checkpoint::strategy::CheckpointStrategy};
-use burn::backend::{Backend, Dispatch, backend_extension};
+use burn::backend::{Backend, Dispatch, Scalar, backend_extension};
 use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
 
@@ -40,6 +40,36 @@ pub fn conv_relu_pool(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, block: B
     ))
 }
 
+/// The numbers of one step of Adam.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamStep {
+    /// Decay of the first and of the second moment, 0..1.
+    pub beta: [f32; 2],
+    /// What the first moment is multiplied with to undo its start at zero, that of the second moment included.
+    pub correction: f32,
+    /// What is added to the root of the second moment.
+    pub epsilon: f32,
+    /// Learning rate.
+    pub lr: f32,
+}
+
+/// A parameter, and the first and second moment of its gradient, after one step of Adam (Kingma & Ba 2015): three
+/// tensors of the same shape as the four given.
+///
+/// `m = beta_1 m + (1 - beta_1) g`, `v = beta_2 v + (1 - beta_2) g^2`,
+/// `x = x - lr (correction m / (sqrt(v) + epsilon))`.
+#[must_use]
+pub fn adam<const D: usize>(
+    x: Tensor<D>,
+    gradient: Tensor<D>,
+    moments: [Tensor<D>; 2],
+    step: AdamStep,
+) -> (Tensor<D>, [Tensor<D>; 2]) {
+    let [first, second] = moments.map(Tensor::into_dispatch);
+    let (x, first, second) = <Dispatch as Ops>::adam(x.into_dispatch(), gradient.into_dispatch(), first, second, step);
+    (Tensor::from_dispatch(x), [first, second].map(Tensor::from_dispatch))
+}
+
 /// What a backend may do in its own way.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -61,6 +91,23 @@ trait Ops: Backend {
             return output;
         }
         Self::max_pool2d(output, [pool, pool], [pool, pool], [0, 0], [1, 1], false)
+    }
+
+    /// See [`adam`].
+    fn adam(
+        x: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let times = |x, factor: f32| Self::float_mul_scalar(x, Scalar::from(factor));
+        let decay = |moment, beta: f32, new| Self::float_add(times(moment, beta), times(new, 1.0 - beta));
+        let first = decay(first, step.beta[0], gradient.clone());
+        let second = decay(second, step.beta[1], Self::float_mul(gradient.clone(), gradient));
+        let root = Self::float_add_scalar(Self::float_sqrt(second.clone()), Scalar::from(step.epsilon));
+        let delta = times(Self::float_div(times(first.clone(), step.correction), root), step.lr);
+        (Self::float_sub(x, delta), first, second)
     }
 }
 

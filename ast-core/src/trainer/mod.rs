@@ -9,9 +9,10 @@ mod step;
 use std::collections::VecDeque;
 
 use ast_control::Ema;
-use burn::optim::{AdamConfig, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 
+use crate::adam::optimizer;
 use crate::budget::Budget;
 use crate::config::{Checked, OnNan};
 use crate::data::{Loader, SampleId};
@@ -185,11 +186,6 @@ impl<M: Model> Trainer<M> {
     pub fn meter(&self) -> &Meter {
         &self.state.meter
     }
-}
-
-/// Adam with the epsilon of the original and of PyTorch; Burn's own default is 1e-5.
-fn optimizer() -> ModuleOptimizer {
-    AdamConfig::new().with_epsilon(1e-8).init()
 }
 
 /// What the configuration allows a policy that trains a share `target`. `dense` costs 1 whatever the budget.

@@ -2,7 +2,8 @@
 
 use burn::store::{ModuleRecord, RecordError};
 
-use super::{Trainer, optimizer};
+use super::Trainer;
+use crate::adam::optimizer;
 use crate::config::OnNan;
 use crate::data::Request;
 use crate::event::Event;

@@ -1,5 +1,6 @@
 //! The CPU backend's own way, with its hand-written derivative.
 
+mod adam;
 mod backward;
 mod forward;
 mod product;
@@ -14,12 +15,24 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{DType, Shape, TensorData};
 
-use super::{Block, Ops};
+use super::{AdamStep, Block, Ops};
 use sizes::{Images, Sizes};
 
 impl Ops for Flex {
     fn conv_relu_pool(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, block: Block) -> FlexTensor {
         Pass::new(x, weight, block).forward(bias).0
+    }
+
+    fn adam(
+        x: FlexTensor,
+        gradient: FlexTensor,
+        first: FlexTensor,
+        second: FlexTensor,
+        step: AdamStep,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let [mut x, gradient, mut first, mut second] = [x, gradient, first, second].map(|tensor| contiguous(&tensor));
+        adam::step(x.storage_mut(), values(&gradient), first.storage_mut(), second.storage_mut(), step);
+        (x, first, second)
     }
 }
 
@@ -96,6 +109,14 @@ impl Backward<Flex, 3> for ConvReluPool {
             grads.register::<Flex>(node.id, FlexTensor::from_data(TensorData::new(done.bias, [length])));
         }
     }
+}
+
+/// The same values in the order of the shape, from the start of the storage and without anything behind them.
+fn contiguous(tensor: &FlexTensor) -> FlexTensor {
+    assert_eq!(tensor.dtype(), DType::F32, "Adam on the CPU computes in f32");
+    let (layout, stored) = (tensor.layout(), tensor.storage::<f32>().len());
+    let whole = layout.is_contiguous() && layout.start_offset() == 0 && stored == layout.num_elements();
+    if whole { tensor.clone() } else { FlexTensor::from_data(tensor.to_contiguous().into_data()) }
 }
 
 /// The same tensor with strides that all go forward.

@@ -1,0 +1,325 @@
+//! A NaN or an infinity, wherever it comes from, is never trained on and never passes in silence.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ast_core::burn;
+use ast_core::burn::module::{Module, Param};
+use ast_core::burn::tensor::{Device, Tensor};
+use ast_core::testing::DirectLoader;
+use ast_core::{
+    Context, Dataset, Event, Forward, Input, LayerCost, Mode, Model, NotFinite, Observation, Offer, OnNan, Parts,
+    Policy, PolicyError, RunConfig, SampleId, ScoreError, Scorer, SnapshotError, Stream, Summary, Trace, TrainError,
+    Trainer, View, Weights,
+};
+use common::{Halves, SAMPLES, SIDE, config, policy};
+
+const MODES: [OnNan; 3] = [OnNan::Abort, OnNan::Skip, OnNan::Rollback];
+const BROKEN: SampleId = 17;
+
+/// What is wrong, and with which sample.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fault {
+    None,
+    /// A pixel.
+    Input(f32),
+    /// An image of zeros, at which the network below has a loss but no gradient.
+    Gradient,
+    /// The score of one sample of the first batch that is scored after the third.
+    ScoreOnce(f32),
+    /// Every score, always.
+    Scores(f32),
+}
+
+struct Images(Halves, Fault);
+
+impl Dataset for Images {
+    fn samples(&self) -> usize {
+        self.0.samples()
+    }
+    fn classes(&self) -> usize {
+        2
+    }
+    fn shape(&self) -> [usize; 3] {
+        self.0.shape()
+    }
+    fn label(&self, id: SampleId) -> usize {
+        self.0.label(id)
+    }
+    fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]) {
+        self.0.write(id, augment, out);
+        match self.1 {
+            Fault::Input(value) if id == BROKEN => out[5] = value,
+            Fault::Gradient if id == BROKEN => out.fill(0.0),
+            _ => {}
+        }
+    }
+    fn input_std(&self, _: SampleId) -> f32 {
+        0.25
+    }
+}
+
+struct Scores(Fault, AtomicU64);
+
+impl Scorer for Scores {
+    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
+        let calls = self.1.fetch_add(1, Ordering::Relaxed);
+        Ok(match self.0 {
+            Fault::Scores(value) => seen.loss.full_like(value),
+            Fault::ScoreOnce(value) if calls == 3 => {
+                let mut scores: Vec<f32> = seen.loss.to_data().try_into_vec().unwrap();
+                scores[2] = value;
+                Tensor::from_floats(scores.as_slice(), &seen.loss.device())
+            }
+            _ => seen.loss.clone(),
+        })
+    }
+}
+
+/// Linear, plus a root of the input's norm that is multiplied by zero: its derivative at zero is none.
+#[derive(Module, Debug)]
+struct Root {
+    weight: Param<Tensor<2>>,
+    scale: Param<Tensor<1>>,
+}
+
+impl Model for Root {
+    fn forward(&self, input: Input, _: Mode<'_>) -> Forward {
+        let Input::Image(images) = input;
+        let features = images.flatten::<2>(1, 3);
+        let norm = features.clone().square().sum_dim(1) * self.scale.val().unsqueeze();
+        let logits = features.clone().matmul(self.weight.val()) + norm.sqrt() * 0.0;
+        Forward { logits, features }
+    }
+    fn layers(&self) -> Vec<LayerCost> {
+        vec![LayerCost::linear("linear", [3 * SIDE * SIDE, 2]).first()]
+    }
+}
+
+fn bits(model: &Root) -> Vec<u32> {
+    let values: Vec<f32> = model.weight.val().inner().into_data().try_into_vec().unwrap();
+    values.into_iter().map(f32::to_bits).collect()
+}
+
+fn trainer(config: &RunConfig, policy: Box<dyn Policy>, fault: Fault) -> Trainer<Root> {
+    let device = Device::flex().autodiff();
+    let checked = config.check().unwrap();
+    let data = |fault| Box::new(DirectLoader::new(Arc::new(Images(Halves { samples: SAMPLES, broken: None }, fault))));
+    let mut weights = Weights::new(checked.random(), &device);
+    Trainer::new(Parts {
+        config: checked,
+        train: data(fault),
+        test: data(Fault::None),
+        model: Root {
+            weight: weights.draw([3 * SIDE * SIDE, 2], 100),
+            scale: Param::from_tensor(Tensor::ones([1], &device)),
+        },
+        policy,
+        scorer: Box::new(Scores(fault, AtomicU64::new(0))),
+        device,
+    })
+}
+
+fn dense(on_nan: OnNan) -> RunConfig {
+    let mut config = config(1.0, 3);
+    (config.train.on_nan, config.train.batch_size) = (on_nan, 64);
+    config
+}
+
+fn run(on_nan: OnNan, fault: Fault) -> (Result<Option<Summary>, TrainError>, Vec<Event>, Trainer<Root>) {
+    let config = dense(on_nan);
+    let mut trainer = trainer(&config, policy("dense", None, &config), fault);
+    let mut events = Vec::new();
+    (trainer.run(&mut events), events, trainer)
+}
+
+fn finite(trainer: &Trainer<Root>) -> bool {
+    bits(trainer.model()).into_iter().all(|bits| f32::from_bits(bits).is_finite())
+}
+
+/// Faults that are there for good, whatever is done: one sample of 640, three epochs, ten batches each.
+#[test]
+fn a_fault_that_stays_is_named_skipped_or_given_up_on() {
+    let mut cases = 0;
+    let faults = [
+        Fault::Input(f32::NAN),
+        Fault::Input(f32::INFINITY),
+        Fault::Input(f32::NEG_INFINITY),
+        Fault::Input(3e38),
+        Fault::Gradient,
+    ];
+    for (fault, mode) in faults.into_iter().flat_map(|fault| MODES.map(|mode| (fault, mode))) {
+        let (outcome, events, trainer) = run(mode, fault);
+        let named = match &outcome {
+            Err(TrainError::NotFinite { what: NotFinite::Loss(id, value), .. }) => {
+                *id == BROKEN && !value.is_finite() && fault != Fault::Gradient
+            }
+            Err(TrainError::NotFinite { what: NotFinite::Gradient(sum), .. }) => !sum.is_finite(),
+            _ => false,
+        };
+        let skipped = events.iter().filter(|event| matches!(event, Event::Skipped { .. })).count();
+        let back = events.iter().filter(|event| matches!(event, Event::RolledBack { .. })).count();
+        match mode {
+            OnNan::Abort => assert!(named && skipped == 0 && back == 0, "{fault:?}: {outcome:?}"),
+            OnNan::Skip => {
+                let summary = outcome.unwrap().unwrap();
+                assert_eq!((summary.skipped, skipped, summary.steps), (3, 3, 27), "{fault:?}: once an epoch");
+                assert_eq!(summary.samples.trained, 27 * 64);
+                assert!(summary.activation.realised < 1.0);
+                // Its work was done, and is charged.
+                assert_eq!(summary.flops.total, summary.flops.dense_equivalent);
+            }
+            OnNan::Rollback => {
+                assert!(named && back == 5, "{fault:?}: {back} {outcome:?}");
+                let scales: Vec<f64> = events
+                    .iter()
+                    .filter_map(
+                        |event| if let Event::RolledBack { lr_scale, .. } = event { Some(*lr_scale) } else { None },
+                    )
+                    .collect();
+                assert!(scales.windows(2).all(|pair| pair[1] < pair[0]) && scales[0] == 0.5, "{scales:?}");
+            }
+        }
+        assert!(finite(&trainer), "{fault:?} {mode:?}: it got into the weights");
+        cases += 1;
+    }
+    assert_eq!(cases, 15);
+}
+
+/// One score, once: named, skipped once, or gone back behind once.
+#[test]
+fn a_score_that_is_no_number_is_an_event_of_its_own() {
+    for (value, mode) in [f32::NAN, f32::INFINITY].into_iter().flat_map(|value| MODES.map(|mode| (value, mode))) {
+        let (outcome, events, trainer) = run(mode, Fault::ScoreOnce(value));
+        match mode {
+            OnNan::Abort => match outcome {
+                Err(TrainError::NotFinite { step: 4, what: NotFinite::Score(_, found) }) => {
+                    assert_eq!(found.to_bits(), value.to_bits());
+                }
+                other => panic!("{other:?}"),
+            },
+            OnNan::Skip => assert_eq!((outcome.unwrap().unwrap().skipped, events.len()), (1, 32)),
+            OnNan::Rollback => {
+                let summary = outcome.unwrap().unwrap();
+                assert_eq!(
+                    (summary.steps, summary.samples.trained),
+                    (30, 30 * 64),
+                    "the budget is trained all the same"
+                );
+                // Three steps and the one that failed were for nothing, and are charged.
+                assert!(summary.flops.total > summary.flops.dense_equivalent, "{:?}", summary.flops);
+                let back = events.iter().find(|event| matches!(event, Event::RolledBack { step: 4, to: 0, .. }));
+                assert!(back.is_some());
+            }
+        }
+        assert!(finite(&trainer));
+    }
+}
+
+#[test]
+fn when_every_score_is_none_nothing_is_trained_and_that_is_said() {
+    for (value, mode) in [f32::NAN, f32::INFINITY].into_iter().flat_map(|value| MODES.map(|mode| (value, mode))) {
+        let (outcome, ..) = run(mode, Fault::Scores(value));
+        match (mode, outcome) {
+            (OnNan::Skip, Err(TrainError::AllSkipped(30))) => {}
+            (OnNan::Abort | OnNan::Rollback, Err(TrainError::NotFinite { step: 1, what: NotFinite::Score(..) })) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Scores that say nothing: selection falls back to chance, and the target is held.
+#[test]
+fn equal_scores_hold_the_target() {
+    for (name, mode) in ["ast", "fixed-threshold", "seed"].into_iter().flat_map(|name| MODES.map(|mode| (name, mode))) {
+        let mut config = config(0.2, 12);
+        config.train.on_nan = mode;
+        let mut trainer = trainer(&config, policy(name, None, &config), Fault::Scores(1.0));
+        let summary = trainer.run(&mut Vec::new()).unwrap().unwrap();
+        let realised = summary.activation.realised;
+        match name {
+            "ast" => assert!((realised - 0.2).abs() < 0.01, "{realised}"),
+            // It has no randomisation: all of them reach a constant that is one of them.
+            "fixed-threshold" => assert_eq!(realised, 1.0),
+            _ => assert!(realised > 0.0 && realised <= 1.0),
+        }
+    }
+}
+
+/// A policy that lets nothing through.
+struct Nothing;
+
+impl Policy for Nothing {
+    fn begin(&mut self, _: f64) -> f64 {
+        0.0
+    }
+    fn select(&mut self, _: Offer<'_>, _: &mut View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
+        Ok(())
+    }
+    fn trace(&self) -> Trace {
+        Trace { target: 0.1, rate: None, threshold: None }
+    }
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        Ok(Vec::new())
+    }
+    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_empty_selection_ends_with_a_sentence_and_in_either_kind_of_budget() {
+    for (mode, fraction) in MODES.into_iter().flat_map(|mode| [None, Some(0.1)].map(|fraction| (mode, fraction))) {
+        let mut config = config(0.1, 3);
+        config.train.on_nan = mode;
+        if fraction.is_some() {
+            (config.control.target, config.budget.fraction) = (None, fraction);
+        }
+        let outcome = trainer(&config, Box::new(Nothing), Fault::None).run(&mut Vec::new());
+        assert!(matches!(outcome, Err(TrainError::NothingTrained)), "{outcome:?}");
+    }
+}
+
+/// Weights, optimizer and policy are after a skipped step what they were before it.
+#[test]
+fn a_skipped_step_changes_nothing_but_its_counters() {
+    let config = dense(OnNan::Skip);
+    let mut trainer = trainer(&config, policy("dense", None, &config), Fault::Gradient);
+    let mut skipped = 0;
+    loop {
+        let before = trainer.snapshot().unwrap();
+        match trainer.advance().unwrap() {
+            Some(Event::Skipped { .. }) => {
+                let after = trainer.snapshot().unwrap();
+                assert_eq!((&before.weights, before.step, &before.policy), (&after.weights, after.step, &after.policy));
+                assert!(before.optimizer == after.optimizer);
+                skipped += 1;
+            }
+            Some(_) => assert!(before.weights != trainer.snapshot().unwrap().weights),
+            None => break,
+        }
+    }
+    assert_eq!(skipped, 3);
+}
+
+/// A scoring pass is no step: the run stops, or the policy passes over the sample.
+#[test]
+fn a_look_that_gives_no_number_is_not_passed_over_in_silence() {
+    for mode in [OnNan::Abort, OnNan::Skip] {
+        let mut config = config(0.2, 3);
+        config.train.on_nan = mode;
+        for name in ["seed", "fixed-threshold"] {
+            let outcome = trainer(&config, policy(name, None, &config), Fault::Input(f32::NAN)).run(&mut Vec::new());
+            match mode {
+                OnNan::Abort => {
+                    let error = outcome.unwrap_err().to_string();
+                    assert!(error.contains("the loss of sample 17 is NaN in a scoring pass"), "{error}");
+                }
+                _ => assert!(outcome.unwrap().unwrap().samples.trained > 0),
+            }
+        }
+    }
+}

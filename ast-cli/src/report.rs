@@ -46,6 +46,9 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         samples.offered,
         percent(summary.activation.target)
     )?;
+    if summary.skipped > 0 {
+        writeln!(out, "  skipped steps     {:>8}   a loss, score or gradient was NaN or infinite", summary.skipped)?;
+    }
     writeln!(out, "\n  saved, against training on every offered sample:")?;
     writeln!(out, "    samples         {:>8}   counted", percent(summary.savings.samples))?;
     let tera = |flops: u64| flops as f64 / 1e12;

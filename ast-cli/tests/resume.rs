@@ -190,6 +190,25 @@ fn every_checkpoint_of_every_policy_goes_on_to_the_same_bits() {
     assert!(cases >= 20, "{cases}");
 }
 
+/// Same seed, same bits: in every process, with any number of threads and of loader workers.
+#[test]
+fn threads_and_workers_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = None;
+    for (threads, workers) in [(1, 0), (1, 0), (2, 1), (3, 2), (8, 4)] {
+        let run = folder.path().join(format!("{threads}-{workers}-{}", first.is_some()));
+        let mut command = program();
+        command.args(SMALL.iter().filter(|arg| !arg.starts_with("--threads")));
+        command.args([&format!("--threads={threads}"), &format!("--set=data.workers={workers}")]);
+        command.arg("--out").arg(&run);
+        succeed(command);
+        match &first {
+            Some(first) => assert_same(&run, first, &format!("{threads} threads, {workers} workers")),
+            None => first = Some(result(&run)),
+        }
+    }
+}
+
 fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use ast_core::{Event, Observer, PolicyEntry, Registry, RunConfig, Snapshot, Trainer, Wish};
+use ast_core::{Checkpoints, Event, Observer, PolicyEntry, Registry, RunConfig, Snapshot, Trainer, Wish};
 use common::{Halves, Loss, Tiny, config, tiny};
 
 const SAMPLES: usize = 320;
@@ -85,6 +85,35 @@ fn a_snapshot_that_is_put_back_is_the_same_snapshot() {
         assert_eq!((snapshot.step, &snapshot.policy, &snapshot.weights), (again.step, &again.policy, &again.weights));
         assert_eq!(snapshot.state, again.state, "{policy}");
     }
+}
+
+/// A checkpoint that an earlier version wrote is still gone on with. AST_TEST_WRITE_GOLDEN=1 writes one for the present
+/// format, which is done once for every format there has been.
+#[test]
+fn checkpoints_of_every_format_are_read() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/checkpoints");
+    let config = config(0.2, 6);
+    if std::env::var_os("AST_TEST_WRITE_GOLDEN").is_some() {
+        let mut first = trainer(&config, "ast");
+        (0..12).for_each(|_| drop(first.advance().unwrap()));
+        let checkpoints = Checkpoints::new(folder.join("format-1"), 1);
+        checkpoints.save(&first.snapshot().unwrap(), 1234, "fingerprint").unwrap();
+    }
+    let mut formats = 0;
+    for format in std::fs::read_dir(folder).unwrap() {
+        let found = Checkpoints::new(format.unwrap().path(), 1).latest(|_| Ok(())).unwrap();
+        assert!(found.refused.is_empty(), "{:?}", found.refused);
+        let (manifest, snapshot) = found.latest.unwrap();
+        assert_eq!((manifest.step, manifest.metrics, manifest.data.as_str()), (12, 1234, "fingerprint"));
+        let mut again = trainer(&config, "ast");
+        again.restore(&snapshot).unwrap();
+        // Not the same bits: processors differ in how they multiply.
+        let summary = again.run(&mut Recorder::default()).unwrap().unwrap();
+        assert_eq!((summary.samples.offered, summary.steps), (6 * SAMPLES as u64, 24));
+        assert!(summary.accuracy.last > 80.0, "{:?}", summary.accuracy);
+        formats += 1;
+    }
+    assert_eq!(formats, 1, "one for every format");
 }
 
 #[test]

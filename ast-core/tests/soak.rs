@@ -1,0 +1,53 @@
+//! A long run takes no more memory than a short one.
+#![forbid(unsafe_code)]
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::sync::Arc;
+
+use ast_core::burn::tensor::Device;
+use ast_core::models::SimpleCnn;
+use ast_core::testing::DirectLoader;
+use ast_core::{Parts, Trainer, Weights};
+use common::{Halves, Loss, SAMPLES, SIDE, config, policy};
+
+/// Resident memory in bytes.
+fn resident() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: f64 = text.split_whitespace().nth(1).unwrap().parse().unwrap();
+    4096.0 * pages
+}
+
+/// AST_TEST_SOAK_STEPS sets how many steps; memory over the last half grows by less than 1 %.
+#[test]
+fn memory_does_not_grow() {
+    let steps = std::env::var("AST_TEST_SOAK_STEPS").ok().and_then(|text| text.parse().ok()).unwrap_or(2000);
+    let mut config = config(0.2, 100_000);
+    config.train.lr = 1e-4;
+    let device = Device::flex().autodiff();
+    let checked = config.check().unwrap();
+    let data = |samples| Box::new(DirectLoader::new(Arc::new(Halves { samples, broken: None })));
+    let mut trainer = Trainer::new(Parts {
+        config: checked,
+        train: data(SAMPLES),
+        test: data(100),
+        model: SimpleCnn::new([3, SIDE, SIDE], 2, Weights::new(checked.random(), &device)),
+        policy: policy("ast", None, &config),
+        scorer: Box::new(Loss),
+        device,
+    });
+    // Batches of 16 are so small that what malloc leaves between them shows: the mean of many looks does not.
+    let mut samples = Vec::new();
+    for step in 0..steps {
+        trainer.advance().unwrap().unwrap();
+        if step >= steps / 2 {
+            samples.push(resident());
+        }
+    }
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    let (third, fourth) = samples.split_at(samples.len() / 2);
+    let growth = mean(fourth) / mean(third) - 1.0;
+    println!("{steps} steps: {:.1} MB, growth over the last quarter {:.3} %", mean(fourth) / 1e6, 100.0 * growth);
+    assert!(growth < 0.01, "{growth}");
+}

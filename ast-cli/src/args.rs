@@ -18,8 +18,34 @@ pub(crate) enum Command {
     Scorers(Format),
     /// What can select: the policies compiled in
     Policies(Format),
+    /// Get a dataset's files, or look whether they are what they should be
+    #[command(subcommand)]
+    Data(DataCommand),
     /// What works on this machine, and why not: devices, features, data, energy counters
     Doctor,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Download a dataset, check it and unpack it
+    #[command(after_help = "\
+What was interrupted is gone on with. AST_MIRROR names other servers (folders, separated by commas) to be asked first,
+AST_OFFLINE=1 asks none; HTTPS_PROXY is respected.
+
+Exit codes: 0 it is there, 65 not what it must be, 74 cannot write, 75 try again.")]
+    Fetch {
+        /// Which: cifar10 (170 MB)
+        name: String,
+        /// Where to [default: data]
+        #[arg(long, value_name = "DIR", env = "AST_DATA_DIR")]
+        data_dir: Option<PathBuf>,
+    },
+    /// Sizes, labels and images a class of CIFAR-10, and the checksums to compare two machines by
+    Verify {
+        /// Where it is
+        #[arg(long, value_name = "DIR", env = "AST_DATA_DIR")]
+        data_dir: Option<PathBuf>,
+    },
 }
 
 /// Values are layered: defaults < preset < --config < AST__SECTION__KEY variables < --set < flags.

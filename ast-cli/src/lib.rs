@@ -7,6 +7,7 @@
 mod args;
 mod catalogue;
 mod config;
+mod data;
 mod dataset;
 mod device;
 mod doctor;
@@ -52,6 +53,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Train(args) => train::train(&args),
         Command::Scorers(format) => catalogue::scorers(format),
         Command::Policies(format) => catalogue::policies(format),
+        Command::Data(command) => data::data(&command),
         Command::Doctor => doctor::doctor(),
     }
 }

@@ -134,6 +134,9 @@ impl Checkpoints {
         }
         disk.rename(&scratch, &target)?;
         disk.sync_dir(&self.folder)?;
+        if replaced.exists() {
+            disk.remove_dir(&replaced)?;
+        }
         let steps = self.entries()?.into_iter().filter(|(step, _)| step.is_some());
         for (_, path) in steps.rev().skip(self.keep) {
             disk.remove_dir(&path)?;

@@ -1,30 +1,75 @@
-//! CIFAR-10's binary version: five training files and one of test images, each 10,000 records of a label byte and
-//! 3 x 32 x 32 pixel bytes, channels first (Krizhevsky, *Learning Multiple Layers of Features from Tiny Images*, 2009).
+//! CIFAR-10: five training files and one of test images, each of 10,000 images of 3 x 32 x 32 bytes, channels first (Krizhevsky,
+//! *Learning Multiple Layers of Features from Tiny Images*, 2009). In the binary version an image is a record of a label
+//! byte and its pixels; the Python version is in [`cifar_pickle`](crate::cifar_pickle).
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::images::Images;
 
 const SHAPE: [usize; 3] = [3, 32, 32];
-const CLASSES: u8 = 10;
-const RECORD: usize = 1 + 3 * 32 * 32;
+pub(crate) const CLASSES: u8 = 10;
+pub(crate) const RECORD: usize = 1 + 3 * 32 * 32;
 const RECORDS: usize = 10_000;
-const TRAIN: [&str; 5] =
-    ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
-const TEST: &str = "test_batch.bin";
-/// The folder in the published archive.
-const INNER: &str = "cifar-10-batches-bin";
+/// What a pickle may take beside the images: labels, file names and their frames, and every byte once more, because
+/// Python 3 writes those above 127 as two in protocol 2.
+const PICKLE_EXTRA: u64 = (4 << 20) + (RECORDS * RECORD) as u64;
 /// Of the training pixels in 0..1, by channel.
 const MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
 const DEVIATION: [f32; 3] = [0.2470, 0.2435, 0.2616];
+
+/// The files of the binary version in its published archive, 30,730,000 bytes each.
+pub const CIFAR10_FILES: [(&str, u64); 6] = [
+    ("cifar-10-batches-bin/data_batch_1.bin", (RECORDS * RECORD) as u64),
+    ("cifar-10-batches-bin/data_batch_2.bin", (RECORDS * RECORD) as u64),
+    ("cifar-10-batches-bin/data_batch_3.bin", (RECORDS * RECORD) as u64),
+    ("cifar-10-batches-bin/data_batch_4.bin", (RECORDS * RECORD) as u64),
+    ("cifar-10-batches-bin/data_batch_5.bin", (RECORDS * RECORD) as u64),
+    ("cifar-10-batches-bin/test_batch.bin", (RECORDS * RECORD) as u64),
+];
+
+/// One of the two versions that are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Binary,
+    Python,
+}
+
+impl Version {
+    /// The folder in the published archive.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Binary => "cifar-10-batches-bin",
+            Self::Python => "cifar-10-batches-py",
+        }
+    }
+
+    fn train(self) -> Vec<String> {
+        (1..=5).map(|number| format!("data_batch_{number}{}", self.extension())).collect()
+    }
+
+    fn test(self) -> String {
+        format!("test_batch{}", self.extension())
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Binary => ".bin",
+            Self::Python => "",
+        }
+    }
+}
 
 /// Why CIFAR-10 could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CifarError {
     /// No such files.
-    #[error("{}: neither this folder nor its subfolder {INNER} holds {TEST}", .0.display())]
+    #[error(
+        "{}: neither this folder nor its subfolders cifar-10-batches-bin and cifar-10-batches-py hold CIFAR-10 \
+         (test_batch.bin or test_batch)",
+        .0.display()
+    )]
     Missing(PathBuf),
     /// A file could not be read.
     #[error("{}: {source}", file.display())]
@@ -39,7 +84,7 @@ pub enum CifarError {
     Size {
         /// Which file.
         file: PathBuf,
-        /// Bytes it should have.
+        /// Bytes it should have, at most for a pickle.
         expected: u64,
         /// Bytes it has.
         found: u64,
@@ -54,47 +99,87 @@ pub enum CifarError {
         /// What is there.
         found: u8,
     },
+    /// A pickle is not one of CIFAR-10.
+    #[error("{}: at byte {offset}: {reason}", file.display())]
+    Pickle {
+        /// Which file.
+        file: PathBuf,
+        /// Where in it.
+        offset: usize,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
-/// Reads training and test images from `dir` or `dir/cifar-10-batches-bin`.
+/// Reads training and test images from `dir`, `dir/cifar-10-batches-bin` or `dir/cifar-10-batches-py`, whichever is there
+/// first. The version makes no difference to what is read.
 ///
 /// # Errors
 /// [`CifarError`] with the file and, where it applies, the offset.
 pub fn cifar10(dir: &Path) -> Result<(Images, Images), CifarError> {
-    let folders = [dir.to_path_buf(), dir.join(INNER)];
-    let folder = folders.iter().find(|folder| folder.join(TEST).is_file());
-    let folder = folder.ok_or_else(|| CifarError::Missing(dir.to_path_buf()))?;
-    Ok((read(folder, &TRAIN)?, read(folder, &[TEST])?))
+    read_folder(dir, RECORDS)
 }
 
-fn read(folder: &Path, names: &[&str]) -> Result<Images, CifarError> {
-    let mut pixels = Vec::with_capacity(names.len() * RECORDS * (RECORD - 1));
-    let mut labels = Vec::with_capacity(names.len() * RECORDS);
+/// With so many images a file: small ones are quicker to test.
+fn read_folder(dir: &Path, records: usize) -> Result<(Images, Images), CifarError> {
+    let versions = [Version::Binary, Version::Python];
+    let mut folders = versions.into_iter().flat_map(|v| [(v, dir.to_path_buf()), (v, dir.join(v.folder()))]);
+    let found = folders.find(|(version, folder)| folder.join(version.test()).exists());
+    let (version, folder) = found.ok_or_else(|| CifarError::Missing(dir.to_path_buf()))?;
+    Ok((read(version, &folder, &version.train(), records)?, read(version, &folder, &[version.test()], records)?))
+}
+
+fn read(version: Version, folder: &Path, names: &[String], records: usize) -> Result<Images, CifarError> {
+    let mut batch = Batch::default();
     for name in names {
         let file = folder.join(name);
-        for (number, record) in contents(&file)?.chunks_exact(RECORD).enumerate() {
-            let (label, image) = (record[0], &record[1..]);
-            if label >= CLASSES {
-                return Err(CifarError::Label { file, offset: number * RECORD, found: label });
-            }
-            labels.push(label);
-            pixels.extend_from_slice(image);
+        match version {
+            Version::Binary => batch.add_binary(&file, &contents(&file, records, 0)?)?,
+            Version::Python => batch.add_pickle(&file, &contents(&file, records, PICKLE_EXTRA)?, records)?,
         }
     }
+    let Batch { labels, pixels } = batch;
     Ok(Images::new(SHAPE, usize::from(CLASSES), pixels, labels).normalise(&MEAN, &DEVIATION))
 }
 
-/// A file of exactly the right size; a larger one is not read to its end.
-fn contents(file: &Path) -> Result<Vec<u8>, CifarError> {
+/// Images as they come from one file after the other.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) labels: Vec<u8>,
+    pub(crate) pixels: Vec<u8>,
+}
+
+impl Batch {
+    /// Records of a label and its pixels; what is left over of the last is left out.
+    pub(crate) fn add_binary(&mut self, file: &Path, bytes: &[u8]) -> Result<(), CifarError> {
+        for (number, record) in bytes.chunks_exact(RECORD).enumerate() {
+            let (label, image) = (record[0], &record[1..]);
+            if label >= CLASSES {
+                let (file, offset) = (file.to_path_buf(), number * RECORD);
+                return Err(CifarError::Label { file, offset, found: label });
+            }
+            self.labels.push(label);
+            self.pixels.extend_from_slice(image);
+        }
+        Ok(())
+    }
+}
+
+/// A file of exactly the right size, or of up to `extra` bytes more if any are allowed; a larger one is not read to its
+/// end.
+fn contents(file: &Path, records: usize, extra: u64) -> Result<Vec<u8>, CifarError> {
     let io = |source| CifarError::Io { file: file.to_path_buf(), source };
-    let expected = (RECORDS * RECORD) as u64;
-    let opened = File::open(file).map_err(io)?;
-    let length = opened.metadata().map_err(io)?.len();
-    let mut bytes = Vec::with_capacity(expected as usize);
-    opened.take(expected + 1).read_to_end(&mut bytes).map_err(io)?;
+    let expected = (records * RECORD) as u64 + extra;
+    let about = fs::metadata(file).map_err(io)?;
+    if !about.is_file() {
+        // Opening a pipe would wait for a writer.
+        return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")));
+    }
+    let mut bytes = Vec::new();
+    File::open(file).map_err(io)?.take(expected + 1).read_to_end(&mut bytes).map_err(io)?;
     match bytes.len() as u64 {
-        found if found == expected => Ok(bytes),
-        found => Err(CifarError::Size { file: file.to_path_buf(), expected, found: found.max(length) }),
+        found if found == expected || (extra > 0 && found < expected) => Ok(bytes),
+        found => Err(CifarError::Size { file: file.to_path_buf(), expected, found: found.max(about.len()) }),
     }
 }
 
@@ -106,12 +191,12 @@ mod tests {
     /// A folder of made-up files; record `r` of every file has label `r % 10` and pixels `r % 256`.
     fn folder() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let inner = dir.path().join(INNER);
+        let inner = dir.path().join(Version::Binary.folder());
         std::fs::create_dir(&inner).unwrap();
         let bytes: Vec<u8> = (0..RECORDS)
             .flat_map(|r| std::iter::once((r % 10) as u8).chain(std::iter::repeat_n((r % 256) as u8, RECORD - 1)))
             .collect();
-        for name in TRAIN.iter().chain([&TEST]) {
+        for name in Version::Binary.train().into_iter().chain([Version::Binary.test()]) {
             std::fs::write(inner.join(name), &bytes).unwrap();
         }
         dir
@@ -124,7 +209,7 @@ mod tests {
     #[test]
     fn reads_what_is_there_from_either_folder() {
         let dir = folder();
-        for dir in [dir.path().to_path_buf(), dir.path().join(INNER)] {
+        for dir in [dir.path().to_path_buf(), dir.path().join(Version::Binary.folder())] {
             let (train, test) = cifar10(&dir).unwrap();
             assert_eq!((train.samples(), test.samples()), (50_000, 10_000));
             for id in [0u32, 7, 10_003, 49_999] {
@@ -138,8 +223,8 @@ mod tests {
     #[test]
     fn every_kind_of_damage_names_file_and_place() {
         let dir = folder();
-        let path = |name: &str| dir.path().join(INNER).join(name);
-        let good = std::fs::read(path(TEST)).unwrap();
+        let path = |name: &str| dir.path().join(Version::Binary.folder()).join(name);
+        let good = std::fs::read(path("test_batch.bin")).unwrap();
 
         for cut in [0, 1, RECORD - 1, RECORD, RECORD + 1, good.len() - 1] {
             std::fs::write(path("data_batch_3.bin"), &good[..cut]).unwrap();

@@ -4,14 +4,22 @@
 //! random about a sample is a function of seed, epoch and sample, so it does not matter which thread does it, or when.
 #![forbid(unsafe_code)]
 
+mod archive;
 mod augment;
 mod cifar;
+mod cifar_pickle;
+mod fetch;
 mod images;
 mod loader;
+#[cfg(test)]
+mod malformed;
+mod pickle;
 mod procedural;
 
+pub use archive::{ArchiveError, extract};
 pub use augment::{Augmentation, MAX_SHIFT};
-pub use cifar::{CifarError, cifar10};
+pub use cifar::{CIFAR10_FILES, CifarError, cifar10};
+pub use fetch::{FetchError, FetchOptions, Pinned, fetch, sha256};
 pub use images::Images;
 pub use loader::OrderedLoader;
 pub use procedural::{Difficulty, Split, procedural};

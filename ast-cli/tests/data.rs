@@ -1,0 +1,94 @@
+//! `ast data` through the real program.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn ast(args: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
+    for (name, _) in
+        std::env::vars().filter(|(name, _)| name.starts_with("AST_") || name.to_lowercase().ends_with("_proxy"))
+    {
+        command.env_remove(name);
+    }
+    command.arg("data").args(args).envs(variables.iter().copied()).output().unwrap()
+}
+
+fn refused(output: &Output, code: i32, words: &[&str]) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(words.iter().all(|word| text.contains(word)) && !text.contains("panicked"), "{text}");
+}
+
+/// A server that answers everything with `answer` and notes the first lines of what it is asked.
+fn server(answer: &'static str) -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map(Result::unwrap) {
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = lines.next().unwrap().unwrap();
+            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            let _ = sender.send(first);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (url, receiver)
+}
+
+#[test]
+fn what_cannot_be_had_is_said_in_one_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().to_str().unwrap();
+    let fetch = |name, variables: &[_]| ast(&["fetch", name, "--data-dir", at], variables);
+    refused(&fetch("cifar11", &[]), 2, &["cifar11", "did you mean `cifar10`"]);
+    refused(&fetch("cifar10", &[("AST_OFFLINE", "1")]), 75, &["AST_OFFLINE", "cs.toronto.edu", "put it there"]);
+    // Through a proxy that refuses: nothing of this reaches the network.
+    let (proxy, asked) = server("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+    let output = fetch("cifar10", &[("HTTPS_PROXY", &proxy), ("ALL_PROXY", &proxy)]);
+    refused(&output, 75, &["cifar-10-binary.tar.gz"]);
+    assert!(asked.recv().unwrap().starts_with("CONNECT www.cs.toronto.edu:443"));
+    // A mirror on this machine is asked first, and not through the proxy.
+    let (mirror, asked) = server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsomething");
+    let output = fetch("cifar10", &[("AST_MIRROR", &mirror), ("HTTPS_PROXY", &proxy), ("ALL_PROXY", &proxy)]);
+    refused(&output, 75, &[]);
+    assert_eq!(asked.recv().unwrap(), "GET /cifar-10-binary.tar.gz HTTP/1.1");
+    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name == "cifar-10-binary.tar.gz.lock"), "{left:?}");
+}
+
+/// Six files of the right size; `label` says which class each record has.
+fn made_up(dir: &Path, label: impl Fn(usize) -> u8) {
+    let folder = dir.join("cifar-10-batches-bin");
+    fs::create_dir_all(&folder).unwrap();
+    let bytes: Vec<u8> =
+        (0..10_000).flat_map(|r| std::iter::once(label(r)).chain(std::iter::repeat_n(5, 3072))).collect();
+    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
+        fs::write(folder.join(format!("{name}.bin")), &bytes).unwrap();
+    }
+}
+
+#[test]
+fn verify_sees_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().to_str().unwrap();
+    refused(&ast(&["verify"], &[]), 2, &["--data-dir"]);
+    refused(&ast(&["verify", "--data-dir", at], &[]), 65, &["cifar-10-batches-bin"]);
+    made_up(dir.path(), |r| (r % 10) as u8);
+    let output = ast(&["verify", "--data-dir", at], &[]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("as many of each class") && text.contains("sha256"), "{text}");
+    // Fetching what is there asks nobody.
+    let output = ast(&["fetch", "cifar10"], &[("AST_DATA_DIR", at), ("AST_OFFLINE", "1")]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    made_up(dir.path(), |r| if r == 7 { 3 } else { (r % 10) as u8 });
+    refused(&ast(&["verify", "--data-dir", at], &[]), 65, &["5005 training images of class 3 instead of 5000"]);
+    let file = dir.path().join("cifar-10-batches-bin/data_batch_4.bin");
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, &bytes[..1_000_000]).unwrap();
+    refused(&ast(&["verify", "--data-dir", at], &[]), 65, &["data_batch_4.bin", "1000000 bytes instead of 30730000"]);
+}

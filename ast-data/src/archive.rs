@@ -1,0 +1,92 @@
+//! Takes known files out of a `.tar.gz`. Paths in it decide nothing: a member is written to the place that was asked for, if
+//! its path is exactly one that was asked for, or else passed over.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+use tar::{Archive, EntryType};
+
+/// What an archive may hold beside the members that are wanted, headers included.
+const SLACK: u64 = 1 << 20;
+
+/// Why an archive is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// It cannot be read, or what is in it not written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// A member that is wanted is not as it must be.
+    #[error("{}: {member}: {reason}", path.display())]
+    Member {
+        /// The archive.
+        path: PathBuf,
+        /// Path in it.
+        member: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Writes the `members` (path in the archive, bytes) of `archive` into `dir` under the same paths. Others are passed over.
+///
+/// # Errors
+/// [`ArchiveError`]; a file that is written is whole.
+pub fn extract(archive: &Path, members: &[(&str, u64)], dir: &Path) -> Result<(), ArchiveError> {
+    let io = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| ArchiveError::Io { path, source }
+    };
+    let wrong = |member: &str, reason: &str| {
+        let (path, member, reason) = (archive.to_path_buf(), member.to_string(), reason.to_string());
+        Err(ArchiveError::Member { path, member, reason })
+    };
+    let file = File::open(archive).map_err(io(archive))?;
+    // Whatever it unpacks to, no more than this is looked at.
+    let most = members.iter().map(|(_, bytes)| bytes).sum::<u64>() + SLACK;
+    let mut unpacked = Archive::new(GzDecoder::new(io::BufReader::new(file)).take(most));
+    let mut done: Vec<&str> = Vec::new();
+    for entry in unpacked.entries().map_err(io(archive))? {
+        let mut entry = entry.map_err(io(archive))?;
+        let path = entry.path_bytes().into_owned();
+        let Some((member, bytes)) = members.iter().find(|(member, _)| member.as_bytes() == path) else { continue };
+        if entry.header().entry_type() != EntryType::Regular {
+            return wrong(member, "it is not a file");
+        }
+        if entry.size() != *bytes {
+            return wrong(member, &format!("{} bytes instead of {bytes}", entry.size()));
+        }
+        if done.contains(member) {
+            return wrong(member, "it is there twice");
+        }
+        let target = dir.join(member);
+        let folder = target.parent().unwrap_or(dir);
+        fs::create_dir_all(folder).map_err(io(folder))?;
+        let scratch = target.with_extension("part");
+        let mut write = || {
+            let mut out = File::create(&scratch)?;
+            let written = io::copy(&mut entry, &mut out)?;
+            out.sync_all()?;
+            Ok(written)
+        };
+        match write() {
+            Ok(written) if written == *bytes => fs::rename(&scratch, &target).map_err(io(&target))?,
+            outcome => {
+                drop(fs::remove_file(&scratch));
+                let written: u64 = outcome.map_err(io(archive))?;
+                return wrong(member, &format!("cut off after {written} of {bytes} bytes"));
+            }
+        }
+        done.push(member);
+    }
+    match members.iter().find(|(member, _)| !done.contains(member)) {
+        Some((member, _)) => wrong(member, "it is not there"),
+        None => Ok(()),
+    }
+}

@@ -1,6 +1,8 @@
 //! Defaults < preset < file < `AST__` variables < `--set` < flags, merged key by key.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use toml::{Table, Value};
@@ -8,6 +10,9 @@ use toml::{Table, Value};
 use super::{known_keys, presets};
 use crate::args::TrainArgs;
 use crate::failure::{Failure, Kind, did_you_mean};
+
+/// A configuration has a kilobyte.
+const LARGEST_FILE: u64 = 1 << 20;
 
 /// Two keys that each say how much is trained.
 const TARGET: (&str, &str) = ("control", "target");
@@ -50,12 +55,25 @@ fn of_preset(name: &str) -> Result<Table, Failure> {
 }
 
 fn of_file(path: &Path) -> Result<Table, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", path.display())))?;
-    parse(&text, &path.display().to_string())
+    let origin = path.display().to_string();
+    let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot read {origin}: {error}"));
+    if !fs::metadata(path).map_err(cannot)?.is_file() {
+        // A pipe would be waited for, and a device has no end.
+        return Err(Failure::new(Kind::Io, format!("cannot read {origin}: it is not a file")));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)).map_err(cannot)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(Failure::usage(format!("{origin}: more than {LARGEST_FILE} bytes: that is no configuration")));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to();
+        Failure::usage(format!("{origin}: at byte {place}: it is not UTF-8 text"))
+    })?;
+    parse(&text, &origin)
 }
 
-fn parse(text: &str, origin: &str) -> Result<Table, Failure> {
+pub(super) fn parse(text: &str, origin: &str) -> Result<Table, Failure> {
     let table: Table = text.parse().map_err(|error| Failure::usage(format!("{origin}: {error}")))?;
     check_keys(&table, origin)?;
     Ok(table)
@@ -76,7 +94,7 @@ fn of_environment(variables: impl Iterator<Item = (String, OsString)>) -> Result
     Ok(table)
 }
 
-fn of_assignment(assignment: &str) -> Result<Table, Failure> {
+pub(super) fn of_assignment(assignment: &str) -> Result<Table, Failure> {
     let Some((key, value)) = assignment.split_once('=') else {
         return Err(Failure::usage(format!("--set {assignment}: write it as KEY=VALUE, for example train.epochs=20")));
     };

@@ -1,6 +1,8 @@
 //! From layers of TOML to one checked configuration.
 
 mod layers;
+#[cfg(test)]
+mod malformed;
 mod presets;
 
 use ast_core::{Checked, Params, Policy, PolicyEntry, Registry, RegistryError, RunConfig, Scorer, ScorerEntry};

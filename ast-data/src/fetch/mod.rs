@@ -1,17 +1,18 @@
 //! Downloads of files whose size and SHA-256 are known beforehand: whatever a server does, what is there in the end is the
 //! file or nothing.
 
+mod ask;
+
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ask::{Refusal, ask};
 use sha2::{Digest, Sha256};
-use ureq::http::{Response, Uri, header};
-use ureq::{Agent, Body};
+use ureq::Body;
+use ureq::http::header;
 
-const MOST_REDIRECTS: usize = 5;
 const CHUNK: usize = 1 << 16;
 
 /// A file that is what it is, wherever it comes from.
@@ -272,76 +273,6 @@ fn receive(
             }
             Err(error) => return Ok(Some(error.to_string())),
         }
-    }
-}
-
-enum Refusal {
-    Again(String),
-    Never(FetchError),
-}
-
-/// Asks for what follows the first `have` bytes; goes where it is sent, if that is allowed.
-fn ask(url: &str, have: u64, options: &FetchOptions) -> Result<Response<Body>, Refusal> {
-    let mut url = url.to_string();
-    for _ in 0..=MOST_REDIRECTS {
-        let local = allowed(&url).ok_or_else(|| Refusal::Never(FetchError::NotAllowed(url.clone())))?;
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(options.stall))
-            .timeout_recv_response(Some(options.stall))
-            .timeout_per_read(Some(options.stall));
-        if local {
-            config = config.proxy(None);
-        }
-        let mut request = Agent::from(config.build()).get(&url).header(header::ACCEPT_ENCODING, "identity");
-        if have > 0 {
-            request = request.header(header::RANGE, format!("bytes={have}-"));
-        }
-        let response = request.call().map_err(|error| match error {
-            ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
-                Refusal::Never(FetchError::Answer { url: url.clone(), reason: error.to_string() })
-            }
-            error => Refusal::Again(error.to_string()),
-        })?;
-        if !response.status().is_redirection() {
-            return Ok(response);
-        }
-        let target = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-        let Some(target) = target.and_then(|target| join(&url, target)) else {
-            let reason = "the server sends us on without saying where".to_string();
-            return Err(Refusal::Never(FetchError::Answer { url, reason }));
-        };
-        url = target;
-    }
-    let reason = format!("the server sends us on more than {MOST_REDIRECTS} times");
-    Err(Refusal::Never(FetchError::Answer { url, reason }))
-}
-
-/// Whether an address is of this machine; `None` if it is not to be asked at all.
-fn allowed(url: &str) -> Option<bool> {
-    let uri: Uri = url.parse().ok()?;
-    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
-    let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    match uri.scheme_str()? {
-        "https" => Some(local),
-        "http" if local => Some(true),
-        _ => None,
-    }
-}
-
-/// Where `target`, as said by `url`, is: another address, a path on the same server, or one beside it.
-fn join(url: &str, target: &str) -> Option<String> {
-    if target.contains("://") {
-        return Some(target.to_string());
-    }
-    let uri: Uri = url.parse().ok()?;
-    let server = format!("{}://{}", uri.scheme_str()?, uri.authority()?);
-    match target.strip_prefix("//") {
-        Some(rest) => Some(format!("{}://{rest}", uri.scheme_str()?)),
-        None if target.starts_with('/') => Some(server + target),
-        None => Some(server + &uri.path()[..=uri.path().rfind('/')?] + target),
     }
 }
 

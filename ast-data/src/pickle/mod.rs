@@ -7,45 +7,19 @@
 //! Nothing is allocated by a length that the file declares; bytes and text are slices of it. What a malicious file can
 //! make it hold is bounded by [`MOST_VALUES`].
 
+mod value;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+pub(crate) use value::{Class, Value};
+use value::{class, latin1, shallow};
+
+/// A step that fails says why; where is known to who makes it.
+type Step<T> = Result<T, String>;
+
 /// Values on the stack, in containers and remembered. A CIFAR-10 batch has 30,000.
 const MOST_VALUES: usize = 1 << 20;
-/// Containers within containers. A CIFAR-10 batch has four; what is nested without end would be taken down without end.
-const DEEPEST: usize = 8;
-
-/// What a pickle holds.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value<'a> {
-    None,
-    Bool(bool),
-    Int(i64),
-    /// Text, or a string of Python 2.
-    Text(Cow<'a, [u8]>),
-    Bytes(Cow<'a, [u8]>),
-    Tuple(Vec<Self>),
-    List(Vec<Self>),
-    Dict(Vec<(Self, Self)>),
-    Class(Class),
-    /// A call that is noted and not made: class, arguments, state.
-    Object(Class, Vec<Self>, Option<Box<Self>>),
-}
-
-/// The few names that may occur.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// `numpy.ndarray`
-    Array,
-    /// `numpy.dtype`
-    Type,
-    /// `numpy.core.multiarray._reconstruct`
-    Reconstruct,
-    /// `numpy.core.numeric._frombuffer`
-    FromBuffer,
-    /// `_codecs.encode`: how Python 3 writes bytes in protocol 2.
-    Encode,
-}
 
 /// Where a pickle stops making sense, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +51,6 @@ struct Machine<'a> {
     memo: HashMap<usize, Option<Value<'a>>>,
     values: usize,
 }
-
-type Step<T> = Result<T, String>;
 
 impl<'a> Machine<'a> {
     fn step(&mut self) -> Step<Option<Value<'a>>> {
@@ -283,7 +255,7 @@ impl<'a> Machine<'a> {
         let Some(Value::Dict(dict)) = self.stack.last_mut() else {
             return Err("something is entered into what is no dictionary".into());
         };
-        if items.len() % 2 != 0 {
+        if !items.len().is_multiple_of(2) {
             return Err("a key without a value".into());
         }
         let mut items = shallow(items)?.into_iter();
@@ -342,45 +314,4 @@ impl<'a> Machine<'a> {
             None => Err(format!("it refers back to number {key}, which is not there")),
         }
     }
-}
-
-/// Items that may go into one more container.
-fn shallow(items: Vec<Value<'_>>) -> Step<Vec<Value<'_>>> {
-    fn fits(value: &Value<'_>, levels: usize) -> bool {
-        let all = |items: &[Value<'_>]| levels > 0 && items.iter().all(|item| fits(item, levels - 1));
-        match value {
-            Value::Tuple(items) | Value::List(items) => all(items),
-            Value::Dict(pairs) => levels > 0 && pairs.iter().all(|(a, b)| fits(a, levels - 1) && fits(b, levels - 1)),
-            Value::Object(_, arguments, state) => {
-                all(arguments) && state.as_ref().is_none_or(|state| levels > 0 && fits(state, levels - 1))
-            }
-            _ => true,
-        }
-    }
-    match items.iter().all(|item| fits(item, DEEPEST)) {
-        true => Ok(items),
-        false => Err(format!("more than {DEEPEST} containers within one another")),
-    }
-}
-
-fn class(module: &[u8], name: &[u8]) -> Step<Class> {
-    match (module, name) {
-        (b"numpy", b"ndarray") => Ok(Class::Array),
-        (b"numpy", b"dtype") => Ok(Class::Type),
-        (b"numpy.core.multiarray" | b"numpy._core.multiarray", b"_reconstruct") => Ok(Class::Reconstruct),
-        (b"numpy.core.numeric" | b"numpy._core.numeric", b"_frombuffer") => Ok(Class::FromBuffer),
-        (b"_codecs", b"encode") => Ok(Class::Encode),
-        _ => {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
-            Err(format!("it names {}.{}, which a file of this kind has no use for", text(module), text(name)))
-        }
-    }
-}
-
-/// The bytes that text stands for, one a character.
-fn latin1(text: &[u8]) -> Step<Vec<u8>> {
-    let text = std::str::from_utf8(text).map_err(|_| "text that is not UTF-8")?;
-    text.chars()
-        .map(|c| u8::try_from(u32::from(c)).map_err(|_| "a character that latin1 does not have".into()))
-        .collect()
 }

@@ -1,0 +1,102 @@
+//! What the documentation says one can type works, and what it says of exit codes is so.
+#![forbid(unsafe_code)]
+
+use std::process::{Command, Output};
+
+const README: &str = include_str!("../../README.md");
+
+fn ast(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AST_")) {
+        command.env_remove(name);
+    }
+    command.args(args).env("AST_OFFLINE", "1").output().expect("the binary starts")
+}
+
+/// The arguments of every `cargo run --release -- ...` in the README.
+fn commands() -> Vec<Vec<&'static str>> {
+    let lines = README.lines().filter_map(|line| line.strip_prefix("cargo run --release -- "));
+    lines.map(|line| line.split('#').next().unwrap().split_whitespace().collect()).collect()
+}
+
+#[test]
+fn every_command_of_the_readme_runs() {
+    let commands = commands();
+    assert!(commands.len() >= 9, "{commands:?}");
+    let folder = tempfile::tempdir().unwrap();
+    for (number, args) in commands.iter().enumerate() {
+        let out = folder.path().join(number.to_string());
+        let small = ["--set", "data.train_limit=64", "--set", "train.epochs=2", "--progress", "none", "--out"];
+        let mut args = args.clone();
+        // Offline, and without the files, two of them say what is missing.
+        let expected = match args.as_slice() {
+            ["data", "fetch", ..] => 75,
+            [.., "--data-dir", _] => 65,
+            _ => 0,
+        };
+        if args[0] == "train" && !args.contains(&"--help") {
+            args.extend(small);
+            args.push(out.to_str().unwrap());
+        }
+        let output = ast(&args);
+        assert_eq!(output.status.code(), Some(expected), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn every_help_is_there_and_fits_a_terminal() {
+    let pages: [&[&str]; 9] = [
+        &[],
+        &["train"],
+        &["scorers"],
+        &["policies"],
+        &["doctor"],
+        &["data"],
+        &["data", "fetch"],
+        &["data", "verify"],
+        &["help"],
+    ];
+    for page in pages {
+        let flag: &[&str] = if page == ["help"] { &[] } else { &["--help"] };
+        let output = ast(&[page, flag].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && text.contains("Usage: ast"), "{page:?}: {text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 120), "{page:?}: {text}");
+    }
+    assert_eq!(ast(&[]).status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&ast(&["--version"]).stdout).starts_with("ast 0."));
+}
+
+/// Every flag of the fixed set is there, and the examples in the help are accepted as far as the data goes.
+#[test]
+fn the_help_of_train_says_what_there_is() {
+    let text = String::from_utf8_lossy(&ast(&["train", "--help"]).stdout).into_owned();
+    for flag in [
+        "--preset",
+        "--config",
+        "--set",
+        "--data-dir",
+        "--model",
+        "--policy",
+        "--scorer",
+        "--activation",
+        "--budget",
+        "--epochs",
+        "--batch-size",
+        "--lr",
+        "--seed",
+        "--device",
+        "--threads",
+        "--out",
+        "--resume",
+        "--json",
+        "--progress",
+    ] {
+        assert!(text.contains(flag), "{flag}: {text}");
+    }
+    for code in
+        ["0 done", "2 usage", "65 data", "69 device", "70 bug", "73 cannot create", "75 try again", "129/130/143"]
+    {
+        assert!(text.contains(code), "{code}: {text}");
+    }
+}

@@ -2,7 +2,8 @@
 //! every other opcode and every other class is an error with its place in the file.
 //!
 //! A pickle is a program for a machine with a stack, and Python's own reader runs whatever it names. This one runs
-//! nothing. It is our own because `serde-pickle` drops the state of objects, which is where numpy puts the bytes.
+//! nothing. It is our own because `serde-pickle` 1.2 puts an object's state in its place and drops what it was called
+//! with: the type of an array would be lost, and with protocol 5 all of it.
 //!
 //! Nothing is allocated by a length that the file declares; bytes and text are slices of it. What a malicious file can
 //! make it hold is bounded by [`MOST_VALUES`].

@@ -18,6 +18,7 @@ fn benches(c: &mut Criterion) {
             let score = (id * 7919 % 10_007) as f32;
             ledger.record(&[Seen { id, score, loss: score, correct: true, coverage: id % 64 == 0 }]);
         }
+        println!("ledger of {samples} samples: {} bytes a sample", ledger.bytes() / samples);
         let (queue, random) = (Queue::new(samples), Random::new(1));
         let entry: &PolicyEntry = Registry::linked().and_then(|r| r.get("ast")).expect("linked");
         let params = Params::resolve(entry.params, &Default::default()).expect("defaults are in range");

@@ -119,6 +119,14 @@ impl Ledger {
         self.clock
     }
 
+    /// Memory that grows with the number of samples, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let Self { rank, loss, trained_at, visits, history, label, class: _, scores: _, clock: _ } = self;
+        let narrow: usize = [rank, visits, history, label].iter().map(|column| size_of_val(column.as_slice())).sum();
+        narrow + size_of_val(loss.as_slice()) + size_of_val(trained_at.as_slice())
+    }
+
     /// Samples it keeps account of.
     #[must_use]
     pub fn samples(&self) -> usize {
@@ -141,6 +149,11 @@ mod tests {
 
     fn seen(id: SampleId, score: f32) -> Seen {
         Seen { id, score, loss: 1.0, correct: true, coverage: true }
+    }
+
+    #[test]
+    fn a_sample_takes_sixteen_bytes() {
+        assert_eq!(Ledger::new(&Labels(vec![0; 1000])).bytes(), 16 * 1000);
     }
 
     #[test]

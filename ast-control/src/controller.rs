@@ -20,7 +20,8 @@ pub struct Output {
     pub error: f64,
     /// Proportional part of the threshold.
     pub proportional: f64,
-    /// Integral part of the threshold.
+    /// Integral that is kept. Bias and both parts add up to the threshold unless that is at a bound, where the integral may
+    /// be held back.
     pub integral: f64,
 }
 

@@ -210,16 +210,4 @@ mod tests {
         }
         assert_eq!(ledger.history[0] & !CORRECT, 2);
     }
-
-    #[test]
-    fn sixteen_bytes_a_sample_with_its_label() {
-        let ledger = Ledger::new(&Labels(vec![0; 10]));
-        let bytes = size_of_val(&ledger.rank[..])
-            + size_of_val(&ledger.loss[..])
-            + size_of_val(&ledger.trained_at[..])
-            + size_of_val(&ledger.visits[..])
-            + size_of_val(&ledger.history[..])
-            + size_of_val(&ledger.label[..]);
-        assert_eq!(bytes, 16 * 10);
-    }
 }

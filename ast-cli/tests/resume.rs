@@ -330,6 +330,8 @@ fn a_full_disk_costs_nothing_but_time() {
         }
         assert!(text.contains("error: ") && text.contains("arge"), "{blocks} blocks: {text}");
         stopped += 1;
+        let left = fs::read_dir(run.join("checkpoints")).into_iter().flatten().map(|entry| entry.unwrap().path());
+        assert!(left.into_iter().all(|path| path.extension().is_none()), "half a checkpoint is left on a full disk");
         if run.join("config.toml").exists() {
             succeed(resume(&run));
             assert_same(&run, &expected, &format!("{blocks} blocks"));

@@ -106,7 +106,13 @@ impl Checkpoints {
     /// # Errors
     /// [`CheckpointError::Io`]; earlier checkpoints are then as they were.
     pub fn save(&self, snapshot: &Snapshot, metrics: u64, data: &str) -> Result<(), CheckpointError> {
-        self.save_to(&mut System, snapshot, metrics, data)
+        let outcome = self.save_to(&mut System, snapshot, metrics, data);
+        if outcome.is_err() {
+            // Half a checkpoint on a disk that is full helps nobody. If even this fails, the next save tries again.
+            let left_over = self.entries().unwrap_or_default().into_iter().filter(|(step, _)| step.is_none());
+            left_over.for_each(|(_, path)| drop(fs::remove_dir_all(path)));
+        }
+        outcome
     }
 
     fn save_to(
@@ -119,6 +125,9 @@ impl Checkpoints {
         let target = self.folder.join(format!("step-{:08}", snapshot.step));
         let (scratch, replaced) = (target.with_extension("tmp"), target.with_extension("replaced.tmp"));
         disk.create_dir(&self.folder)?;
+        if let Some(run) = self.folder.parent() {
+            disk.sync_dir(run)?;
+        }
         for (_, path) in self.entries()?.into_iter().filter(|(step, _)| step.is_none()) {
             disk.remove_dir(&path)?;
         }

@@ -1,8 +1,12 @@
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::LayerCost;
+
+/// Steps whose seconds are kept: a long run takes no more memory than a short one.
+const MOST_STEPS: usize = 4096;
 
 /// What the program's time goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +58,7 @@ pub struct Meter {
     #[serde(skip, default = "Instant::now")]
     since: Instant,
     seconds: [f64; Phase::ALL.len()],
-    step_seconds: Vec<f64>,
+    step_seconds: VecDeque<f64>,
     /// Optimizer steps.
     pub steps: u64,
     /// Steps that were not made because of a NaN or an infinity.
@@ -81,7 +85,7 @@ impl Meter {
             phase: Phase::Select,
             since: Instant::now(),
             seconds: [0.0; Phase::ALL.len()],
-            step_seconds: Vec::new(),
+            step_seconds: VecDeque::new(),
             steps: 0,
             skipped: 0,
             offered: 0,
@@ -118,6 +122,9 @@ impl Meter {
         self.trained += samples as u64;
         let now = self.step_clock();
         self.step_seconds.extend(begin.map(|begin| now - begin));
+        if self.step_seconds.len() > MOST_STEPS {
+            self.step_seconds.pop_front();
+        }
     }
 
     /// Takes over what `abandoned`, a later state of the same run, has cost: going back in a run gives nothing back.
@@ -130,10 +137,10 @@ impl Meter {
         wasted
     }
 
-    /// Median seconds of a full-batch step; `None` before the first.
+    /// Median seconds of a full-batch step, of the last 4,096; `None` before the first.
     #[must_use]
     pub fn median_step(&self) -> Option<f64> {
-        let mut sorted = self.step_seconds.clone();
+        let mut sorted: Vec<f64> = self.step_seconds.iter().copied().collect();
         sorted.sort_unstable_by(f64::total_cmp);
         sorted.get(sorted.len() / 2).copied()
     }

@@ -33,7 +33,8 @@ fn benches(c: &mut Criterion) {
                 accepted.clear();
                 number = (number + 1) % (samples / chunk) as u32;
                 let offer = plan.offer(0, number).expect("within the epoch");
-                let mut view = View { dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
+                let mut view =
+                    View { spent: 0.5, dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
                 policy.select(offer, &mut view, &mut accepted).expect("all numbers are finite");
             });
         });

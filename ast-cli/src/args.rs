@@ -29,21 +29,21 @@ pub(crate) enum Command {
 pub(crate) enum DataCommand {
     /// Download a dataset, check it and unpack it
     #[command(after_help = "\
-What was interrupted is gone on with. AST_MIRROR names other servers (folders, separated by commas) to be asked first,
-AST_OFFLINE=1 asks none; HTTPS_PROXY is respected.
+What was interrupted is gone on with. AST_MIRROR names other servers (folders, separated by commas)
+to be asked first, AST_OFFLINE=1 asks none; HTTPS_PROXY is respected.
 
 Exit codes: 0 it is there, 65 not what it must be, 74 cannot write, 75 try again.")]
     Fetch {
         /// Which: cifar10 (170 MB)
         name: String,
         /// Where to [default: data]
-        #[arg(long, value_name = "DIR", env = "AST_DATA_DIR")]
+        #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
         data_dir: Option<PathBuf>,
     },
     /// Sizes, labels and images a class of CIFAR-10, and the checksums to compare two machines by
     Verify {
         /// Where it is
-        #[arg(long, value_name = "DIR", env = "AST_DATA_DIR")]
+        #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
         data_dir: Option<PathBuf>,
     },
 }

@@ -58,8 +58,10 @@ fn the_binary_lists_what_is_compiled_in() {
     let features = [
         ("el2n", cfg!(feature = "el2n")),
         ("entropy", cfg!(feature = "entropy")),
+        ("forgetting", cfg!(feature = "forgetting")),
         ("grad-norm", cfg!(feature = "grad-norm")),
         ("loss", cfg!(feature = "loss")),
+        ("loss-change", cfg!(feature = "loss-change")),
         ("loss-entropy", cfg!(feature = "loss-entropy")),
         ("loss-intensity", cfg!(feature = "loss-intensity")),
         ("margin", cfg!(feature = "margin")),
@@ -67,7 +69,13 @@ fn the_binary_lists_what_is_compiled_in() {
     ];
     let expected: Vec<&str> = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
     assert_eq!(names(ast(&["scorers"])), expected);
-    assert_eq!(names(ast(&["policies"])), ["ast", "dense", "fixed-threshold", "random", "seed"]);
+    // Every file of the folder is a policy of that name.
+    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../ast-core/src/policies")).unwrap();
+    let stem = |file: fs::DirEntry| file.path().file_stem().unwrap().to_str().unwrap().replace('_', "-");
+    let mut policies: Vec<String> = files.map(|file| stem(file.unwrap())).filter(|name| name != "mod").collect();
+    policies.sort();
+    assert!(policies.len() >= 14);
+    assert_eq!(names(ast(&["policies"])), policies);
     let listed: Value = serde_json::from_str(&stdout(&ast(&["policies", "--json"]))).unwrap();
     assert_eq!(listed[0]["params"][0]["name"], "lambda");
     assert!(stdout(&ast(&["scorers", "--markdown"])).starts_with("| name |"));
@@ -194,7 +202,7 @@ fn a_run_is_repeated_bit_for_bit_from_its_own_configuration() {
 #[test]
 fn bad_requests_are_refused_in_a_sentence() {
     refused(&["train", "--scorer", "entrpy"], 2, &["entrpy", "did you mean `entropy`", "--features"]);
-    refused(&["train", "--policy", "rand"], 2, &["did you mean `random`", "ast, dense, fixed-threshold, random, seed"]);
+    refused(&["train", "--policy", "rand"], 2, &["did you mean `random`", "ast, curriculum, dense"]);
     refused(&["train", "--preset", "quickstrat"], 2, &["did you mean `quickstart`"]);
     refused(&["train", "--model", "simple-cn"], 2, &["did you mean `simple-cnn`"]);
     refused(&["train", "--set", "train.epoch=3"], 2, &["train.epoch", "did you mean `train.epochs`"]);

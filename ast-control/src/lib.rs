@@ -13,17 +13,20 @@
 //! |---|---|---|
 //! | [`PiController`] | positional PI on the smoothed rate, anti-windup | the default |
 //! | [`SeedController`] | the original script's incremental update | comparison with the original |
+//! | [`PackageController`] | the same, as its PyPI package has it, on raw scores | comparison with the package |
 //! | [`Fixed`] | never moves | what a controller has to beat |
 #![forbid(unsafe_code)]
 
 mod controller;
 mod ema;
+mod package;
 mod pi;
 mod seed;
 mod simulate;
 
 pub use controller::{ControlError, Controller, Fixed, Output, Setpoint};
 pub use ema::Ema;
+pub use package::PackageController;
 pub use pi::{PiConfig, PiController};
 pub use seed::SeedController;
 pub use simulate::{Record, simulate};

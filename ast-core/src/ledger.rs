@@ -1,3 +1,4 @@
+use half::f16;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, SampleId};
@@ -5,8 +6,8 @@ use crate::window::Window;
 
 /// How many outputs of coverage samples a rank is taken among.
 const RANK_WINDOW: usize = 1024;
-/// Weight of the newest loss in a sample's average.
-const LOSS_EMA: f32 = 0.3;
+/// Weight of the newest change of a sample's loss in its average.
+const CHANGE_EMA: f32 = 0.3;
 /// The top bit of `history` remembers whether the last answer was correct; the others count forgetting events.
 const CORRECT: u16 = 1 << 15;
 
@@ -18,7 +19,11 @@ const CORRECT: u16 = 1 << 15;
 pub struct Ledger {
     /// Rank of the last score, 1..=65535 for 0..=1; 0 before the first.
     rank: Vec<u16>,
-    loss: Vec<f32>,
+    /// Last loss, in nats, and smoothed absolute change from one to the next: as half-precision floats.
+    #[serde(default)]
+    last_loss: Vec<u16>,
+    #[serde(default)]
+    loss_change: Vec<u16>,
     /// Clock (samples trained, all together) at the last visit.
     trained_at: Vec<u32>,
     visits: Vec<u16>,
@@ -52,7 +57,8 @@ impl Ledger {
         let n = dataset.samples();
         Self {
             rank: vec![0; n],
-            loss: vec![0.0; n],
+            last_loss: vec![0; n],
+            loss_change: vec![0; n],
             trained_at: vec![0; n],
             visits: vec![0; n],
             history: vec![0; n],
@@ -82,7 +88,12 @@ impl Ledger {
                 self.rank[i] = quantise(rank);
                 *sum += f64::from(unquantise(self.rank[i]));
             }
-            self.loss[i] = if first { seen.loss } else { self.loss[i] + LOSS_EMA * (seen.loss - self.loss[i]) };
+            if !first {
+                let (change, now) = (half(self.loss_change[i]), (seen.loss - half(self.last_loss[i])).abs());
+                let smoothed = if self.visits[i] == 1 { now } else { change + CHANGE_EMA * (now - change) };
+                self.loss_change[i] = to_half(smoothed);
+            }
+            self.last_loss[i] = to_half(seen.loss);
             let forgot = !first && self.history[i] & CORRECT != 0 && !seen.correct;
             let events = (self.history[i] & !CORRECT).saturating_add(u16::from(forgot)).min(!CORRECT);
             self.history[i] = events | if seen.correct { CORRECT } else { 0 };
@@ -107,6 +118,37 @@ impl Ledger {
         Some(k * f64::from(unquantise(self.rank[i])) + (1.0 - k) * sum / f64::from(count.max(1)))
     }
 
+    /// The loss of a sample when it was last trained on, in nats to three digits, or `None` if it never was.
+    #[must_use]
+    pub fn loss(&self, id: SampleId) -> Option<f32> {
+        (self.visits(id) > 0).then(|| half(self.last_loss[id as usize]))
+    }
+
+    /// Smoothed absolute change of a sample's loss from one time it was trained on to the next, in nats; 0 before the
+    /// second time.
+    #[must_use]
+    pub fn loss_change(&self, id: SampleId) -> f32 {
+        half(self.loss_change[id as usize])
+    }
+
+    /// How often a sample went from correct to wrong (at most 32,767 is counted).
+    #[must_use]
+    pub fn forgotten(&self, id: SampleId) -> u16 {
+        self.history[id as usize] & !CORRECT
+    }
+
+    /// Whether a sample was correct when it was last trained on.
+    #[must_use]
+    pub fn was_correct(&self, id: SampleId) -> bool {
+        self.history[id as usize] & CORRECT != 0
+    }
+
+    /// Fills in what a ledger of an earlier format does not have.
+    pub(crate) fn migrate(&mut self) {
+        self.last_loss.resize(self.visits.len(), 0);
+        self.loss_change.resize(self.visits.len(), 0);
+    }
+
     /// How often a sample was trained on (at most 65,535 is counted).
     #[must_use]
     pub fn visits(&self, id: SampleId) -> u16 {
@@ -122,9 +164,10 @@ impl Ledger {
     /// Memory that grows with the number of samples, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let Self { rank, loss, trained_at, visits, history, label, class: _, scores: _, clock: _ } = self;
-        let narrow: usize = [rank, visits, history, label].iter().map(|column| size_of_val(column.as_slice())).sum();
-        narrow + size_of_val(loss.as_slice()) + size_of_val(trained_at.as_slice())
+        let Self { rank, last_loss, loss_change, trained_at, visits, history, label, class: _, scores: _, clock: _ } =
+            self;
+        let narrow = [rank, last_loss, loss_change, visits, history, label];
+        narrow.iter().map(|column| size_of_val(column.as_slice())).sum::<usize>() + size_of_val(trained_at.as_slice())
     }
 
     /// Samples it keeps account of.
@@ -132,6 +175,14 @@ impl Ledger {
     pub fn samples(&self) -> usize {
         self.visits.len()
     }
+}
+
+fn half(bits: u16) -> f32 {
+    f16::from_bits(bits).to_f32()
+}
+
+fn to_half(value: f32) -> u16 {
+    f16::from_f32(value.min(f16::MAX.to_f32())).to_bits()
 }
 
 fn quantise(rank: f32) -> u16 {
@@ -208,6 +259,21 @@ mod tests {
         for correct in [false, true, false, false, true, true, false] {
             ledger.record(&[Seen { correct, ..seen(0, 1.0) }]);
         }
-        assert_eq!(ledger.history[0] & !CORRECT, 2);
+        assert_eq!(ledger.forgotten(0), 2);
+        assert!(!ledger.was_correct(0));
+    }
+
+    /// Losses 3, 1, 2: changes 2 and 1, smoothed 2 + 0.3 (1 - 2).
+    #[test]
+    fn the_change_of_a_loss_is_smoothed() {
+        let mut ledger = Ledger::new(&Labels(vec![0, 0]));
+        assert_eq!((ledger.loss(0), ledger.loss_change(0)), (None, 0.0));
+        for (loss, change) in [(3.0, 0.0), (1.0, 2.0), (2.0, 1.7)] {
+            ledger.record(&[Seen { loss, ..seen(0, 1.0) }]);
+            assert_eq!(ledger.loss(0), Some(loss));
+            assert!((ledger.loss_change(0) - change).abs() < 1e-3);
+        }
+        ledger.record(&[Seen { loss: f32::INFINITY, ..seen(1, 1.0) }]);
+        assert_eq!(ledger.loss(1), Some(65504.0));
     }
 }

@@ -18,6 +18,21 @@ pub struct Observation {
     pub features: Option<Tensor<2>>,
     /// Standard deviation of the un-augmented pixels in 0..1, `[batch]`; present if the scorer [`Needs`] it.
     pub input_std: Option<Tensor<1>>,
+    /// What earlier passes showed of each sample; present if the scorer [`Needs`] it.
+    pub history: Option<History>,
+}
+
+/// What the ledger remembers of the samples of a batch, before this pass.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// Loss when the sample was last trained on, in nats, `[batch]`; `ln classes`, that of a guess, if it never was.
+    pub loss: Tensor<1>,
+    /// Smoothed absolute change of its loss from one time to the next, `[batch]`; 0 before the second time.
+    pub change: Tensor<1>,
+    /// How often it went from correct to wrong, `[batch]`.
+    pub forgotten: Tensor<1>,
+    /// 1 if it was correct when it was last trained on, else 0, `[batch]`.
+    pub correct: Tensor<1>,
 }
 
 impl Observation {
@@ -35,12 +50,23 @@ impl Observation {
         self.targets.clone().unsqueeze_dim::<2>(1).expand(shape).equal(classes).float()
     }
 
+    /// 1 where the most likely class is the target, else 0, `[batch]`.
+    #[must_use]
+    pub fn correct(&self) -> Tensor<1> {
+        hits(self.logits.clone(), self.targets.clone())
+    }
+
     /// `H(p) = -sum p log p`, in nats, `[batch]`.
     #[must_use]
     pub fn entropy(&self) -> Tensor<1> {
         let log_p = log_softmax(self.logits.clone(), 1);
         (log_p.clone().exp() * log_p).sum_dim(1).neg().squeeze_dim(1)
     }
+}
+
+/// 1 where the most likely class is the target, else 0. Shapes: `[batch, classes]`, `[batch]`, result `[batch]`.
+pub(crate) fn hits(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+    logits.argmax(1).squeeze_dim::<1>(1).equal(targets).float()
 }
 
 /// What a scorer wants in its [`Observation`] beyond loss and logits.
@@ -50,6 +76,8 @@ pub struct Needs {
     pub features: bool,
     /// [`Observation::input_std`].
     pub input_std: bool,
+    /// [`Observation::history`].
+    pub history: bool,
 }
 
 /// Cross-entropy of each sample, `-log softmax(logits)[target]`, in nats.

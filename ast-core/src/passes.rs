@@ -3,9 +3,10 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
+use crate::ledger::Ledger;
 use crate::meter::{Meter, Phase};
-use crate::model::{Input, Mode, Model};
-use crate::observation::{Observation, cross_entropy};
+use crate::model::{Forward, Input, Mode, Model};
+use crate::observation::{History, Observation, cross_entropy, hits};
 use crate::random::{Purpose, Random};
 use crate::scorer::{Context, ScoreError, Scorer};
 use crate::train_error::NotFinite;
@@ -41,22 +42,62 @@ pub enum PassError {
     NotFinite(NotFinite),
 }
 
-/// Score, loss and correctness, read back together: the only time a step waits for the device.
-pub(crate) fn read_back(
-    scorer: &dyn Scorer,
-    seen: Observation,
-    context: &Context,
-    extra: Option<Tensor<1>>,
-) -> Result<ReadBack, PassError> {
-    let score = scorer.score(&seen, context)?;
-    let correct = hits(seen.logits, seen.targets);
-    let mut parts = vec![score, seen.loss, correct];
-    parts.extend(extra);
-    let mut values = read(Tensor::cat(parts, 0))?;
-    let extra = values.split_off(3 * seen.ids.len()).first().copied();
-    let correct = values.split_off(2 * seen.ids.len());
-    let loss = values.split_off(seen.ids.len());
-    Ok(ReadBack { score: values, loss, correct, extra })
+/// What a scorer is told beside what the network gave.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) scorer: &'a dyn Scorer,
+    pub(crate) ledger: &'a Ledger,
+    /// `None` before the first step.
+    pub(crate) mean_loss: Option<f64>,
+    pub(crate) mean_input_std: f64,
+    pub(crate) random: Random,
+    pub(crate) step: u64,
+}
+
+/// A batch and what the network made of it, without gradients.
+pub(crate) struct Passed {
+    pub(crate) ids: Vec<SampleId>,
+    pub(crate) input_std: Vec<f32>,
+    pub(crate) forward: Forward,
+    pub(crate) targets: Tensor<1, Int>,
+    pub(crate) loss: Tensor<1>,
+}
+
+impl Surroundings<'_> {
+    /// Score, loss and correctness, and what is asked for besides, read back together: the only time a step waits for the
+    /// device.
+    pub(crate) fn read_back(self, passed: Passed, extra: Option<Tensor<1>>) -> Result<ReadBack, PassError> {
+        let Passed { ids, input_std, forward: Forward { logits, features }, targets, loss } = passed;
+        let (needs, device) = (self.scorer.needs(), loss.device());
+        let column = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [ids.len()]), &device);
+        let input_std = needs.input_std.then(|| column(input_std));
+        let history = needs.history.then(|| {
+            let guess = (logits.dims()[1] as f32).ln();
+            let each = |value: &dyn Fn(SampleId) -> f32| column(ids.iter().map(|id| value(*id)).collect());
+            History {
+                loss: each(&|id| self.ledger.loss(id).unwrap_or(guess)),
+                change: each(&|id| self.ledger.loss_change(id)),
+                forgotten: each(&|id| f32::from(self.ledger.forgotten(id))),
+                correct: each(&|id| f32::from(u8::from(self.ledger.was_correct(id)))),
+            }
+        });
+        let mean_loss = match self.mean_loss {
+            Some(mean) => mean,
+            None => f64::from(read(loss.clone().mean())?[0]),
+        };
+        let Self { scorer, mean_input_std, random, step, .. } = self;
+        let context = Context { mean_loss, mean_input_std, random, step };
+        let features = needs.features.then_some(features);
+        let seen = Observation { ids, loss, logits, targets, features, input_std, history };
+        let (score, correct) = (scorer.score(&seen, &context)?, seen.correct());
+        let mut parts = vec![score, seen.loss, correct];
+        parts.extend(extra);
+        let mut values = read(Tensor::cat(parts, 0))?;
+        let extra = values.split_off(3 * seen.ids.len()).first().copied();
+        let correct = values.split_off(2 * seen.ids.len());
+        let loss = values.split_off(seen.ids.len());
+        Ok(ReadBack { score: values, loss, correct, extra })
+    }
 }
 
 /// The first loss, or else the first score, that is NaN or infinite.
@@ -73,11 +114,6 @@ pub(crate) fn not_finite(
 /// The values of a tensor in host memory.
 pub(crate) fn read(values: Tensor<1>) -> Result<Vec<f32>, PassError> {
     values.try_into_vec_as().map_err(|error| PassError::Read(error.to_string()))
-}
-
-/// 1 where the most likely class is the target, else 0. Shapes: `[batch, classes]`, `[batch]`, result `[batch]`.
-fn hits(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
-    logits.argmax(1).squeeze_dim::<1>(1).equal(targets).float()
 }
 
 /// Moves a batch to a device: images `[batch, channels, height, width]`, targets `[batch]`.
@@ -136,13 +172,9 @@ pub struct Fresh {
 pub(crate) struct Looking<'a, M> {
     pub(crate) model: &'a M,
     pub(crate) dataset: &'a dyn Dataset,
-    pub(crate) scorer: &'a dyn Scorer,
     pub(crate) device: &'a Device,
     pub(crate) meter: &'a mut Meter,
-    /// `None` before the first step.
-    pub(crate) mean_loss: Option<f64>,
-    pub(crate) mean_input_std: f64,
-    pub(crate) random: Random,
+    pub(crate) around: Surroundings<'a>,
     pub(crate) augment: bool,
     /// Whether a NaN or an infinity is an error; if not, the policy gets it, and passes over the sample.
     pub(crate) abort: bool,
@@ -156,26 +188,17 @@ impl<M: Model> FreshPass for Looking<'_, M> {
         // All of it is the price of scoring, loading included: a dense run has none of it.
         self.meter.enter(Phase::Score);
         let device = self.device.clone().without_autodiff();
-        let request = Request { visits: visits.to_vec(), augment: self.augment.then_some(self.random) };
+        let random = self.around.random;
+        let request = Request { visits: visits.to_vec(), augment: self.augment.then_some(random) };
         let host = request.collate(self.dataset);
-        let ids = host.ids.clone();
-        let input_std = Tensor::from_data(TensorData::new(host.input_std.clone(), [ids.len()]), &device);
+        let (ids, input_std) = (host.ids.clone(), host.input_std.clone());
         let (input, targets) = upload(host, self.dataset.shape(), &device);
-        let mut masks = self.random.stream(Purpose::Fresh, self.meter.scored, 0);
+        let mut masks = random.stream(Purpose::Fresh, self.meter.scored, 0);
         let mode = if dropout { Mode::Train(&mut masks) } else { Mode::Eval };
         let forward = self.model.valid().forward(input, mode);
         let loss = cross_entropy(forward.logits.clone(), targets.clone());
-        let mean_loss = match self.mean_loss {
-            Some(mean) => mean,
-            None => f64::from(read(loss.clone().mean())?[0]),
-        };
-        let (random, step, mean_input_std) = (self.random, self.meter.steps, self.mean_input_std);
-        let context = Context { mean_loss, mean_input_std, random, step };
-        let needs = self.scorer.needs();
-        let features = needs.features.then_some(forward.features);
-        let input_std = needs.input_std.then_some(input_std);
-        let seen = Observation { ids, loss, logits: forward.logits, targets, features, input_std };
-        let ReadBack { score, loss, .. } = read_back(self.scorer, seen, &context, None)?;
+        let passed = Passed { ids, input_std, forward, targets, loss };
+        let ReadBack { score, loss, .. } = self.around.read_back(passed, None)?;
         self.meter.scored += visits.len() as u64;
         if let Some(what) = not_finite(visits.iter().map(|visit| visit.id), &loss, &score).filter(|_| self.abort) {
             return Err(PassError::NotFinite(what));

@@ -2,7 +2,7 @@ use ast_control::{ControlError, PiConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, SampleId};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Seen};
 use crate::params::{ParamError, Params};
 use crate::passes::{FreshPass, PassError};
 use crate::queue::Queue;
@@ -28,6 +28,25 @@ pub trait Policy: Send {
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError>;
 
+    /// Loss weights of the samples of `offer` that are trained, coverage first, then `accepted` as
+    /// [`select`](Self::select) gave them; nothing for equal weights. A step divides them by their mean in its batch.
+    fn weigh(&self, _offer: Offer<'_>, _accepted: &[SampleId], _view: &View<'_>) -> Vec<f32> {
+        Vec::new()
+    }
+
+    /// Told what each step showed of its samples.
+    fn learn(&mut self, _seen: &[Seen]) {}
+
+    /// What it does with scores.
+    fn scores(&self) -> Scores {
+        Scores::Any
+    }
+
+    /// How much of the run it is for.
+    fn extent(&self) -> Extent {
+        Extent::Budget
+    }
+
     /// What the controller, if there is one, did last.
     fn trace(&self) -> Trace;
 
@@ -45,8 +64,34 @@ pub trait Policy: Send {
     fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError>;
 }
 
+/// What a policy does with the scores of the run's scorer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scores {
+    /// Nothing: it decides by something else.
+    Unused,
+    /// It takes any.
+    Any,
+    /// It takes any; this scorer is used where none is named.
+    Prefer(&'static str),
+    /// It is about this scorer and refuses others.
+    Only(&'static str),
+}
+
+/// How much of the run a policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// The budget, on which every schedule depends.
+    Budget,
+    /// All nominal epochs, whatever the budget: the reference run.
+    Whole,
+    /// The schedule of all nominal epochs, broken off at the share that is the budget.
+    Cut,
+}
+
 /// What a policy may look at.
 pub struct View<'a> {
+    /// The share of the budget that is spent, 0..=1.
+    pub spent: f64,
     /// The samples.
     pub dataset: &'a dyn Dataset,
     /// What is known of each sample.

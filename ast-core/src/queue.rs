@@ -21,6 +21,13 @@ pub struct Accepted {
     pub coverage: bool,
     /// The share of the budget spent when it was accepted, 0..=1.
     pub spent: f64,
+    /// Weight of its loss.
+    #[serde(default = "one")]
+    pub weight: f32,
+}
+
+fn one() -> f32 {
+    1.0
 }
 
 impl Queue {

@@ -28,6 +28,8 @@ pub enum Purpose {
     Fresh = 9,
     /// What is trained when nothing passes; key: epoch, chunk.
     Fallback = 10,
+    /// Which samples a fixed subset holds.
+    Subset = 11,
 }
 
 /// Counter-based randomness: every number is a function of the run's seed, a [`Purpose`] and up to two counters.

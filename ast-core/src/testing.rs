@@ -6,9 +6,13 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
-use crate::observation::{Observation, cross_entropy};
+use crate::ledger::{Ledger, Seen};
+use crate::observation::{History, Observation, cross_entropy};
 use crate::passes::{Fresh, FreshPass, PassError};
+use crate::policy::{Policy, View};
+use crate::queue::Queue;
 use crate::random::{Purpose, Random, Stream};
+use crate::sampler::Offer;
 use crate::scorer::{Context, Scorer};
 
 /// A dataset of labels only: what a ledger needs.
@@ -62,6 +66,67 @@ impl FreshPass for KnownLosses {
     }
 }
 
+/// All that a policy may look at, for one chunk: a dataset of which every loss is known.
+#[derive(Debug)]
+pub struct Stage {
+    /// The samples.
+    pub data: Labels,
+    /// What is known of them; nothing at first.
+    pub ledger: Ledger,
+    /// What waits; nothing at first.
+    pub queue: Queue,
+    /// What a fresh look shows.
+    pub losses: KnownLosses,
+    /// The share of the budget that is spent; half of it at first.
+    pub spent: f64,
+    /// Number of the next chunk.
+    pub chunk: u32,
+}
+
+impl Stage {
+    /// With these losses, which are the scores as well, of samples of one class.
+    #[must_use]
+    pub fn new(losses: &[f32]) -> Self {
+        let data = Labels(vec![0; losses.len()]);
+        let (ledger, queue) = (Ledger::new(&data), Queue::new(losses.len()));
+        Self { data, ledger, queue, losses: KnownLosses(losses.to_vec()), spent: 0.5, chunk: 0 }
+    }
+
+    /// The same, every sample having been trained on once.
+    #[must_use]
+    pub fn seen(losses: &[f32]) -> Self {
+        let mut stage = Self::new(losses);
+        let seen = |(id, loss): (usize, &f32)| {
+            let (id, score, loss) = (id as SampleId, *loss, *loss);
+            Seen { id, score, loss, correct: true, coverage: true }
+        };
+        stage.ledger.record(&losses.iter().enumerate().map(seen).collect::<Vec<_>>());
+        stage
+    }
+
+    /// What a policy accepts if all samples are offered in order, as one chunk, and the weights it gives them.
+    ///
+    /// # Panics
+    /// If the policy refuses.
+    pub fn offer(&mut self, policy: &mut dyn Policy) -> (Vec<SampleId>, Vec<f32>) {
+        let candidates: Vec<SampleId> = (0..self.data.samples() as SampleId).collect();
+        let offer = Offer { coverage: &[], candidates: &candidates, epoch: 0, chunk: self.chunk };
+        self.chunk += 1;
+        let mut view = View {
+            spent: self.spent,
+            dataset: &self.data,
+            ledger: &self.ledger,
+            queue: &self.queue,
+            random: Random::new(1),
+            fresh: &mut self.losses,
+        };
+        let mut accepted = Vec::new();
+        policy.select(offer, &mut view, &mut accepted).expect("the policy decides");
+        let weights = policy.weigh(offer, &accepted, &view);
+        (accepted, weights)
+    }
+}
+
 /// A loader that does everything on the calling thread when asked for the batch.
 pub struct DirectLoader {
     dataset: Arc<dyn Dataset>,
@@ -97,8 +162,11 @@ pub fn observation(batch: usize, classes: usize, seed: u64, device: &Device) -> 
     let features = normal(batch * 16);
     let input_std = normal(batch).into_iter().map(|x| 0.25 + 0.02 * x).collect();
     let targets = (0..batch).map(|i| (i * 7 % classes) as i32).collect();
+    let each = |value: &dyn Fn(usize) -> f32| -> Vec<f32> { (0..batch).map(value).collect() };
+    let history =
+        [each(&|i| i as f32 % 3.0), each(&|i| i as f32 / 10.0), each(&|i| i as f32 % 4.0), each(&|i| (i % 2) as f32)];
     let ids = (0..batch as SampleId).map(|i| 1000 + i).collect();
-    assemble(Parts { ids, logits, features, input_std, targets, classes }, device)
+    assemble(Parts { ids, logits, features, input_std, targets, history, classes }, device)
 }
 
 #[derive(Clone)]
@@ -108,6 +176,7 @@ struct Parts {
     features: Vec<f32>,
     input_std: Vec<f32>,
     targets: Vec<i32>,
+    history: [Vec<f32>; 4],
     classes: usize,
 }
 
@@ -122,12 +191,21 @@ fn assemble(parts: Parts, device: &Device) -> Observation {
         targets,
         features: Some(Tensor::from_data(TensorData::new(parts.features, [batch, 16]), device)),
         input_std: Some(Tensor::from_data(TensorData::new(parts.input_std, [batch]), device)),
+        history: Some(history(parts.history, batch, device)),
     }
+}
+
+fn history(columns: [Vec<f32>; 4], batch: usize, device: &Device) -> History {
+    let [loss, change, forgotten, correct] =
+        columns.map(|values| Tensor::from_data(TensorData::new(values, [batch]), device));
+    History { loss, change, forgotten, correct }
 }
 
 fn parts(seen: &Observation) -> Parts {
     let floats = |data: TensorData| data.try_into_vec::<f32>().expect("f32");
+    let History { loss, change, forgotten, correct } = seen.history.clone().expect("present");
     Parts {
+        history: [loss, change, forgotten, correct].map(|column| floats(column.into_data())),
         ids: seen.ids.clone(),
         logits: floats(seen.logits.to_data()),
         features: floats(seen.features.clone().expect("present").into_data()),
@@ -148,6 +226,7 @@ fn reorder(seen: &Observation, order: &[usize], device: &Device) -> Observation 
         features: rows(&from.features, 16),
         input_std: rows(&from.input_std, 1),
         targets: order.iter().map(|i| from.targets[*i]).collect(),
+        history: from.history.each_ref().map(|column| rows(column, 1)),
         classes: from.classes,
     };
     assemble(to, device)

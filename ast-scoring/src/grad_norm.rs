@@ -63,6 +63,7 @@ mod tests {
             targets: targets.clone().inner(),
             features: Some(h.clone().inner()),
             input_std: None,
+            history: None,
         };
         let got = values(GradNorm.score(&seen, &context()).unwrap());
 

@@ -9,10 +9,14 @@
 mod el2n;
 #[cfg(feature = "entropy")]
 mod entropy;
+#[cfg(feature = "forgetting")]
+mod forgetting;
 #[cfg(feature = "grad-norm")]
 mod grad_norm;
 #[cfg(feature = "loss")]
 mod loss;
+#[cfg(feature = "loss-change")]
+mod loss_change;
 #[cfg(feature = "loss-entropy")]
 mod loss_entropy;
 #[cfg(feature = "loss-intensity")]

@@ -5,7 +5,7 @@ mod layers;
 mod malformed;
 mod presets;
 
-use ast_core::{Checked, Params, Policy, PolicyEntry, Registry, RegistryError, RunConfig, Scorer, ScorerEntry};
+use ast_core::{Checked, Params, Policy, PolicyEntry, Registry, RegistryError, RunConfig, Scorer, ScorerEntry, Scores};
 use toml::Table;
 
 use crate::args::TrainArgs;
@@ -27,10 +27,15 @@ pub(crate) struct Resolved {
 
 /// Layers < checks < registries.
 pub(crate) fn resolve(args: &TrainArgs) -> Result<Resolved, Failure> {
-    resolve_table(match &args.resume {
+    let resolved = resolve_table(match &args.resume {
         Some(run) => layers::of_run(&run.join(CONFIG), args)?,
         None => layers::merge(args)?,
-    })
+    })?;
+    if let (Some(scorer), Scores::Unused) = (&args.scorer, resolved.policy.scores()) {
+        let policy = &resolved.config.policy.name;
+        note(&format!("policy {policy} decides without scores: {scorer} has no influence on this run"));
+    }
+    Ok(resolved)
 }
 
 fn resolve_table(table: Table) -> Result<Resolved, Failure> {
@@ -42,18 +47,18 @@ fn resolve_table(table: Table) -> Result<Resolved, Failure> {
     let scorers = Registry::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
     let policies = Registry::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
 
-    let scorer = choose_scorer(&scorers, config.scorer.name.as_deref())?;
-    config.scorer.name = Some(scorer.name.to_string());
-    let params =
-        Params::resolve(scorer.params, &config.scorer.params).map_err(|e| in_section("scorer", scorer.name, &e))?;
-    config.scorer.params = params.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
-    let built_scorer = (scorer.build)(&params).map_err(Failure::usage)?;
-
     let policy: &PolicyEntry = policies.get(&config.policy.name).map_err(|error| unknown("policy", &error))?;
     let params =
         Params::resolve(policy.params, &config.policy.params).map_err(|e| in_section("policy", policy.name, &e))?;
     config.policy.params = params.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
     let built_policy = (policy.build)(&params, checked.task()).map_err(Failure::usage)?;
+
+    let scorer = choose_scorer(&scorers, config.scorer.name.as_deref(), policy.name, built_policy.scores())?;
+    config.scorer.name = Some(scorer.name.to_string());
+    let params =
+        Params::resolve(scorer.params, &config.scorer.params).map_err(|e| in_section("scorer", scorer.name, &e))?;
+    config.scorer.params = params.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
+    let built_scorer = (scorer.build)(&params).map_err(Failure::usage)?;
 
     Ok(Resolved { config, checked, policy: built_policy, scorer: built_scorer, scorer_origin: scorer.origin })
 }
@@ -68,8 +73,20 @@ fn read(table: Table) -> Result<RunConfig, Failure> {
 fn choose_scorer(
     scorers: &Registry<ast_core::BuildScorer>,
     name: Option<&str>,
+    policy: &str,
+    scores: Scores,
 ) -> Result<&'static ScorerEntry, Failure> {
     let mut all = scorers.iter();
+    let name = match (name, scores) {
+        (Some(name), Scores::Only(only)) if name != only => {
+            return Err(Failure::usage(format!(
+                "policy `{policy}` is defined by the scorer `{only}` and cannot be had with `{name}`: leave the scorer out"
+            )));
+        }
+        (None, Scores::Only(only)) => Some(only),
+        (None, Scores::Prefer(preferred)) => scorers.get(preferred).ok().map(|entry| entry.name),
+        (name, _) => name,
+    };
     match (name, all.len()) {
         (Some(name), _) => scorers.get(name).map_err(|error| unknown("scorer", &error)),
         (None, 0) => Err(Failure::usage(
@@ -170,6 +187,22 @@ mod tests {
         let again = read(Table::try_from(&resolved.config).unwrap()).unwrap();
         assert_eq!(again, resolved.config);
         assert_eq!(resolved.config.train.seed, 7);
+    }
+
+    /// A policy may have a scorer of its own, or need none.
+    #[test]
+    fn a_policy_may_say_which_scorer() {
+        let scorer = |policy: &str, named: Option<&str>| {
+            let (policy, scorer) = (Some(policy.into()), named.map(String::from));
+            resolve(&TrainArgs { policy, scorer, ..TrainArgs::default() }).map(|got| got.config.scorer.name.unwrap())
+        };
+        assert_eq!(scorer("ast", None).unwrap(), "loss-intensity");
+        assert_eq!(scorer("importance", None).unwrap(), "grad-norm");
+        assert_eq!(scorer("importance", Some("margin")).unwrap(), "margin");
+        assert_eq!(scorer("seed-package", None).unwrap(), "loss-entropy");
+        assert_eq!(scorer("random", Some("margin")).unwrap(), "margin");
+        let refused = scorer("seed-package", Some("margin")).unwrap_err().to_string();
+        assert!(refused.contains("loss-entropy") && refused.contains("margin"), "{refused}");
     }
 
     #[test]

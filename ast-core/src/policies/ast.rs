@@ -219,7 +219,8 @@ mod tests {
             for chunk in 0..plan.chunks() {
                 let offer = plan.offer(epoch, chunk).unwrap();
                 let mut accepted = Vec::new();
-                let mut view = View { dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
+                let mut view =
+                    View { spent: 0.5, dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
                 policy.select(offer, &mut view, &mut accepted).unwrap();
                 trained += offer.coverage.len() + accepted.len();
                 let mut batch: Vec<_> = offer.coverage.iter().map(|id| seen(*id, true)).collect();
@@ -272,14 +273,14 @@ mod tests {
         let ledger = Ledger::new(&data);
         let mut queue = Queue::new(SAMPLES);
         for id in 0..SAMPLES as u32 {
-            queue.push(Accepted { visit: Visit { id, epoch: 0 }, coverage: false, spent: 0.5 });
+            queue.push(Accepted { visit: Visit { id, epoch: 0 }, coverage: false, spent: 0.5, weight: 1.0 });
         }
         let random = Random::new(1);
         let mut sampler = Sampler::new(random, SAMPLES, 128);
         let coverage = policy.begin(0.5);
         let plan = sampler.plan(0, coverage);
         let mut accepted = Vec::new();
-        let mut view = View { dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
+        let mut view = View { spent: 0.5, dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
         policy.select(plan.offer(0, 0).unwrap(), &mut view, &mut accepted).unwrap();
         assert!(accepted.is_empty());
     }

@@ -1,7 +1,7 @@
 //! Everything, every epoch: the reference run. The target is ignored and reported as 1.
 
 use crate::data::SampleId;
-use crate::policy::{Policy, PolicyError, Trace, View};
+use crate::policy::{Extent, Policy, PolicyError, Scores, Trace, View};
 use crate::sampler::Offer;
 use crate::snapshot::SnapshotError;
 
@@ -21,6 +21,14 @@ impl Policy for Dense {
 
     fn select(&mut self, _: Offer<'_>, _: &mut View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
         Ok(())
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Unused
+    }
+
+    fn extent(&self) -> Extent {
+        Extent::Whole
     }
 
     fn trace(&self) -> Trace {

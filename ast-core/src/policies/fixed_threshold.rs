@@ -88,21 +88,10 @@ mod tests {
     use ast_control::PiConfig;
 
     use super::*;
-    use crate::ledger::Ledger;
-    use crate::queue::Queue;
-    use crate::random::Random;
-    use crate::testing::{KnownLosses, Labels};
+    use crate::testing::Stage;
 
     fn select(policy: &mut FixedThreshold, losses: &[f32]) -> Vec<SampleId> {
-        let candidates: Vec<SampleId> = (0..losses.len() as u32).collect();
-        let data = Labels(vec![0; losses.len()]);
-        let (ledger, queue, mut fresh) = (Ledger::new(&data), Queue::new(losses.len()), KnownLosses(losses.to_vec()));
-        let mut view =
-            View { dataset: &data, ledger: &ledger, queue: &queue, random: Random::new(1), fresh: &mut fresh };
-        let mut accepted = Vec::new();
-        let offer = Offer { coverage: &[], candidates: &candidates, epoch: 0, chunk: 0 };
-        policy.select(offer, &mut view, &mut accepted).unwrap();
-        accepted
+        Stage::new(losses).offer(policy).0
     }
 
     fn policy(given: Option<f64>) -> FixedThreshold {

@@ -5,7 +5,7 @@
 //! epochs.
 
 use crate::data::SampleId;
-use crate::policy::{Policy, PolicyError, Trace, View};
+use crate::policy::{Policy, PolicyError, Scores, Trace, View};
 use crate::sampler::Offer;
 use crate::snapshot::SnapshotError;
 
@@ -27,6 +27,10 @@ impl Policy for Random {
 
     fn select(&mut self, _: Offer<'_>, _: &mut View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
         Ok(())
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Unused
     }
 
     fn trace(&self) -> Trace {

@@ -13,7 +13,7 @@
 use ast_control::{Controller, Output, SeedController, Setpoint};
 
 use crate::data::SampleId;
-use crate::policy::{Policy, PolicyError, Task, Trace, View};
+use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::random::{Purpose, Stream};
 use crate::sampler::Offer;
 use crate::snapshot::{SnapshotError, decode, encode};
@@ -63,6 +63,10 @@ impl Policy for Seed {
         Ok(())
     }
 
+    fn scores(&self) -> Scores {
+        Scores::Unused
+    }
+
     fn trace(&self) -> Trace {
         Trace {
             target: self.task.target,
@@ -99,15 +103,9 @@ mod tests {
     use ast_control::PiConfig;
 
     use super::*;
-    use crate::ledger::Ledger;
-    use crate::queue::Queue;
-    use crate::random::Random;
-    use crate::testing::{KnownLosses, Labels};
+    use crate::testing::Stage;
 
-    fn select(losses: Vec<f32>, threshold: Option<f64>) -> (Vec<SampleId>, Trace) {
-        let candidates: Vec<SampleId> = (0..losses.len() as u32).collect();
-        let data = Labels(vec![0; losses.len()]);
-        let (ledger, queue) = (Ledger::new(&data), Queue::new(losses.len()));
+    fn select(losses: &[f32], threshold: Option<f64>) -> (Vec<SampleId>, Trace) {
         let mut seed = Seed {
             task: Task { target: 0.1, control: PiConfig::default() },
             controller: SeedController::default(),
@@ -117,13 +115,7 @@ mod tests {
         while threshold.is_some_and(|threshold| seed.controller.threshold(seed.setpoint()) < threshold) {
             seed.controller.update(1.0, seed.setpoint()).unwrap();
         }
-        let mut fresh = KnownLosses(losses);
-        let mut view =
-            View { dataset: &data, ledger: &ledger, queue: &queue, random: Random::new(1), fresh: &mut fresh };
-        let offer = Offer { coverage: &[], candidates: &candidates, epoch: 0, chunk: 0 };
-        let mut accepted = Vec::new();
-        seed.select(offer, &mut view, &mut accepted).unwrap();
-        (accepted, seed.trace())
+        (Stage::new(losses).offer(&mut seed).0, seed.trace())
     }
 
     /// Losses 1, 1, 1, 5 (mean 2), equal deviations: significance 0.7 x 1/4 + 0.15 = 0.325 and, clamped, 0.7 + 0.15.
@@ -133,7 +125,7 @@ mod tests {
         for (got, expected) in got.into_iter().zip([0.325, 0.325, 0.325, 0.85]) {
             assert!((got - expected).abs() < 1e-6);
         }
-        let (accepted, trace) = select(vec![1.0, 1.0, 1.0, 5.0], None);
+        let (accepted, trace) = select(&[1.0, 1.0, 1.0, 5.0], None);
         assert_eq!(accepted, [3]);
         // Rate 1/4, error 0.15: 0.5 + 0.0015 x 0.15.
         assert!((trace.threshold.unwrap() - 0.500_225).abs() < 1e-12);
@@ -141,7 +133,7 @@ mod tests {
 
     #[test]
     fn two_random_ones_if_none_passes() {
-        let (accepted, _) = select(vec![1.0; 50], Some(0.9));
+        let (accepted, _) = select(&[1.0; 50], Some(0.9));
         assert_eq!(accepted.len(), 2);
         assert_ne!(accepted[0], accepted[1]);
     }

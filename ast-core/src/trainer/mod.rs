@@ -20,7 +20,7 @@ use crate::event::{Event, Observer, Wish};
 use crate::ledger::Ledger;
 use crate::meter::{Meter, Phase};
 use crate::model::Model;
-use crate::policy::Policy;
+use crate::policy::{Extent, Policy};
 use crate::queue::Queue;
 use crate::random::Random;
 use crate::sampler::{Plan, Sampler};
@@ -92,7 +92,7 @@ impl<M: Model> Trainer<M> {
             lr_scale: 1.0,
         };
         Self {
-            budget: budget(&config, policy.trace().target, samples as u64, &state.meter),
+            budget: budget(&config, policy.extent(), samples as u64, &state.meter),
             optimizer: optimizer(),
             mean_input_std: total / samples.max(1) as f64,
             last: None,
@@ -188,14 +188,15 @@ impl<M: Model> Trainer<M> {
     }
 }
 
-/// What the configuration allows a policy that trains a share `target`. `dense` costs 1 whatever the budget.
-fn budget(config: &Checked, target: f64, samples: u64, meter: &Meter) -> Budget {
+/// What the configuration allows a policy.
+fn budget(config: &Checked, extent: Extent, samples: u64, meter: &Meter) -> Budget {
     let offered = samples * u64::from(config.epochs);
-    match config.budget {
-        Some(fraction) if target < 1.0 => Budget::Flops {
+    match (extent, config.budget) {
+        (Extent::Whole, _) | (Extent::Budget, None) => Budget::Offered(offered),
+        (Extent::Cut, None) => Budget::Offered((config.target * offered as f64) as u64),
+        (Extent::Budget | Extent::Cut, Some(fraction)) => Budget::Flops {
             allowed: (fraction * meter.flops_of(offered) as f64) as u64,
             offered: (offered as f64 / fraction) as u64,
         },
-        _ => Budget::Offered(offered),
     }
 }

@@ -6,6 +6,7 @@ use crate::ledger::Seen;
 use crate::meter::Phase;
 use crate::model::Model;
 use crate::passes::evaluate;
+use crate::policy::{Extent, Scores};
 use crate::schedule::learning_rate;
 use crate::snapshot::{Batch, safetensors};
 use crate::summary::Evaluation;
@@ -43,7 +44,7 @@ impl<M: Model> Trainer<M> {
         let passes = target * f64::from(epochs);
         let planned_steps = (passes * samples as f64 / self.config.batch_size as f64).ceil() as u64;
         observer.event(&Event::Started { schema: SCHEMA, samples, epochs, planned_steps })?;
-        if passes < 2.0 && target < 1.0 {
+        if passes < 2.0 && target < 1.0 && self.policy.scores() != Scores::Unused {
             let message = format!(
                 "{epochs} epochs at an activation of {target} train each sample {passes:.1} times on average: \
                  below 2, selection can hardly act, because most scores are never used"
@@ -51,6 +52,13 @@ impl<M: Model> Trainer<M> {
             observer.event(&Event::Warning { message })?;
         }
         Ok(())
+    }
+
+    /// Of a step, by the share of the budget that was spent when its batch was accepted. A schedule that is cut off is
+    /// that of the whole run.
+    pub(super) fn learning_rate(&self, batch: &Batch) -> f64 {
+        let extent = if self.policy.extent() == Extent::Cut { self.config.target } else { 1.0 };
+        self.state.lr_scale * learning_rate(self.config.lr, extent * batch.spent())
     }
 
     pub(super) fn step_event(&self, batch: &Batch, seen: &[Seen]) -> StepEvent {
@@ -63,7 +71,7 @@ impl<M: Model> Trainer<M> {
             trained: meter.trained,
             loss: mean(&|seen| f64::from(seen.loss)),
             accuracy: 100.0 * mean(&|seen| f64::from(u8::from(seen.correct))),
-            lr: self.state.lr_scale * learning_rate(self.config.lr, batch.spent()),
+            lr: self.learning_rate(batch),
             activation: meter.trained as f64 / batch.offered as f64,
             control: batch.control,
         }

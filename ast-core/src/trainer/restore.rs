@@ -37,7 +37,8 @@ impl<M: Model> Trainer<M> {
     /// [`SnapshotError`]; the trainer is then of no use any more.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), TrainError> {
         let failed = |part| move |error: RecordError| SnapshotError::Decode(part, error.to_string());
-        let state: State = decode("state", &snapshot.state)?;
+        let mut state: State = decode("state", &snapshot.state)?;
+        state.ledger.migrate();
         let (expected, found) = (self.state.ledger.samples(), state.ledger.samples());
         if found != expected {
             return Err(SnapshotError::Samples { expected, found }.into());

@@ -2,10 +2,10 @@
 
 use super::Trainer;
 use crate::config::OnNan;
-use crate::data::{HostBatch, Request, SampleId, Visit};
+use crate::data::{HostBatch, Request, Visit};
 use crate::meter::Phase;
 use crate::model::Model;
-use crate::passes::Looking;
+use crate::passes::{Looking, Surroundings};
 use crate::policy::View;
 use crate::queue::Accepted;
 use crate::snapshot::{Batch, Place};
@@ -46,30 +46,36 @@ impl<M: Model> Trainer<M> {
             state.meter.offered += offer.len() as u64;
             let mut chosen = Vec::new();
             let dataset = self.train.dataset().as_ref();
+            let (ledger, queue, random) = (&state.ledger, &state.queue, self.random);
             let mut fresh = Looking {
                 model: &self.model,
                 dataset,
-                scorer: self.scorer.as_ref(),
                 device: &self.device,
+                around: Surroundings {
+                    scorer: self.scorer.as_ref(),
+                    ledger,
+                    mean_loss: state.mean_loss.value(),
+                    mean_input_std: self.mean_input_std,
+                    random,
+                    step: state.meter.steps,
+                },
                 meter: &mut state.meter,
-                mean_loss: state.mean_loss.value(),
-                mean_input_std: self.mean_input_std,
-                random: self.random,
                 augment: self.config.augment,
                 abort: self.config.on_nan == OnNan::Abort,
             };
-            let (ledger, queue, random) = (&state.ledger, &state.queue, self.random);
-            let mut view = View { dataset, ledger, queue, random, fresh: &mut fresh };
+            let mut view = View { spent: before, dataset, ledger, queue, random, fresh: &mut fresh };
             self.policy.select(offer, &mut view, &mut chosen)?;
+            let weights = self.policy.weigh(offer, &chosen, &view);
             // A policy without coverage has no fairer sample than what it chose.
-            let mut accepted: Vec<(SampleId, bool)> = offer.coverage.iter().map(|id| (*id, true)).collect();
-            accepted.extend(chosen.into_iter().map(|id| (id, !state.covers)));
+            let coverage = offer.coverage.iter().map(|id| (*id, true));
+            let accepted = coverage.chain(chosen.into_iter().map(|id| (id, !state.covers)));
+            let accepted: Vec<_> = accepted.zip(weights.into_iter().chain(std::iter::repeat(1.0))).collect();
             state.accepted += accepted.len() as u64;
             let after = self.budget.spent(state.meter.offered, state.committed());
             // The middle of the chunk: no step is trained at the end of the budget, where the learning rate is 0.
             let spent = (before + after) / 2.0;
-            for (id, coverage) in accepted {
-                state.queue.push(Accepted { visit: Visit { id, epoch }, coverage, spent });
+            for ((id, coverage), weight) in accepted {
+                state.queue.push(Accepted { visit: Visit { id, epoch }, coverage, spent, weight });
             }
         }
         let last = chunk + 1 >= state.plan.chunks();

@@ -8,13 +8,11 @@ use super::Trainer;
 use crate::data::HostBatch;
 use crate::ledger::Seen;
 use crate::meter::Phase;
-use crate::model::{Mode, Model};
-use crate::observation::{Observation, cross_entropy};
-use crate::passes::{ReadBack, not_finite, read, read_back, upload};
+use crate::model::{Forward, Mode, Model};
+use crate::observation::cross_entropy;
+use crate::passes::{Passed, ReadBack, Surroundings, not_finite, upload};
 use crate::queue::Accepted;
 use crate::random::Purpose;
-use crate::schedule::learning_rate;
-use crate::scorer::Context;
 use crate::snapshot::Batch;
 use crate::train_error::{NotFinite, TrainError};
 
@@ -24,33 +22,25 @@ impl<M: Model> Trainer<M> {
     /// Nothing of the run has changed if it fails because of a NaN.
     pub(super) fn step(&mut self, batch: &Batch, host: HostBatch, begin: f64) -> Result<Vec<Seen>, TrainError> {
         self.state.meter.enter(Phase::Data);
-        let (ids, needs) = (host.ids.clone(), self.scorer.needs());
-        let input_std = TensorData::new(host.input_std.clone(), [ids.len()]);
-        let input_std = Tensor::from_data(input_std, &self.device.clone().without_autodiff());
+        let (ids, input_std) = (host.ids.clone(), host.input_std.clone());
         let (input, targets) = upload(host, self.train.dataset().shape(), &self.device);
 
         self.state.meter.enter(Phase::Train);
         let mut masks = self.random.stream(Purpose::Dropout, self.state.meter.steps, 0);
         let forward = self.model.forward(input, Mode::Train(&mut masks));
         let losses = cross_entropy(forward.logits.clone(), targets.clone());
-        let gradients = losses.clone().mean().backward();
+        let gradients = weighted_mean(losses.clone(), &batch.accepted).backward();
         let gradients = GradientsParams::from_grads(gradients, &self.model);
         self.device.sync()?;
 
         self.state.meter.enter(Phase::Score);
         let samples = ids.len();
-        let observation = Observation {
-            loss: losses.inner(),
-            logits: forward.logits.inner(),
-            targets: targets.inner(),
-            features: needs.features.then(|| forward.features.inner()),
-            input_std: needs.input_std.then_some(input_std),
-            ids,
-        };
-        let seen = self.observe(observation, &batch.accepted, &gradients)?;
+        let forward = Forward { logits: forward.logits.inner(), features: forward.features.inner() };
+        let passed = Passed { ids, input_std, forward, targets: targets.inner(), loss: losses.inner() };
+        let seen = self.observe(passed, &batch.accepted, &gradients)?;
 
         self.state.meter.enter(Phase::Optimizer);
-        let lr = self.state.lr_scale * learning_rate(self.config.lr, batch.spent());
+        let lr = self.learning_rate(batch);
         self.model = self.optimizer.step(lr, self.model.clone(), gradients);
         self.device.sync()?;
         self.state.meter.enter(Phase::Select);
@@ -61,18 +51,21 @@ impl<M: Model> Trainer<M> {
     /// Score, loss and correctness, and whether the gradients are numbers, in the one read-back of a step.
     fn observe(
         &self,
-        seen: Observation,
+        passed: Passed,
         accepted: &[Accepted],
         gradients: &GradientsParams,
     ) -> Result<Vec<Seen>, TrainError> {
-        let mean_loss = match self.state.mean_loss.value() {
-            Some(mean) => mean,
-            None => f64::from(read(seen.loss.clone().mean())?[0]),
+        let step = self.state.meter.steps + 1;
+        let around = Surroundings {
+            scorer: self.scorer.as_ref(),
+            ledger: &self.state.ledger,
+            mean_loss: self.state.mean_loss.value(),
+            mean_input_std: self.mean_input_std,
+            random: self.random,
+            step,
         };
-        let (mean_input_std, random, step) = (self.mean_input_std, self.random, self.state.meter.steps + 1);
-        let context = Context { mean_loss, mean_input_std, random, step };
         let sum = gradient_sum(&self.model, gradients);
-        let ReadBack { score, loss, correct, extra } = read_back(self.scorer.as_ref(), seen, &context, Some(sum))?;
+        let ReadBack { score, loss, correct, extra } = around.read_back(passed, Some(sum))?;
         let ids = accepted.iter().map(|accepted| accepted.visit.id);
         let gradient = || extra.filter(|sum| !sum.is_finite()).map(NotFinite::Gradient);
         match not_finite(ids, &loss, &score).or_else(gradient) {
@@ -96,6 +89,7 @@ impl<M: Model> Trainer<M> {
             let mean = covered().map(|seen| f64::from(seen.loss)).sum::<f64>() / covered().count() as f64;
             self.state.mean_loss.update(mean);
         }
+        self.policy.learn(seen);
         self.state.ledger.record(seen);
         seen.iter().for_each(|seen| self.state.queue.done(seen.id));
     }
@@ -107,6 +101,18 @@ impl<M: Model> Trainer<M> {
         self.state.meter.wasted += batch.accepted.len() as u64;
         batch.accepted.iter().for_each(|accepted| self.state.queue.done(accepted.visit.id));
     }
+}
+
+/// The mean loss, each weighted by its weight over their mean. Equal weights change no bit.
+fn weighted_mean(losses: Tensor<1>, accepted: &[Accepted]) -> Tensor<1> {
+    let weights: Vec<f32> = accepted.iter().map(|accepted| accepted.weight).collect();
+    if weights.iter().all(|weight| *weight == weights[0]) {
+        return losses.mean();
+    }
+    let mean = weights.iter().sum::<f32>() / weights.len() as f32;
+    let weights = weights.iter().map(|weight| weight / mean).collect::<Vec<_>>();
+    let weights = Tensor::from_data(TensorData::new(weights, [accepted.len()]), &losses.device());
+    (losses * weights).mean()
 }
 
 /// The sum of all gradients: NaN or infinite if one of them is. Shape `[1]`.

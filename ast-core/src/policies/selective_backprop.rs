@@ -1,0 +1,188 @@
+//! A forward pass over everything, a backward pass in proportion to the rank of the loss.
+//!
+//! Jiang et al., *Accelerating Deep Learning by Focusing on the Biggest Losers*, 2019. A sample is trained on with
+//! probability `max(p_min, CDF(loss)^beta)`, the CDF being that of recent losses; `beta` follows from the target, the mean of
+//! that over a uniform CDF. With `stale = n` the scores of every n-th epoch serve the epochs in between (their StaleSB).
+//! At activation rho a nominal epoch costs `(1/n + 3 rho)/3` of a dense one.
+
+use crate::data::{SampleId, Visit};
+use crate::params::{ParamKind, ParamSpec};
+use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::random::Purpose;
+use crate::sampler::Offer;
+use crate::snapshot::{SnapshotError, decode, encode};
+use crate::window::Window;
+
+/// How many recent scores make up the CDF.
+const RECENT: usize = 1024;
+
+crate::register_policy! {
+    name: "selective-backprop",
+    summary: "a forward pass over every sample, training in proportion to the rank of its loss (Jiang et al. 2019); costs 1/(3 stale) + the target",
+    params: &[
+        ParamSpec {
+            name: "p_min",
+            summary: "least probability of being trained on; below the target",
+            kind: ParamKind::Number { default: 0.0, min: 0.0, max: 1.0 },
+        },
+        ParamSpec {
+            name: "stale",
+            summary: "epochs for which the scores of one look serve, 1: a look in every epoch",
+            kind: ParamKind::Number { default: 1.0, min: 1.0, max: 1000.0 },
+        },
+    ],
+    build: |params, task| {
+        let (p_min, stale) = (params.number("p_min")?, params.number("stale")? as u32);
+        Ok(Box::new(SelectiveBackprop::new(task, p_min, stale)))
+    },
+}
+
+struct SelectiveBackprop {
+    task: Task,
+    p_min: f64,
+    beta: f64,
+    stale: u32,
+    recent: Window,
+    /// Score of each sample at the last look; NaN before the first. Empty if every epoch has a look.
+    last: Vec<f32>,
+}
+
+impl SelectiveBackprop {
+    fn new(task: Task, p_min: f64, stale: u32) -> Self {
+        let p_min = p_min.min(task.target);
+        Self { task, p_min, beta: beta(task.target, p_min), stale, recent: Window::new(RECENT), last: Vec::new() }
+    }
+
+    /// The scores of the candidates: looked at, or remembered.
+    fn scores_of(&mut self, offer: Offer<'_>, view: &mut View<'_>) -> Result<Vec<f32>, PolicyError> {
+        let looks = offer.epoch.is_multiple_of(self.stale);
+        let mut scores: Vec<f32> = match looks {
+            true => vec![f32::NAN; offer.candidates.len()],
+            false => offer.candidates.iter().map(|id| self.last[*id as usize]).collect(),
+        };
+        let unknown: Vec<usize> = (0..scores.len()).filter(|i| scores[*i].is_nan()).collect();
+        let visits: Vec<_> = unknown.iter().map(|i| Visit { id: offer.candidates[*i], epoch: offer.epoch }).collect();
+        for (i, fresh) in unknown.into_iter().zip(view.fresh.look(&visits, false)?) {
+            scores[i] = fresh.score;
+        }
+        if looks && self.stale > 1 {
+            self.last.resize(view.dataset.samples(), f32::NAN);
+            offer.candidates.iter().zip(&scores).for_each(|(id, score)| self.last[*id as usize] = *score);
+        }
+        Ok(scores)
+    }
+}
+
+impl Policy for SelectiveBackprop {
+    fn begin(&mut self, _: f64) -> f64 {
+        0.0
+    }
+
+    fn select(
+        &mut self,
+        offer: Offer<'_>,
+        view: &mut View<'_>,
+        accepted: &mut Vec<SampleId>,
+    ) -> Result<(), PolicyError> {
+        let scores = self.scores_of(offer, view)?;
+        self.recent.extend(scores.iter().copied());
+        let mut stream = view.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
+        let passes = |(score, _): &(&f32, &SampleId)| {
+            let drawn = stream.uniform();
+            // A score that is none has no rank.
+            !score.is_nan() && drawn < probability(self.recent.rank(**score).into(), self.beta, self.p_min)
+        };
+        accepted.extend(scores.iter().zip(offer.candidates).filter(passes).map(|(_, id)| *id));
+        Ok(())
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Prefer("loss")
+    }
+
+    fn trace(&self) -> Trace {
+        Trace { target: self.task.target, rate: None, threshold: None }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        encode("policy", &(&self.recent, self.last.iter().map(|score| score.to_bits()).collect::<Vec<_>>()))
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
+        let (recent, last): (Window, Vec<u32>) = decode("policy", saved)?;
+        (self.recent, self.last) = (recent, last.into_iter().map(f32::from_bits).collect());
+        Ok(())
+    }
+}
+
+/// Of being trained on, at a rank 0..=1.
+fn probability(rank: f64, beta: f64, p_min: f64) -> f64 {
+    rank.powf(beta).max(p_min)
+}
+
+/// The power for which the mean probability over uniform ranks is `target`.
+///
+/// `p_min x + (1 - x^(beta + 1))/(beta + 1)` with `x = p_min^(1/beta)`, which falls as `beta` grows: bisection.
+fn beta(target: f64, p_min: f64) -> f64 {
+    let mean = |beta: f64| {
+        let x = p_min.powf(1.0 / beta);
+        p_min * x + (1.0 - x.powf(beta + 1.0)) / (beta + 1.0)
+    };
+    let (mut low, mut high) = (1e-9, 1e6);
+    for _ in 0..200 {
+        let middle = f64::midpoint(low, high);
+        if mean(middle) > target { low = middle } else { high = middle }
+    }
+    low
+}
+
+#[cfg(test)]
+mod tests {
+    use ast_control::PiConfig;
+
+    use super::*;
+    use crate::testing::Stage;
+
+    fn policy(target: f64, p_min: f64, stale: u32) -> SelectiveBackprop {
+        SelectiveBackprop::new(Task { target, control: PiConfig::default() }, p_min, stale)
+    }
+
+    /// Without a least probability the mean is 1/(1 + beta): the paper's beta of 1 and 2 are a half and a third.
+    #[test]
+    fn the_power_follows_from_the_target() {
+        for (target, expected) in [(0.5, 1.0), (1.0 / 3.0, 2.0), (0.1, 9.0)] {
+            assert!((beta(target, 0.0) - expected).abs() < 1e-6);
+        }
+        // With 0.05 and beta 9: x = 0.05^(1/9) = 0.71687, mean 0.035844 + (1 - 0.035844)/10 = 0.132259.
+        assert!((beta(0.132_259, 0.05) - 9.0).abs() < 1e-3);
+    }
+
+    /// 1,000 distinct losses: at half the target the i-th passes with probability of its rank.
+    #[test]
+    fn high_losses_pass_in_proportion_to_their_rank() {
+        let losses: Vec<f32> = (0..1000).map(|i| i as f32).collect();
+        let (mut stage, mut policy) = (Stage::new(&losses), policy(0.5, 0.0, 1));
+        let mut counts = [0.0_f64; 4];
+        for _ in 0..40 {
+            let (accepted, weights) = stage.offer(&mut policy);
+            assert!(weights.is_empty());
+            accepted.iter().for_each(|id| counts[*id as usize / 250] += 1.0 / 40.0);
+        }
+        // Quarters of ranks 0..1/4..: 250 x 1/8, 3/8, 5/8, 7/8.
+        for (count, expected) in counts.into_iter().zip([31.25, 93.75, 156.25, 218.75]) {
+            assert!((count - expected).abs() < 6.0, "{counts:?}");
+        }
+    }
+
+    /// Stage offers epoch 0 only: with a memory, what was looked at once is looked up.
+    #[test]
+    fn stale_scores_are_remembered() {
+        let (mut stage, mut policy) = (Stage::new(&[1.0, 2.0, 3.0]), policy(0.5, 0.0, 2));
+        stage.offer(&mut policy);
+        assert_eq!(policy.last, [1.0, 2.0, 3.0]);
+        let saved = policy.save().unwrap();
+        let mut again = SelectiveBackprop::new(policy.task, 0.0, 2);
+        again.restore(&saved).unwrap();
+        assert_eq!(again.last, [1.0, 2.0, 3.0]);
+    }
+}

@@ -1,0 +1,131 @@
+//! A GPU and the CPU compute the same, up to the order of their sums. Needs the feature `wgpu` or `cuda` and a device, which
+//! Mesa's software Vulkan is too:
+//!
+//! ```sh
+//! CUBECL_WGPU_DEFAULT_DEVICE=Cpu CUBECL_AUTOTUNE_LEVEL=minimal \
+//!     cargo test --release -p ast-core --features wgpu --test agreement
+//! ```
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::sync::Arc;
+
+use ast_core::burn::module::{Module, ModuleVisitor, Param};
+use ast_core::burn::optim::GradientsParams;
+use ast_core::burn::tensor::{Device, Int, Tensor, TensorData};
+use ast_core::models::SimpleCnn;
+use ast_core::testing::DirectLoader;
+use ast_core::{Event, Input, Mode, Model, Parts, Purpose, Random, StepEvent, Trainer, Weights, cross_entropy};
+use common::{Halves, Loss, config, policy};
+
+/// The devices to be held against the CPU.
+fn devices() -> Vec<(&'static str, Device)> {
+    vec![
+        #[cfg(feature = "wgpu")]
+        ("wgpu", Device::wgpu(ast_core::burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(feature = "cuda")]
+        ("cuda", Device::cuda(0)),
+    ]
+}
+
+/// `|a - b| / |b|` in the Euclidean norm.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+    let difference = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    difference / norm(&mut b.iter().map(|b| f64::from(*b)))
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+/// What a batch gives on a device: logits, loss of each sample, and the gradient of each parameter.
+fn pass(device: &Device, shape: [usize; 3], batch: usize) -> Vec<(String, Vec<f32>)> {
+    struct Collect<'a>(&'a GradientsParams, Vec<(String, Vec<f32>)>);
+    impl ModuleVisitor for Collect<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let gradient = self.0.get::<D>(param.id).expect("every parameter has a gradient");
+            self.1.push((format!("gradient {}", self.1.len()), values(gradient)));
+        }
+    }
+    let device = device.clone().autodiff();
+    let random = Random::new(7);
+    let model = SimpleCnn::new(shape, 10, Weights::new(random, &device));
+    let mut pixels = random.stream(Purpose::Data, 0, 0);
+    let pixels = (0..batch * shape.iter().product::<usize>()).map(|_| pixels.normal() as f32).collect::<Vec<_>>();
+    let input = Tensor::from_data(TensorData::new(pixels, [batch, shape[0], shape[1], shape[2]]), &device);
+    let targets = TensorData::new((0..batch as i32).map(|i| i * 3 % 10).collect::<Vec<_>>(), [batch]);
+    let mut masks = random.stream(Purpose::Dropout, 0, 0);
+    let forward = model.forward(Input::Image(input), Mode::Train(&mut masks));
+    let losses = cross_entropy(forward.logits.clone(), Tensor::<1, Int>::from_data(targets, &device));
+    let gradients = GradientsParams::from_grads(losses.clone().mean().backward(), &model);
+    let mut all = Collect(
+        &gradients,
+        vec![("logits".into(), values(forward.logits.inner())), ("losses".into(), values(losses.inner()))],
+    );
+    model.visit(&mut all);
+    all.1
+}
+
+#[test]
+fn forward_and_every_gradient_of_every_shape() {
+    for (name, device) in devices() {
+        for (shape, batch) in [([3, 32, 32], 1), ([3, 32, 32], 5), ([3, 8, 8], 16), ([3, 12, 20], 3)] {
+            let (got, expected) = (pass(&device, shape, batch), pass(&Device::flex(), shape, batch));
+            assert_eq!(expected.len(), 2 + 10);
+            for ((what, got), (_, expected)) in got.iter().zip(&expected) {
+                let distance = distance(got, expected);
+                println!("{name} {shape:?} x {batch}, {what}: {distance:.1e}");
+                assert!(distance < 1e-4, "{name} {shape:?} x {batch}, {what}: {distance:.1e}");
+            }
+        }
+    }
+}
+
+/// The losses of fifty steps, and the weights after them.
+fn fifty_steps(device: &Device) -> (Vec<StepEvent>, Vec<f32>) {
+    let config = config(1.0, 5);
+    let (checked, device) = (config.check().unwrap(), device.clone().autodiff());
+    let data = |samples| Box::new(DirectLoader::new(Arc::new(Halves { samples, broken: None })));
+    let mut trainer = Trainer::new(Parts {
+        config: checked,
+        train: data(160),
+        test: data(32),
+        model: SimpleCnn::new([3, 8, 8], 2, Weights::new(checked.random(), &device)),
+        policy: policy("dense", None, &config),
+        scorer: Box::new(Loss),
+        device,
+    });
+    let mut events: Vec<Event> = Vec::new();
+    trainer.run(&mut events).unwrap().unwrap();
+    struct All(Vec<f32>);
+    impl ModuleVisitor for All {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.extend(values(param.val().inner()));
+        }
+    }
+    let mut weights = All(Vec::new());
+    trainer.model().visit(&mut weights);
+    let steps = events.into_iter().filter_map(|event| if let Event::Step(step) = event { Some(step) } else { None });
+    (steps.collect(), weights.0)
+}
+
+/// Dropout, augmentation, optimizer and schedule included. Adam divides by the root of a tiny second moment where a
+/// gradient is all but zero, so weights drift apart sooner than losses.
+#[test]
+fn fifty_steps_end_in_the_same_place() {
+    let (expected, expected_weights) = fifty_steps(&Device::flex());
+    assert_eq!(expected.len(), 50);
+    for (name, device) in devices() {
+        let (got, weights) = fifty_steps(&device);
+        for (got, expected) in got.iter().zip(&expected) {
+            let difference = (got.loss - expected.loss).abs();
+            assert!(difference < 1e-3 * expected.loss + 1e-4, "{name} step {}: {difference:.1e}", got.step);
+        }
+        let distance = distance(&weights, &expected_weights);
+        println!("{name}: weights after 50 steps {distance:.1e}");
+        assert!(distance < 1e-3, "{name}: {distance:.1e}");
+    }
+}

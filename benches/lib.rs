@@ -35,5 +35,6 @@ pub fn trainer(policy: &str, epochs: u32, data: &Arc<dyn Dataset>) -> Trainer<Si
         policy: (policy.build)(&params(policy.params), checked.task()).expect("defaults build"),
         scorer: (scorer.build)(&params(scorer.params)).expect("defaults build"),
         device,
+        energy: Err("not counted".into()),
     })
 }

@@ -14,6 +14,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// One run: train, measure, report
     Train(Box<TrainArgs>),
+    /// Policies against each other at equal cost, paired by seed, with statistics
+    Compare(Box<CompareArgs>),
     /// What significance can be: the scorers compiled in
     Scorers(Format),
     /// What can select: the policies compiled in
@@ -61,8 +63,8 @@ Examples:
 
 Ctrl-C finishes the batch, saves and stops; a second one stops at once. SIGUSR1 saves and goes on.
 
-Exit codes: 0 done, 2 usage, 65 data, 69 device, 70 bug, 73 cannot create, 74 cannot read or write, 75 try again,
-129/130/143 stopped by HUP/INT/TERM.")]
+Exit codes: 0 done, 2 usage, 65 data, 69 device, 70 bug, 73 cannot create, 74 cannot read or write,
+75 try again, 129/130/143 stopped by HUP/INT/TERM.")]
 pub(crate) struct TrainArgs {
     /// Starting point: quickstart or cifar10 [default without --config: quickstart]
     #[arg(long)]
@@ -91,6 +93,10 @@ pub(crate) struct TrainArgs {
     /// Share of a dense run's FLOPs to spend, scoring included, in (0, 1]; instead of --activation [key: budget.fraction]
     #[arg(long, value_name = "SHARE")]
     pub(crate) budget: Option<f64>,
+    /// Seconds of training to spend, scoring included, evaluation not; --activation then is the share that is let
+    /// through [key: budget.seconds]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "budget")]
+    pub(crate) budget_seconds: Option<f64>,
     /// Nominal epochs: how often every sample is offered [key: train.epochs]
     #[arg(long)]
     pub(crate) epochs: Option<u32>,
@@ -113,12 +119,67 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Go on with a run that was stopped, from its last checkpoint; everything else comes from its folder
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config", "set", "model", "policy", "scorer", "activation", "budget", "epochs", "batch_size", "lr", "seed", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config", "set", "model", "policy", "scorer", "activation", "budget", "budget_seconds", "epochs", "batch_size", "lr", "seed", "out"])]
     pub(crate) resume: Option<PathBuf>,
     /// How to show progress
     #[arg(long, value_enum, default_value_t)]
     pub(crate) progress: Progress,
     /// Print the summary as one JSON line on standard output, everything else on standard error
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Every arm is run once for each seed: the same initial network, order and augmentation for all arms of a seed. Runs that
+/// are finished are not run again, so a comparison that was stopped is gone on with by the same command.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+An arm is a policy, with keys of the configuration after colons; a key without a dot is one of the policy's:
+  --arms dense,random,ast,ast:lambda=0.4:gate=hard,ast:scorer.name=entropy
+
+Examples:
+  ast compare --budget 0.25                   dense, random and ast, six seeds, no download
+  ast compare --preset cifar10 --data-dir DIR --arms random,ast,infobatch --budget 0.25 --epochs 20
+      --set data.train_limit=12500 --out comparisons/quarter
+
+The folder holds ARM/seed-N, a run folder each, and comparison.md and comparison.json.")]
+pub(crate) struct CompareArgs {
+    /// Which, separated by commas; random and dense are what the others are held against
+    #[arg(long, value_delimiter = ',', default_value = "dense,random,ast", value_name = "ARM")]
+    pub(crate) arms: Vec<String>,
+    /// How many seeds, from 0 on, or which: 10..16 are six. Fewer than six pairs can establish nothing
+    #[arg(long, default_value = "6", value_name = "N|A..B")]
+    pub(crate) seeds: String,
+    /// Share of a dense run's FLOPs for each arm but dense, scoring included, in (0, 1] [key: budget.fraction]
+    #[arg(long, value_name = "SHARE", conflicts_with_all = ["activation", "budget_seconds"])]
+    pub(crate) budget: Option<f64>,
+    /// Seconds of training for each arm but dense [key: budget.seconds]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) budget_seconds: Option<f64>,
+    /// Share of the offered samples to train on, in (0, 1] [key: control.target]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) activation: Option<f64>,
+    /// Starting point: quickstart or cifar10 [default without --config: quickstart]
+    #[arg(long)]
+    pub(crate) preset: Option<String>,
+    /// A configuration file, such as the config.toml of a run folder
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Any key of the configuration for all arms, its value as TOML; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Where the dataset's files are [key: data.dir; variable: AST_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Nominal epochs of the dense run [key: train.epochs]
+    #[arg(long)]
+    pub(crate) epochs: Option<u32>,
+    /// Runs at once. Results do not depend on it, seconds do
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) jobs: u8,
+    /// Folder of the comparison
+    #[arg(long, value_name = "DIR", default_value = "runs/comparison")]
+    pub(crate) out: PathBuf,
+    /// Print the comparison as one JSON line on standard output, everything else on standard error
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ast_core::{Loader, Random, RunConfig};
+use ast_core::{Dataset, Loader, Random, RunConfig};
 use ast_data::{Difficulty, Images, OrderedLoader, Split, cifar10, procedural};
 
 use crate::failure::{Failure, Kind, did_you_mean};
@@ -27,18 +27,26 @@ pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
                 ));
             };
             let (train, test) = cifar10(dir).map_err(|error| Failure::new(Kind::Data, error.to_string()))?;
-            (train.limit(limit.unwrap_or(usize::MAX)), test)
+            (train, test)
         }
         "procedural" => {
             let random = Random::new(config.train.seed);
             let make = |split, samples| procedural(random, split, samples, Difficulty::default());
-            (make(Split::Train, limit.unwrap_or(PROCEDURAL_TRAIN)), make(Split::Test, PROCEDURAL_TEST))
+            let samples = limit.unwrap_or(PROCEDURAL_TRAIN) + config.data.validation.unwrap_or(0);
+            (make(Split::Train, samples), make(Split::Test, PROCEDURAL_TEST))
         }
         name => {
             let (list, hint) = (NAMES.join(", "), did_you_mean(name, NAMES));
             return Err(Failure::usage(format!("`data.name`: no dataset `{name}`; there are: {list}{hint}")));
         }
     };
+    let (train, test) = match config.data.validation {
+        Some(samples) => held_out(train, samples)?,
+        None => (train, test),
+    };
+    let train = train.limit(limit.unwrap_or(usize::MAX));
+    let noise = config.data.label_noise;
+    let train = if noise > 0.0 { train.with_label_noise(noise, Random::new(config.train.seed)) } else { train };
     let fingerprint = train.fingerprint();
     let loader = |images: Images| -> Result<Box<dyn Loader>, Failure> {
         let loader = OrderedLoader::new(Arc::new(images), config.data.workers)
@@ -46,4 +54,16 @@ pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
         Ok(Box::new(loader))
     };
     Ok(Data { train: loader(train)?, test: loader(test)?, fingerprint })
+}
+
+/// The training data without its last `samples`, and those.
+fn held_out(mut train: Images, samples: usize) -> Result<(Images, Images), Failure> {
+    let all = train.samples();
+    if samples >= all {
+        return Err(Failure::usage(format!(
+            "`data.validation` = {samples} leaves nothing of {all} samples to train on"
+        )));
+    }
+    let validation = train.split_off(all - samples);
+    Ok((train, validation))
 }

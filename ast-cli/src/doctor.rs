@@ -6,10 +6,9 @@ use ast_core::{PolicyEntry, Registry, ScorerEntry};
 
 use crate::config;
 use crate::device::{COMPILED, NAMES};
+use crate::energy;
 use crate::failure::{Failure, Kind};
 use crate::output::print;
-
-const RAPL: &str = "/sys/class/powercap/intel-rapl:0/energy_uj";
 
 pub(crate) fn doctor() -> Result<(), Failure> {
     let mut lines = Vec::new();
@@ -25,7 +24,10 @@ pub(crate) fn doctor() -> Result<(), Failure> {
     line("policies", policies.join(", "));
     line("presets", config::preset_names().collect::<Vec<_>>().join(", "));
     line("data", data_state(std::env::var_os("AST_DATA_DIR").as_deref().map(Path::new)));
-    line("energy", energy_state(Path::new(RAPL)));
+    for backend in COMPILED {
+        let state = energy::counter(backend.name).map_or_else(|reason| reason, |counter| counter.name());
+        line("energy", format!("of runs on {}: {state}", backend.name));
+    }
     print(&lines.join("\n"))
 }
 
@@ -54,12 +56,4 @@ fn data_state(dir: Option<&Path>) -> String {
         Some(dir) if dir.is_dir() => format!("AST_DATA_DIR = {}", dir.display()),
         Some(dir) => format!("AST_DATA_DIR = {}, which is not a folder", dir.display()),
     }
-}
-
-fn energy_state(rapl: &Path) -> String {
-    let counter = match std::fs::read_to_string(rapl) {
-        Ok(_) => format!("{} is readable", rapl.display()),
-        Err(error) => format!("{}: {error}", rapl.display()),
-    };
-    format!("this version reads no energy counter, joules are reported as unavailable ({counter})")
 }

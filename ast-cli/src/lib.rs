@@ -6,11 +6,13 @@
 
 mod args;
 mod catalogue;
+mod compare;
 mod config;
 mod data;
 mod dataset;
 mod device;
 mod doctor;
+mod energy;
 mod failure;
 mod log;
 mod output;
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
 fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Train(args) => train::train(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Scorers(format) => catalogue::scorers(format),
         Command::Policies(format) => catalogue::policies(format),
         Command::Data(command) => data::data(&command),

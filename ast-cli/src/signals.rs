@@ -17,6 +17,7 @@ const STOPPING: [(i32, Kind); 3] = [(SIGHUP, Kind::HangUp), (SIGINT, Kind::Inter
 #[cfg(not(unix))]
 const STOPPING: [(i32, Kind); 2] = [(SIGINT, Kind::Interrupt), (SIGTERM, Kind::Terminate)];
 
+#[derive(Clone)]
 pub(crate) struct Signals {
     stop: Arc<AtomicUsize>,
     save: Arc<AtomicBool>,

@@ -6,10 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ast_core::models::SimpleCnn;
 use ast_core::{Parts, PassError, PolicyError, RunConfig, SCHEMA, Summary, TrainError, Trainer, Weights, safetensors};
 
-use crate::args::TrainArgs;
+use crate::args::{Progress, TrainArgs};
 use crate::config::{self, Resolved};
 use crate::dataset::{self, Data};
 use crate::device;
+use crate::energy;
 use crate::failure::{Failure, Kind, did_you_mean};
 use crate::log::Log;
 use crate::output::{note, print};
@@ -21,29 +22,71 @@ use crate::signals::Signals;
 const MODELS: [&str; 1] = ["simple-cnn"];
 
 pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
-    let signals =
-        Signals::listen().map_err(|error| Failure::new(Kind::Bug, format!("cannot await signals: {error}")))?;
+    let signals = listen()?;
     if let Some(run) = args.resume.as_deref().filter(|run| run.join(SUMMARY).is_file()) {
         return finished(run, args.json);
     }
-    let Resolved { config, checked, policy, scorer, scorer_origin } = config::resolve(args)?;
+    let resolved = config::resolve(args)?;
+    set_threads(resolved.config.device.threads)?;
+    let place = match &args.resume {
+        Some(run) => Place::Stopped(run),
+        None => Place::New(args.out.as_deref()),
+    };
+    let Finished { summary, report } = run(resolved, place, args.progress, signals)?;
+    show(&summary, &report, args.json)
+}
+
+/// Where a run's folder is.
+pub(crate) enum Place<'a> {
+    /// To be created; the next free one under `runs/` if none is named.
+    New(Option<&'a Path>),
+    /// That of a run that was stopped.
+    Stopped(&'a Path),
+}
+
+/// What came of a run.
+pub(crate) struct Finished {
+    pub(crate) summary: Summary,
+    /// The same in words.
+    report: String,
+}
+
+/// One run, from its configuration to all that it leaves in its folder.
+pub(crate) fn run(
+    resolved: Resolved,
+    place: Place<'_>,
+    progress: Progress,
+    signals: Signals,
+) -> Result<Finished, Failure> {
+    let Resolved { config, checked, policy, scorer, scorer_origin } = resolved;
     check_model(&config)?;
-    let threads = set_threads(config.device.threads)?;
     let Data { train, test, fingerprint } = dataset::load(&config)?;
     let (backend, device) = device::choose(&config.device.name)?;
-    let folder = match &args.resume {
-        Some(run) => RunFolder::open(run)?,
-        None => RunFolder::create(args.out.as_deref(), &config)?,
+    let (folder, resumes) = match place {
+        Place::Stopped(run) => (RunFolder::open(run)?, true),
+        Place::New(out) => (RunFolder::create(out, &config)?, false),
     };
     let path = folder.path().to_path_buf();
-    note(&format!("training on {backend}, {threads} threads; run folder {}", path.display()));
+    if progress != Progress::None {
+        let threads = rayon::current_num_threads();
+        note(&format!("training on {backend}, {threads} threads; run folder {}", path.display()));
+    }
 
     let device = device.autodiff();
     let (data, test_samples) = (train.dataset().clone(), test.dataset().samples());
     let model = SimpleCnn::new(data.shape(), data.classes(), Weights::new(checked.random(), &device));
-    let mut trainer = Trainer::new(Parts { config: checked, train, test, model, policy, scorer, device });
-    let mut log = Log::new(folder, args.progress, signals, config.checkpoint, &fingerprint);
-    if args.resume.is_none() || !log.go_on(&mut trainer)? {
+    let mut trainer = Trainer::new(Parts {
+        config: checked,
+        train,
+        test,
+        model,
+        policy,
+        scorer,
+        device,
+        energy: energy::counter(backend),
+    });
+    let mut log = Log::new(folder, progress, signals, config.checkpoint, &fingerprint);
+    if !resumes || !log.go_on(&mut trainer)? {
         log.folder.write_json("run.json", &provenance(&config, backend, scorer_origin, &fingerprint))?;
     }
     let outcome = trainer.run(&mut log);
@@ -59,16 +102,26 @@ pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     // Last: a run that has a summary is finished.
     log.folder.write_json(SUMMARY, &summary)?;
     let run = Run { config: &config, device: backend, classes: data.classes(), test_samples, folder: &path };
-    show(&summary, &report(&summary, &run), args.json)
+    let report = report(&summary, &run);
+    Ok(Finished { summary, report })
+}
+
+/// From here on signals are wishes.
+pub(crate) fn listen() -> Result<Signals, Failure> {
+    Signals::listen().map_err(|error| Failure::new(Kind::Bug, format!("cannot await signals: {error}")))
+}
+
+/// The summary that a finished run has left.
+pub(crate) fn summary_of(run: &Path) -> Result<Summary, Failure> {
+    let file = run.join(SUMMARY);
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())))?;
+    serde_json::from_str(&text).map_err(|error| Failure::new(Kind::Data, format!("{}: {error}", file.display())))
 }
 
 /// There is nothing to go on with: says so, and what came out.
 fn finished(run: &Path, json: bool) -> Result<(), Failure> {
-    let file = run.join(SUMMARY);
-    let text = std::fs::read_to_string(&file)
-        .map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())))?;
-    let summary: Summary = serde_json::from_str(&text)
-        .map_err(|error| Failure::new(Kind::Data, format!("{}: {error}", file.display())))?;
+    let summary = summary_of(run)?;
     let (path, accuracy) = (run.display(), summary.accuracy.last);
     show(&summary, &format!("{path} is finished: test accuracy {accuracy:.1} % after {} steps", summary.steps), json)
 }
@@ -93,12 +146,11 @@ fn check_model(config: &RunConfig) -> Result<(), Failure> {
 
 /// One thread a physical core unless told otherwise: the second thread of a core has nothing to add to a product of
 /// matrices.
-fn set_threads(threads: usize) -> Result<usize, Failure> {
+pub(crate) fn set_threads(threads: usize) -> Result<(), Failure> {
     let available = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if threads == 0 { num_cpus::get_physical().clamp(1, available) } else { threads };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    pool.map_err(|error| Failure::new(Kind::Bug, format!("cannot set the number of threads: {error}")))?;
-    Ok(threads)
+    pool.map_err(|error| Failure::new(Kind::Bug, format!("cannot set the number of threads: {error}")))
 }
 
 fn provenance<'a>(config: &RunConfig, device: &'a str, scorer_origin: &'a str, data: &'a str) -> Provenance<'a> {

@@ -1,5 +1,5 @@
 /// What a run may spend. The share that is spent drives every schedule, for every policy alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Budget {
     /// So many samples offered: nominal epochs. How many of them are trained is the activation.
     Offered(u64),
@@ -10,24 +10,39 @@ pub enum Budget {
         /// Samples offered at which the run ends all the same: a policy that lets nothing through spends nothing.
         offered: u64,
     },
+    /// So many seconds, evaluation and checkpoints not included; nominal epochs follow from it.
+    Seconds(f64),
+}
+
+/// What a run has spent, or is going to because samples were accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Cost {
+    /// Samples put before the policy.
+    pub offered: u64,
+    /// Floating-point operations.
+    pub flops: u64,
+    /// Wall-clock time.
+    pub seconds: f64,
 }
 
 impl Budget {
-    /// The share spent, 0 and above, after `offered` samples and `flops` operations.
+    /// The share spent, 0 and above.
     #[must_use]
-    pub fn spent(self, offered: u64, flops: u64) -> f64 {
+    pub fn spent(self, cost: Cost) -> f64 {
         match self {
-            Self::Offered(all) => offered as f64 / all as f64,
-            Self::Flops { allowed, .. } => flops as f64 / allowed as f64,
+            Self::Offered(all) => cost.offered as f64 / all as f64,
+            Self::Flops { allowed, .. } => cost.flops as f64 / allowed as f64,
+            Self::Seconds(allowed) => cost.seconds / allowed,
         }
     }
 
     /// Whether nothing is left.
     #[must_use]
-    pub fn is_over(self, offered: u64, flops: u64) -> bool {
+    pub fn is_over(self, cost: Cost) -> bool {
         match self {
-            Self::Offered(all) => offered >= all,
-            Self::Flops { allowed, offered: all } => flops >= allowed || offered >= all,
+            Self::Offered(all) => cost.offered >= all,
+            Self::Flops { allowed, offered } => cost.flops >= allowed || cost.offered >= offered,
+            Self::Seconds(allowed) => cost.seconds >= allowed,
         }
     }
 }
@@ -39,8 +54,13 @@ mod tests {
     #[test]
     fn each_kind_looks_at_its_own_cost() {
         let (epochs, flops) = (Budget::Offered(200), Budget::Flops { allowed: 1000, offered: 900 });
-        assert_eq!((epochs.spent(50, 1_000_000), flops.spent(500, 250)), (0.25, 0.25));
-        assert!(!epochs.is_over(199, u64::MAX) && epochs.is_over(200, 0));
-        assert!(!flops.is_over(899, 999) && flops.is_over(0, 1000) && flops.is_over(900, 0));
+        let cost = |offered, flops, seconds| Cost { offered, flops, seconds };
+        assert_eq!((epochs.spent(cost(50, 1_000_000, 9.0)), flops.spent(cost(500, 250, 9.0))), (0.25, 0.25));
+        assert!(!epochs.is_over(cost(199, u64::MAX, 1e9)) && epochs.is_over(cost(200, 0, 0.0)));
+        assert!(!flops.is_over(cost(899, 999, 1e9)));
+        assert!(flops.is_over(cost(0, 1000, 0.0)) && flops.is_over(cost(900, 0, 0.0)));
+        let seconds = Budget::Seconds(10.0);
+        assert_eq!(seconds.spent(cost(5, 5, 2.5)), 0.25);
+        assert!(!seconds.is_over(cost(u64::MAX, u64::MAX, 9.9)) && seconds.is_over(cost(0, 0, 10.0)));
     }
 }

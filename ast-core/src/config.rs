@@ -36,7 +36,7 @@ pub struct RunConfig {
 }
 
 /// `data.*`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// Name of the dataset.
@@ -47,6 +47,12 @@ pub struct DataConfig {
     /// Train on the first so many samples only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<usize>,
+    /// Evaluate on so many samples taken from the end of the training data instead of on the test set: what settings are to
+    /// be chosen by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<usize>,
+    /// Share of the training labels that are flipped at random, 0..=1: a stress test.
+    pub label_noise: f64,
     /// Random flips and shifts in training.
     pub augment: bool,
     /// Threads that put batches together beside the training thread; 0 uses that thread itself.
@@ -106,6 +112,11 @@ pub struct BudgetConfig {
     /// Share of the floating-point operations of a dense run that may be spent, scoring included, in (0, 1].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fraction: Option<f64>,
+    /// Or: seconds of training, scoring included, evaluation and checkpoints not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Do not charge scoring to the budget: an ablation, to see what a policy would be worth if scores were free.
+    pub free_scoring: bool,
 }
 
 /// `train.*`
@@ -169,7 +180,15 @@ pub struct DeviceConfig {
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { name: "procedural".into(), dir: None, train_limit: None, augment: true, workers: 1 }
+        Self {
+            name: "procedural".into(),
+            dir: None,
+            train_limit: None,
+            validation: None,
+            label_noise: 0.0,
+            augment: true,
+            workers: 1,
+        }
     }
 }
 
@@ -220,7 +239,8 @@ impl Default for DeviceConfig {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Checked {
     pub(crate) target: f64,
-    pub(crate) budget: Option<f64>,
+    pub(crate) limit: Option<Limit>,
+    pub(crate) charges_scoring: bool,
     pub(crate) control: PiConfig,
     pub(crate) epochs: u32,
     pub(crate) batch_size: usize,
@@ -229,6 +249,15 @@ pub struct Checked {
     pub(crate) on_nan: OnNan,
     pub(crate) augment: bool,
     pub(crate) eval_every: u32,
+}
+
+/// What ends a run other than its nominal epochs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Limit {
+    /// A share of the floating-point operations of a dense run.
+    Fraction(f64),
+    /// Seconds of training.
+    Seconds(f64),
 }
 
 /// Why a configuration was refused.
@@ -246,7 +275,8 @@ pub enum ConfigError {
     },
     /// Two ways to say how much at once.
     #[error(
-        "give `control.target` (--activation) or `budget.fraction` (--budget), not both: each decides how much is trained"
+        "give `budget.fraction` (--budget) alone: `control.target` (--activation) and `budget.seconds` (--budget-seconds) \
+         decide how much is trained as well"
     )]
     Both,
     /// The gains were refused.
@@ -266,18 +296,25 @@ impl RunConfig {
         };
         let ControlConfig { target, kp, ki, ema } = self.control;
         let TrainConfig { epochs, batch_size, lr, seed, on_nan } = self.train;
-        let fraction = self.budget.fraction;
-        if target.is_some() && fraction.is_some() {
+        let BudgetConfig { fraction, seconds, free_scoring } = self.budget;
+        if fraction.is_some() && (target.is_some() || seconds.is_some()) {
             return Err(ConfigError::Both);
         }
+        let allowed = seconds.unwrap_or(1.0);
+        within("budget.seconds", allowed, allowed > 0.0 && allowed.is_finite(), "numbers above 0")?;
+        let limit = fraction.map(Limit::Fraction).or(seconds.map(Limit::Seconds));
         let target = target.or(fraction).unwrap_or(DEFAULT_TARGET);
         let key = if fraction.is_some() { "budget.fraction" } else { "control.target" };
         within(key, target, target > 0.0 && target <= 1.0, "(0, 1]")?;
         within("train.epochs", epochs.into(), epochs >= 1, "1 and above")?;
         within("train.batch_size", batch_size as f64, (1..=65_536).contains(&batch_size), "1..=65536")?;
         within("train.lr", lr, lr > 0.0 && lr.is_finite(), "numbers above 0")?;
-        let limit = self.data.train_limit.unwrap_or(1);
-        within("data.train_limit", limit as f64, (1..=100_000_000).contains(&limit), "1..=100000000")?;
+        let samples = self.data.train_limit.unwrap_or(1);
+        within("data.train_limit", samples as f64, (1..=100_000_000).contains(&samples), "1..=100000000")?;
+        let validation = self.data.validation.unwrap_or(1);
+        within("data.validation", validation as f64, (1..=100_000_000).contains(&validation), "1..=100000000")?;
+        let noise = self.data.label_noise;
+        within("data.label_noise", noise, (0.0..=1.0).contains(&noise), "0..=1")?;
         within("data.workers", self.data.workers as f64, self.data.workers <= 256, "0..=256")?;
         within("device.threads", self.device.threads as f64, self.device.threads <= 4096, "0..=4096")?;
         let CheckpointConfig { every_minutes, keep, .. } = self.checkpoint;
@@ -287,8 +324,20 @@ impl RunConfig {
         let control = PiConfig { kp, ki, ema };
         control.check(1.0)?;
         let (augment, eval_every) = (self.data.augment, self.eval.every_epochs);
-        let budget = fraction;
-        Ok(Checked { target, budget, control, epochs, batch_size, lr, seed, on_nan, augment, eval_every })
+        let charges_scoring = !free_scoring;
+        Ok(Checked {
+            target,
+            limit,
+            charges_scoring,
+            control,
+            epochs,
+            batch_size,
+            lr,
+            seed,
+            on_nan,
+            augment,
+            eval_every,
+        })
     }
 }
 
@@ -314,12 +363,16 @@ mod tests {
     fn the_default_passes_and_every_bad_number_is_named() {
         assert!(RunConfig::default().check().is_ok());
         type Break = fn(&mut RunConfig);
-        let cases: [(&str, Break); 12] = [
+        let cases: [(&str, Break); 16] = [
             ("control.target", |c| c.control.target = Some(0.0)),
             ("control.target", |c| c.control.target = Some(1.5)),
             ("control.target", |c| c.control.target = Some(f64::NAN)),
             ("budget.fraction", |c| c.budget.fraction = Some(0.0)),
-            ("not both", |c| (c.control.target, c.budget.fraction) = (Some(0.1), Some(0.1))),
+            ("--budget) alone", |c| (c.control.target, c.budget.fraction) = (Some(0.1), Some(0.1))),
+            ("--budget) alone", |c| (c.budget.seconds, c.budget.fraction) = (Some(9.0), Some(0.1))),
+            ("budget.seconds", |c| c.budget.seconds = Some(0.0)),
+            ("data.label_noise", |c| c.data.label_noise = 1.1),
+            ("data.validation", |c| c.data.validation = Some(0)),
             ("checkpoint.keep", |c| c.checkpoint.keep = 0),
             ("checkpoint.every_minutes", |c| c.checkpoint.every_minutes = f64::INFINITY),
             ("train.epochs", |c| c.train.epochs = 0),

@@ -25,6 +25,7 @@ mod budget;
 mod checkpoint;
 mod config;
 mod data;
+mod energy;
 mod event;
 /// Which of a chunk of keys pass a threshold.
 pub mod gate;
@@ -56,13 +57,14 @@ pub use burn;
 pub use inventory;
 
 pub use adam::optimizer;
-pub use budget::Budget;
+pub use budget::{Budget, Cost};
 pub use checkpoint::{CheckpointError, Checkpoints, Found, Manifest};
 pub use config::{
     BudgetConfig, Checked, CheckpointConfig, ConfigError, ControlConfig, DataConfig, DeviceConfig, EvalConfig,
     ModelConfig, OnNan, PolicyConfig, RunConfig, ScorerConfig, TrainConfig,
 };
 pub use data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
+pub use energy::EnergyCounter;
 pub use event::{Event, Observer, SCHEMA, StepEvent, Wish};
 pub use ledger::{Ledger, Seen};
 pub use meter::{Meter, Phase};

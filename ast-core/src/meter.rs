@@ -73,6 +73,9 @@ pub struct Meter {
     pub scored: u64,
     /// Samples evaluated.
     pub evaluated: u64,
+    /// Energy of everything but evaluation, as far as a counter was read.
+    #[serde(default)]
+    pub joules: f64,
 }
 
 impl Meter {
@@ -93,6 +96,7 @@ impl Meter {
             wasted: 0,
             scored: 0,
             evaluated: 0,
+            joules: 0.0,
         }
     }
 
@@ -113,6 +117,17 @@ impl Meter {
     #[must_use]
     pub fn step_clock(&self) -> f64 {
         [Phase::Data, Phase::Train, Phase::Optimizer].map(|phase| self.seconds(phase)).iter().sum()
+    }
+
+    /// Seconds of everything but evaluation and checkpoints, and but scoring if that is not `charged`.
+    #[must_use]
+    pub fn training_seconds(&self, charged: bool) -> f64 {
+        let counts = |phase: &Phase| match phase {
+            Phase::Eval | Phase::Checkpoint => false,
+            Phase::Score => charged,
+            _ => true,
+        };
+        Phase::ALL.into_iter().filter(counts).map(|phase| self.seconds(phase)).sum()
     }
 
     /// Counts a training step on `samples` samples; where the batch was full, `begin` is the

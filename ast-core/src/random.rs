@@ -30,6 +30,10 @@ pub enum Purpose {
     Fallback = 10,
     /// Which samples a fixed subset holds.
     Subset = 11,
+    /// Resamples of a bootstrap; key: resample.
+    Bootstrap = 12,
+    /// Which labels are flipped, and to what; key: sample.
+    LabelNoise = 13,
 }
 
 /// Counter-based randomness: every number is a function of the run's seed, a [`Purpose`] and up to two counters.

@@ -7,6 +7,7 @@ use burn::tensor::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Cost;
 use crate::ledger::Ledger;
 use crate::meter::Meter;
 use crate::policy::Trace;
@@ -125,9 +126,16 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Floating-point operations that were spent, or are going to be because samples were accepted.
-    pub(crate) fn committed(&self) -> u64 {
-        self.meter.scoring_flops() + self.meter.flops_of(self.accepted)
+    /// What was spent, or is going to be because samples were accepted; scoring only if that is `charged`.
+    pub(crate) fn committed(&self, charged: bool) -> Cost {
+        let meter = &self.meter;
+        let scoring = if charged { meter.scoring_flops() } else { 0 };
+        let loading = self.loading.len() as f64 * meter.median_step().unwrap_or(0.0);
+        Cost {
+            offered: meter.offered,
+            flops: scoring + meter.flops_of(self.accepted),
+            seconds: meter.training_seconds(charged) + loading,
+        }
     }
 }
 

@@ -87,6 +87,12 @@ pub struct Flops {
     pub total: u64,
     /// Training on every offered sample.
     pub dense_equivalent: u64,
+    /// Training on every sample in every nominal epoch: what a budget is a share of.
+    #[serde(default)]
+    pub dense_run: u64,
+    /// Of `total`: forward passes that were only for scoring.
+    #[serde(default)]
+    pub scoring: u64,
     /// Evaluation, not part of `total`.
     pub eval: u64,
 }
@@ -105,7 +111,7 @@ pub struct Seconds {
 /// `joules.*`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Joules {
-    /// `null` where nothing was read.
+    /// Everything but evaluation, other programs of the machine included; `null` where nothing was read.
     pub total: Option<f64>,
     /// Where the number comes from, or why there is none.
     pub method: String,
@@ -147,7 +153,13 @@ pub struct Evaluation {
 }
 
 impl Summary {
-    pub(crate) fn new(config: &Checked, target: f64, state: &State, dataset: &dyn Dataset) -> Self {
+    pub(crate) fn new(
+        config: &Checked,
+        target: f64,
+        state: &State,
+        dataset: &dyn Dataset,
+        energy: Result<String, String>,
+    ) -> Self {
         let State { meter, ledger, evaluations, .. } = state;
         let last = evaluations.last().copied().unwrap_or(Evaluation { epoch: 0.0, accuracy: 0.0, loss: f64::NAN });
         let best = evaluations.iter().map(|evaluation| evaluation.accuracy).fold(0.0, f64::max);
@@ -156,6 +168,7 @@ impl Summary {
         let dense_equivalent = meter.median_step().map(|step| step * dense_steps);
         let saved = |spent: f64, dense: f64| 1.0 - spent / dense;
         let dense_flops = meter.flops_of(meter.offered);
+        // A dense run's joules are known where there was one: in a comparison.
         let provenance =
             [("samples", "counted"), ("flops", "counted"), ("seconds", "estimated"), ("joules", "unavailable")];
         Self {
@@ -167,13 +180,22 @@ impl Summary {
             skipped: meter.skipped,
             activation: Activation { target, realised: meter.trained as f64 / meter.offered.max(1) as f64 },
             samples: Samples { offered: meter.offered, trained: meter.trained, scored: meter.scored },
-            flops: Flops { total: meter.flops(), dense_equivalent: dense_flops, eval: meter.eval_flops() },
+            flops: Flops {
+                total: meter.flops(),
+                dense_equivalent: dense_flops,
+                dense_run: meter.flops_of(ledger.samples() as u64 * u64::from(config.epochs)),
+                scoring: meter.scoring_flops(),
+                eval: meter.eval_flops(),
+            },
             seconds: Seconds {
                 total,
                 phases: Phase::ALL.iter().map(|phase| (phase.name().into(), meter.seconds(*phase))).collect(),
                 dense_equivalent,
             },
-            joules: Joules { total: None, method: "unavailable: this version reads no energy counter".into() },
+            joules: match energy {
+                Ok(method) => Joules { total: Some(meter.joules), method: format!("measured: {method}") },
+                Err(reason) => Joules { total: None, method: format!("unavailable: {reason}") },
+            },
             savings: Savings {
                 samples: saved(meter.trained as f64, meter.offered as f64),
                 flops: saved(meter.flops() as f64, dense_flops as f64),

@@ -90,6 +90,7 @@ fn fifty_steps(device: &Device) -> (Vec<StepEvent>, Vec<f32>) {
     let (checked, device) = (config.check().unwrap(), device.clone().autodiff());
     let data = |samples| Box::new(DirectLoader::new(Arc::new(Halves { samples, broken: None })));
     let mut trainer = Trainer::new(Parts {
+        energy: Err("not counted".into()),
         config: checked,
         train: data(160),
         test: data(32),

@@ -110,6 +110,7 @@ fn trainer(config: &RunConfig, policy: Box<dyn Policy>, fault: Fault) -> Trainer
     let data = |fault| Box::new(DirectLoader::new(Arc::new(Images(Halves { samples: SAMPLES, broken: None }, fault))));
     let mut weights = Weights::new(checked.random(), &device);
     Trainer::new(Parts {
+        energy: Err("not counted".into()),
         config: checked,
         train: data(fault),
         test: data(Fault::None),

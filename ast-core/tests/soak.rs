@@ -29,6 +29,7 @@ fn memory_does_not_grow() {
     let checked = config.check().unwrap();
     let data = |samples| Box::new(DirectLoader::new(Arc::new(Halves { samples, broken: None })));
     let mut trainer = Trainer::new(Parts {
+        energy: Err("not counted".into()),
         config: checked,
         train: data(SAMPLES),
         test: data(100),

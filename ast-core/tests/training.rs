@@ -52,6 +52,7 @@ fn run(config: &RunConfig, name: &str, lambda: Option<f64>, broken: Option<Sampl
     let train = DirectLoader::new(Arc::new(Halves { samples: SAMPLES, broken }));
     let mut events: Vec<Event> = Vec::new();
     let mut trainer = Trainer::new(Parts {
+        energy: Err("not counted".into()),
         config: checked,
         train: Box::new(Recorder(train, visits.clone())),
         test: Box::new(DirectLoader::new(Arc::new(Halves { samples: 300, broken: None }))),

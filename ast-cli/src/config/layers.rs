@@ -73,7 +73,7 @@ fn of_file(path: &Path) -> Result<Table, Failure> {
     parse(&text, &origin)
 }
 
-pub(super) fn parse(text: &str, origin: &str) -> Result<Table, Failure> {
+pub(crate) fn parse(text: &str, origin: &str) -> Result<Table, Failure> {
     let table: Table = text.parse().map_err(|error| Failure::usage(format!("{origin}: {error}")))?;
     check_keys(&table, origin)?;
     Ok(table)
@@ -128,6 +128,7 @@ fn of_flags(args: &TrainArgs) -> Result<Table, Failure> {
         ("scorer", "name", text(&args.scorer)),
         ("control", "target", args.activation.map(Value::from)),
         ("budget", "fraction", args.budget.map(Value::from)),
+        ("budget", "seconds", args.budget_seconds.map(Value::from)),
         ("train", "epochs", args.epochs.map(i64::from).map(Value::from)),
         ("train", "batch_size", args.batch_size.map(i64::from).map(Value::from)),
         ("train", "lr", args.lr.map(Value::from)),

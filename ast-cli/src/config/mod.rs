@@ -1,6 +1,7 @@
 //! From layers of TOML to one checked configuration.
 
 mod layers;
+pub(crate) use layers::parse;
 #[cfg(test)]
 mod malformed;
 mod presets;
@@ -135,8 +136,10 @@ fn known_keys() -> Table {
     let mut full = RunConfig::default();
     full.data.dir = Some("".into());
     full.data.train_limit = Some(0);
+    full.data.validation = Some(0);
     full.control.target = Some(0.0);
     full.budget.fraction = Some(0.0);
+    full.budget.seconds = Some(0.0);
     full.scorer.name = Some(String::new());
     Table::try_from(full).unwrap_or_default()
 }

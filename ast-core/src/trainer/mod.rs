@@ -14,8 +14,9 @@ use burn::tensor::Device;
 
 use crate::adam::optimizer;
 use crate::budget::Budget;
-use crate::config::{Checked, OnNan};
+use crate::config::{Checked, Limit, OnNan};
 use crate::data::{Loader, SampleId};
+use crate::energy::{Energy, EnergyCounter};
 use crate::event::{Event, Observer, Wish};
 use crate::ledger::Ledger;
 use crate::meter::{Meter, Phase};
@@ -48,6 +49,8 @@ pub struct Parts<M> {
     pub scorer: Box<dyn Scorer>,
     /// An autodiff device.
     pub device: Device,
+    /// What counts its energy, or why nothing does.
+    pub energy: Result<Box<dyn EnergyCounter>, String>,
 }
 
 /// The training loop and its state.
@@ -67,13 +70,14 @@ pub struct Trainer<M> {
     /// Where to go back to, if that is what a NaN is answered with.
     last: Option<Snapshot>,
     rollbacks: u32,
+    energy: Energy,
 }
 
 impl<M: Model> Trainer<M> {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts<M>) -> Self {
-        let Parts { config, train, test, model, policy, scorer, device } = parts;
+        let Parts { config, train, test, model, policy, scorer, device, energy } = parts;
         let dataset = train.dataset().clone();
         let (samples, random) = (dataset.samples(), config.random());
         let total: f64 = (0..samples as SampleId).map(|id| f64::from(dataset.input_std(id))).sum();
@@ -97,6 +101,7 @@ impl<M: Model> Trainer<M> {
             mean_input_std: total / samples.max(1) as f64,
             last: None,
             rollbacks: 0,
+            energy: Energy::new(energy),
             state,
             random,
             config,
@@ -119,7 +124,9 @@ impl<M: Model> Trainer<M> {
             self.announce(observer)?;
         }
         self.keep(None)?;
+        self.energy.pass_over();
         while let Some(event) = self.advance_or_roll_back()? {
+            self.energy.read(&mut self.state.meter.joules, false);
             self.state.meter.enter(Phase::Checkpoint);
             observer.event(&event)?;
             if let Some(epoch) = self.evaluation_is_due(&event) {
@@ -143,7 +150,8 @@ impl<M: Model> Trainer<M> {
         }
         self.state.meter.enter(Phase::Checkpoint);
         let target = self.policy.trace().target;
-        Ok(Some(Summary::new(&self.config, target, &self.state, self.train.dataset().as_ref())))
+        let method = self.energy.method();
+        Ok(Some(Summary::new(&self.config, target, &self.state, self.train.dataset().as_ref(), method)))
     }
 
     /// One optimizer step with all that leads to it, or one that was skipped; `None` at the end of the budget.
@@ -191,10 +199,11 @@ impl<M: Model> Trainer<M> {
 /// What the configuration allows a policy.
 fn budget(config: &Checked, extent: Extent, samples: u64, meter: &Meter) -> Budget {
     let offered = samples * u64::from(config.epochs);
-    match (extent, config.budget) {
+    match (extent, config.limit) {
         (Extent::Whole, _) | (Extent::Budget, None) => Budget::Offered(offered),
         (Extent::Cut, None) => Budget::Offered((config.target * offered as f64) as u64),
-        (Extent::Budget | Extent::Cut, Some(fraction)) => Budget::Flops {
+        (_, Some(Limit::Seconds(seconds))) => Budget::Seconds(seconds),
+        (_, Some(Limit::Fraction(fraction))) => Budget::Flops {
             allowed: (fraction * meter.flops_of(offered) as f64) as u64,
             offered: (offered as f64 / fraction) as u64,
         },

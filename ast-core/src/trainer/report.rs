@@ -25,8 +25,10 @@ impl<M: Model> Trainer<M> {
     /// On the whole test set, outside the budget.
     pub(super) fn evaluate(&mut self, epoch: f64, observer: &mut dyn Observer) -> Result<(), TrainError> {
         self.state.meter.enter(Phase::Eval);
+        self.energy.read(&mut self.state.meter.joules, true);
         let device = self.device.clone().without_autodiff();
         let (accuracy, loss) = evaluate(&self.model.valid(), self.test.as_mut(), &device)?;
+        self.energy.pass_over();
         let state = &mut self.state;
         state.meter.evaluated += self.test.dataset().samples() as u64;
         let step = state.meter.steps;

@@ -1,6 +1,7 @@
 //! From offered samples to a batch on its way.
 
 use super::Trainer;
+use crate::budget::Cost;
 use crate::config::OnNan;
 use crate::data::{HostBatch, Request, Visit};
 use crate::meter::Phase;
@@ -71,7 +72,7 @@ impl<M: Model> Trainer<M> {
             let accepted = coverage.chain(chosen.into_iter().map(|id| (id, !state.covers)));
             let accepted: Vec<_> = accepted.zip(weights.into_iter().chain(std::iter::repeat(1.0))).collect();
             state.accepted += accepted.len() as u64;
-            let after = self.budget.spent(state.meter.offered, state.committed());
+            let after = self.budget.spent(state.committed(self.config.charges_scoring));
             // The middle of the chunk: no step is trained at the end of the budget, where the learning rate is 0.
             let spent = (before + after) / 2.0;
             for ((id, coverage), weight) in accepted {
@@ -84,11 +85,15 @@ impl<M: Model> Trainer<M> {
     }
 
     fn spent(&self) -> f64 {
-        self.budget.spent(self.state.meter.offered, self.state.committed())
+        self.budget.spent(self.cost())
     }
 
     pub(super) fn budget_is_over(&self) -> bool {
-        self.budget.is_over(self.state.meter.offered, self.state.committed())
+        self.budget.is_over(self.cost())
+    }
+
+    fn cost(&self) -> Cost {
+        self.state.committed(self.config.charges_scoring)
     }
 
     /// Waits for the batch that was selected first.

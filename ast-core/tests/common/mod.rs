@@ -112,6 +112,7 @@ pub(crate) fn tiny(config: &RunConfig, name: &str, train: Halves, scorer: Box<dy
     let device = Device::flex().autodiff();
     let checked = config.check().unwrap();
     Trainer::new(Parts {
+        energy: Err("not counted".into()),
         config: checked,
         train: Box::new(DirectLoader::new(Arc::new(train))),
         test: Box::new(DirectLoader::new(Arc::new(Halves { samples: 50, broken: None }))),

@@ -1,0 +1,254 @@
+//! From summaries to a table and to sentences: what is established and what is not.
+
+use std::fmt::Write;
+
+use ast_core::{Phase, Summary};
+use serde::Serialize;
+
+use super::statistics::{Estimate, estimate, sign_flip};
+
+/// Fewer cannot reach 5 % however they fall: 2/2^5 is 6 %.
+const LEAST_PAIRS: usize = 6;
+const LEVEL: f64 = 0.05;
+/// What the others are held against.
+const REFERENCES: [&str; 2] = ["random", "dense"];
+
+/// `comparison.json`.
+#[derive(Debug, Serialize)]
+pub(super) struct Comparison {
+    arms: Vec<Row>,
+    /// Runs at once: with more than one, seconds say little.
+    jobs: usize,
+    /// Whether seeds were added after the start.
+    seeds_raised: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    arm: String,
+    seeds: Vec<u64>,
+    /// On the test set or, if so configured, on a validation split, percent: the mean.
+    accuracy: f64,
+    accuracy_interval: Option<[f64; 2]>,
+    /// Of each run.
+    accuracies: Vec<f64>,
+    differences: Vec<Difference>,
+    /// Means over the runs from here on. Trained over offered samples.
+    activation: f64,
+    /// FLOPs over those of a dense run, counted.
+    flops: f64,
+    /// Of those FLOPs, the share that was only for scoring, counted.
+    scoring: f64,
+    /// Measured, without evaluation.
+    seconds: f64,
+    /// Share of the seconds that scoring and selecting took, measured.
+    overhead: f64,
+    /// Measured, or nothing.
+    joules: Option<f64>,
+}
+
+/// Of an arm to a reference, over the seeds that both have, in points of accuracy.
+#[derive(Debug, Serialize)]
+struct Difference {
+    to: &'static str,
+    pairs: usize,
+    mean: f64,
+    interval: Option<[f64; 2]>,
+    p: Option<f64>,
+    established: bool,
+}
+
+impl Comparison {
+    pub(super) fn of(results: &[(String, Vec<(u64, Summary)>)], jobs: usize, seeds_raised: bool) -> Self {
+        let arms = results.iter().map(|(arm, runs)| Row::of(arm, runs, results)).collect();
+        Self { arms, jobs, seeds_raised }
+    }
+
+    /// A Markdown table and what follows from it.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let head = [
+            "arm",
+            "n",
+            "accuracy %",
+            "- random",
+            "- dense",
+            "activation",
+            "FLOPs of dense",
+            "of these scoring",
+            "seconds",
+            "overhead",
+            "joules",
+        ];
+        let mut rows = vec![head.map(String::from).to_vec()];
+        rows.extend(self.arms.iter().map(Row::cells));
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..head.len()).map(width).collect();
+        for (number, row) in rows.iter().enumerate() {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!(" {cell:width$} "));
+            writeln!(out, "|{}|", cells.collect::<Vec<_>>().join("|"))?;
+            if number == 0 {
+                writeln!(out, "|{}|", widths.iter().map(|width| "-".repeat(width + 2)).collect::<Vec<_>>().join("|"))?;
+            }
+        }
+        writeln!(
+            out,
+            "\nIn brackets: 95 % BCa bootstrap intervals. Differences are paired by seed, p by exact sign-flip.\n"
+        )?;
+        let differences = || self.arms.iter().flat_map(|row| row.differences.iter().map(move |d| (row, d)));
+        for (row, difference) in differences() {
+            writeln!(out, "* {}", difference.sentence(&row.arm))?;
+        }
+        let tested = differences().filter(|(_, difference)| difference.pairs >= LEAST_PAIRS).count();
+        if tested > 1 {
+            writeln!(
+                out,
+                "* {tested} differences were tested at 5 % each: where there is nothing to find, {:.0} % of such tables have \
+                 at least one that looks established.",
+                100.0 * (1.0 - (1.0 - LEVEL).powi(tested as i32))
+            )?;
+        }
+        if self.seeds_raised {
+            writeln!(out, "* Seeds were added after the start: p no longer means what it says.")?;
+        }
+        if self.jobs > 1 {
+            writeln!(out, "* {} runs at once: the seconds are those of a shared machine.", self.jobs)?;
+        }
+        Ok(())
+    }
+}
+
+impl Row {
+    fn of(arm: &str, runs: &[(u64, Summary)], results: &[(String, Vec<(u64, Summary)>)]) -> Self {
+        let accuracies: Vec<f64> = runs.iter().map(|(_, summary)| summary.accuracy.last).collect();
+        let Estimate { mean, interval } = estimate(&accuracies);
+        let average = |value: fn(&Summary) -> f64| runs.iter().map(|(_, s)| value(s)).sum::<f64>() / runs.len() as f64;
+        let references = REFERENCES.into_iter().filter(|reference| *reference != arm);
+        let reference = |name: &'static str| {
+            let (_, others) = results.iter().find(|(arm, _)| arm == name)?;
+            Difference::of(name, runs, others)
+        };
+        let joules: Option<Vec<f64>> = runs.iter().map(|(_, summary)| summary.joules.total).collect();
+        Self {
+            arm: arm.to_string(),
+            seeds: runs.iter().map(|(seed, _)| *seed).collect(),
+            accuracy: mean,
+            accuracy_interval: interval,
+            accuracies,
+            differences: references.filter_map(reference).collect(),
+            activation: average(|s| s.activation.realised),
+            flops: average(|s| s.flops.total as f64 / s.flops.dense_run as f64),
+            scoring: average(|s| s.flops.scoring as f64 / s.flops.total as f64),
+            seconds: average(trained_seconds),
+            overhead: average(|s| {
+                let spent = |phase: Phase| s.seconds.phases.get(phase.name()).copied().unwrap_or(0.0);
+                (spent(Phase::Score) + spent(Phase::Select)) / trained_seconds(s)
+            }),
+            joules: joules.map(|joules| joules.iter().sum::<f64>() / joules.len() as f64),
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let difference = |to: &str| {
+            let found = self.differences.iter().find(|difference| difference.to == to);
+            found.map_or_else(String::new, |d| format!("{:+.2}{}", d.mean, brackets(d.interval)))
+        };
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        vec![
+            self.arm.clone(),
+            self.seeds.len().to_string(),
+            format!("{:.2}{}", self.accuracy, brackets(self.accuracy_interval)),
+            difference("random"),
+            difference("dense"),
+            percent(self.activation),
+            percent(self.flops),
+            percent(self.scoring),
+            format!("{:.1}", self.seconds),
+            percent(self.overhead),
+            self.joules.map_or_else(|| "unknown".to_string(), |joules| format!("{joules:.0}")),
+        ]
+    }
+}
+
+fn trained_seconds(summary: &Summary) -> f64 {
+    summary.seconds.total - summary.seconds.phases.get(Phase::Eval.name()).copied().unwrap_or(0.0)
+}
+
+fn brackets(interval: Option<[f64; 2]>) -> String {
+    interval.map_or_else(String::new, |[low, high]| format!(" [{low:.2}, {high:.2}]"))
+}
+
+impl Difference {
+    fn of(to: &'static str, runs: &[(u64, Summary)], others: &[(u64, Summary)]) -> Option<Self> {
+        let paired = |(seed, summary): &(u64, Summary)| {
+            let other = others.iter().find(|(other, _)| other == seed)?;
+            Some(summary.accuracy.last - other.1.accuracy.last)
+        };
+        Self::of_values(to, &runs.iter().filter_map(paired).collect::<Vec<_>>())
+    }
+
+    fn of_values(to: &'static str, differences: &[f64]) -> Option<Self> {
+        if differences.is_empty() {
+            return None;
+        }
+        let (Estimate { mean, interval }, p) = (estimate(differences), sign_flip(differences));
+        let excludes_zero = interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0);
+        let established = differences.len() >= LEAST_PAIRS && excludes_zero && p.is_some_and(|p| p <= LEVEL);
+        Some(Self { to, pairs: differences.len(), mean, interval, p, established })
+    }
+
+    fn sentence(&self, arm: &str) -> String {
+        let Self { to, pairs, mean, interval, p, established } = self;
+        let side = if *mean >= 0.0 { "ahead of" } else { "behind" };
+        let points = format!("{:.2} points", mean.abs());
+        let p = p.map_or_else(String::new, |p| format!(", p = {p:.3}"));
+        if *established {
+            return format!("Established: {arm} is {side} {to} by {points}{}, {pairs} pairs{p}.", brackets(*interval));
+        }
+        if *pairs < LEAST_PAIRS {
+            let runs = if *pairs == 1 { "one pair" } else { "these few pairs" };
+            return format!(
+                "Not established: {arm} was {side} {to} by {points} in {runs} ({pairs}); fewer than {LEAST_PAIRS} pairs can \
+                 establish nothing."
+            );
+        }
+        format!("Not established: {arm} against {to}, {mean:+.2} points{}, {pairs} pairs{p}.", brackets(*interval))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn difference(values: &[f64]) -> Difference {
+        Difference::of_values("random", values).unwrap()
+    }
+
+    #[test]
+    fn six_of_one_sign_establish_what_five_cannot() {
+        let six = difference(&[0.7, 1.2, 0.3, 0.9, 0.4, 1.0]);
+        assert!(six.established);
+        let sentence = six.sentence("ast");
+        assert!(sentence.starts_with("Established: ast is ahead of random by 0.75 points [0.4"), "{sentence}");
+        assert!(sentence.ends_with("6 pairs, p = 0.031."), "{sentence}");
+        let five = difference(&[0.7, 1.2, 0.3, 0.9, 0.4]);
+        assert!(!five.established && five.sentence("ast").contains("can establish nothing"));
+        let behind = difference(&[-0.7, -1.2, -0.3, -0.9, -0.4, -1.0]);
+        assert!(behind.sentence("ast").contains("is behind random by 0.75"));
+    }
+
+    #[test]
+    fn a_null_result_is_called_one() {
+        let none = difference(&[0.5, -0.2, 0.3, 0.1, -0.4, 0.6, 0.2]);
+        assert!(!none.established);
+        let sentence = none.sentence("ast");
+        assert!(sentence.starts_with("Not established: ast against random, +0.16 points"), "{sentence}");
+        assert!(Difference::of_values("random", &[]).is_none());
+    }
+}

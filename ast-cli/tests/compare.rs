@@ -1,0 +1,134 @@
+//! `ast compare` from outside: paired, told apart, gone on with, and honest about what little it knows.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+fn command(out: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,TERM", env!("CARGO_BIN_EXE_ast"), "compare", "--json", "--out"]).arg(out);
+    command.args(["--set=data.train_limit=192", "--epochs=4", "--set=train.batch_size=16"]).args(more);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AST_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn compare(out: &Path, more: &[&str]) -> Output {
+    command(out, more).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn result(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", stderr(output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn accuracies(result: &Value) -> Vec<Value> {
+    result["arms"].as_array().unwrap().iter().map(|arm| arm["accuracies"].clone()).collect()
+}
+
+#[test]
+fn arms_are_paired_and_nothing_is_run_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("comparison");
+    let arms = ["--arms=dense,random,ast:lambda=0,ast:gate=hard", "--seeds=2", "--budget=0.5"];
+    let first = result(&compare(&out, &arms));
+    let rows = first["arms"].as_array().unwrap();
+    assert_eq!(rows.len(), 4);
+    for (row, flops) in rows.iter().zip([1.0, 0.5, 0.5, 0.5]) {
+        assert!((row["flops"].as_f64().unwrap() - flops).abs() < 0.05, "{row}");
+        assert_eq!(row["seeds"], serde_json::json!([0, 1]));
+        assert!(row["joules"].is_null() || row["joules"].as_f64().unwrap() > 0.0);
+    }
+    // Without significance `ast` is `random`, run for run.
+    assert_eq!(rows[1]["accuracies"], rows[2]["accuracies"]);
+    assert_eq!(
+        rows[2]["differences"][0],
+        serde_json::json!({
+            "to": "random", "pairs": 2, "mean": 0.0, "interval": null, "p": 1.0, "established": false
+        })
+    );
+    let text = fs::read_to_string(out.join("comparison.md")).unwrap();
+    for words in ["| arm", "| dense", "fewer than 6 pairs can establish nothing", "- random", "overhead"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+
+    // The same again: what is there is only read. Another arm: only that is run.
+    let written = || fs::metadata(out.join("dense/seed-0/summary.json")).unwrap().modified().unwrap();
+    let before = written();
+    assert_eq!(result(&compare(&out, &arms)), first);
+    let more = compare(&out, &["--arms=random,pool-top", "--seeds=2", "--budget=0.5"]);
+    assert_eq!(stderr(&more).lines().filter(|line| line.contains("pool-top seed")).count(), 2);
+    assert_eq!(result(&more)["arms"][0]["accuracies"], first["arms"][1]["accuracies"]);
+    assert_eq!(written(), before);
+
+    // More seeds than were said at the start are run, and held against the result.
+    let raised = result(&compare(&out, &["--arms=random", "--seeds=3", "--budget=0.5"]));
+    assert_eq!(raised["seeds_raised"], true);
+
+    // Other settings do not go into the same folder.
+    let other = compare(&out, &["--arms=random", "--seeds=2", "--budget=0.4"]);
+    assert_eq!(other.status.code(), Some(2));
+    assert!(stderr(&other).contains("was run with other settings: [budget]"), "{}", stderr(&other));
+}
+
+#[test]
+fn what_was_stopped_is_gone_on_with_and_jobs_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let arms = ["--arms=random,ast,seed", "--seeds=2", "--activation=0.4", "--set=train.epochs=30"];
+    let expected = accuracies(&result(&compare(&folder.path().join("whole"), &arms)));
+    let jobs = compare(&folder.path().join("jobs"), &[&arms[..], &["--jobs=3"]].concat());
+    assert_eq!(accuracies(&result(&jobs)), expected);
+    assert!(fs::read_to_string(folder.path().join("jobs/comparison.md")).unwrap().contains("shared machine"));
+
+    let out = folder.path().join("stopped");
+    let mut stops = 0;
+    let finished = loop {
+        let child = command(&out, &arms).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(900));
+        // Where it is already done there is nobody to be stopped.
+        let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status();
+        let output = child.wait_with_output().unwrap();
+        match output.status.code() {
+            Some(130) => assert!(stderr(&output).contains("the same `ast compare` goes on"), "{}", stderr(&output)),
+            _ => break output,
+        }
+        stops += 1;
+        assert!(stops < 200);
+    };
+    assert!(stops > 0);
+    assert_eq!(accuracies(&result(&finished)), expected, "after {stops} stops");
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused_before_anything_is_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("comparison");
+    for (args, word) in [
+        (&["--arms=random,rndom"][..], "did you mean `random`"),
+        (&["--arms=random,random"], "twice"),
+        (&["--arms=ast:lamda=0.5"], "lambda"),
+        (&["--arms=ast:lambda"], "KEY=VALUE"),
+        (&["--seeds=0"], "--seeds"),
+        (&["--arms=seed-package:scorer.name=margin"], "loss-entropy"),
+    ] {
+        let output = compare(&out, args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(word), "{args:?}: {}", stderr(&output));
+        let runs = fs::read_dir(&out).into_iter().flatten().filter(|entry| entry.as_ref().unwrap().path().is_dir());
+        assert_eq!(runs.count(), 0);
+        drop(fs::remove_dir_all(&out));
+    }
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("precious.txt"), "mine").unwrap();
+    let output = compare(&out, &["--arms=random"]);
+    assert_eq!(output.status.code(), Some(73), "{}", stderr(&output));
+}

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use ast_core::{Event, StepEvent};
+use ast_core::{Decision, Event, StepEvent};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::Progress;
@@ -47,6 +47,9 @@ impl ProgressView {
             Event::RolledBack { step, to, lr_scale, reason } => {
                 self.print(&format!("warning: {reason} at step {step}: back to step {to}, learning rate x {lr_scale}"));
             }
+            Event::Decided { epoch, decision, .. } => {
+                self.print(&format!("epoch {epoch:5.1}/{}  {}", self.epochs, describe_decision(decision)));
+            }
             Event::Resumed { step } => self.print(&format!("continued after step {step}")),
             Event::Evaluated { epoch, accuracy, loss, .. } => {
                 self.accuracy = Some(*accuracy);
@@ -82,6 +85,14 @@ impl ProgressView {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+fn describe_decision(Decision { selecting, gain }: &Decision) -> String {
+    let turn = if *selecting { "selection goes on" } else { "uniform for a while" };
+    match gain {
+        Some((gain, error)) => format!("{turn}: it gets {gain:.2} +- {error:.2} of what uniform batches do"),
+        None => format!("{turn}: on trial again"),
     }
 }
 

@@ -15,12 +15,14 @@
 //! | [`SeedController`] | the original script's incremental update | comparison with the original |
 //! | [`PackageController`] | the same, as its PyPI package has it, on raw scores | comparison with the package |
 //! | [`Fixed`] | never moves | what a controller has to beat |
+//! | [`RankControl`] | the first, the second, or the exact quantile | one gate, three ways to hold its rate |
 #![forbid(unsafe_code)]
 
 mod controller;
 mod ema;
 mod package;
 mod pi;
+mod rank;
 mod seed;
 mod simulate;
 
@@ -28,5 +30,6 @@ pub use controller::{ControlError, Controller, Fixed, Output, Setpoint};
 pub use ema::Ema;
 pub use package::PackageController;
 pub use pi::{PiConfig, PiController};
+pub use rank::RankControl;
 pub use seed::SeedController;
 pub use simulate::{Record, simulate};

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use crate::guard::Decision;
 use crate::policy::Trace;
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::train_error::TrainError;
@@ -48,6 +49,16 @@ pub enum Event {
         lr_scale: f64,
         /// What was no number.
         reason: String,
+    },
+    /// The policy changed its mind about whether selection pays.
+    Decided {
+        /// Steps done.
+        step: u64,
+        /// Nominal epochs offered when the batch of that step was complete.
+        epoch: f64,
+        /// What it does from now on, and why.
+        #[serde(flatten)]
+        decision: Decision,
     },
     /// The run was continued by another process.
     Resumed {

@@ -29,6 +29,7 @@ mod energy;
 mod event;
 /// Which of a chunk of keys pass a threshold.
 pub mod gate;
+mod guard;
 mod ledger;
 mod meter;
 mod model;
@@ -66,6 +67,7 @@ pub use config::{
 pub use data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
 pub use energy::EnergyCounter;
 pub use event::{Event, Observer, SCHEMA, StepEvent, Wish};
+pub use guard::{Alignment, Decision};
 pub use ledger::{Ledger, Seen};
 pub use meter::{Meter, Phase};
 pub use model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};

@@ -73,6 +73,9 @@ pub struct Meter {
     pub scored: u64,
     /// Samples evaluated.
     pub evaluated: u64,
+    /// FLOPs of finding out whether selection pays.
+    #[serde(default)]
+    pub watching: u64,
     /// Energy of everything but evaluation, as far as a counter was read.
     #[serde(default)]
     pub joules: f64,
@@ -96,6 +99,7 @@ impl Meter {
             wasted: 0,
             scored: 0,
             evaluated: 0,
+            watching: 0,
             joules: 0.0,
         }
     }
@@ -166,10 +170,10 @@ impl Meter {
         self.flops_of(self.trained + self.wasted) + self.scoring_flops()
     }
 
-    /// FLOPs of forward passes that were only for scoring.
+    /// FLOPs that were only for scoring: forward passes, and watching whether it pays.
     #[must_use]
     pub fn scoring_flops(&self) -> u64 {
-        self.scored * self.forward
+        self.scored * self.forward + self.watching
     }
 
     /// FLOPs of training on `samples` samples.
@@ -208,9 +212,9 @@ mod tests {
     fn flops_are_passes_times_layers() {
         let layers = [LayerCost::linear("a", [10, 5]).first(), LayerCost::linear("b", [5, 2])];
         let mut meter = Meter::start(&layers);
-        (meter.trained, meter.scored, meter.evaluated) = (3, 7, 11);
+        (meter.trained, meter.scored, meter.evaluated, meter.watching) = (3, 7, 11, 5);
         // Forward 100 + 20; a step adds 100 + 0 and 20 + 20.
-        assert_eq!(meter.flops(), 3 * 260 + 7 * 120);
+        assert_eq!(meter.flops(), 3 * 260 + 7 * 120 + 5);
         assert_eq!(meter.flops_of(2), 520);
         assert_eq!(meter.eval_flops(), 11 * 120);
     }

@@ -22,7 +22,7 @@ pub(crate) struct ReadBack {
     pub(crate) loss: Vec<f32>,
     pub(crate) correct: Vec<f32>,
     /// What was asked for besides.
-    pub(crate) extra: Option<f32>,
+    pub(crate) extra: Vec<f32>,
 }
 
 /// Why a forward pass gave nothing.
@@ -64,9 +64,13 @@ pub(crate) struct Passed {
 }
 
 impl Surroundings<'_> {
-    /// Score, loss and correctness, and what is asked for besides, read back together: the only time a step waits for the
-    /// device.
-    pub(crate) fn read_back(self, passed: Passed, extra: Option<Tensor<1>>) -> Result<ReadBack, PassError> {
+    /// Score, loss and correctness, and what `more` asks for besides, read back together: the only time a step waits for
+    /// the device.
+    pub(crate) fn read_back(
+        self,
+        passed: Passed,
+        more: impl FnOnce(&Observation, &Tensor<2>) -> Vec<Tensor<1>>,
+    ) -> Result<ReadBack, PassError> {
         let Passed { ids, input_std, forward: Forward { logits, features }, targets, loss } = passed;
         let (needs, device) = (self.scorer.needs(), loss.device());
         let column = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [ids.len()]), &device);
@@ -87,13 +91,13 @@ impl Surroundings<'_> {
         };
         let Self { scorer, mean_input_std, random, step, .. } = self;
         let context = Context { mean_loss, mean_input_std, random, step };
-        let features = needs.features.then_some(features);
-        let seen = Observation { ids, loss, logits, targets, features, input_std, history };
+        let needed = needs.features.then(|| features.clone());
+        let seen = Observation { ids, loss, logits, targets, features: needed, input_std, history };
         let (score, correct) = (scorer.score(&seen, &context)?, seen.correct());
-        let mut parts = vec![score, seen.loss, correct];
-        parts.extend(extra);
+        let mut parts = vec![score, seen.loss.clone(), correct];
+        parts.extend(more(&seen, &features));
         let mut values = read(Tensor::cat(parts, 0))?;
-        let extra = values.split_off(3 * seen.ids.len()).first().copied();
+        let extra = values.split_off(3 * seen.ids.len());
         let correct = values.split_off(2 * seen.ids.len());
         let loss = values.split_off(seen.ids.len());
         Ok(ReadBack { score: values, loss, correct, extra })
@@ -198,7 +202,7 @@ impl<M: Model> FreshPass for Looking<'_, M> {
         let forward = self.model.valid().forward(input, mode);
         let loss = cross_entropy(forward.logits.clone(), targets.clone());
         let passed = Passed { ids, input_std, forward, targets, loss };
-        let ReadBack { score, loss, .. } = self.around.read_back(passed, None)?;
+        let ReadBack { score, loss, .. } = self.around.read_back(passed, |_, _| Vec::new())?;
         self.meter.scored += visits.len() as u64;
         if let Some(what) = not_finite(visits.iter().map(|visit| visit.id), &loss, &score).filter(|_| self.abort) {
             return Err(PassError::NotFinite(what));

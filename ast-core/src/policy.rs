@@ -2,6 +2,7 @@ use ast_control::{ControlError, PiConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, SampleId};
+use crate::guard::{Alignment, Decision};
 use crate::ledger::{Ledger, Seen};
 use crate::params::{ParamError, Params};
 use crate::passes::{FreshPass, PassError};
@@ -36,6 +37,17 @@ pub trait Policy: Send {
 
     /// Told what each step showed of its samples.
     fn learn(&mut self, _seen: &[Seen]) {}
+
+    /// Whether it wants to [`watch`](Self::watch): that costs a product of matrices a step, which is charged.
+    fn watches(&self) -> bool {
+        false
+    }
+
+    /// Told after each step how the gradients of its samples lie to each other, at a share `spent` of the budget. What it
+    /// decides about itself is an event of the run.
+    fn watch(&mut self, _alignment: &Alignment, _spent: f64) -> Option<Decision> {
+        None
+    }
 
     /// What it does with scores.
     fn scores(&self) -> Scores {

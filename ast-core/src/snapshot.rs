@@ -129,7 +129,9 @@ impl State {
     /// What was spent, or is going to be because samples were accepted; scoring only if that is `charged`.
     pub(crate) fn committed(&self, charged: bool) -> Cost {
         let meter = &self.meter;
-        let scoring = if charged { meter.scoring_flops() } else { 0 };
+        // Batches on their way will be watched as those before were.
+        let coming = (self.accepted - meter.trained - meter.wasted) * meter.watching / meter.trained.max(1);
+        let scoring = if charged { meter.scoring_flops() + coming } else { 0 };
         let loading = self.loading.len() as f64 * meter.median_step().unwrap_or(0.0);
         Cost {
             offered: meter.offered,

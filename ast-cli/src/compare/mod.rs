@@ -71,6 +71,8 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
 
 fn run_of<'a>(args: &CompareArgs, arm: &'a Arm, seed: u64) -> Run<'a> {
     let CompareArgs { preset, config, data_dir, budget, budget_seconds, activation, epochs, .. } = args;
+    // The reference costs 1 whatever the budget: one run serves the comparisons at every budget.
+    let limited = arm.policy != "dense";
     Run {
         arm,
         seed,
@@ -79,9 +81,9 @@ fn run_of<'a>(args: &CompareArgs, arm: &'a Arm, seed: u64) -> Run<'a> {
             preset: preset.clone(),
             config: config.clone(),
             data_dir: data_dir.clone(),
-            budget: *budget,
-            budget_seconds: *budget_seconds,
-            activation: *activation,
+            budget: budget.filter(|_| limited),
+            budget_seconds: budget_seconds.filter(|_| limited),
+            activation: activation.filter(|_| limited),
             epochs: *epochs,
             policy: Some(arm.policy.clone()),
             seed: Some(seed as i64),

@@ -6,10 +6,11 @@
 //! recent keys pass. A PI controller holds the activation rate; the plant is `rate = c + (1 - c)(1 - threshold)`
 //! for any scorer. `lambda = 0` is `random`, sample for sample.
 
-use ast_control::{Controller, Output, PiController, Setpoint};
+use ast_control::{Controller, Output, PiController, RankControl, Setpoint};
 
 use crate::data::SampleId;
 use crate::gate;
+use crate::guard::{Alignment, Decision, Guard};
 use crate::params::{ParamKind, ParamSpec, Params};
 use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::random::Purpose;
@@ -46,6 +47,21 @@ const PARAMS: &[ParamSpec] = &[
         summary: "randomised: in proportion to the weight; hard: the top scores",
         kind: ParamKind::Choice(&["randomised", "hard"]),
     },
+    ParamSpec {
+        name: "controller",
+        summary: "pi: feed-forward and feedback; quantile: feed-forward alone; seed: the original's increments",
+        kind: ParamKind::Choice(&["pi", "quantile", "seed"]),
+    },
+    ParamSpec {
+        name: "weights",
+        summary: "alpha of the loss weight (target / pi)^alpha, pi the chance of being trained on, kept within 0.5 and 3: 0 none, 1 unbiased; none with a hard gate",
+        kind: ParamKind::Number { default: 0.0, min: 0.0, max: 1.0 },
+    },
+    ParamSpec {
+        name: "guard",
+        summary: "on: watch whether selection pays, and be `random` for a while where it does not",
+        kind: ParamKind::Choice(&["on", "off"]),
+    },
 ];
 
 crate::register_policy! {
@@ -62,12 +78,16 @@ struct Ast {
     horizon: f64,
     kappa: f64,
     hard: bool,
+    alpha: f64,
+    guard: Option<Guard>,
 
     lambda: f64,
-    controller: PiController,
+    controller: RankControl,
     last: Option<Output>,
     keys: Window,
     chunk_keys: Vec<f32>,
+    /// The key that had to be reached in the last chunk, if there was one.
+    cut: Option<f64>,
     passed: Vec<u32>,
 }
 
@@ -82,11 +102,18 @@ impl Ast {
             horizon: params.number("horizon")?,
             kappa: params.number("kappa")?,
             hard: params.word("gate")? == "hard",
+            alpha: params.number("weights")?,
+            guard: (params.word("guard")? == "on").then(|| Guard::new(lambda_max)),
             lambda: 0.0,
-            controller: task.control.check(1.0 - smallest_coverage)?,
+            controller: match params.word("controller")? {
+                "quantile" => RankControl::quantile(task.control.ema),
+                "seed" => RankControl::seed(),
+                _ => RankControl::pi(task.control.check(1.0 - smallest_coverage)?),
+            },
             last: None,
             keys: Window::new(KEY_WINDOW),
             chunk_keys: Vec::new(),
+            cut: None,
             passed: Vec::new(),
         })
     }
@@ -102,21 +129,41 @@ impl Ast {
     /// The keys of a chunk's candidates: `ln U / w`, a monotone image of `U^(1/w)`, or the score itself if hard.
     fn draw_keys(&mut self, offer: Offer<'_>, view: &View<'_>) {
         let mut stream = view.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk));
-        self.chunk_keys.clear();
-        self.chunk_keys.extend(offer.candidates.iter().map(|id| {
+        let mut keys = std::mem::take(&mut self.chunk_keys);
+        keys.clear();
+        keys.extend(offer.candidates.iter().map(|id| {
             let score = view.ledger.score(*id, self.horizon);
             if self.hard {
                 return score.unwrap_or(0.5) as f32;
             }
-            let weight = score.map_or(1.0, |s| s.powf(self.gamma));
-            stream.uniform_above_zero().ln() / weight as f32
+            stream.uniform_above_zero().ln() / self.weight(score) as f32
         }));
+        self.chunk_keys = keys;
+    }
+
+    fn weight(&self, score: Option<f64>) -> f64 {
+        score.map_or(1.0, |score| score.powf(self.gamma))
+    }
+
+    /// Whether a sample that passes is trained on: it is not on its way already, and has not had too much.
+    fn is_eligible(&self, id: SampleId, view: &View<'_>) -> bool {
+        let average = view.ledger.clock() as f64 / view.ledger.samples() as f64;
+        let cap = 1.0 + if average > 0.0 { self.kappa * average } else { 0.0 };
+        !view.queue.is_pending(id) && f64::from(view.ledger.visits(id)) <= cap
+    }
+
+    /// The chance that a sample had of being trained on in the last chunk: `c + (1 - c) P(ln U / w >= cut)`.
+    fn chance(&self, id: SampleId, cut: f64, view: &View<'_>) -> f64 {
+        let coverage = (1.0 - self.lambda) * self.task.target;
+        let passes = 1.0 - (cut * self.weight(view.ledger.score(id, self.horizon))).exp();
+        coverage + if self.is_eligible(id, view) { (1.0 - coverage) * passes } else { 0.0 }
     }
 }
 
 impl Policy for Ast {
     fn begin(&mut self, spent: f64) -> f64 {
-        self.lambda = self.lambda_max * ramp(spent);
+        let pays = self.guard.as_ref().is_none_or(Guard::selects);
+        self.lambda = if pays { self.lambda_max * ramp(spent) } else { 0.0 };
         (1.0 - self.lambda) * self.task.target
     }
 
@@ -127,26 +174,36 @@ impl Policy for Ast {
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
         let already = accepted.len();
+        self.cut = None;
         if self.lambda > 0.0 {
             self.draw_keys(offer, view);
             self.keys.extend(self.chunk_keys.iter().copied());
-            let setpoint = self.setpoint();
-            // The last answer, with the bias of now: lambda may have moved since.
-            let proportional = self.last.map_or(0.0, |last| last.proportional);
-            let theta = (self.controller.threshold(setpoint) + proportional).clamp(0.0, 1.0);
-            if let Some(quantile) = self.keys.quantile(theta) {
+            if let Some(quantile) = self.keys.quantile(self.controller.threshold(self.setpoint())) {
                 let mut ties =
                     view.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk) + 1);
                 gate::pass(&self.chunk_keys, quantile, &mut ties, &mut self.passed);
-                let average = view.ledger.clock() as f64 / view.ledger.samples() as f64;
-                let cap = 1.0 + if average > 0.0 { self.kappa * average } else { 0.0 };
-                let eligible = |id: &SampleId| !view.queue.is_pending(*id) && f64::from(view.ledger.visits(*id)) <= cap;
-                accepted.extend(self.passed.iter().map(|i| offer.candidates[*i as usize]).filter(eligible));
+                let passed = self.passed.iter().map(|i| offer.candidates[*i as usize]);
+                accepted.extend(passed.filter(|id| self.is_eligible(*id, view)));
+                self.cut = Some(f64::from(quantile.value));
             }
         }
         let trained = offer.coverage.len() + accepted.len() - already;
         self.last = Some(self.controller.update(trained as f64 / offer.len() as f64, self.setpoint())?);
         Ok(())
+    }
+
+    fn weigh(&self, offer: Offer<'_>, accepted: &[SampleId], view: &View<'_>) -> Vec<f32> {
+        let Some(cut) = self.cut.filter(|_| self.alpha > 0.0 && !self.hard) else { return Vec::new() };
+        let weight = |id: &SampleId| (self.task.target / self.chance(*id, cut, view)).powf(self.alpha).clamp(0.5, 3.0);
+        offer.coverage.iter().chain(accepted).map(|id| weight(id) as f32).collect()
+    }
+
+    fn watches(&self) -> bool {
+        self.guard.is_some() && self.lambda_max > 0.0
+    }
+
+    fn watch(&mut self, alignment: &Alignment, spent: f64) -> Option<Decision> {
+        self.guard.as_mut()?.watch(alignment, spent)
     }
 
     fn trace(&self) -> Trace {
@@ -158,11 +215,18 @@ impl Policy for Ast {
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        encode("policy", &(&self.lambda, &self.controller, &self.last, &self.keys))
+        encode("policy", &(&self.lambda, &self.controller, &self.last, &self.keys, &self.guard))
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
-        (self.lambda, self.controller, self.last, self.keys) = decode("policy", saved)?;
+        if let Ok(five) = decode("policy", saved) {
+            (self.lambda, self.controller, self.last, self.keys, self.guard) = five;
+            return Ok(());
+        }
+        // Before there was a guard and a choice of controllers, there were four.
+        let (lambda, controller, last, keys): (f64, PiController, Option<Output>, Window) = decode("policy", saved)?;
+        self.controller = RankControl::Pi(controller, last.map_or(0.0, |last| last.proportional));
+        (self.lambda, self.last, self.keys) = (lambda, last, keys);
         Ok(())
     }
 }
@@ -264,6 +328,37 @@ mod tests {
         let (_, _, visits) = run(&mut policy(&[("kappa", 1.0), ("horizon", 1000.0)], true), 0.5, 20);
         // 1 + average (at most 1 + 20 x 0.1) plus the visit that crosses it, plus coverage which no cap stops.
         assert!(visits.iter().max().unwrap() <= &6, "{:?}", visits.iter().max());
+    }
+
+    /// With score uniform on 0..1, `weights = 1` within its bounds undoes the selection: the weighted mean score of what is
+    /// trained is that of all, 1/2; and a sample's chance is how often it is accepted.
+    #[test]
+    fn weights_undo_the_selection() {
+        let data = Labels(vec![0; SAMPLES]);
+        let (mut ledger, queue, random) = (Ledger::new(&data), Queue::new(SAMPLES), Random::new(9));
+        let seen = |id: u32| Seen { id, score: id as f32, loss: 1.0, correct: true, coverage: true };
+        ledger.record(&(0..SAMPLES as u32).map(|id| seen((id * 7919) % SAMPLES as u32)).collect::<Vec<_>>());
+        let mut policy = policy(&[("weights", 1.0), ("horizon", 1000.0), ("lambda", 0.5)], false);
+        let (mut sampler, mut sums, mut chances, mut taken) = (Sampler::new(random, SAMPLES, 128), [0.0; 2], 0.0, 0.0);
+        for epoch in 0..20 {
+            let plan = sampler.plan(epoch, policy.begin(0.5));
+            for chunk in 0..plan.chunks() {
+                let (offer, mut accepted) = (plan.offer(epoch, chunk).unwrap(), Vec::new());
+                let mut view =
+                    View { spent: 0.5, dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
+                policy.select(offer, &mut view, &mut accepted).unwrap();
+                let weights = policy.weigh(offer, &accepted, &view);
+                for (id, weight) in offer.coverage.iter().chain(&accepted).zip(weights) {
+                    sums[0] += f64::from(weight);
+                    sums[1] += f64::from(weight) * f64::from(*id) / SAMPLES as f64;
+                }
+                let chance = |id: &SampleId| policy.chance(*id, policy.cut.unwrap(), &view);
+                chances += offer.coverage.iter().chain(offer.candidates).map(chance).sum::<f64>();
+                taken += (offer.coverage.len() + accepted.len()) as f64;
+            }
+        }
+        assert!((sums[1] / sums[0] - 0.5).abs() < 0.01, "{}", sums[1] / sums[0]);
+        assert!((chances / taken - 1.0).abs() < 0.02, "{}", chances / taken);
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub struct Trainer<M> {
     random: Random,
     mean_input_std: f64,
     state: State,
+    /// What the policy has decided about itself after the last step.
+    decided: Option<Event>,
     /// Where to go back to, if that is what a NaN is answered with.
     last: Option<Snapshot>,
     rollbacks: u32,
@@ -99,6 +101,7 @@ impl<M: Model> Trainer<M> {
             budget: budget(&config, policy.extent(), samples as u64, &state.meter),
             optimizer: optimizer(),
             mean_input_std: total / samples.max(1) as f64,
+            decided: None,
             last: None,
             rollbacks: 0,
             energy: Energy::new(energy),
@@ -129,6 +132,7 @@ impl<M: Model> Trainer<M> {
             self.energy.read(&mut self.state.meter.joules, false);
             self.state.meter.enter(Phase::Checkpoint);
             observer.event(&event)?;
+            self.decided.take().map_or(Ok(()), |decided| observer.event(&decided))?;
             if let Some(epoch) = self.evaluation_is_due(&event) {
                 self.evaluate(epoch, observer)?;
             }
@@ -166,9 +170,9 @@ impl<M: Model> Trainer<M> {
         let Some((batch, host)) = self.load()? else { return Ok(None) };
         self.select_batch()?; // the next batch loads while this one trains
         match self.step(&batch, host, begin) {
-            Ok(seen) => {
-                self.remember(&seen);
-                Ok(Some(Event::Step(self.step_event(&batch, &seen))))
+            Ok(observed) => {
+                self.remember(&batch, &observed);
+                Ok(Some(Event::Step(self.step_event(&batch, &observed.seen))))
             }
             Err(TrainError::NotFinite { step, what }) if self.config.on_nan == OnNan::Skip => {
                 self.skip(&batch);

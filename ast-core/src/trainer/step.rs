@@ -6,6 +6,8 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::Trainer;
 use crate::data::HostBatch;
+use crate::event::Event;
+use crate::guard::Alignment;
 use crate::ledger::Seen;
 use crate::meter::Phase;
 use crate::model::{Forward, Mode, Model};
@@ -16,11 +18,18 @@ use crate::random::Purpose;
 use crate::snapshot::Batch;
 use crate::train_error::{NotFinite, TrainError};
 
+/// What a step showed of its samples.
+pub(super) struct Observed {
+    pub(super) seen: Vec<Seen>,
+    /// How their gradients lie to each other, if the policy watches that.
+    alignment: Option<Alignment>,
+}
+
 impl<M: Model> Trainer<M> {
     /// Forward, backward, score, optimizer; `begin` is the step's clock before its batch was waited for.
     ///
     /// Nothing of the run has changed if it fails because of a NaN.
-    pub(super) fn step(&mut self, batch: &Batch, host: HostBatch, begin: f64) -> Result<Vec<Seen>, TrainError> {
+    pub(super) fn step(&mut self, batch: &Batch, host: HostBatch, begin: f64) -> Result<Observed, TrainError> {
         self.state.meter.enter(Phase::Data);
         let (ids, input_std) = (host.ids.clone(), host.input_std.clone());
         let (input, targets) = upload(host, self.train.dataset().shape(), &self.device);
@@ -37,7 +46,7 @@ impl<M: Model> Trainer<M> {
         let samples = ids.len();
         let forward = Forward { logits: forward.logits.inner(), features: forward.features.inner() };
         let passed = Passed { ids, input_std, forward, targets: targets.inner(), loss: losses.inner() };
-        let seen = self.observe(passed, &batch.accepted, &gradients)?;
+        let observed = self.observe(passed, &batch.accepted, &gradients)?;
 
         self.state.meter.enter(Phase::Optimizer);
         let lr = self.learning_rate(batch);
@@ -45,16 +54,16 @@ impl<M: Model> Trainer<M> {
         self.device.sync()?;
         self.state.meter.enter(Phase::Select);
         self.state.meter.stepped(samples, (samples == self.config.batch_size).then_some(begin));
-        Ok(seen)
+        Ok(observed)
     }
 
     /// Score, loss and correctness, and whether the gradients are numbers, in the one read-back of a step.
     fn observe(
-        &self,
+        &mut self,
         passed: Passed,
         accepted: &[Accepted],
         gradients: &GradientsParams,
-    ) -> Result<Vec<Seen>, TrainError> {
+    ) -> Result<Observed, TrainError> {
         let step = self.state.meter.steps + 1;
         let around = Surroundings {
             scorer: self.scorer.as_ref(),
@@ -65,31 +74,43 @@ impl<M: Model> Trainer<M> {
             step,
         };
         let sum = gradient_sum(&self.model, gradients);
-        let ReadBack { score, loss, correct, extra } = around.read_back(passed, Some(sum))?;
+        let coverage: Vec<bool> = accepted.iter().map(|accepted| accepted.coverage).collect();
+        let watches = self.policy.watches();
+        let [classes, width] = [passed.forward.logits.dims()[1], passed.forward.features.dims()[1]];
+        let ReadBack { score, loss, correct, extra } = around.read_back(passed, |seen, features| {
+            let alignment = watches.then(|| Alignment::measure(seen, features.clone(), &coverage));
+            std::iter::once(sum).chain(alignment).collect()
+        })?;
         let ids = accepted.iter().map(|accepted| accepted.visit.id);
-        let gradient = || extra.filter(|sum| !sum.is_finite()).map(NotFinite::Gradient);
-        match not_finite(ids, &loss, &score).or_else(gradient) {
-            Some(what) => Err(TrainError::NotFinite { step, what }),
-            None => Ok((accepted.iter().enumerate())
-                .map(|(i, accepted)| Seen {
-                    id: accepted.visit.id,
-                    score: score[i],
-                    loss: loss[i],
-                    correct: correct[i] > 0.5,
-                    coverage: accepted.coverage,
-                })
-                .collect()),
+        let gradient = || extra.first().filter(|sum| !sum.is_finite()).map(|sum| NotFinite::Gradient(*sum));
+        if let Some(what) = not_finite(ids, &loss, &score).or_else(gradient) {
+            return Err(TrainError::NotFinite { step, what });
         }
+        if watches {
+            self.state.meter.watching += Alignment::flops(accepted.len(), classes, width);
+        }
+        let seen = |(i, accepted): (usize, &Accepted)| Seen {
+            id: accepted.visit.id,
+            score: score[i],
+            loss: loss[i],
+            correct: correct[i] > 0.5,
+            coverage: accepted.coverage,
+        };
+        let seen = accepted.iter().enumerate().map(seen).collect();
+        Ok(Observed { seen, alignment: Alignment::of_sums(&extra[1..], &coverage) })
     }
 
     /// Into the ledger, for later selections.
-    pub(super) fn remember(&mut self, seen: &[Seen]) {
+    pub(super) fn remember(&mut self, batch: &Batch, Observed { seen, alignment }: &Observed) {
         let covered = || seen.iter().filter(|seen| seen.coverage);
         if covered().next().is_some() {
             let mean = covered().map(|seen| f64::from(seen.loss)).sum::<f64>() / covered().count() as f64;
             self.state.mean_loss.update(mean);
         }
         self.policy.learn(seen);
+        let decision = alignment.and_then(|alignment| self.policy.watch(&alignment, batch.spent()));
+        let (step, epoch) = (self.state.meter.steps, self.epochs(batch.offered));
+        self.decided = decision.map(|decision| Event::Decided { step, epoch, decision });
         self.state.ledger.record(seen);
         seen.iter().for_each(|seen| self.state.queue.done(seen.id));
     }

@@ -1,0 +1,107 @@
+use serde::{Deserialize, Serialize};
+
+use crate::controller::{ControlError, Controller, Output, Setpoint, finite};
+use crate::ema::Ema;
+use crate::pi::PiController;
+use crate::seed::SeedController;
+
+/// What may hold a rate in rank space, where the plant is known: to be compared under one gate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum RankControl {
+    /// Feed-forward and PI, with the proportional part of its last answer.
+    Pi(PiController, f64),
+    /// Feed-forward alone: the exact quantile, with the rate it got, which it ignores.
+    Quantile(Ema),
+    /// The original's increments, without feed-forward.
+    Seed(SeedController),
+}
+
+impl RankControl {
+    /// Feed-forward and PI.
+    #[must_use]
+    pub fn pi(controller: PiController) -> Self {
+        Self::Pi(controller, 0.0)
+    }
+
+    /// Feed-forward alone; `ema` in (0, 1] smooths the rate that is reported.
+    #[must_use]
+    pub fn quantile(ema: f64) -> Self {
+        Self::Quantile(Ema::new(ema))
+    }
+
+    /// The original's increments.
+    #[must_use]
+    pub fn seed() -> Self {
+        Self::Seed(SeedController::default())
+    }
+}
+
+impl Controller for RankControl {
+    fn update(&mut self, rate: f64, setpoint: Setpoint) -> Result<Output, ControlError> {
+        match self {
+            Self::Pi(controller, proportional) => {
+                let output = controller.update(rate, setpoint)?;
+                *proportional = output.proportional;
+                Ok(output)
+            }
+            Self::Quantile(smoothed) => {
+                finite([("rate", rate), ("target", setpoint.target), ("bias", setpoint.bias)])?;
+                let rate = smoothed.update(rate);
+                let threshold = setpoint.bias.clamp(0.0, 1.0);
+                Ok(Output { threshold, rate, error: rate - setpoint.target, proportional: 0.0, integral: 0.0 })
+            }
+            Self::Seed(controller) => controller.update(rate, setpoint),
+        }
+    }
+
+    /// In force for the next chunk, with the bias of now: the setpoint may have moved since the last update.
+    fn threshold(&self, setpoint: Setpoint) -> f64 {
+        match self {
+            Self::Pi(controller, proportional) => (controller.threshold(setpoint) + proportional).clamp(0.0, 1.0),
+            Self::Quantile(_) => setpoint.bias.clamp(0.0, 1.0),
+            Self::Seed(controller) => controller.threshold(setpoint),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pi::PiConfig;
+    use crate::simulate::simulate;
+
+    const TENTH: Setpoint = Setpoint { target: 0.1, bias: 0.9 };
+
+    /// On the plant it was made for, `rate = 1 - threshold`, feed-forward is exact at once and PI has nothing to add; the
+    /// original's increments start at a half and need thousands of chunks.
+    #[test]
+    fn on_the_exact_plant_only_the_original_is_wrong() {
+        let end = |mut control: RankControl, steps| {
+            simulate(&mut control, steps, |_| TENTH, |_, threshold| 1.0 - threshold).unwrap().pop().unwrap().rate
+        };
+        assert!((end(RankControl::quantile(0.3), 1) - 0.1).abs() < 1e-12);
+        assert!((end(RankControl::pi(PiConfig::default().check(1.0).unwrap()), 1) - 0.1).abs() < 1e-12);
+        assert!(end(RankControl::seed(), 100) > 0.3);
+    }
+
+    /// Where a fifth of what passes is not eligible, feed-forward stays a fifth short for good; PI makes up for it.
+    #[test]
+    fn what_the_ranks_do_not_know_only_feedback_corrects() {
+        let end = |mut control: RankControl| {
+            simulate(&mut control, 400, |_| TENTH, |_, threshold| 0.8 * (1.0 - threshold)).unwrap().pop().unwrap().rate
+        };
+        assert!((end(RankControl::quantile(0.3)) - 0.08).abs() < 1e-12);
+        assert!((end(RankControl::pi(PiConfig::default().check(1.0).unwrap())) - 0.1).abs() < 1e-4);
+    }
+
+    /// The bias may move between two chunks: what is in force is the last answer with the bias of now.
+    #[test]
+    fn a_bias_that_moves_is_followed_at_once() {
+        let mut control = RankControl::pi(PiConfig::default().check(1.0).unwrap());
+        let output = control.update(0.2, TENTH).unwrap();
+        assert!((control.threshold(TENTH) - output.threshold).abs() < 1e-12);
+        let moved = Setpoint { bias: 0.8, ..TENTH };
+        assert!((control.threshold(moved) - (output.threshold - 0.1)).abs() < 1e-12);
+        assert!(RankControl::quantile(0.3).update(f64::NAN, TENTH).is_err());
+    }
+}

@@ -217,7 +217,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) chunk: u32,
     /// Chunks a case
-    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(120..=100_000), conflicts_with = "scores")]
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(120..=10_000), conflicts_with = "scores")]
     pub(crate) chunks: u32,
     /// Decides everything random
     #[arg(long, default_value_t = 0)]

@@ -142,6 +142,8 @@ fn bad_requests_are_refused_in_a_sentence() {
     refused(&["--out", "/proc/nowhere"], 73, &["/proc/nowhere"]);
 
     let dir = tempfile::tempdir().unwrap();
+    let scores = file(dir.path(), &b"1\n".repeat(20_000));
+    refused(&["--scores", &scores, "--chunk", "1"], 2, &["20000 chunks", "--chunk"]);
     refused(&["--scores", dir.path().to_str().unwrap()], 74, &["not a file"]);
     for (text, words) in [
         (&b""[..], &["it is empty"][..]),

@@ -61,9 +61,9 @@ fn standard_error(target: f64, candidates: usize) -> f64 {
 /// passes by when the run ends has not settled.
 fn settled_after(turns: &[Turn], target: f64, band: f64) -> Option<usize> {
     let outside = |stretch: &[Turn]| (mean_rate(stretch) - target).abs() > band;
-    let stretches = turns.windows(STRETCH);
-    let (count, last) = (stretches.len(), stretches.enumerate().filter(|(_, s)| outside(s)).last());
-    let after = last.map_or(0, |(k, _)| k + 1);
+    let mut stretches = turns.windows(STRETCH);
+    let count = stretches.len();
+    let after = stretches.rposition(outside).map_or(0, |last| last + 1);
     (after + STRETCH < count).then_some(after)
 }
 

@@ -23,6 +23,8 @@ use measure::{Measured, STRETCH};
 
 /// Of a case: more take longer than anybody wants to wait.
 const MOST_SCORES: usize = 1 << 20;
+/// Of a recording: each is sorted into the window.
+const MOST_CHUNKS: usize = 10_000;
 /// So that there is an end to be judged.
 const LEAST_CHUNKS: usize = 6 * STRETCH;
 
@@ -93,6 +95,10 @@ fn cases(args: &SimulateArgs, size: Size) -> Result<Vec<Case>, Failure> {
                 size.chunk
             ),
         ));
+    }
+    if whole > MOST_CHUNKS {
+        let message = format!("--chunk {} makes {whole} chunks of these scores, more than {MOST_CHUNKS}", size.chunk);
+        return Err(Failure::usage(message));
     }
     if left > 0 {
         note(&format!("the last {left} of {} scores make no whole chunk and are left out", scores.len()));

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use ast_control::PiConfig;
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// Adaptive sparse training: train on the most significant samples, and measure what that is worth.
@@ -16,6 +17,8 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     /// Policies against each other at equal cost, paired by seed, with statistics
     Compare(Box<CompareArgs>),
+    /// Controllers alone, in closed loop: which holds the target, and how soon
+    Simulate(SimulateArgs),
     /// What significance can be: the scorers compiled in
     Scorers(Format),
     /// What can select: the policies compiled in
@@ -182,6 +185,75 @@ pub(crate) struct CompareArgs {
     /// Print the comparison as one JSON line on standard output, everything else on standard error
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Controllers, always all four:
+  pi        that of the policy `ast`, on ranks among the last 4,096 scores
+  seed      that of the original script, on its own significance
+  fixed     the quantile of the first 1,024 scores, for ever, as the policy `fixed-threshold`
+  quantile  the exact quantile of the last 4,096 scores, no controller
+
+Examples:
+  ast simulate                                every case, a second, no download
+  ast simulate --case step --ki 0.5 --out runs/step
+  ast simulate --scores losses.txt --target 0.25
+
+The folder holds simulation.svg, simulation.csv (every chunk) and simulation.md (what is printed).
+
+Exit codes: 0 done, 2 usage, 65 a score that is none, 73 cannot create, 74 cannot read or write.")]
+pub(crate) struct SimulateArgs {
+    /// What happens to the controllers
+    #[arg(long, value_enum, default_value_t, conflicts_with = "scores")]
+    pub(crate) case: CaseName,
+    /// Recorded scores instead, one number a line, in the order they were offered
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scores: Option<PathBuf>,
+    /// Share of the candidates to let through, in (0, 1] [key: control.target]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    pub(crate) target: f64,
+    /// Candidates a chunk: a controller answers once per chunk
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) chunk: u32,
+    /// Chunks a case
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(120..=10_000), conflicts_with = "scores")]
+    pub(crate) chunks: u32,
+    /// Decides everything random
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Proportional gain of `pi` [key: control.kp]
+    #[arg(long, value_name = "GAIN", default_value_t = PiConfig::default().kp)]
+    pub(crate) kp: f64,
+    /// Integral gain of `pi` per chunk [key: control.ki]
+    #[arg(long, value_name = "GAIN", default_value_t = PiConfig::default().ki)]
+    pub(crate) ki: f64,
+    /// Weight of the newest chunk in the smoothed rate, in (0, 1] [key: control.ema]
+    #[arg(long, value_name = "ALPHA", default_value_t = PiConfig::default().ema)]
+    pub(crate) ema: f64,
+    /// Folder for the picture and the numbers; must be new or empty [default: none, only print]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the result as one JSON line on standard output, everything else on standard error
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CaseName {
+    /// One after the other
+    #[default]
+    All,
+    /// Scores that stay as they are
+    Start,
+    /// Half-way, the target is tripled, up to 0.5 (or goes half of the way to 1)
+    Step,
+    /// Scores fall exponentially to a tenth, as losses do
+    Drift,
+    /// For a third of the run too few candidates may be trained on to reach the target
+    Saturation,
+    /// Half-way, the scores are those of another scorer
+    Swap,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

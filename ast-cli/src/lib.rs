@@ -22,6 +22,7 @@ mod progress;
 mod report;
 mod run_folder;
 mod signals;
+mod simulate;
 mod train;
 
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Train(args) => train::train(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::Simulate(args) => simulate::simulate(&args),
         Command::Scorers(format) => catalogue::scorers(format),
         Command::Policies(format) => catalogue::policies(format),
         Command::Data(command) => data::data(&command),

@@ -15,6 +15,19 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// A Markdown table that is also readable as it is. The first row is the head; all have as many cells.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |cells: Vec<String>| format!("|{}|\n", cells.join("|"));
+    let padded = |row: &Vec<String>| row.iter().zip(&widths).map(|(cell, width)| format!(" {cell:width$} ")).collect();
+    let rule = line(widths.iter().map(|width| "-".repeat(width + 2)).collect());
+    let mut lines: Vec<String> = rows.iter().map(|row| line(padded(row))).collect();
+    lines.insert(lines.len().min(1), rule);
+    lines.concat()
+}
+
 /// Says something beside the result. Training goes on whether or not anybody listens.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");

@@ -5,12 +5,12 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (860, 900);
-const BLUE_LINE: RGBColor = RGBColor(0x1f, 0x77, 0xb4);
-const ORANGE_LINE: RGBColor = RGBColor(0xd6, 0x5f, 0x0e);
-const GREY_LINE: RGBColor = RGBColor(0x88, 0x88, 0x88);
+pub(crate) const BLUE_LINE: RGBColor = RGBColor(0x1f, 0x77, 0xb4);
+pub(crate) const ORANGE_LINE: RGBColor = RGBColor(0xd6, 0x5f, 0x0e);
+pub(crate) const GREY_LINE: RGBColor = RGBColor(0x88, 0x88, 0x88);
 
-type Points = Vec<(f64, f64)>;
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+pub(crate) type Points = Vec<(f64, f64)>;
+pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 struct Curve<'a> {
     label: &'a str,
@@ -69,7 +69,7 @@ fn draw(events: &[Event], title: &str, text: &mut String) -> Outcome {
 }
 
 /// A centred mean over a fortieth of the run, so that a batch's noise does not hide the curve.
-fn smooth(points: Points) -> Points {
+pub(crate) fn smooth(points: Points) -> Points {
     let reach = points.len() / 80;
     (0..points.len())
         .map(|i| {

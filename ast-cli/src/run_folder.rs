@@ -49,13 +49,9 @@ impl RunFolder {
             Some(path) => path.to_path_buf(),
             None => next_free(Path::new(RUNS), &format!("{}-{}", config.data.name, config.policy.name))?,
         };
+        new_or_empty(&path)?;
         let cannot =
             |error: io::Error| Failure::new(Kind::Create, format!("cannot create {}: {error}", path.display()));
-        fs::create_dir_all(&path).map_err(cannot)?;
-        if fs::read_dir(&path).map_err(cannot)?.next().is_some() {
-            let message = format!("{} is not empty; name a new folder, nothing was changed", path.display());
-            return Err(Failure::new(Kind::Create, message));
-        }
         let lock = lock(&path)?;
         let metrics = File::create_new(path.join(METRICS)).map_err(cannot)?;
         let folder = Self { path, metrics, length: 0, _lock: lock };
@@ -120,19 +116,32 @@ impl RunFolder {
         self.write(name, &text)
     }
 
-    /// Writes a file so that it appears whole or not at all.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
-            file.write_all(bytes)?;
-            file.as_file().sync_all()?;
-            file.persist(self.path.join(name)).map_err(|error| error.error)
-        };
-        let cannot = |error: io::Error| {
-            Failure::new(Kind::Io, format!("cannot write {}: {error}", self.path.join(name).display()))
-        };
-        write().map(drop).map_err(cannot)
+        write(&self.path.join(name), bytes)
     }
+}
+
+/// Creates a folder, or makes sure that the one that is there is empty.
+pub(crate) fn new_or_empty(path: &Path) -> Result<(), Failure> {
+    let cannot = |error: io::Error| Failure::new(Kind::Create, format!("cannot create {}: {error}", path.display()));
+    fs::create_dir_all(path).map_err(cannot)?;
+    if fs::read_dir(path).map_err(cannot)?.next().is_some() {
+        let message = format!("{} is not empty; name a new folder, nothing was changed", path.display());
+        return Err(Failure::new(Kind::Create, message));
+    }
+    Ok(())
+}
+
+/// Writes a file so that it appears whole or not at all.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)
+    };
+    let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot write {}: {error}", path.display()));
+    write().map(drop).map_err(cannot)
 }
 
 /// Nobody else's while it is held; the system lets go of it whatever becomes of the process.

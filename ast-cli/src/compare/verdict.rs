@@ -6,6 +6,7 @@ use ast_core::{Phase, Summary};
 use serde::Serialize;
 
 use super::statistics::{Estimate, estimate, sign_flip};
+use crate::output::table;
 
 /// Fewer cannot reach 5 % however they fall: 2/2^5 is 6 %.
 const LEAST_PAIRS: usize = 6;
@@ -88,15 +89,7 @@ impl Comparison {
         ];
         let mut rows = vec![head.map(String::from).to_vec()];
         rows.extend(self.arms.iter().map(Row::cells));
-        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..head.len()).map(width).collect();
-        for (number, row) in rows.iter().enumerate() {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!(" {cell:width$} "));
-            writeln!(out, "|{}|", cells.collect::<Vec<_>>().join("|"))?;
-            if number == 0 {
-                writeln!(out, "|{}|", widths.iter().map(|width| "-".repeat(width + 2)).collect::<Vec<_>>().join("|"))?;
-            }
-        }
+        out.push_str(&table(&rows));
         writeln!(
             out,
             "\nIn brackets: 95 % BCa bootstrap intervals. Differences are paired by seed, p by exact sign-flip.\n"

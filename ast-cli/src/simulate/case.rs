@@ -1,0 +1,168 @@
+//! What the controllers are put before: chunks of scores, which of them may be trained on, and the target to hold.
+
+use std::ops::Range;
+
+use ast_core::{Purpose, Random};
+
+use crate::args::CaseName;
+
+const SYNTHETIC: [CaseName; 5] =
+    [CaseName::Start, CaseName::Step, CaseName::Drift, CaseName::Saturation, CaseName::Swap];
+/// Synthetic scores are exponentially distributed, much as losses are, with the mean that guessing among ten classes has.
+pub(super) const MEAN: f64 = std::f64::consts::LN_10;
+/// By how much the scores are divided in the course of the drift.
+pub(super) const FALL: f64 = 10.0;
+
+/// How much there is of a case.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    pub(super) target: f64,
+    pub(super) chunk: usize,
+    pub(super) chunks: usize,
+    pub(super) seed: u64,
+}
+
+/// Candidates that are offered together.
+pub(super) struct Chunk {
+    pub(super) scores: Vec<f32>,
+    /// Deviation of each image, which the significance of `seed` takes in beside the score: 0.5..1.5 uniformly.
+    pub(super) deviations: Vec<f32>,
+    /// Whether a candidate that passes may be trained on.
+    pub(super) eligible: Vec<bool>,
+}
+
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    /// What happens, for a caption.
+    pub(super) what: &'static str,
+    pub(super) random: Random,
+    /// To be held, for each chunk.
+    pub(super) targets: Vec<f64>,
+    pub(super) chunks: Vec<Chunk>,
+    /// The chunk of the last disturbance: settling is counted from here.
+    pub(super) event: usize,
+    /// Chunks in which the target cannot be reached.
+    pub(super) starved: Range<usize>,
+}
+
+impl Case {
+    /// The cases of that name, or all of them.
+    pub(super) fn named(name: CaseName, size: Size) -> impl Iterator<Item = Self> {
+        let wanted = SYNTHETIC.into_iter().filter(move |case| name == CaseName::All || name == *case);
+        wanted.map(move |case| Self::synthetic(case, size))
+    }
+
+    fn synthetic(case: CaseName, size: Size) -> Self {
+        let Size { target, chunk, chunks, seed } = size;
+        let (half, third, random) = (chunks / 2, chunks / 3, Random::new(seed));
+        let starved = if case == CaseName::Saturation { third..2 * third } else { 0..0 };
+        let target_of = |k| if case == CaseName::Step && k >= half { stepped(target) } else { target };
+        let score = |k: usize, uniform: f64| match case {
+            CaseName::Swap if k >= half => uniform,
+            CaseName::Drift => -MEAN * FALL.powf(-(k as f64) / chunks as f64) * (1.0 - uniform).ln(),
+            _ => -MEAN * (1.0 - uniform).ln(),
+        };
+        let offer = |k: usize| {
+            let mut stream = random.stream(Purpose::Score, case as u64, k as u64);
+            let scores = (0..chunk).map(|_| score(k, stream.uniform()) as f32).collect();
+            let share = if starved.contains(&k) { target / 2.0 } else { 1.0 };
+            let eligible = (0..chunk).map(|_| stream.uniform() < share).collect();
+            Chunk { scores, eligible, deviations: deviations(chunk, random, k) }
+        };
+        let (name, what, event) = match case {
+            CaseName::Step => ("step", "the target moves half-way", half),
+            CaseName::Drift => ("drift", "scores fall to a tenth", 0),
+            CaseName::Saturation => ("saturation", "too few may be trained on for a third of the run", 2 * third),
+            CaseName::Swap => ("swap", "another scorer from half-way on", half),
+            CaseName::Start | CaseName::All => ("start", "scores stay as they are", 0),
+        };
+        let targets = (0..chunks).map(target_of).collect();
+        Self { name, what, random, targets, chunks: (0..chunks).map(offer).collect(), event, starved }
+    }
+
+    /// Scores in the order they were offered; an incomplete last chunk is left out.
+    pub(super) fn recorded(scores: &[f32], size: Size) -> Self {
+        let Size { target, chunk, seed, .. } = size;
+        let random = Random::new(seed);
+        let offer = |(k, scores): (usize, &[f32])| Chunk {
+            scores: scores.to_vec(),
+            deviations: deviations(chunk, random, k),
+            eligible: vec![true; chunk],
+        };
+        let chunks: Vec<Chunk> = scores.chunks_exact(chunk).enumerate().map(offer).collect();
+        Self {
+            name: "recorded",
+            what: "scores from a file",
+            random,
+            targets: vec![target; chunks.len()],
+            chunks,
+            event: 0,
+            starved: 0..0,
+        }
+    }
+
+    /// What is to be held in the end.
+    pub(super) fn target(&self) -> f64 {
+        self.targets.last().copied().unwrap_or(0.0)
+    }
+}
+
+/// Upwards, whatever the target.
+fn stepped(target: f64) -> f64 {
+    if target < 0.5 { (3.0 * target).min(0.5) } else { (target + 1.0) / 2.0 }
+}
+
+fn deviations(chunk: usize, random: Random, k: usize) -> Vec<f32> {
+    let mut stream = random.stream(Purpose::Data, k as u64, 0);
+    (0..chunk).map(|_| 0.5 + stream.uniform() as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size { target: 0.1, chunk: 1000, chunks: 60, seed: 3 };
+
+    fn mean(scores: &[f32]) -> f64 {
+        scores.iter().map(|score| f64::from(*score)).sum::<f64>() / scores.len() as f64
+    }
+
+    /// The mean of 1,000 exponentials within five standard errors, at both ends of the drift; of uniforms after the swap.
+    #[test]
+    fn scores_are_what_they_are_said_to_be() {
+        for (name, last) in [
+            (CaseName::Start, MEAN),
+            (CaseName::Drift, MEAN * FALL.powf(-59.0 / 60.0)),
+            (CaseName::Saturation, MEAN),
+            (CaseName::Swap, 0.5),
+        ] {
+            let case = Case::named(name, SIZE).next().unwrap();
+            for (chunk, expected) in [(&case.chunks[0], MEAN), (&case.chunks[59], last)] {
+                let got = mean(&chunk.scores);
+                assert!((got - expected).abs() < 5.0 * expected / 1000.0_f64.sqrt(), "{name:?}: {got} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_target_steps_up_and_saturation_starves() {
+        for (before, after) in [(0.1, 0.3), (0.2, 0.5), (0.5, 0.75), (1.0, 1.0)] {
+            assert!((stepped(before) - after).abs() < 1e-12);
+        }
+        let cases: Vec<Case> = Case::named(CaseName::All, SIZE).collect();
+        let names: Vec<&str> = cases.iter().map(|case| case.name).collect();
+        assert_eq!(names, ["start", "step", "drift", "saturation", "swap"]);
+        assert_eq!((cases[1].targets[29], cases[1].target()), (0.1, stepped(0.1)));
+        let eligible = |k: usize| cases[3].chunks[k].eligible.iter().filter(|eligible| **eligible).count();
+        assert_eq!((eligible(19), eligible(40)), (1000, 1000));
+        assert!((20..40).all(|k| (15..85).contains(&eligible(k))), "5 % of 1,000, within five standard deviations");
+    }
+
+    #[test]
+    fn recorded_scores_are_cut_into_whole_chunks() {
+        let scores: Vec<f32> = (0..10).map(|i| i as f32).collect();
+        let case = Case::recorded(&scores, Size { chunk: 4, ..SIZE });
+        assert_eq!(case.chunks.len(), 2);
+        assert_eq!(case.chunks[1].scores, [4.0, 5.0, 6.0, 7.0]);
+    }
+}

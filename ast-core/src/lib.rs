@@ -27,6 +27,7 @@ mod config;
 mod data;
 mod energy;
 mod event;
+mod fresh;
 /// Which of a chunk of keys pass a threshold.
 pub mod gate;
 mod ledger;
@@ -45,6 +46,7 @@ mod registry;
 mod sampler;
 mod schedule;
 mod scorer;
+mod small;
 mod snapshot;
 mod summary;
 #[cfg(any(test, feature = "testing"))]
@@ -66,12 +68,13 @@ pub use config::{
 pub use data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
 pub use energy::EnergyCounter;
 pub use event::{Event, Observer, SCHEMA, StepEvent, Wish};
+pub use fresh::{Fresh, FreshPass};
 pub use ledger::{Ledger, Seen};
 pub use meter::{Meter, Phase};
 pub use model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
 pub use observation::{History, Needs, Observation, cross_entropy};
 pub use params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
-pub use passes::{Fresh, FreshPass, PassError};
+pub use passes::PassError;
 pub use policy::{BuildPolicy, Extent, Policy, PolicyEntry, PolicyError, Scores, Task, Trace, View};
 pub use queue::{Accepted, Queue};
 pub use random::{Purpose, Random, Stream};
@@ -79,6 +82,7 @@ pub use registry::{Entry, Registry, RegistryError};
 pub use sampler::{Offer, Plan, Sampler};
 pub use schedule::learning_rate;
 pub use scorer::{BuildScorer, Context, ScoreError, Scorer, ScorerEntry};
+pub use small::Small;
 pub use snapshot::{Snapshot, SnapshotError, decode, encode, safetensors};
 pub use summary::{Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, Samples, Savings, Seconds, Summary};
 pub use train_error::{NotFinite, TrainError};

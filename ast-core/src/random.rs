@@ -34,6 +34,10 @@ pub enum Purpose {
     Bootstrap = 12,
     /// Which labels are flipped, and to what; key: sample.
     LabelNoise = 13,
+    /// Initial weights of a small network; key: parameter index, which network.
+    SmallWeights = 14,
+    /// Dropout masks of a small network; key: steps it has made, which network.
+    SmallDropout = 15,
 }
 
 /// Counter-based randomness: every number is a function of the run's seed, a [`Purpose`] and up to two counters.

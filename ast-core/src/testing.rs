@@ -6,14 +6,16 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
+use crate::fresh::{Fresh, FreshPass};
 use crate::ledger::{Ledger, Seen};
 use crate::observation::{History, Observation, cross_entropy};
-use crate::passes::{Fresh, FreshPass, PassError};
+use crate::passes::PassError;
 use crate::policy::{Policy, View};
 use crate::queue::Queue;
 use crate::random::{Purpose, Random, Stream};
 use crate::sampler::Offer;
 use crate::scorer::{Context, Scorer};
+use crate::small::Small;
 
 /// A dataset of labels only: what a ledger needs.
 #[derive(Debug)]
@@ -51,9 +53,16 @@ impl FreshPass for NoLook {
     fn look(&mut self, _: &[Visit], _: bool) -> Result<Vec<Fresh>, PassError> {
         unreachable!("this policy must not pay for a forward pass")
     }
+    fn train_small(&mut self, _: Small, _: &[Visit], _: f64) -> Result<Vec<Fresh>, PassError> {
+        unreachable!("this policy must not pay for a small network")
+    }
+    fn look_small(&mut self, _: Small, _: &[Visit]) -> Result<Vec<Fresh>, PassError> {
+        unreachable!("this policy must not pay for a small network")
+    }
 }
 
-/// Losses that are known beforehand, by sample, which are the scores as well.
+/// Losses that are known beforehand, by sample, which are the scores as well. A small network has those of the samples in
+/// reverse, so that a test can tell who was asked.
 #[derive(Debug)]
 pub struct KnownLosses(
     /// Of each sample.
@@ -63,6 +72,13 @@ pub struct KnownLosses(
 impl FreshPass for KnownLosses {
     fn look(&mut self, visits: &[Visit], _: bool) -> Result<Vec<Fresh>, PassError> {
         Ok(visits.iter().map(|visit| self.0[visit.id as usize]).map(|loss| Fresh { loss, score: loss }).collect())
+    }
+    fn train_small(&mut self, which: Small, visits: &[Visit], _: f64) -> Result<Vec<Fresh>, PassError> {
+        self.look_small(which, visits)
+    }
+    fn look_small(&mut self, _: Small, visits: &[Visit]) -> Result<Vec<Fresh>, PassError> {
+        let loss = |visit: &Visit| self.0[self.0.len() - 1 - visit.id as usize];
+        Ok(visits.iter().map(loss).map(|loss| Fresh { loss, score: loss }).collect())
     }
 }
 

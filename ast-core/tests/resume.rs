@@ -84,6 +84,8 @@ fn a_snapshot_that_is_put_back_is_the_same_snapshot() {
         let again = second.snapshot().unwrap();
         assert_eq!((snapshot.step, &snapshot.policy, &snapshot.weights), (again.step, &again.policy, &again.weights));
         assert_eq!(snapshot.state, again.state, "{policy}");
+        assert_eq!(snapshot.small.is_empty(), policy != "proxy", "{policy}: small networks where they are needed only");
+        assert_eq!(snapshot.small.len(), again.small.len());
     }
 }
 
@@ -146,17 +148,17 @@ fn whoever_wishes_for_the_end_gets_a_snapshot_and_no_summary() {
 #[test]
 fn a_snapshot_of_another_run_is_refused() {
     let config = config(0.2, 6);
-    let mut first = trainer(&config, "ast");
+    let mut first = trainer(&config, "proxy");
     (0..3).for_each(|_| drop(first.advance().unwrap()));
     let snapshot = first.snapshot().unwrap();
-    let mut larger = tiny(&config, "ast", Halves { samples: SAMPLES + 1, broken: None }, Box::new(Loss));
+    let mut larger = tiny(&config, "proxy", Halves { samples: SAMPLES + 1, broken: None }, Box::new(Loss));
     assert!(larger.restore(&snapshot).unwrap_err().to_string().contains("of 320 samples"));
-    for part in 0..4 {
+    for part in 0..5 {
         let mut broken = snapshot.clone();
-        let bytes = [&mut broken.weights, &mut broken.optimizer, &mut broken.state, &mut broken.policy];
-        let bytes = bytes.into_iter().nth(part).unwrap();
+        let Snapshot { weights, optimizer, policy, state, small, .. } = &mut broken;
+        let bytes = [weights, optimizer, policy, state, small].into_iter().nth(part).unwrap();
         bytes.truncate(bytes.len() / 2);
-        assert!(trainer(&config, "ast").restore(&broken).is_err(), "part {part}");
+        assert!(trainer(&config, "proxy").restore(&broken).is_err(), "part {part}");
     }
 }
 

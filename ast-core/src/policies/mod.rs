@@ -8,6 +8,7 @@ mod fixed_threshold;
 mod importance;
 mod infobatch;
 mod pool_top;
+mod proxy;
 mod random;
 mod seed;
 mod seed_package;

@@ -26,6 +26,7 @@ use crate::queue::Queue;
 use crate::random::Random;
 use crate::sampler::{Plan, Sampler};
 use crate::scorer::Scorer;
+use crate::small::SmallNetworks;
 use crate::snapshot::{Place, Snapshot, State};
 use crate::summary::Summary;
 use crate::train_error::TrainError;
@@ -61,6 +62,8 @@ pub struct Trainer<M> {
     test: Box<dyn Loader>,
     model: M,
     optimizer: ModuleOptimizer,
+    /// Those that the policy has asked for.
+    small: SmallNetworks<M>,
     policy: Box<dyn Policy>,
     scorer: Box<dyn Scorer>,
     device: Device,
@@ -98,6 +101,7 @@ impl<M: Model> Trainer<M> {
         Self {
             budget: budget(&config, policy.extent(), samples as u64, &state.meter),
             optimizer: optimizer(),
+            small: SmallNetworks::none(),
             mean_input_std: total / samples.max(1) as f64,
             last: None,
             rollbacks: 0,

@@ -105,6 +105,11 @@ impl Model for Tiny {
     fn layers(&self) -> Vec<LayerCost> {
         vec![LayerCost::linear("linear", [3 * SIDE * SIDE, 2]).first()]
     }
+
+    /// There is none: another one.
+    fn smaller(&self, weights: Weights<'_>) -> Self {
+        Self::new(weights)
+    }
 }
 
 /// A trainer of [`Tiny`] on [`Halves`].

@@ -66,6 +66,7 @@ fn the_binary_lists_what_is_compiled_in() {
         ("loss-intensity", cfg!(feature = "loss-intensity")),
         ("margin", cfg!(feature = "margin")),
         ("random", cfg!(feature = "random")),
+        ("reducible-loss", cfg!(feature = "reducible-loss")),
     ];
     let expected: Vec<&str> = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
     assert_eq!(names(ast(&["scorers"])), expected);
@@ -74,7 +75,7 @@ fn the_binary_lists_what_is_compiled_in() {
     let stem = |file: fs::DirEntry| file.path().file_stem().unwrap().to_str().unwrap().replace('_', "-");
     let mut policies: Vec<String> = files.map(|file| stem(file.unwrap())).filter(|name| name != "mod").collect();
     policies.sort();
-    assert!(policies.len() >= 14);
+    assert!(policies.len() >= 16);
     assert_eq!(names(ast(&["policies"])), policies);
     let listed: Value = serde_json::from_str(&stdout(&ast(&["policies", "--json"]))).unwrap();
     assert_eq!(listed[0]["params"][0]["name"], "lambda");

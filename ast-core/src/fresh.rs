@@ -23,6 +23,12 @@ pub trait FreshPass {
     /// [`PassError`].
     fn look(&mut self, visits: &[Visit], dropout: bool) -> Result<Vec<Fresh>, PassError>;
 
+    /// Loss and score of each sample under the network as it is, without dropout, at half the resolution.
+    ///
+    /// # Errors
+    /// [`PassError`].
+    fn look_half(&mut self, visits: &[Visit]) -> Result<Vec<Fresh>, PassError>;
+
     /// One optimizer step of a small network on these samples, at the learning rate of the run after a share `spent`
     /// (0..=1) of its budget. Loss and score of each are those before the step, in training mode.
     ///
@@ -82,14 +88,18 @@ impl<M: Model> Looking<'_, M> {
     }
 
     /// A forward pass without gradients, by whatever network.
-    fn pass(&mut self, visits: &[Visit], forward: impl FnOnce(Input) -> Forward) -> Result<Vec<Fresh>, PassError> {
+    fn pass(
+        &mut self,
+        visits: &[Visit],
+        forward: impl FnOnce(Input) -> Option<Forward>,
+    ) -> Result<Vec<Fresh>, PassError> {
         if visits.is_empty() {
             return Ok(Vec::new());
         }
         // All of it is the price of scoring, loading included: a dense run has none of it.
         self.meter.enter(Phase::Score);
         let Loaded { ids, input_std, input, targets } = self.load(visits, &self.device.clone().without_autodiff());
-        let forward = forward(input);
+        let forward = forward(input).ok_or(PassError::Resolution)?;
         let loss = cross_entropy(forward.logits.clone(), targets.clone());
         let passed = Passed { ids, input_std, forward, targets, loss };
         let ReadBack { score, loss, .. } = self.around.read_back(passed, None)?;
@@ -110,7 +120,14 @@ impl<M: Model> FreshPass for Looking<'_, M> {
         let model = self.model.valid();
         let mut masks = self.around.random.stream(Purpose::Fresh, self.meter.scored, 0);
         self.meter.scored += visits.len() as u64;
-        self.pass(visits, |input| model.forward(input, if dropout { Mode::Train(&mut masks) } else { Mode::Eval }))
+        let mode = if dropout { Mode::Train(&mut masks) } else { Mode::Eval };
+        self.pass(visits, |input| Some(model.forward(input, mode)))
+    }
+
+    fn look_half(&mut self, visits: &[Visit]) -> Result<Vec<Fresh>, PassError> {
+        let model = self.model.valid();
+        self.meter.looked_at_half(visits.len(), model.layers_half().iter().map(|layer| layer.forward).sum());
+        self.pass(visits, |input| model.forward_half(input))
     }
 
     fn train_small(&mut self, which: Small, visits: &[Visit], spent: f64) -> Result<Vec<Fresh>, PassError> {
@@ -140,6 +157,6 @@ impl<M: Model> FreshPass for Looking<'_, M> {
         let network = self.small.get(which, self.model, self.around.random, self.device);
         let model = network.model().valid();
         self.meter.small_looked(visits.len(), network.forward_flops);
-        self.pass(visits, |input| model.forward(input, Mode::Eval))
+        self.pass(visits, |input| Some(model.forward(input, Mode::Eval)))
     }
 }

@@ -71,15 +71,18 @@ pub struct Meter {
     pub wasted: u64,
     /// Samples given an extra forward pass to be scored.
     pub scored: u64,
+    /// Of these: at half the resolution.
+    #[serde(default)]
+    pub halved: u64,
     /// Samples that small networks were given a step on.
     #[serde(default)]
     pub small_trained: u64,
     /// Samples that small networks were given a forward pass on, without a step.
     #[serde(default)]
     pub small_scored: u64,
-    /// FLOPs of both.
+    /// FLOPs of both, and of what was done at half the resolution.
     #[serde(default)]
-    small: u64,
+    aside: u64,
     /// Samples evaluated.
     pub evaluated: u64,
     /// Energy of everything but evaluation, as far as a counter was read.
@@ -104,9 +107,10 @@ impl Meter {
             trained: 0,
             wasted: 0,
             scored: 0,
+            halved: 0,
             small_trained: 0,
             small_scored: 0,
-            small: 0,
+            aside: 0,
             evaluated: 0,
             joules: 0.0,
         }
@@ -157,13 +161,20 @@ impl Meter {
     /// Counts a step of a small network on `samples` samples, at so many FLOPs each.
     pub fn small_stepped(&mut self, samples: usize, flops: u64) {
         self.small_trained += samples as u64;
-        self.small += samples as u64 * flops;
+        self.aside += samples as u64 * flops;
     }
 
     /// Counts a forward pass of a small network over `samples` samples, at so many FLOPs each.
     pub fn small_looked(&mut self, samples: usize, flops: u64) {
         self.small_scored += samples as u64;
-        self.small += samples as u64 * flops;
+        self.aside += samples as u64 * flops;
+    }
+
+    /// Counts a scoring pass over `samples` samples at half the resolution, at so many FLOPs each.
+    pub fn looked_at_half(&mut self, samples: usize, flops: u64) {
+        self.scored += samples as u64;
+        self.halved += samples as u64;
+        self.aside += samples as u64 * flops;
     }
 
     /// Takes over what `abandoned`, a later state of the same run, has cost: going back in a run gives nothing back.
@@ -193,7 +204,7 @@ impl Meter {
     /// FLOPs that were only for scoring: forward passes, and all that small networks did.
     #[must_use]
     pub fn scoring_flops(&self) -> u64 {
-        self.scored * self.forward + self.small
+        (self.scored - self.halved) * self.forward + self.aside
     }
 
     /// FLOPs of training on `samples` samples.
@@ -242,6 +253,9 @@ mod tests {
         assert_eq!((meter.small_trained, meter.small_scored), (2, 5));
         assert_eq!(meter.scoring_flops(), 7 * 120 + 2 * 13 + 5 * 4);
         assert_eq!(meter.flops(), 3 * 260 + 7 * 120 + 46);
+        meter.looked_at_half(10, 30);
+        assert_eq!((meter.scored, meter.halved), (17, 10));
+        assert_eq!(meter.scoring_flops(), 7 * 120 + 46 + 300);
     }
 
     #[test]

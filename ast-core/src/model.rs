@@ -41,6 +41,17 @@ pub trait Model: Module {
     /// what a [`Small`] network is.
     #[must_use]
     fn smaller(&self, weights: Weights<'_>) -> Self;
+
+    /// The same network without dropout on images of half the width and height, features spread out where shapes must
+    /// fit: a cheap look. `None` if it has no such pass for these images.
+    fn forward_half(&self, _input: Input) -> Option<Forward> {
+        None
+    }
+
+    /// The layers of [`forward_half`](Self::forward_half), of which only the forward cost counts.
+    fn layers_half(&self) -> Vec<LayerCost> {
+        Vec::new()
+    }
 }
 
 /// Floating-point operations of one layer for one sample; a multiply-add counts two.

@@ -38,6 +38,11 @@ pub enum PassError {
     /// Values could not be read back from the device.
     #[error("could not read back from the device: {0}")]
     Read(String),
+    /// The network cannot look at these images at half the resolution.
+    #[error(
+        "the network has no pass at half the resolution for images of this size: leave policy.resolution at \"full\""
+    )]
+    Resolution,
     /// A sample that was only looked at gave no number.
     #[error("{0} in a scoring pass: training has diverged or the data is broken; try a lower learning rate")]
     NotFinite(NotFinite),
@@ -48,6 +53,8 @@ pub enum PassError {
 pub(crate) struct Surroundings<'a> {
     pub(crate) scorer: &'a dyn Scorer,
     pub(crate) ledger: &'a Ledger,
+    /// Loss of every sample under a small network that has not seen it; empty if there is none.
+    pub(crate) reference: &'a [f32],
     /// `None` before the first step.
     pub(crate) mean_loss: Option<f64>,
     pub(crate) mean_input_std: f64,
@@ -82,6 +89,8 @@ impl Surroundings<'_> {
                 correct: each(&|id| f32::from(u8::from(self.ledger.was_correct(id)))),
             }
         });
+        let known = needs.reference && !self.reference.is_empty();
+        let reference = known.then(|| column(ids.iter().map(|id| self.reference[*id as usize]).collect()));
         let mean_loss = match self.mean_loss {
             Some(mean) => mean,
             None => f64::from(read(loss.clone().mean())?[0]),
@@ -89,7 +98,7 @@ impl Surroundings<'_> {
         let Self { scorer, mean_input_std, random, step, .. } = self;
         let context = Context { mean_loss, mean_input_std, random, step };
         let features = needs.features.then_some(features);
-        let seen = Observation { ids, loss, logits, targets, features, input_std, history };
+        let seen = Observation { ids, loss, logits, targets, features, input_std, history, reference };
         let (score, correct) = (scorer.score(&seen, &context)?, seen.correct());
         let mut parts = vec![score, seen.loss, correct];
         parts.extend(extra);

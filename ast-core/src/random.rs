@@ -38,6 +38,10 @@ pub enum Purpose {
     SmallWeights = 14,
     /// Dropout masks of a small network; key: steps it has made, which network.
     SmallDropout = 15,
+    /// Which half of the samples a reference network is trained on; key: sample.
+    ReferenceHalf = 16,
+    /// The order in which a reference network sees its half; key: pass, which network.
+    ReferenceOrder = 17,
 }
 
 /// Counter-based randomness: every number is a function of the run's seed, a [`Purpose`] and up to two counters.

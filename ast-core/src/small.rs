@@ -26,6 +26,10 @@ use crate::snapshot::{SnapshotError, burn_bytes, decode, encode};
 pub enum Small {
     /// Sees what is offered before the run's own network does.
     Proxy = 0,
+    /// Has seen the first half of the samples, and is asked for the second.
+    FirstReference = 1,
+    /// The other way round.
+    SecondReference = 2,
 }
 
 /// A small network, its optimizer, and the steps it has made.

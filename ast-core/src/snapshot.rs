@@ -127,6 +127,9 @@ pub(crate) struct State {
     /// Samples accepted so far, trained or on their way.
     pub(crate) accepted: u64,
     pub(crate) ledger: Ledger,
+    /// Loss of each sample under a small network that has not seen it; empty if no scorer asks.
+    #[serde(default)]
+    pub(crate) reference: Vec<f32>,
     pub(crate) mean_loss: Ema,
     pub(crate) meter: Meter,
     pub(crate) evaluations: Vec<Evaluation>,

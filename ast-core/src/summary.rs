@@ -78,6 +78,9 @@ pub struct Samples {
     pub trained: u64,
     /// Given an extra forward pass to be scored.
     pub scored: u64,
+    /// Of these: at half the resolution.
+    #[serde(default)]
+    pub halved: u64,
     /// Given a step of a small network, for its opinion.
     #[serde(default)]
     pub small_trained: u64,
@@ -189,6 +192,7 @@ impl Summary {
                 offered: meter.offered,
                 trained: meter.trained,
                 scored: meter.scored,
+                halved: meter.halved,
                 small_trained: meter.small_trained,
                 small_scored: meter.small_scored,
             },

@@ -5,6 +5,8 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
+use burn::tensor::module::avg_pool2d;
+use burn::tensor::ops::AvgPoolOptions;
 
 use crate::model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
 use crate::ops::{Block, conv_relu_pool};
@@ -80,27 +82,64 @@ fn linear(widths: [usize; 2], weights: &mut Weights<'_>) -> Linear {
     linear
 }
 
-impl Model for SimpleCnn {
-    fn forward(&self, input: Input, mode: Mode<'_>) -> Forward {
-        let Input::Image(x) = input;
+impl SimpleCnn {
+    fn convolve(&self, x: Tensor<4>) -> Tensor<4> {
         let x = block(&self.conv1, x, 1);
         let x = block(&self.conv2, x, 2);
-        let x = block(&self.conv3, x, 2);
+        block(&self.conv3, x, 2)
+    }
+
+    fn classify(&self, x: Tensor<4>, mode: Mode<'_>) -> Forward {
         let x = relu(self.linear1.forward(x.flatten::<2>(1, 3)));
         let features = dropout(x, DROPOUT, mode);
         Forward { logits: self.linear2.forward(features.clone()), features }
     }
 
-    fn layers(&self) -> Vec<LayerCost> {
+    /// The layers on images of so many places; the linear ones are what they are.
+    fn layers_at(&self, places: usize) -> Vec<LayerCost> {
         let Widths { channels: [c0, c1, c2, c3], hidden } = self.widths();
         let (flat, classes) = (c3 * self.places / 16, self.linear2.weight.dims()[1]);
         vec![
-            LayerCost::convolution("conv1", [c0, c1], 3, self.places).first(),
-            LayerCost::convolution("conv2", [c1, c2], 3, self.places),
-            LayerCost::convolution("conv3", [c2, c3], 3, self.places / 4),
+            LayerCost::convolution("conv1", [c0, c1], 3, places).first(),
+            LayerCost::convolution("conv2", [c1, c2], 3, places),
+            LayerCost::convolution("conv3", [c2, c3], 3, places / 4),
             LayerCost::linear("linear1", [flat, hidden]),
             LayerCost::linear("linear2", [hidden, classes]),
         ]
+    }
+}
+
+/// Each value at four places.
+fn repeat_2x2(x: Tensor<4>) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let x = x.reshape([batch, channels, height, 1, width, 1]).expand([batch, channels, height, 2, width, 2]);
+    x.reshape([batch, channels, 2 * height, 2 * width])
+}
+
+impl Model for SimpleCnn {
+    fn forward(&self, input: Input, mode: Mode<'_>) -> Forward {
+        let Input::Image(x) = input;
+        self.classify(self.convolve(x), mode)
+    }
+
+    fn layers(&self) -> Vec<LayerCost> {
+        self.layers_at(self.places)
+    }
+
+    /// The mean of each 2x2 places; each feature four times before the first linear layer. For sides that are multiples of
+    /// 8.
+    fn forward_half(&self, input: Input) -> Option<Forward> {
+        let Input::Image(x) = input;
+        let [_, _, height, width] = x.dims();
+        if height % 8 != 0 || width % 8 != 0 {
+            return None;
+        }
+        let x = self.convolve(avg_pool2d(x, AvgPoolOptions::new([2, 2])));
+        Some(self.classify(repeat_2x2(x), Mode::Eval))
+    }
+
+    fn layers_half(&self) -> Vec<LayerCost> {
+        self.layers_at(self.places / 4)
     }
 
     fn smaller(&self, weights: Weights<'_>) -> Self {
@@ -158,6 +197,31 @@ mod tests {
             let images = Tensor::zeros([2, 3, shape[1], shape[2]], &device);
             assert_eq!(small.forward(Input::Image(images), Mode::Eval).logits.dims(), [2, classes]);
         }
+    }
+
+    /// Pooled and spread out by hand; convolutions a quarter, linear layers what they are.
+    #[test]
+    fn half_the_resolution_is_what_it_says() {
+        let device = Device::flex();
+        let model = SimpleCnn::new([3, 8, 16], 10, Weights::new(Random::new(1), &device));
+        let mut stream = Random::new(2).stream(Purpose::Data, 0, 0);
+        let pixels: Vec<f32> = (0..3 * 8 * 16).map(|_| stream.normal() as f32).collect();
+        let at = |channel: usize, y: usize, x: usize| pixels[(channel * 8 + y) * 16 + x];
+        let mean = |c, y, x| {
+            (at(c, 2 * y, 2 * x) + at(c, 2 * y + 1, 2 * x) + at(c, 2 * y, 2 * x + 1) + at(c, 2 * y + 1, 2 * x + 1))
+                / 4.0
+        };
+        let pooled: Vec<f32> = (0..3 * 4 * 8).map(|i| mean(i / 32, i / 8 % 4, i % 8)).collect();
+        let tensor = |values: &[f32], shape: [usize; 4]| Tensor::<1>::from_floats(values, &device).reshape(shape);
+        let small: Vec<f32> = model.convolve(tensor(&pooled, [1, 3, 4, 8])).into_data().try_into_vec().unwrap();
+        let spread: Vec<f32> = (0..128 * 2 * 4).map(|i| small[i / 8 * 2 + i % 4 / 2]).collect();
+        let expected = model.classify(tensor(&spread, [1, 128, 2, 4]), Mode::Eval).logits.into_data();
+        let got = model.forward_half(Input::Image(tensor(&pixels, [1, 3, 8, 16]))).unwrap().logits.into_data();
+        got.assert_approx_eq::<f32>(&expected, burn::tensor::Tolerance::absolute(1e-5));
+        assert!(model.forward_half(Input::Image(Tensor::zeros([1, 3, 12, 16], &device))).is_none());
+        let forward = |layers: Vec<LayerCost>| layers.iter().map(|l| l.forward).sum::<u64>();
+        let linear = 2 * (128 * 8 * 256 + 256 * 10);
+        assert_eq!(forward(model.layers_half()) - linear, (forward(model.layers()) - linear) / 4);
     }
 
     #[test]

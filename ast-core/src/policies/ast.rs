@@ -4,13 +4,15 @@
 //! `random` walks along. The rest is taken from the other samples through a gate: each draws a key `U^(1/w)` with weight
 //! `w` from its score (weighted sampling without replacement, Efraimidis & Spirakis 2006), and those among the top of
 //! recent keys pass. A PI controller holds the activation rate; the plant is `rate = c + (1 - c)(1 - threshold)`
-//! for any scorer. `lambda = 0` is `random`, sample for sample.
+//! for any scorer. `lambda = 0` is `random`, sample for sample. Scores are the ledger's unless another `source` is named,
+//! which is then asked about the candidates while lambda is above 0.
 
 use ast_control::{Controller, Output, PiController, Setpoint};
 
 use crate::data::SampleId;
 use crate::gate;
 use crate::params::{ParamKind, ParamSpec, Params};
+use crate::policies::source::{EVERY, RESOLUTION, SOURCE, Source};
 use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
@@ -46,6 +48,9 @@ const PARAMS: &[ParamSpec] = &[
         summary: "randomised: in proportion to the weight; hard: the top scores",
         kind: ParamKind::Choice(&["randomised", "hard"]),
     },
+    SOURCE,
+    EVERY,
+    RESOLUTION,
 ];
 
 crate::register_policy! {
@@ -62,6 +67,7 @@ struct Ast {
     horizon: f64,
     kappa: f64,
     hard: bool,
+    source: Source,
 
     lambda: f64,
     controller: PiController,
@@ -82,6 +88,7 @@ impl Ast {
             horizon: params.number("horizon")?,
             kappa: params.number("kappa")?,
             hard: params.word("gate")? == "hard",
+            source: Source::new(params)?,
             lambda: 0.0,
             controller: task.control.check(1.0 - smallest_coverage)?,
             last: None,
@@ -100,17 +107,18 @@ impl Ast {
     }
 
     /// The keys of a chunk's candidates: `ln U / w`, a monotone image of `U^(1/w)`, or the score itself if hard.
-    fn draw_keys(&mut self, offer: Offer<'_>, view: &View<'_>) {
+    fn draw_keys(&mut self, offer: Offer<'_>, view: &mut View<'_>) -> Result<(), PolicyError> {
+        let scores = self.source.ranks(offer, view, self.horizon)?;
         let mut stream = view.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk));
         self.chunk_keys.clear();
-        self.chunk_keys.extend(offer.candidates.iter().map(|id| {
-            let score = view.ledger.score(*id, self.horizon);
+        self.chunk_keys.extend(scores.into_iter().map(|score| {
             if self.hard {
                 return score.unwrap_or(0.5) as f32;
             }
             let weight = score.map_or(1.0, |s| s.powf(self.gamma));
             stream.uniform_above_zero().ln() / weight as f32
         }));
+        Ok(())
     }
 }
 
@@ -128,7 +136,7 @@ impl Policy for Ast {
     ) -> Result<(), PolicyError> {
         let already = accepted.len();
         if self.lambda > 0.0 {
-            self.draw_keys(offer, view);
+            self.draw_keys(offer, view)?;
             self.keys.extend(self.chunk_keys.iter().copied());
             let setpoint = self.setpoint();
             // The last answer, with the bias of now: lambda may have moved since.
@@ -158,11 +166,12 @@ impl Policy for Ast {
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        encode("policy", &(&self.lambda, &self.controller, &self.last, &self.keys))
+        self.source.save(encode("policy", &(&self.lambda, &self.controller, &self.last, &self.keys))?)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
-        (self.lambda, self.controller, self.last, self.keys) = decode("policy", saved)?;
+        let saved = self.source.restore(saved)?;
+        (self.lambda, self.controller, self.last, self.keys) = decode("policy", &saved)?;
         Ok(())
     }
 }

@@ -10,9 +10,11 @@ mod infobatch;
 mod pool_top;
 mod proxy;
 mod random;
+mod reducible;
 mod seed;
 mod seed_package;
 mod selective_backprop;
+mod source;
 mod static_el2n;
 mod static_random;
 

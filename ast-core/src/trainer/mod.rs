@@ -1,6 +1,7 @@
 //! The training loop. On this page: what a run is made of, and its course. Beside it: how a batch is selected, what a
-//! step does, what is reported, and how a run is saved and put back.
+//! step does, what a scorer may need beforehand, what is reported, and how a run is saved and put back.
 
+mod reference;
 mod report;
 mod restore;
 mod select;
@@ -93,6 +94,7 @@ impl<M: Model> Trainer<M> {
             loading: VecDeque::new(),
             accepted: 0,
             ledger: Ledger::new(dataset.as_ref()),
+            reference: Vec::new(),
             mean_loss: Ema::new(MEAN_LOSS_EMA),
             meter: Meter::start(&model.layers()),
             evaluations: Vec::new(),
@@ -127,6 +129,9 @@ impl<M: Model> Trainer<M> {
         if self.state.meter.offered == 0 {
             self.announce(observer)?;
         }
+        self.energy.pass_over();
+        self.prepare()?;
+        self.energy.read(&mut self.state.meter.joules, true);
         self.keep(None)?;
         self.energy.pass_over();
         while let Some(event) = self.advance_or_roll_back()? {
@@ -163,6 +168,7 @@ impl<M: Model> Trainer<M> {
     /// # Errors
     /// [`TrainError`].
     pub fn advance(&mut self) -> Result<Option<Event>, TrainError> {
+        self.prepare()?;
         if self.state.loading.is_empty() {
             self.select_batch()?;
         }

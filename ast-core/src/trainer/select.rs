@@ -57,6 +57,7 @@ impl<M: Model> Trainer<M> {
                 around: Surroundings {
                     scorer: self.scorer.as_ref(),
                     ledger,
+                    reference: &state.reference,
                     mean_loss: state.mean_loss.value(),
                     mean_input_std: self.mean_input_std,
                     random,

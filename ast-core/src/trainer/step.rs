@@ -58,6 +58,7 @@ impl<M: Model> Trainer<M> {
         let around = Surroundings {
             scorer: self.scorer.as_ref(),
             ledger: &self.state.ledger,
+            reference: &self.state.reference,
             mean_loss: self.state.mean_loss.value(),
             mean_input_std: self.mean_input_std,
             random: self.random,

@@ -48,6 +48,7 @@ mod schedule;
 mod scorer;
 mod small;
 mod snapshot;
+mod source;
 mod summary;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -12,11 +12,11 @@ use ast_control::{Controller, Output, PiController, Setpoint};
 use crate::data::SampleId;
 use crate::gate;
 use crate::params::{ParamKind, ParamSpec, Params};
-use crate::policies::source::{EVERY, RESOLUTION, SOURCE, Source};
 use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
 use crate::snapshot::{SnapshotError, decode, encode};
+use crate::source::{EVERY, RESOLUTION, SOURCE, Source};
 use crate::window::Window;
 
 /// How many offered keys a threshold is taken among.
@@ -195,7 +195,7 @@ mod tests {
     use crate::queue::{Accepted, Queue};
     use crate::random::Random;
     use crate::sampler::Sampler;
-    use crate::testing::{Labels, NoLook};
+    use crate::testing::{Labels, NoLook, Stage};
 
     const SAMPLES: usize = 10_000;
 
@@ -257,6 +257,19 @@ mod tests {
         let (chosen, ..) = run(&mut policy(&[("kappa", f64::INFINITY), ("horizon", 1000.0)], false), 0.5, 10);
         let mean = chosen.iter().map(|id| f64::from(*id)).sum::<f64>() / (chosen.len() * SAMPLES) as f64;
         assert!((mean - 2.0 / 3.0).abs() < 0.02, "{mean}");
+    }
+
+    /// A thousand distinct losses by a fresh look, of which the ledger knows nothing: the threshold is the bias, 1 - 0.08/0.98
+    /// = 0.9184, so all 81 above the 919th pass, and with luck that one.
+    #[test]
+    fn a_look_takes_the_place_of_the_ledger() {
+        let losses: Vec<f32> = (0..1000).map(|i| ((i * 7919) % 1000) as f32).collect();
+        let mut ast = Ast { source: Source::fresh(1, false), ..policy(&[], true) };
+        ast.begin(0.5);
+        let (mut chosen, weights) = Stage::new(&losses).offer(&mut ast);
+        chosen.retain(|id| losses[*id as usize] != 918.0);
+        let expected: Vec<u32> = (0..1000).filter(|id| losses[*id as usize] > 918.0).collect();
+        assert_eq!((chosen, weights), (expected, vec![]));
     }
 
     #[test]

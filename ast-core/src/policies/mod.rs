@@ -14,7 +14,6 @@ mod reducible;
 mod seed;
 mod seed_package;
 mod selective_backprop;
-mod source;
 mod static_el2n;
 mod static_random;
 

@@ -10,12 +10,12 @@
 
 use crate::data::SampleId;
 use crate::params::{ParamKind, ParamSpec};
-use crate::policies::source::{EVERY, RESOLUTION, SOURCE, Source};
 use crate::policies::{Quota, largest};
 use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
 use crate::snapshot::{SnapshotError, decode, encode};
+use crate::source::{EVERY, RESOLUTION, SOURCE, Source};
 
 crate::register_policy! {
     name: "pool-top",

@@ -8,11 +8,11 @@
 
 use crate::data::SampleId;
 use crate::params::{ParamKind, ParamSpec};
-use crate::policies::source::{RESOLUTION, Source};
 use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
 use crate::snapshot::{SnapshotError, decode, encode};
+use crate::source::{RESOLUTION, Source};
 use crate::window::Window;
 
 /// How many recent scores make up the CDF.

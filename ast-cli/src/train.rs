@@ -172,6 +172,8 @@ fn failure(error: &TrainError, run: &Path) -> Failure {
     let kind = match error {
         TrainError::NotFinite { .. } | TrainError::Diverged { .. } | TrainError::AllSkipped(_) => Kind::Data,
         TrainError::Policy(PolicyError::Pass(PassError::NotFinite(_))) => Kind::Data,
+        TrainError::Pass(PassError::NotFinite(_)) => Kind::Data,
+        TrainError::Policy(PolicyError::Pass(PassError::Resolution)) => Kind::Usage,
         TrainError::NothingTrained => Kind::Usage,
         TrainError::Write(_) => Kind::Io,
         TrainError::Device(_) | TrainError::Pass(PassError::Read(_)) => Kind::Device,

@@ -377,9 +377,10 @@ fn a_folder_that_vanishes_ends_the_run_with_a_sentence() {
 fn a_damaged_checkpoint_is_named_and_the_one_before_used() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
-    succeed(start(&whole, &[]));
+    // With a small network, for which there is a file more.
+    succeed(start(&whole, &["--policy", "proxy"]));
     let expected = result(&whole);
-    let files = ["manifest.json", "weights.bpk", "optimizer.bpk", "policy.cbor", "state.cbor"];
+    let files = ["manifest.json", "weights.bpk", "optimizer.bpk", "policy.cbor", "state.cbor", "small.cbor"];
     for (number, file) in files.iter().enumerate() {
         let run = folder.path().join(format!("run{number}"));
         copy(&whole, &run);

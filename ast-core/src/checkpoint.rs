@@ -1,4 +1,5 @@
-//! Snapshots on disk: `step-00001234/` with a file each for weights, optimizer, policy and state, and a `manifest.json`.
+//! Snapshots on disk: `step-00001234/` with a file each for weights, optimizer, policy, state and, where there are some, small
+//! networks, and a `manifest.json`.
 //!
 //! A checkpoint is there as a whole or not at all. Everything is written into `step-00001234.tmp/`, the manifest with the
 //! size and SHA-256 of every file last, each synchronised; then the folder gets its name, and the folder above is
@@ -199,7 +200,7 @@ impl Checkpoints {
 
 fn manifest(snapshot: &Snapshot, metrics: u64, data: &str) -> Vec<u8> {
     let fingerprint = |bytes: &[u8]| Fingerprint { bytes: bytes.len() as u64, sha256: sha256(bytes) };
-    let files = snapshot.files().map(|(name, bytes)| (name.to_string(), fingerprint(bytes))).into();
+    let files = snapshot.files().into_iter().map(|(name, bytes)| (name.to_string(), fingerprint(bytes))).collect();
     let (step, data) = (snapshot.step, data.to_string());
     let mut manifest = Manifest { schema: SCHEMA, step, metrics, data, files, sha256: String::new() };
     manifest.sha256 = manifest.digest();
@@ -240,7 +241,10 @@ fn read(folder: &Path, step: u64) -> Result<(Manifest, Snapshot), CheckpointErro
         return Err(broken(format!("it is of step {}", manifest.step)));
     }
     let snapshot = Snapshot::from_files(step, |name| {
-        let expected = manifest.files.get(name).ok_or_else(|| broken(format!("it does not name {name}")))?;
+        let expected = match manifest.files.get(name) {
+            None if name == Snapshot::OPTIONAL => return Ok(Vec::new()),
+            expected => expected.ok_or_else(|| broken(format!("it does not name {name}")))?,
+        };
         let path = folder.join(name);
         let bytes = contents(&path, expected.bytes)?;
         match sha256(&bytes) == expected.sha256 {

@@ -61,7 +61,7 @@ pub struct Meter {
     step_seconds: VecDeque<f64>,
     /// Optimizer steps.
     pub steps: u64,
-    /// Steps that were not made because of a NaN or an infinity.
+    /// Steps that were not made because of a NaN or an infinity, those of small networks included.
     pub skipped: u64,
     /// Samples put before the policy.
     pub offered: u64,
@@ -71,6 +71,18 @@ pub struct Meter {
     pub wasted: u64,
     /// Samples given an extra forward pass to be scored.
     pub scored: u64,
+    /// Of these: at half the resolution.
+    #[serde(default)]
+    pub halved: u64,
+    /// Samples that small networks were given a step on.
+    #[serde(default)]
+    pub small_trained: u64,
+    /// Samples that small networks were given a forward pass on, without a step.
+    #[serde(default)]
+    pub small_scored: u64,
+    /// FLOPs of both, and of what was done at half the resolution.
+    #[serde(default)]
+    aside: u64,
     /// Samples evaluated.
     pub evaluated: u64,
     /// FLOPs of finding out whether selection pays.
@@ -98,6 +110,10 @@ impl Meter {
             trained: 0,
             wasted: 0,
             scored: 0,
+            halved: 0,
+            small_trained: 0,
+            small_scored: 0,
+            aside: 0,
             evaluated: 0,
             watching: 0,
             joules: 0.0,
@@ -146,6 +162,25 @@ impl Meter {
         }
     }
 
+    /// Counts a step of a small network on `samples` samples, at so many FLOPs each.
+    pub fn small_stepped(&mut self, samples: usize, flops: u64) {
+        self.small_trained += samples as u64;
+        self.aside += samples as u64 * flops;
+    }
+
+    /// Counts a forward pass of a small network over `samples` samples, at so many FLOPs each.
+    pub fn small_looked(&mut self, samples: usize, flops: u64) {
+        self.small_scored += samples as u64;
+        self.aside += samples as u64 * flops;
+    }
+
+    /// Counts a scoring pass over `samples` samples at half the resolution, at so many FLOPs each.
+    pub fn looked_at_half(&mut self, samples: usize, flops: u64) {
+        self.scored += samples as u64;
+        self.halved += samples as u64;
+        self.aside += samples as u64 * flops;
+    }
+
     /// Takes over what `abandoned`, a later state of the same run, has cost: going back in a run gives nothing back.
     /// Returns the samples that were trained for nothing.
     pub fn abandon(&mut self, abandoned: &Self) -> u64 {
@@ -170,10 +205,10 @@ impl Meter {
         self.flops_of(self.trained + self.wasted) + self.scoring_flops()
     }
 
-    /// FLOPs that were only for scoring: forward passes, and watching whether it pays.
+    /// FLOPs that were only for scoring: forward passes, all that small networks did, and watching whether selection pays.
     #[must_use]
     pub fn scoring_flops(&self) -> u64 {
-        self.scored * self.forward + self.watching
+        (self.scored - self.halved) * self.forward + self.aside + self.watching
     }
 
     /// FLOPs of training on `samples` samples.
@@ -217,6 +252,14 @@ mod tests {
         assert_eq!(meter.flops(), 3 * 260 + 7 * 120 + 5);
         assert_eq!(meter.flops_of(2), 520);
         assert_eq!(meter.eval_flops(), 11 * 120);
+        meter.small_stepped(2, 13);
+        meter.small_looked(5, 4);
+        assert_eq!((meter.small_trained, meter.small_scored), (2, 5));
+        assert_eq!(meter.scoring_flops(), 7 * 120 + 2 * 13 + 5 * 4);
+        assert_eq!(meter.flops(), 3 * 260 + 7 * 120 + 46);
+        meter.looked_at_half(10, 30);
+        assert_eq!((meter.scored, meter.halved), (17, 10));
+        assert_eq!(meter.scoring_flops(), 7 * 120 + 46 + 300);
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub struct Observation {
     pub input_std: Option<Tensor<1>>,
     /// What earlier passes showed of each sample; present if the scorer [`Needs`] it.
     pub history: Option<History>,
+    /// Loss of each sample under a small network that was not trained on it, in nats, `[batch]`; present if the scorer
+    /// [`Needs`] it.
+    pub reference: Option<Tensor<1>>,
 }
 
 /// What the ledger remembers of the samples of a batch, before this pass.
@@ -78,6 +81,8 @@ pub struct Needs {
     pub input_std: bool,
     /// [`Observation::history`].
     pub history: bool,
+    /// [`Observation::reference`]: small networks are trained for it at the start of the run, and charged.
+    pub reference: bool,
 }
 
 /// Cross-entropy of each sample, `-log softmax(logits)[target]`, in nats.

@@ -1,13 +1,14 @@
-//! Forward passes: what leaves the device after one, and the two kinds that train nothing (evaluation, fresh scoring).
+//! Forward passes: what leaves the device after one, and the one that is outside the run, evaluation.
 
+use burn::module::{ModuleVisitor, Param};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
+use crate::data::{HostBatch, LoadError, Loader, Request, SampleId, Visit};
 use crate::ledger::Ledger;
-use crate::meter::{Meter, Phase};
 use crate::model::{Forward, Input, Mode, Model};
 use crate::observation::{History, Observation, cross_entropy, hits};
-use crate::random::{Purpose, Random};
+use crate::random::Random;
 use crate::scorer::{Context, ScoreError, Scorer};
 use crate::train_error::NotFinite;
 
@@ -37,6 +38,11 @@ pub enum PassError {
     /// Values could not be read back from the device.
     #[error("could not read back from the device: {0}")]
     Read(String),
+    /// The network cannot look at these images at half the resolution.
+    #[error(
+        "the network has no pass at half the resolution for images of this size: leave policy.resolution at \"full\""
+    )]
+    Resolution,
     /// A sample that was only looked at gave no number.
     #[error("{0} in a scoring pass: training has diverged or the data is broken; try a lower learning rate")]
     NotFinite(NotFinite),
@@ -47,6 +53,8 @@ pub enum PassError {
 pub(crate) struct Surroundings<'a> {
     pub(crate) scorer: &'a dyn Scorer,
     pub(crate) ledger: &'a Ledger,
+    /// Loss of every sample under a small network that has not seen it; empty if there is none.
+    pub(crate) reference: &'a [f32],
     /// `None` before the first step.
     pub(crate) mean_loss: Option<f64>,
     pub(crate) mean_input_std: f64,
@@ -85,6 +93,8 @@ impl Surroundings<'_> {
                 correct: each(&|id| f32::from(u8::from(self.ledger.was_correct(id)))),
             }
         });
+        let known = needs.reference && !self.reference.is_empty();
+        let reference = known.then(|| column(ids.iter().map(|id| self.reference[*id as usize]).collect()));
         let mean_loss = match self.mean_loss {
             Some(mean) => mean,
             None => f64::from(read(loss.clone().mean())?[0]),
@@ -92,7 +102,7 @@ impl Surroundings<'_> {
         let Self { scorer, mean_input_std, random, step, .. } = self;
         let context = Context { mean_loss, mean_input_std, random, step };
         let needed = needs.features.then(|| features.clone());
-        let seen = Observation { ids, loss, logits, targets, features: needed, input_std, history };
+        let seen = Observation { ids, loss, logits, targets, features: needed, input_std, history, reference };
         let (score, correct) = (scorer.score(&seen, &context)?, seen.correct());
         let mut parts = vec![score, seen.loss.clone(), correct];
         parts.extend(more(&seen, &features));
@@ -113,6 +123,19 @@ pub(crate) fn not_finite(
     let first = |values: &[f32]| ids.clone().zip(values.iter().copied()).find(|(_, value)| !value.is_finite());
     let loss = first(loss).map(|(id, value)| NotFinite::Loss(id, value));
     loss.or_else(|| first(score).map(|(id, value)| NotFinite::Score(id, value)))
+}
+
+/// The sum of all gradients: NaN or infinite if one of them is. Shape `[1]`.
+pub(crate) fn gradient_sum<M: Model>(model: &M, gradients: &GradientsParams) -> Tensor<1> {
+    struct Sum<'a>(&'a GradientsParams, Vec<Tensor<1>>);
+    impl ModuleVisitor for Sum<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.1.extend(self.0.get::<D>(param.id).map(Tensor::sum));
+        }
+    }
+    let mut sum = Sum(gradients, Vec::new());
+    model.visit(&mut sum);
+    Tensor::cat(sum.1, 0).sum()
 }
 
 /// The values of a tensor in host memory.
@@ -152,62 +175,4 @@ pub(crate) fn evaluate<M: Model>(model: &M, loader: &mut dyn Loader, device: &De
     }
     let samples = f64::from(samples.max(1));
     Ok((100.0 * correct / samples, loss / samples))
-}
-
-/// A forward pass of the network as it is over samples that may then not be trained on. Charged to the run.
-pub trait FreshPass {
-    /// Loss and score of each sample; `dropout` says whether the network is in training mode (as the original scored).
-    ///
-    /// # Errors
-    /// [`PassError`].
-    fn look(&mut self, visits: &[Visit], dropout: bool) -> Result<Vec<Fresh>, PassError>;
-}
-
-/// What a fresh pass shows of a sample.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fresh {
-    /// Cross-entropy in nats.
-    pub loss: f32,
-    /// The scorer's output.
-    pub score: f32,
-}
-
-/// Everything that a fresh pass needs of the trainer.
-pub(crate) struct Looking<'a, M> {
-    pub(crate) model: &'a M,
-    pub(crate) dataset: &'a dyn Dataset,
-    pub(crate) device: &'a Device,
-    pub(crate) meter: &'a mut Meter,
-    pub(crate) around: Surroundings<'a>,
-    pub(crate) augment: bool,
-    /// Whether a NaN or an infinity is an error; if not, the policy gets it, and passes over the sample.
-    pub(crate) abort: bool,
-}
-
-impl<M: Model> FreshPass for Looking<'_, M> {
-    fn look(&mut self, visits: &[Visit], dropout: bool) -> Result<Vec<Fresh>, PassError> {
-        if visits.is_empty() {
-            return Ok(Vec::new());
-        }
-        // All of it is the price of scoring, loading included: a dense run has none of it.
-        self.meter.enter(Phase::Score);
-        let device = self.device.clone().without_autodiff();
-        let random = self.around.random;
-        let request = Request { visits: visits.to_vec(), augment: self.augment.then_some(random) };
-        let host = request.collate(self.dataset);
-        let (ids, input_std) = (host.ids.clone(), host.input_std.clone());
-        let (input, targets) = upload(host, self.dataset.shape(), &device);
-        let mut masks = random.stream(Purpose::Fresh, self.meter.scored, 0);
-        let mode = if dropout { Mode::Train(&mut masks) } else { Mode::Eval };
-        let forward = self.model.valid().forward(input, mode);
-        let loss = cross_entropy(forward.logits.clone(), targets.clone());
-        let passed = Passed { ids, input_std, forward, targets, loss };
-        let ReadBack { score, loss, .. } = self.around.read_back(passed, |_, _| Vec::new())?;
-        self.meter.scored += visits.len() as u64;
-        if let Some(what) = not_finite(visits.iter().map(|visit| visit.id), &loss, &score).filter(|_| self.abort) {
-            return Err(PassError::NotFinite(what));
-        }
-        self.meter.enter(Phase::Select);
-        Ok(loss.into_iter().zip(score).map(|(loss, score)| Fresh { loss, score }).collect())
-    }
 }

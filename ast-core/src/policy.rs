@@ -2,10 +2,11 @@ use ast_control::{ControlError, PiConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, SampleId};
+use crate::fresh::FreshPass;
 use crate::guard::{Alignment, Decision};
 use crate::ledger::{Ledger, Seen};
 use crate::params::{ParamError, Params};
-use crate::passes::{FreshPass, PassError};
+use crate::passes::PassError;
 use crate::queue::Queue;
 use crate::random::Random;
 use crate::registry::Entry;
@@ -112,7 +113,7 @@ pub struct View<'a> {
     pub queue: &'a Queue,
     /// The run's randomness.
     pub random: Random,
-    /// A look at samples that may then not be trained on, which costs a forward pass each.
+    /// A look at samples that may then not be trained on, and the small networks: all of it is charged.
     pub fresh: &'a mut dyn FreshPass,
 }
 
@@ -142,7 +143,7 @@ pub enum PolicyError {
     /// A parameter was refused.
     #[error(transparent)]
     Param(#[from] ParamError),
-    /// A fresh look failed.
+    /// A fresh look, or a small network, failed.
     #[error(transparent)]
     Pass(#[from] PassError),
     /// The controller refused.

@@ -34,6 +34,14 @@ pub enum Purpose {
     Bootstrap = 12,
     /// Which labels are flipped, and to what; key: sample.
     LabelNoise = 13,
+    /// Initial weights of a small network; key: parameter index, which network.
+    SmallWeights = 14,
+    /// Dropout masks of a small network; key: steps it has made, which network.
+    SmallDropout = 15,
+    /// Which half of the samples a reference network is trained on; key: sample.
+    ReferenceHalf = 16,
+    /// The order in which a reference network sees its half; key: pass, which network.
+    ReferenceOrder = 17,
 }
 
 /// Counter-based randomness: every number is a function of the run's seed, a [`Purpose`] and up to two counters.

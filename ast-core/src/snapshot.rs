@@ -28,23 +28,32 @@ pub struct Snapshot {
     pub policy: Vec<u8>,
     /// Sampler, queue, ledger, meter and evaluations, in CBOR.
     pub state: Vec<u8>,
+    /// Weights and optimizers of small networks; nothing if the run has none.
+    pub small: Vec<u8>,
 }
 
 impl Snapshot {
+    /// The file that is not there if there is nothing to be kept in it.
+    pub(crate) const OPTIONAL: &'static str = "small.cbor";
+
     /// The files that it is kept in: name and content.
     #[must_use]
-    pub fn files(&self) -> [(&'static str, &[u8]); 4] {
-        let Self { weights, optimizer, policy, state, .. } = self;
-        [("weights.bpk", weights), ("optimizer.bpk", optimizer), ("policy.cbor", policy), ("state.cbor", state)]
+    pub fn files(&self) -> Vec<(&'static str, &[u8])> {
+        let Self { weights, optimizer, policy, state, small, step: _ } = self;
+        let always: [(_, &[u8]); 4] =
+            [("weights.bpk", weights), ("optimizer.bpk", optimizer), ("policy.cbor", policy), ("state.cbor", state)];
+        let optional: (_, &[u8]) = (Self::OPTIONAL, small);
+        always.into_iter().chain(Some(optional).filter(|(_, bytes)| !bytes.is_empty())).collect()
     }
 
     /// Puts it together again from [`files`](Self::files).
     ///
     /// # Errors
-    /// Whatever `read` gives for a name.
+    /// Whatever `read` gives for a name. For `small.cbor` it gives nothing, and no error, where there is no such file.
     pub fn from_files<E>(step: u64, mut read: impl FnMut(&'static str) -> Result<Vec<u8>, E>) -> Result<Self, E> {
         let [weights, optimizer] = [read("weights.bpk")?, read("optimizer.bpk")?];
-        Ok(Self { step, weights, optimizer, policy: read("policy.cbor")?, state: read("state.cbor")? })
+        let [policy, state] = [read("policy.cbor")?, read("state.cbor")?];
+        Ok(Self { step, weights, optimizer, policy, state, small: read(Self::OPTIONAL)? })
     }
 }
 
@@ -118,6 +127,9 @@ pub(crate) struct State {
     /// Samples accepted so far, trained or on their way.
     pub(crate) accepted: u64,
     pub(crate) ledger: Ledger,
+    /// Loss of each sample under a small network that has not seen it; empty if no scorer asks.
+    #[serde(default)]
+    pub(crate) reference: Vec<f32>,
     pub(crate) mean_loss: Ema,
     pub(crate) meter: Meter,
     pub(crate) evaluations: Vec<Evaluation>,

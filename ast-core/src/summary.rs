@@ -22,7 +22,7 @@ pub struct Summary {
     pub epochs: u32,
     /// Optimizer steps.
     pub steps: u64,
-    /// Steps that were not made, or were gone back behind, because of a NaN or an infinity.
+    /// Steps that were not made, or were gone back behind, because of a NaN or an infinity; those of small networks too.
     #[serde(default)]
     pub skipped: u64,
     /// Samples trained over samples offered.
@@ -78,6 +78,15 @@ pub struct Samples {
     pub trained: u64,
     /// Given an extra forward pass to be scored.
     pub scored: u64,
+    /// Of these: at half the resolution.
+    #[serde(default)]
+    pub halved: u64,
+    /// Given a step of a small network, for its opinion.
+    #[serde(default)]
+    pub small_trained: u64,
+    /// Given a forward pass of a small network.
+    #[serde(default)]
+    pub small_scored: u64,
 }
 
 /// `flops.*`
@@ -90,7 +99,7 @@ pub struct Flops {
     /// Training on every sample in every nominal epoch: what a budget is a share of.
     #[serde(default)]
     pub dense_run: u64,
-    /// Of `total`: forward passes that were only for scoring.
+    /// Of `total`: forward passes that were only for scoring, and all that small networks did.
     #[serde(default)]
     pub scoring: u64,
     /// Evaluation, not part of `total`.
@@ -179,7 +188,14 @@ impl Summary {
             steps: meter.steps,
             skipped: meter.skipped,
             activation: Activation { target, realised: meter.trained as f64 / meter.offered.max(1) as f64 },
-            samples: Samples { offered: meter.offered, trained: meter.trained, scored: meter.scored },
+            samples: Samples {
+                offered: meter.offered,
+                trained: meter.trained,
+                scored: meter.scored,
+                halved: meter.halved,
+                small_trained: meter.small_trained,
+                small_scored: meter.small_scored,
+            },
             flops: Flops {
                 total: meter.flops(),
                 dense_equivalent: dense_flops,

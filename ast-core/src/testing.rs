@@ -6,14 +6,16 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
+use crate::fresh::{Fresh, FreshPass};
 use crate::ledger::{Ledger, Seen};
 use crate::observation::{History, Observation, cross_entropy};
-use crate::passes::{Fresh, FreshPass, PassError};
+use crate::passes::PassError;
 use crate::policy::{Policy, View};
 use crate::queue::Queue;
 use crate::random::{Purpose, Random, Stream};
 use crate::sampler::Offer;
 use crate::scorer::{Context, Scorer};
+use crate::small::Small;
 
 /// A dataset of labels only: what a ledger needs.
 #[derive(Debug)]
@@ -51,9 +53,19 @@ impl FreshPass for NoLook {
     fn look(&mut self, _: &[Visit], _: bool) -> Result<Vec<Fresh>, PassError> {
         unreachable!("this policy must not pay for a forward pass")
     }
+    fn look_half(&mut self, _: &[Visit]) -> Result<Vec<Fresh>, PassError> {
+        unreachable!("this policy must not pay for a forward pass")
+    }
+    fn train_small(&mut self, _: Small, _: &[Visit], _: f64) -> Result<Vec<Fresh>, PassError> {
+        unreachable!("this policy must not pay for a small network")
+    }
+    fn look_small(&mut self, _: Small, _: &[Visit]) -> Result<Vec<Fresh>, PassError> {
+        unreachable!("this policy must not pay for a small network")
+    }
 }
 
-/// Losses that are known beforehand, by sample, which are the scores as well.
+/// Losses that are known beforehand, by sample, which are the scores as well. A small network has those of the samples in
+/// reverse, so that a test can tell who was asked.
 #[derive(Debug)]
 pub struct KnownLosses(
     /// Of each sample.
@@ -63,6 +75,16 @@ pub struct KnownLosses(
 impl FreshPass for KnownLosses {
     fn look(&mut self, visits: &[Visit], _: bool) -> Result<Vec<Fresh>, PassError> {
         Ok(visits.iter().map(|visit| self.0[visit.id as usize]).map(|loss| Fresh { loss, score: loss }).collect())
+    }
+    fn look_half(&mut self, visits: &[Visit]) -> Result<Vec<Fresh>, PassError> {
+        self.look(visits, false)
+    }
+    fn train_small(&mut self, which: Small, visits: &[Visit], _: f64) -> Result<Vec<Fresh>, PassError> {
+        self.look_small(which, visits)
+    }
+    fn look_small(&mut self, _: Small, visits: &[Visit]) -> Result<Vec<Fresh>, PassError> {
+        let loss = |visit: &Visit| self.0[self.0.len() - 1 - visit.id as usize];
+        Ok(visits.iter().map(loss).map(|loss| Fresh { loss, score: loss }).collect())
     }
 }
 
@@ -163,10 +185,11 @@ pub fn observation(batch: usize, classes: usize, seed: u64, device: &Device) -> 
     let input_std = normal(batch).into_iter().map(|x| 0.25 + 0.02 * x).collect();
     let targets = (0..batch).map(|i| (i * 7 % classes) as i32).collect();
     let each = |value: &dyn Fn(usize) -> f32| -> Vec<f32> { (0..batch).map(value).collect() };
+    let reference = each(&|i| (i * 5 % 7) as f32 / 2.0);
     let history =
         [each(&|i| i as f32 % 3.0), each(&|i| i as f32 / 10.0), each(&|i| i as f32 % 4.0), each(&|i| (i % 2) as f32)];
     let ids = (0..batch as SampleId).map(|i| 1000 + i).collect();
-    assemble(Parts { ids, logits, features, input_std, targets, history, classes }, device)
+    assemble(Parts { ids, logits, features, input_std, targets, history, reference, classes }, device)
 }
 
 #[derive(Clone)]
@@ -177,6 +200,7 @@ struct Parts {
     input_std: Vec<f32>,
     targets: Vec<i32>,
     history: [Vec<f32>; 4],
+    reference: Vec<f32>,
     classes: usize,
 }
 
@@ -192,6 +216,7 @@ fn assemble(parts: Parts, device: &Device) -> Observation {
         features: Some(Tensor::from_data(TensorData::new(parts.features, [batch, 16]), device)),
         input_std: Some(Tensor::from_data(TensorData::new(parts.input_std, [batch]), device)),
         history: Some(history(parts.history, batch, device)),
+        reference: Some(Tensor::from_data(TensorData::new(parts.reference, [batch]), device)),
     }
 }
 
@@ -210,6 +235,7 @@ fn parts(seen: &Observation) -> Parts {
         logits: floats(seen.logits.to_data()),
         features: floats(seen.features.clone().expect("present").into_data()),
         input_std: floats(seen.input_std.clone().expect("present").into_data()),
+        reference: floats(seen.reference.clone().expect("present").into_data()),
         targets: seen.targets.to_data_as::<i32>().try_into_vec().expect("i32"),
         classes: seen.logits.dims()[1],
     }
@@ -227,6 +253,7 @@ fn reorder(seen: &Observation, order: &[usize], device: &Device) -> Observation 
         input_std: rows(&from.input_std, 1),
         targets: order.iter().map(|i| from.targets[*i]).collect(),
         history: from.history.each_ref().map(|column| rows(column, 1)),
+        reference: rows(&from.reference, 1),
         classes: from.classes,
     };
     assemble(to, device)

@@ -97,6 +97,16 @@ impl Model for Root {
     fn layers(&self) -> Vec<LayerCost> {
         vec![LayerCost::linear("linear", [3 * SIDE * SIDE, 2]).first()]
     }
+    fn smaller(&self, weights: Weights<'_>) -> Self {
+        Self::new(weights)
+    }
+}
+
+impl Root {
+    fn new(mut weights: Weights<'_>) -> Self {
+        let weight = weights.draw([3 * SIDE * SIDE, 2], 100);
+        Self { weight, scale: Param::from_tensor(Tensor::ones([1], weights.device())) }
+    }
 }
 
 fn bits(model: &Root) -> Vec<u32> {
@@ -108,16 +118,12 @@ fn trainer(config: &RunConfig, policy: Box<dyn Policy>, fault: Fault) -> Trainer
     let device = Device::flex().autodiff();
     let checked = config.check().unwrap();
     let data = |fault| Box::new(DirectLoader::new(Arc::new(Images(Halves { samples: SAMPLES, broken: None }, fault))));
-    let mut weights = Weights::new(checked.random(), &device);
     Trainer::new(Parts {
         energy: Err("not counted".into()),
         config: checked,
         train: data(fault),
         test: data(Fault::None),
-        model: Root {
-            weight: weights.draw([3 * SIDE * SIDE, 2], 100),
-            scale: Param::from_tensor(Tensor::ones([1], &device)),
-        },
+        model: Root::new(Weights::new(checked.random(), &device)),
         policy,
         scorer: Box::new(Scores(fault, AtomicU64::new(0))),
         device,
@@ -312,7 +318,7 @@ fn a_look_that_gives_no_number_is_not_passed_over_in_silence() {
     for mode in [OnNan::Abort, OnNan::Skip] {
         let mut config = config(0.2, 3);
         config.train.on_nan = mode;
-        for name in ["seed", "fixed-threshold"] {
+        for name in ["seed", "fixed-threshold", "proxy"] {
             let outcome = trainer(&config, policy(name, None, &config), Fault::Input(f32::NAN)).run(&mut Vec::new());
             match mode {
                 OnNan::Abort => {
@@ -322,5 +328,27 @@ fn a_look_that_gives_no_number_is_not_passed_over_in_silence() {
                 _ => assert!(outcome.unwrap().unwrap().samples.trained > 0),
             }
         }
+    }
+}
+
+/// A small network's gradient that is none: the run stops, or the small network's step is not made, and that is counted.
+/// Afterwards it is as sound as before.
+#[test]
+fn a_small_network_is_not_broken_in_silence() {
+    for mode in [OnNan::Abort, OnNan::Skip] {
+        let mut config = config(0.2, 10);
+        (config.train.on_nan, config.train.lr) = (mode, 1e-2);
+        let mut trainer = trainer(&config, policy("proxy", None, &config), Fault::Gradient);
+        let outcome = trainer.run(&mut Vec::new());
+        if mode == OnNan::Abort {
+            let error = outcome.unwrap_err().to_string();
+            assert!(error.contains("the gradients add up to NaN in a scoring pass"), "{error}");
+            continue;
+        }
+        let summary = outcome.unwrap().unwrap();
+        // Once an epoch it is offered to the small network; whether the run's own trains on it is for the policy to say.
+        assert!((10..=20).contains(&summary.skipped), "{mode:?}: {}", summary.skipped);
+        assert!(summary.samples.small_trained >= 10 * SAMPLES as u64);
+        assert!(summary.accuracy.last > 90.0 && finite(&trainer), "{mode:?}: {:?}", summary.accuracy);
     }
 }

@@ -3,8 +3,10 @@
 
 mod common;
 
-use ast_core::{Checkpoints, Event, Observer, PolicyEntry, Registry, RunConfig, Snapshot, Trainer, Wish};
-use common::{Halves, Loss, Tiny, config, tiny};
+use ast_core::{
+    Checkpoints, Event, Observer, ParamValue, PolicyEntry, Registry, RunConfig, Scorer, Snapshot, Trainer, Wish,
+};
+use common::{Excess, Halves, Loss, Tiny, config, policy_with, tiny, tiny_with};
 
 const SAMPLES: usize = 320;
 
@@ -69,6 +71,41 @@ fn every_policy_goes_on_to_the_same_bits_from_every_step() {
     assert!(cases >= 60, "{cases}");
 }
 
+/// What a source of scores remembers, the small network it may have, and the reference that a scorer may need.
+#[test]
+fn every_source_and_a_reference_go_on_to_the_same_bits() {
+    let word = |key, word: &str| (key, ParamValue::Word(word.into()));
+    let number = |key, number| (key, ParamValue::Number(number));
+    let variants: [(&str, Vec<(&str, ParamValue)>, bool); 7] = [
+        ("pool-top", vec![word("source", "fresh"), word("resolution", "half")], false),
+        ("pool-top", vec![word("source", "proxy"), number("every", 3.0)], false),
+        ("curriculum", vec![word("source", "proxy")], false),
+        ("ast", vec![word("source", "fresh"), number("every", 2.0)], false),
+        ("ast", vec![word("source", "proxy")], true),
+        ("selective-backprop", vec![number("stale", 2.0)], false),
+        ("reducible", vec![], true),
+    ];
+    for (policy, given, reference) in variants {
+        let mut config = config(0.2, 8);
+        config.train.batch_size = 32;
+        let trainer = || {
+            let scorer: Box<dyn Scorer> = if reference { Box::new(Excess) } else { Box::new(Loss) };
+            let policy = policy_with(policy, &given, &config);
+            tiny_with(&config, policy, Halves { samples: SAMPLES, broken: None }, scorer)
+        };
+        let mut whole = Recorder { every: 1, ..Recorder::default() };
+        let expected = finish(&mut trainer(), &mut whole);
+        assert!(whole.snapshots.len() >= 8, "{policy}: {}", whole.snapshots.len());
+        for (events, snapshot) in &whole.snapshots {
+            let mut again = trainer();
+            again.restore(snapshot).unwrap();
+            let mut rest = Recorder::default();
+            assert_eq!(finish(&mut again, &mut rest), expected, "{policy} {given:?} from step {}", snapshot.step);
+            assert_eq!(rest.events, whole.events[*events..], "{policy} {given:?} from step {}", snapshot.step);
+        }
+    }
+}
+
 /// Saved, put back, saved: the same bytes. What a policy forgets to save would show here or above.
 #[test]
 fn a_snapshot_that_is_put_back_is_the_same_snapshot() {
@@ -84,6 +121,8 @@ fn a_snapshot_that_is_put_back_is_the_same_snapshot() {
         let again = second.snapshot().unwrap();
         assert_eq!((snapshot.step, &snapshot.policy, &snapshot.weights), (again.step, &again.policy, &again.weights));
         assert_eq!(snapshot.state, again.state, "{policy}");
+        assert_eq!(snapshot.small.is_empty(), policy != "proxy", "{policy}: small networks where they are needed only");
+        assert_eq!(again.small.is_empty(), policy != "proxy");
     }
 }
 
@@ -146,17 +185,17 @@ fn whoever_wishes_for_the_end_gets_a_snapshot_and_no_summary() {
 #[test]
 fn a_snapshot_of_another_run_is_refused() {
     let config = config(0.2, 6);
-    let mut first = trainer(&config, "ast");
+    let mut first = trainer(&config, "proxy");
     (0..3).for_each(|_| drop(first.advance().unwrap()));
     let snapshot = first.snapshot().unwrap();
-    let mut larger = tiny(&config, "ast", Halves { samples: SAMPLES + 1, broken: None }, Box::new(Loss));
+    let mut larger = tiny(&config, "proxy", Halves { samples: SAMPLES + 1, broken: None }, Box::new(Loss));
     assert!(larger.restore(&snapshot).unwrap_err().to_string().contains("of 320 samples"));
-    for part in 0..4 {
+    for part in 0..5 {
         let mut broken = snapshot.clone();
-        let bytes = [&mut broken.weights, &mut broken.optimizer, &mut broken.state, &mut broken.policy];
-        let bytes = bytes.into_iter().nth(part).unwrap();
+        let Snapshot { weights, optimizer, policy, state, small, .. } = &mut broken;
+        let bytes = [weights, optimizer, policy, state, small].into_iter().nth(part).unwrap();
         bytes.truncate(bytes.len() / 2);
-        assert!(trainer(&config, "ast").restore(&broken).is_err(), "part {part}");
+        assert!(trainer(&config, "proxy").restore(&broken).is_err(), "part {part}");
     }
 }
 

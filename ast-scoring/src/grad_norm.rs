@@ -64,6 +64,7 @@ mod tests {
             features: Some(h.clone().inner()),
             input_std: None,
             history: None,
+            reference: None,
         };
         let got = values(GradNorm.score(&seen, &context()).unwrap());
 

@@ -25,6 +25,8 @@ mod loss_intensity;
 mod margin;
 #[cfg(feature = "random")]
 mod random;
+#[cfg(feature = "reducible-loss")]
+mod reducible_loss;
 
 /// Plain f64 arithmetic to check scorers against.
 #[cfg(test)]

@@ -4,7 +4,7 @@ const DATA: &str = "fingerprint";
 
 fn snapshot(step: u64) -> Snapshot {
     let part = |tag: u8| (0..40).map(|i| tag ^ (step as u8) ^ i).collect();
-    Snapshot { step, weights: part(1), optimizer: part(2), policy: part(3), state: part(4) }
+    Snapshot { step, weights: part(1), optimizer: part(2), policy: part(3), state: part(4), small: part(5) }
 }
 
 fn checkpoints(keep: usize) -> (tempfile::TempDir, Checkpoints) {
@@ -139,7 +139,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
     let mut cases = 0;
     let mut files: Vec<PathBuf> = fs::read_dir(&whole).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    assert_eq!(files.len(), 5);
+    assert_eq!(files.len(), 6);
     for file in &files {
         let bytes = fs::read(file).unwrap();
         let other = fs::read(checkpoints.folder.join("step-00000010").join(file.file_name().unwrap())).unwrap();
@@ -170,6 +170,20 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
     assert!(cases >= 2000, "{cases}");
     fs::rename(whole, checkpoints.folder.join("step-00000021")).unwrap();
     assert_eq!(latest(&checkpoints), (Some(snapshot(10)), 1), "a folder under another step's name");
+}
+
+/// A run without small networks, or of before there were any, has no file for them; one that has lost it is refused.
+#[test]
+fn small_networks_are_there_if_the_manifest_says_so() {
+    let (_folder, checkpoints) = checkpoints(2);
+    let without = Snapshot { small: Vec::new(), ..snapshot(10) };
+    checkpoints.save(&without, 1, DATA).unwrap();
+    assert!(!checkpoints.folder.join("step-00000010").join(Snapshot::OPTIONAL).exists());
+    assert_eq!(latest(&checkpoints), (Some(without.clone()), 0));
+    checkpoints.save(&snapshot(20), 1, DATA).unwrap();
+    assert_eq!(latest(&checkpoints), (Some(snapshot(20)), 0));
+    fs::remove_file(checkpoints.folder.join("step-00000020").join(Snapshot::OPTIONAL)).unwrap();
+    assert_eq!(latest(&checkpoints), (Some(without), 1));
 }
 
 #[test]

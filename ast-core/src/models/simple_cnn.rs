@@ -5,12 +5,15 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
+use burn::tensor::module::avg_pool2d;
+use burn::tensor::ops::AvgPoolOptions;
 
 use crate::model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
 use crate::ops::{Block, conv_relu_pool};
 
-const CHANNELS: [usize; 4] = [3, 32, 64, 128];
-const HIDDEN: usize = 256;
+const WIDTHS: Widths = Widths { channels: [3, 32, 64, 128], hidden: 256 };
+/// Width of a smaller network, in sixteenths: (3/16)^2 is 3.5 % in the layers between, more in the first and the last.
+const NARROW: usize = 3;
 const DROPOUT: f64 = 0.5;
 
 /// Convolutions 3-32-64-128 (3x3, same padding, ReLU), max-pool 2x2 after the second and third, linear
@@ -25,20 +28,36 @@ pub struct SimpleCnn {
     places: usize,
 }
 
+/// Channels before the first and after each convolution, and the width of the hidden layer.
+#[derive(Clone, Copy)]
+struct Widths {
+    channels: [usize; 4],
+    hidden: usize,
+}
+
 impl SimpleCnn {
     /// For images of `[3, height, width]`, height and width multiples of 4.
     #[must_use]
-    pub fn new(shape: [usize; 3], classes: usize, mut weights: Weights<'_>) -> Self {
-        let places = shape[1] * shape[2];
-        let flat = CHANNELS[3] * places / 16;
+    pub fn new(shape: [usize; 3], classes: usize, weights: Weights<'_>) -> Self {
+        Self::of_widths(WIDTHS, shape[1] * shape[2], classes, weights)
+    }
+
+    fn of_widths(widths: Widths, places: usize, classes: usize, mut weights: Weights<'_>) -> Self {
+        let Widths { channels: [c0, c1, c2, c3], hidden } = widths;
         Self {
-            conv1: convolution([CHANNELS[0], CHANNELS[1]], &mut weights),
-            conv2: convolution([CHANNELS[1], CHANNELS[2]], &mut weights),
-            conv3: convolution([CHANNELS[2], CHANNELS[3]], &mut weights),
-            linear1: linear([flat, HIDDEN], &mut weights),
-            linear2: linear([HIDDEN, classes], &mut weights),
+            conv1: convolution([c0, c1], &mut weights),
+            conv2: convolution([c1, c2], &mut weights),
+            conv3: convolution([c2, c3], &mut weights),
+            linear1: linear([c3 * places / 16, hidden], &mut weights),
+            linear2: linear([hidden, classes], &mut weights),
             places,
         }
+    }
+
+    fn widths(&self) -> Widths {
+        let [c1, c0, ..] = self.conv1.weight.dims();
+        let [c3, c2, ..] = self.conv3.weight.dims();
+        Widths { channels: [c0, c1, c2, c3], hidden: self.linear2.weight.dims()[0] }
     }
 }
 
@@ -63,28 +82,71 @@ fn linear(widths: [usize; 2], weights: &mut Weights<'_>) -> Linear {
     linear
 }
 
-impl Model for SimpleCnn {
-    fn forward(&self, input: Input, mode: Mode<'_>) -> Forward {
-        let Input::Image(x) = input;
+impl SimpleCnn {
+    fn convolve(&self, x: Tensor<4>) -> Tensor<4> {
         let x = block(&self.conv1, x, 1);
         let x = block(&self.conv2, x, 2);
-        let x = block(&self.conv3, x, 2);
+        block(&self.conv3, x, 2)
+    }
+
+    fn classify(&self, x: Tensor<4>, mode: Mode<'_>) -> Forward {
         let x = relu(self.linear1.forward(x.flatten::<2>(1, 3)));
         let features = dropout(x, DROPOUT, mode);
         Forward { logits: self.linear2.forward(features.clone()), features }
     }
 
-    fn layers(&self) -> Vec<LayerCost> {
-        let [c0, c1, c2, c3] = CHANNELS;
-        let [flat, hidden] = self.linear1.weight.dims();
-        let [_, classes] = self.linear2.weight.dims();
+    /// The layers on images of so many places; the linear ones are what they are.
+    fn layers_at(&self, places: usize) -> Vec<LayerCost> {
+        let Widths { channels: [c0, c1, c2, c3], hidden } = self.widths();
+        let (flat, classes) = (c3 * self.places / 16, self.linear2.weight.dims()[1]);
         vec![
-            LayerCost::convolution("conv1", [c0, c1], 3, self.places).first(),
-            LayerCost::convolution("conv2", [c1, c2], 3, self.places),
-            LayerCost::convolution("conv3", [c2, c3], 3, self.places / 4),
+            LayerCost::convolution("conv1", [c0, c1], 3, places).first(),
+            LayerCost::convolution("conv2", [c1, c2], 3, places),
+            LayerCost::convolution("conv3", [c2, c3], 3, places / 4),
             LayerCost::linear("linear1", [flat, hidden]),
             LayerCost::linear("linear2", [hidden, classes]),
         ]
+    }
+}
+
+/// Each value at four places.
+fn repeat_2x2(x: Tensor<4>) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let x = x.reshape([batch, channels, height, 1, width, 1]).expand([batch, channels, height, 2, width, 2]);
+    x.reshape([batch, channels, 2 * height, 2 * width])
+}
+
+impl Model for SimpleCnn {
+    fn forward(&self, input: Input, mode: Mode<'_>) -> Forward {
+        let Input::Image(x) = input;
+        self.classify(self.convolve(x), mode)
+    }
+
+    fn layers(&self) -> Vec<LayerCost> {
+        self.layers_at(self.places)
+    }
+
+    /// The mean of each 2x2 places; each feature four times before the first linear layer. For sides that are multiples of
+    /// 8.
+    fn forward_half(&self, input: Input) -> Option<Forward> {
+        let Input::Image(x) = input;
+        let [_, _, height, width] = x.dims();
+        if height % 8 != 0 || width % 8 != 0 {
+            return None;
+        }
+        let x = self.convolve(avg_pool2d(x, AvgPoolOptions::new([2, 2])));
+        Some(self.classify(repeat_2x2(x), Mode::Eval))
+    }
+
+    fn layers_half(&self) -> Vec<LayerCost> {
+        self.layers_at(self.places / 4)
+    }
+
+    fn smaller(&self, weights: Weights<'_>) -> Self {
+        let narrow = |width: usize| (width * NARROW / 16).max(1);
+        let Widths { channels: [c0, c1, c2, c3], hidden } = self.widths();
+        let widths = Widths { channels: [c0, narrow(c1), narrow(c2), narrow(c3)], hidden: narrow(hidden) };
+        Self::of_widths(widths, self.places, self.linear2.weight.dims()[1], weights)
     }
 }
 
@@ -92,6 +154,7 @@ impl Model for SimpleCnn {
 mod tests {
     use super::*;
     use crate::random::{Purpose, Random};
+    use crate::small::Small;
     use burn::tensor::Device;
 
     fn model(device: &Device) -> SimpleCnn {
@@ -113,6 +176,52 @@ mod tests {
         let out = model.forward(Input::Image(Tensor::zeros([2, 3, 32, 32], &device)), Mode::Eval);
         assert_eq!(out.logits.dims(), [2, 10]);
         assert_eq!(out.features.dims(), [2, 256]);
+    }
+
+    /// Widths 6, 12, 24 and 48, counted by hand.
+    #[test]
+    fn a_step_of_the_smaller_one_costs_a_twenty_fifth() {
+        let device = Device::flex();
+        let step = |model: &SimpleCnn| -> u64 {
+            model.layers().iter().map(|l| l.forward + l.weight_gradient + l.input_gradient).sum()
+        };
+        for (shape, classes) in [([3, 32, 32], 10), ([3, 8, 8], 2)] {
+            let full = SimpleCnn::new(shape, classes, Weights::new(Random::new(1), &device));
+            let small = full.smaller(Weights::of_small(Small::Proxy, Random::new(1), &device));
+            let places = (shape[1] * shape[2]) as u64;
+            let first = 27 * 6 * places;
+            let others = 54 * 12 * places + 108 * 24 * places / 4 + 24 * places / 16 * 48 + 48 * classes as u64;
+            assert_eq!(step(&small), 2 * (2 * first + 3 * others));
+            let share = step(&small) as f64 / step(&full) as f64;
+            assert!((0.036..0.044).contains(&share), "{shape:?}: {share}");
+            let images = Tensor::zeros([2, 3, shape[1], shape[2]], &device);
+            assert_eq!(small.forward(Input::Image(images), Mode::Eval).logits.dims(), [2, classes]);
+        }
+    }
+
+    /// Pooled and spread out by hand; convolutions a quarter, linear layers what they are.
+    #[test]
+    fn half_the_resolution_is_what_it_says() {
+        let device = Device::flex();
+        let model = SimpleCnn::new([3, 8, 16], 10, Weights::new(Random::new(1), &device));
+        let mut stream = Random::new(2).stream(Purpose::Data, 0, 0);
+        let pixels: Vec<f32> = (0..3 * 8 * 16).map(|_| stream.normal() as f32).collect();
+        let at = |channel: usize, y: usize, x: usize| pixels[(channel * 8 + y) * 16 + x];
+        let mean = |c, y, x| {
+            (at(c, 2 * y, 2 * x) + at(c, 2 * y + 1, 2 * x) + at(c, 2 * y, 2 * x + 1) + at(c, 2 * y + 1, 2 * x + 1))
+                / 4.0
+        };
+        let pooled: Vec<f32> = (0..3 * 4 * 8).map(|i| mean(i / 32, i / 8 % 4, i % 8)).collect();
+        let tensor = |values: &[f32], shape: [usize; 4]| Tensor::<1>::from_floats(values, &device).reshape(shape);
+        let small: Vec<f32> = model.convolve(tensor(&pooled, [1, 3, 4, 8])).into_data().try_into_vec().unwrap();
+        let spread: Vec<f32> = (0..128 * 2 * 4).map(|i| small[i / 8 * 2 + i % 4 / 2]).collect();
+        let expected = model.classify(tensor(&spread, [1, 128, 2, 4]), Mode::Eval).logits.into_data();
+        let got = model.forward_half(Input::Image(tensor(&pixels, [1, 3, 8, 16]))).unwrap().logits.into_data();
+        got.assert_approx_eq::<f32>(&expected, burn::tensor::Tolerance::absolute(1e-5));
+        assert!(model.forward_half(Input::Image(Tensor::zeros([1, 3, 12, 16], &device))).is_none());
+        let forward = |layers: Vec<LayerCost>| layers.iter().map(|l| l.forward).sum::<u64>();
+        let linear = 2 * (128 * 8 * 256 + 256 * 10);
+        assert_eq!(forward(model.layers_half()) - linear, (forward(model.layers()) - linear) / 4);
     }
 
     #[test]

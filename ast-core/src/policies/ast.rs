@@ -4,18 +4,20 @@
 //! `random` walks along. The rest is taken from the other samples through a gate: each draws a key `U^(1/w)` with weight
 //! `w` from its score (weighted sampling without replacement, Efraimidis & Spirakis 2006), and those among the top of
 //! recent keys pass. A PI controller holds the activation rate; the plant is `rate = c + (1 - c)(1 - threshold)`
-//! for any scorer. `lambda = 0` is `random`, sample for sample.
+//! for any scorer. `lambda = 0` is `random`, sample for sample. Scores are the ledger's unless another `source` is named,
+//! which is then asked about the candidates while lambda is above 0.
 
 use ast_control::{Controller, Output, PiController, RankControl, Setpoint};
 
 use crate::data::SampleId;
 use crate::gate;
 use crate::guard::{Alignment, Decision, Guard};
-use crate::params::{ParamKind, ParamSpec, Params};
+use crate::params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
 use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
 use crate::snapshot::{SnapshotError, decode, encode};
+use crate::source::{EVERY, RESOLUTION, SOURCE, Source};
 use crate::window::Window;
 
 /// How many offered keys a threshold is taken among.
@@ -62,6 +64,9 @@ const PARAMS: &[ParamSpec] = &[
         summary: "on: watch whether selection pays, and be `random` for a while where it does not",
         kind: ParamKind::Choice(&["on", "off"]),
     },
+    SOURCE,
+    EVERY,
+    RESOLUTION,
 ];
 
 crate::register_policy! {
@@ -80,6 +85,7 @@ struct Ast {
     hard: bool,
     alpha: f64,
     guard: Option<Guard>,
+    source: Source,
 
     lambda: f64,
     controller: RankControl,
@@ -94,6 +100,13 @@ struct Ast {
 impl Ast {
     fn new(params: &Params, task: Task) -> Result<Self, PolicyError> {
         let lambda_max = params.number("lambda")?;
+        let (alpha, source) = (params.number("weights")?, params.word("source")?);
+        if alpha > 0.0 && source != "ledger" {
+            let allowed =
+                format!("possible with source = \"{source}\": of coverage samples it gives no score to weigh by");
+            let value = ParamValue::Number(alpha);
+            return Err(ParamError::OutOfRange { key: "weights", value, allowed }.into());
+        }
         let smallest_coverage = (1.0 - lambda_max) * task.target;
         Ok(Self {
             task,
@@ -102,8 +115,9 @@ impl Ast {
             horizon: params.number("horizon")?,
             kappa: params.number("kappa")?,
             hard: params.word("gate")? == "hard",
-            alpha: params.number("weights")?,
+            alpha,
             guard: (params.word("guard")? == "on").then(|| Guard::new(lambda_max)),
+            source: Source::new(params)?,
             lambda: 0.0,
             controller: match params.word("controller")? {
                 "quantile" => RankControl::quantile(task.control.ema),
@@ -127,18 +141,19 @@ impl Ast {
     }
 
     /// The keys of a chunk's candidates: `ln U / w`, a monotone image of `U^(1/w)`, or the score itself if hard.
-    fn draw_keys(&mut self, offer: Offer<'_>, view: &View<'_>) {
+    fn draw_keys(&mut self, offer: Offer<'_>, view: &mut View<'_>) -> Result<(), PolicyError> {
+        let scores = self.source.ranks(offer, view, self.horizon)?;
         let mut stream = view.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk));
         let mut keys = std::mem::take(&mut self.chunk_keys);
         keys.clear();
-        keys.extend(offer.candidates.iter().map(|id| {
-            let score = view.ledger.score(*id, self.horizon);
+        keys.extend(scores.into_iter().map(|score| {
             if self.hard {
                 return score.unwrap_or(0.5) as f32;
             }
             stream.uniform_above_zero().ln() / self.weight(score) as f32
         }));
         self.chunk_keys = keys;
+        Ok(())
     }
 
     fn weight(&self, score: Option<f64>) -> f64 {
@@ -176,7 +191,7 @@ impl Policy for Ast {
         let already = accepted.len();
         self.cut = None;
         if self.lambda > 0.0 {
-            self.draw_keys(offer, view);
+            self.draw_keys(offer, view)?;
             self.keys.extend(self.chunk_keys.iter().copied());
             if let Some(quantile) = self.keys.quantile(self.controller.threshold(self.setpoint())) {
                 let mut ties =
@@ -215,10 +230,12 @@ impl Policy for Ast {
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        encode("policy", &(&self.lambda, &self.controller, &self.last, &self.keys, &self.guard))
+        let own = encode("policy", &(&self.lambda, &self.controller, &self.last, &self.keys, &self.guard))?;
+        self.source.save(own)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
+        let saved = &self.source.restore(saved)?;
         if let Ok(five) = decode("policy", saved) {
             (self.lambda, self.controller, self.last, self.keys, self.guard) = five;
             return Ok(());
@@ -238,162 +255,4 @@ fn ramp(spent: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use ast_control::PiConfig;
-
-    use super::*;
-    use crate::data::Visit;
-    use crate::ledger::{Ledger, Seen};
-    use crate::params::ParamValue;
-    use crate::queue::{Accepted, Queue};
-    use crate::random::Random;
-    use crate::sampler::Sampler;
-    use crate::testing::{Labels, NoLook};
-
-    const SAMPLES: usize = 10_000;
-
-    fn policy(given: &[(&str, f64)], hard: bool) -> Ast {
-        let mut params: BTreeMap<String, ParamValue> =
-            given.iter().map(|(key, value)| ((*key).to_string(), ParamValue::Number(*value))).collect();
-        if hard {
-            params.insert("gate".into(), ParamValue::Word("hard".into()));
-        }
-        let task = Task { target: 0.1, control: PiConfig::default() };
-        Ast::new(&Params::resolve(PARAMS, &params).unwrap(), task).unwrap()
-    }
-
-    /// Runs epochs at `spent` with a score that every sample keeps: its id over the number of samples. Returns the
-    /// accepted candidates, the realised rate, and each sample's visits.
-    fn run(policy: &mut Ast, spent: f64, epochs: u32) -> (Vec<SampleId>, f64, Vec<u16>) {
-        let data = Labels(vec![0; SAMPLES]);
-        let mut ledger = Ledger::new(&data);
-        let queue = Queue::new(SAMPLES);
-        let random = Random::new(9);
-        let mut sampler = Sampler::new(random, SAMPLES, 128);
-        let seen =
-            |id: u32, coverage| Seen { id, score: id as f32 / SAMPLES as f32, loss: 1.0, correct: true, coverage };
-        let everyone: Vec<_> = (0..SAMPLES as u32).map(|id| seen((id * 7919) % SAMPLES as u32, true)).collect();
-        ledger.record(&everyone);
-        let (mut chosen, mut trained) = (Vec::new(), 0);
-        for epoch in 0..epochs {
-            let coverage = policy.begin(spent);
-            let plan = sampler.plan(epoch, coverage);
-            for chunk in 0..plan.chunks() {
-                let offer = plan.offer(epoch, chunk).unwrap();
-                let mut accepted = Vec::new();
-                let mut view =
-                    View { spent: 0.5, dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
-                policy.select(offer, &mut view, &mut accepted).unwrap();
-                trained += offer.coverage.len() + accepted.len();
-                let mut batch: Vec<_> = offer.coverage.iter().map(|id| seen(*id, true)).collect();
-                batch.extend(accepted.iter().map(|id| seen(*id, false)));
-                ledger.record(&batch);
-                chosen.extend(accepted);
-            }
-        }
-        let visits = (0..SAMPLES as u32).map(|id| ledger.visits(id)).collect();
-        (chosen, trained as f64 / (SAMPLES * epochs as usize) as f64, visits)
-    }
-
-    #[test]
-    fn holds_the_target() {
-        for hard in [false, true] {
-            let (_, rate, _) = run(&mut policy(&[], hard), 0.5, 10);
-            assert!((rate - 0.1).abs() < 0.002, "hard {hard}: {rate}");
-        }
-    }
-
-    /// With weight = score and scores uniform on 0..1, the mean score of a weighted sample is 2/3 (density 2s), up to
-    /// the thinning of the largest that sampling without replacement brings.
-    #[test]
-    fn acceptance_is_in_proportion_to_the_score() {
-        let (chosen, ..) = run(&mut policy(&[("kappa", f64::INFINITY), ("horizon", 1000.0)], false), 0.5, 10);
-        let mean = chosen.iter().map(|id| f64::from(*id)).sum::<f64>() / (chosen.len() * SAMPLES) as f64;
-        assert!((mean - 2.0 / 3.0).abs() < 0.02, "{mean}");
-    }
-
-    #[test]
-    fn gamma_zero_ignores_the_score() {
-        let (chosen, ..) = run(&mut policy(&[("gamma", 0.0)], false), 0.5, 10);
-        let mean = chosen.iter().map(|id| f64::from(*id)).sum::<f64>() / (chosen.len() * SAMPLES) as f64;
-        assert!((mean - 0.5).abs() < 0.02, "{mean}");
-    }
-
-    #[test]
-    fn a_hard_gate_takes_the_top_and_the_cap_spreads_it() {
-        let (chosen, ..) = run(&mut policy(&[("kappa", f64::INFINITY), ("horizon", 1000.0)], true), 0.5, 10);
-        assert!(chosen.iter().all(|id| *id > 8_500), "{:?}", chosen.iter().min());
-        let (_, _, visits) = run(&mut policy(&[("kappa", 1.0), ("horizon", 1000.0)], true), 0.5, 20);
-        // 1 + average (at most 1 + 20 x 0.1) plus the visit that crosses it, plus coverage which no cap stops.
-        assert!(visits.iter().max().unwrap() <= &6, "{:?}", visits.iter().max());
-    }
-
-    /// With score uniform on 0..1, `weights = 1` within its bounds undoes the selection: the weighted mean score of what is
-    /// trained is that of all, 1/2; and a sample's chance is how often it is accepted.
-    #[test]
-    fn weights_undo_the_selection() {
-        let data = Labels(vec![0; SAMPLES]);
-        let (mut ledger, queue, random) = (Ledger::new(&data), Queue::new(SAMPLES), Random::new(9));
-        let seen = |id: u32| Seen { id, score: id as f32, loss: 1.0, correct: true, coverage: true };
-        ledger.record(&(0..SAMPLES as u32).map(|id| seen((id * 7919) % SAMPLES as u32)).collect::<Vec<_>>());
-        let mut policy = policy(&[("weights", 1.0), ("horizon", 1000.0), ("lambda", 0.5)], false);
-        let (mut sampler, mut sums, mut chances, mut taken) = (Sampler::new(random, SAMPLES, 128), [0.0; 2], 0.0, 0.0);
-        for epoch in 0..20 {
-            let plan = sampler.plan(epoch, policy.begin(0.5));
-            for chunk in 0..plan.chunks() {
-                let (offer, mut accepted) = (plan.offer(epoch, chunk).unwrap(), Vec::new());
-                let mut view =
-                    View { spent: 0.5, dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
-                policy.select(offer, &mut view, &mut accepted).unwrap();
-                let weights = policy.weigh(offer, &accepted, &view);
-                for (id, weight) in offer.coverage.iter().chain(&accepted).zip(weights) {
-                    sums[0] += f64::from(weight);
-                    sums[1] += f64::from(weight) * f64::from(*id) / SAMPLES as f64;
-                }
-                let chance = |id: &SampleId| policy.chance(*id, policy.cut.unwrap(), &view);
-                chances += offer.coverage.iter().chain(offer.candidates).map(chance).sum::<f64>();
-                taken += (offer.coverage.len() + accepted.len()) as f64;
-            }
-        }
-        assert!((sums[1] / sums[0] - 0.5).abs() < 0.01, "{}", sums[1] / sums[0]);
-        assert!((chances / taken - 1.0).abs() < 0.02, "{}", chances / taken);
-    }
-
-    #[test]
-    fn pending_samples_are_passed_over() {
-        let mut policy = policy(&[], true);
-        let data = Labels(vec![0; SAMPLES]);
-        let ledger = Ledger::new(&data);
-        let mut queue = Queue::new(SAMPLES);
-        for id in 0..SAMPLES as u32 {
-            queue.push(Accepted { visit: Visit { id, epoch: 0 }, coverage: false, spent: 0.5, weight: 1.0 });
-        }
-        let random = Random::new(1);
-        let mut sampler = Sampler::new(random, SAMPLES, 128);
-        let coverage = policy.begin(0.5);
-        let plan = sampler.plan(0, coverage);
-        let mut accepted = Vec::new();
-        let mut view = View { spent: 0.5, dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
-        policy.select(plan.offer(0, 0).unwrap(), &mut view, &mut accepted).unwrap();
-        assert!(accepted.is_empty());
-    }
-
-    #[test]
-    fn lambda_follows_the_budget() {
-        let points = [(0.0, 0.0), (0.1, 0.0), (0.2, 0.5), (0.3, 1.0), (0.8, 1.0), (0.85, 0.5), (0.9, 0.0), (1.0, 0.0)];
-        for (spent, expected) in points {
-            assert!((ramp(spent) - expected).abs() < 1e-9, "{spent}");
-        }
-    }
-
-    #[test]
-    fn the_bias_solves_the_plant() {
-        let mut ast = policy(&[], false);
-        ast.begin(0.5);
-        let Setpoint { target, bias } = ast.setpoint();
-        let coverage = 0.2 * target;
-        assert!((coverage + (1.0 - coverage) * (1.0 - bias) - target).abs() < 1e-12);
-    }
-}
+mod tests;

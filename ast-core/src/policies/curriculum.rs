@@ -1,10 +1,10 @@
 //! From easy to hard, or from hard to easy: a window of difficulty that moves across the ranks while the budget is spent.
 //!
 //! Curriculum learning (Bengio et al., ICML 2009), its reverse, and what they are worth under a budget: Wu, Dyer & Neyshabur,
-//! *When Do Curricula Work?*, ICLR 2021. Difficulty is the rank of a sample's score in the ledger. At a share `u` of the
-//! budget the window's middle is at `t/2 + u (1 - t)`, `t` the target (`1 -` that if hard comes first), and of every chunk
-//! the share closest to it is trained on. The rank of a sample that has none is drawn at random: it is as likely to be in
-//! the window as any.
+//! *When Do Curricula Work?*, ICLR 2021. Difficulty is the rank of a sample's score, in the ledger unless another `source` is
+//! named. At a share `u` of the budget the window's middle is at `t/2 + u (1 - t)`, `t` the target (`1 -` that if hard comes
+//! first), and of every chunk the share closest to it is trained on. The rank of a sample that has none is drawn at random:
+//! it is as likely to be in the window as any.
 
 use crate::data::SampleId;
 use crate::params::{ParamKind, ParamSpec};
@@ -13,6 +13,7 @@ use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
 use crate::snapshot::{SnapshotError, decode, encode};
+use crate::source::{EVERY, RESOLUTION, SOURCE, Source};
 
 crate::register_policy! {
     name: "curriculum",
@@ -28,10 +29,13 @@ crate::register_policy! {
             summary: "age, in dataset sizes trained, at which a score has lost 63 % of its say",
             kind: ParamKind::Number { default: 3.0, min: 0.01, max: 1000.0 },
         },
+        SOURCE,
+        EVERY,
+        RESOLUTION,
     ],
     build: |params, task| {
         let (hard_first, horizon) = (params.word("order")? == "hard-first", params.number("horizon")?);
-        Ok(Box::new(Curriculum { task, hard_first, horizon, quota: Quota::default() }))
+        Ok(Box::new(Curriculum { task, hard_first, horizon, source: Source::new(params)?, quota: Quota::default() }))
     },
 }
 
@@ -39,6 +43,7 @@ struct Curriculum {
     task: Task,
     hard_first: bool,
     horizon: f64,
+    source: Source,
     quota: Quota,
 }
 
@@ -61,13 +66,14 @@ impl Policy for Curriculum {
         view: &mut View<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
+        let ranks = self.source.ranks(offer, view, self.horizon)?;
         let mut unknown = view.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
         let middle = self.middle(view.spent);
-        let closeness = |id: &SampleId| {
+        let closeness = |rank: Option<f64>| {
             let drawn = unknown.uniform();
-            -(view.ledger.score(*id, self.horizon).unwrap_or(drawn) - middle).abs()
+            -(rank.unwrap_or(drawn) - middle).abs()
         };
-        let keys: Vec<f64> = offer.candidates.iter().map(closeness).collect();
+        let keys: Vec<f64> = ranks.into_iter().map(closeness).collect();
         let due = self.quota.due(self.task.target, offer.len());
         accepted.extend(largest(&keys, due).into_iter().map(|i| offer.candidates[i]));
         Ok(())
@@ -82,11 +88,11 @@ impl Policy for Curriculum {
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        encode("policy", &self.quota)
+        self.source.save(encode("policy", &self.quota)?)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
-        self.quota = decode("policy", saved)?;
+        self.quota = decode("policy", &self.source.restore(saved)?)?;
         Ok(())
     }
 }
@@ -100,7 +106,17 @@ mod tests {
 
     fn policy(hard_first: bool) -> Curriculum {
         let task = Task { target: 0.2, control: PiConfig::default() };
-        Curriculum { task, hard_first, horizon: 1000.0, quota: Quota::default() }
+        Curriculum { task, hard_first, horizon: 1000.0, source: Source::ledger(), quota: Quota::default() }
+    }
+
+    /// By a fresh look at losses 9, 8, .. 0, whatever the ledger says: the two easiest are the last.
+    #[test]
+    fn a_look_ranks_as_well() {
+        let mut stage = Stage::seen(&[1.0; 10]);
+        (stage.losses.0, stage.spent) = ((0..10).rev().map(|i| i as f32).collect(), 0.0);
+        let mut taken = stage.offer(&mut Curriculum { source: Source::fresh(1, false), ..policy(false) }).0;
+        taken.sort_unstable();
+        assert_eq!(taken, [8, 9]);
     }
 
     /// Ten samples of losses 0, 1, .. 9: at the start the two easiest, in the middle the two around it, in the end the two

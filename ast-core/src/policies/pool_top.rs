@@ -4,6 +4,9 @@
 //! AISTATS 2020) takes the top q of a random mini-batch by a loss it computes; here the ledger is asked, so scoring costs
 //! nothing, and the rate is exact without a threshold. A sample without a score counts as one in the middle; ties are
 //! broken at random.
+//!
+//! With `source = "fresh"` it is what the paper does, at the price of a forward pass over every candidate; with
+//! `source = "proxy"` it is the policy `proxy`, in which scores may be remembered.
 
 use crate::data::SampleId;
 use crate::params::{ParamKind, ParamSpec};
@@ -12,21 +15,31 @@ use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
 use crate::snapshot::{SnapshotError, decode, encode};
+use crate::source::{EVERY, RESOLUTION, SOURCE, Source};
 
 crate::register_policy! {
     name: "pool-top",
     summary: "of every chunk the share with the highest scores in the ledger (Ordered SGD, 2020), no threshold; costs the target",
-    params: &[ParamSpec {
-        name: "horizon",
-        summary: "age, in dataset sizes trained, at which a score has lost 63 % of its say",
-        kind: ParamKind::Number { default: 3.0, min: 0.01, max: 1000.0 },
-    }],
-    build: |params, task| Ok(Box::new(PoolTop { task, horizon: params.number("horizon")?, quota: Quota::default() })),
+    params: &[
+        ParamSpec {
+            name: "horizon",
+            summary: "age, in dataset sizes trained, at which a score has lost 63 % of its say",
+            kind: ParamKind::Number { default: 3.0, min: 0.01, max: 1000.0 },
+        },
+        SOURCE,
+        EVERY,
+        RESOLUTION,
+    ],
+    build: |params, task| {
+        let (horizon, source) = (params.number("horizon")?, Source::new(params)?);
+        Ok(Box::new(PoolTop { task, horizon, source, quota: Quota::default() }))
+    },
 }
 
 struct PoolTop {
     task: Task,
     horizon: f64,
+    source: Source,
     quota: Quota,
 }
 
@@ -41,10 +54,15 @@ impl Policy for PoolTop {
         view: &mut View<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
+        let scores = self.source.scores(offer, view)?;
         let mut ties = view.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
         // Ranks are steps of 1/65534: far less than that decides between equal ones.
         let key = |id: &SampleId| view.ledger.score(*id, self.horizon).unwrap_or(0.5) + 1e-9 * ties.uniform();
-        let keys: Vec<f64> = offer.candidates.iter().map(key).collect();
+        let keys: Vec<f64> = match scores {
+            None => offer.candidates.iter().map(key).collect(),
+            // Equal ones in the order in which they are offered, which is random.
+            Some(scores) => scores.into_iter().map(f64::from).collect(),
+        };
         let due = self.quota.due(self.task.target, offer.len());
         accepted.extend(largest(&keys, due).into_iter().map(|i| offer.candidates[i]));
         Ok(())
@@ -55,11 +73,11 @@ impl Policy for PoolTop {
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        encode("policy", &self.quota)
+        self.source.save(encode("policy", &self.quota)?)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
-        self.quota = decode("policy", saved)?;
+        self.quota = decode("policy", &self.source.restore(saved)?)?;
         Ok(())
     }
 }
@@ -73,7 +91,16 @@ mod tests {
 
     fn policy(target: f64) -> PoolTop {
         let task = Task { target, control: PiConfig::default() };
-        PoolTop { task, horizon: 1000.0, quota: Quota::default() }
+        PoolTop { task, horizon: 1000.0, source: Source::ledger(), quota: Quota::default() }
+    }
+
+    /// What the ledger says is not asked for where there is a look, and ranks of others do not matter.
+    #[test]
+    fn takes_the_top_of_a_look() {
+        let mut stage = Stage::seen(&[0.1, 0.9, 0.3, 0.8, f32::NAN]);
+        stage.losses.0 = vec![5.0, 1.0, 4.0, f32::NAN, 9.0];
+        let mut policy = PoolTop { source: Source::fresh(1, false), ..policy(0.4) };
+        assert_eq!(stage.offer(&mut policy).0, [4, 0]);
     }
 
     /// Four of ten, the highest first, whatever they are called.

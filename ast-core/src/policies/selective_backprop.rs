@@ -3,14 +3,16 @@
 //! Jiang et al., *Accelerating Deep Learning by Focusing on the Biggest Losers*, 2019. A sample is trained on with
 //! probability `max(p_min, CDF(loss)^beta)`, the CDF being that of recent losses; `beta` follows from the target, the mean of
 //! that over a uniform CDF. With `stale = n` the scores of every n-th epoch serve the epochs in between (their StaleSB).
-//! At activation rho a nominal epoch costs `(1/n + 3 rho)/3` of a dense one.
+//! At activation rho a nominal epoch costs `(1/n + 3 rho)/3` of a dense one, `(0.3/n + 3 rho)/3` if it looks at half the
+//! resolution.
 
-use crate::data::{SampleId, Visit};
+use crate::data::SampleId;
 use crate::params::{ParamKind, ParamSpec};
 use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
 use crate::snapshot::{SnapshotError, decode, encode};
+use crate::source::{RESOLUTION, Source};
 use crate::window::Window;
 
 /// How many recent scores make up the CDF.
@@ -30,10 +32,11 @@ crate::register_policy! {
             summary: "epochs for which the scores of one look serve, 1: a look in every epoch",
             kind: ParamKind::Number { default: 1.0, min: 1.0, max: 1000.0 },
         },
+        RESOLUTION,
     ],
     build: |params, task| {
-        let (p_min, stale) = (params.number("p_min")?, params.number("stale")? as u32);
-        Ok(Box::new(SelectiveBackprop::new(task, p_min, stale)))
+        let (stale, half) = (params.number("stale")? as u32, params.word("resolution")? == "half");
+        Ok(Box::new(SelectiveBackprop::new(task, params.number("p_min")?, Source::fresh(stale, half))))
     },
 }
 
@@ -41,35 +44,14 @@ struct SelectiveBackprop {
     task: Task,
     p_min: f64,
     beta: f64,
-    stale: u32,
+    source: Source,
     recent: Window,
-    /// Score of each sample at the last look; NaN before the first. Empty if every epoch has a look.
-    last: Vec<f32>,
 }
 
 impl SelectiveBackprop {
-    fn new(task: Task, p_min: f64, stale: u32) -> Self {
+    fn new(task: Task, p_min: f64, source: Source) -> Self {
         let p_min = p_min.min(task.target);
-        Self { task, p_min, beta: beta(task.target, p_min), stale, recent: Window::new(RECENT), last: Vec::new() }
-    }
-
-    /// The scores of the candidates: looked at, or remembered.
-    fn scores_of(&mut self, offer: Offer<'_>, view: &mut View<'_>) -> Result<Vec<f32>, PolicyError> {
-        let looks = offer.epoch.is_multiple_of(self.stale);
-        let mut scores: Vec<f32> = match looks {
-            true => vec![f32::NAN; offer.candidates.len()],
-            false => offer.candidates.iter().map(|id| self.last[*id as usize]).collect(),
-        };
-        let unknown: Vec<usize> = (0..scores.len()).filter(|i| scores[*i].is_nan()).collect();
-        let visits: Vec<_> = unknown.iter().map(|i| Visit { id: offer.candidates[*i], epoch: offer.epoch }).collect();
-        for (i, fresh) in unknown.into_iter().zip(view.fresh.look(&visits, false)?) {
-            scores[i] = fresh.score;
-        }
-        if looks && self.stale > 1 {
-            self.last.resize(view.dataset.samples(), f32::NAN);
-            offer.candidates.iter().zip(&scores).for_each(|(id, score)| self.last[*id as usize] = *score);
-        }
-        Ok(scores)
+        Self { task, p_min, beta: beta(task.target, p_min), source, recent: Window::new(RECENT) }
     }
 }
 
@@ -84,7 +66,7 @@ impl Policy for SelectiveBackprop {
         view: &mut View<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
-        let scores = self.scores_of(offer, view)?;
+        let scores = self.source.scores(offer, view)?.unwrap_or_default();
         self.recent.extend(scores.iter().copied());
         let mut stream = view.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
         let passes = |(score, _): &(&f32, &SampleId)| {
@@ -105,12 +87,11 @@ impl Policy for SelectiveBackprop {
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        encode("policy", &(&self.recent, self.last.iter().map(|score| score.to_bits()).collect::<Vec<_>>()))
+        self.source.save(encode("policy", &self.recent)?)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
-        let (recent, last): (Window, Vec<u32>) = decode("policy", saved)?;
-        (self.recent, self.last) = (recent, last.into_iter().map(f32::from_bits).collect());
+        self.recent = decode("policy", &self.source.restore(saved)?)?;
         Ok(())
     }
 }
@@ -143,8 +124,8 @@ mod tests {
     use super::*;
     use crate::testing::Stage;
 
-    fn policy(target: f64, p_min: f64, stale: u32) -> SelectiveBackprop {
-        SelectiveBackprop::new(Task { target, control: PiConfig::default() }, p_min, stale)
+    fn policy(target: f64) -> SelectiveBackprop {
+        SelectiveBackprop::new(Task { target, control: PiConfig::default() }, 0.0, Source::fresh(1, false))
     }
 
     /// Without a least probability the mean is 1/(1 + beta): the paper's beta of 1 and 2 are a half and a third.
@@ -161,7 +142,7 @@ mod tests {
     #[test]
     fn high_losses_pass_in_proportion_to_their_rank() {
         let losses: Vec<f32> = (0..1000).map(|i| i as f32).collect();
-        let (mut stage, mut policy) = (Stage::new(&losses), policy(0.5, 0.0, 1));
+        let (mut stage, mut policy) = (Stage::new(&losses), policy(0.5));
         let mut counts = [0.0_f64; 4];
         for _ in 0..40 {
             let (accepted, weights) = stage.offer(&mut policy);
@@ -172,17 +153,5 @@ mod tests {
         for (count, expected) in counts.into_iter().zip([31.25, 93.75, 156.25, 218.75]) {
             assert!((count - expected).abs() < 6.0, "{counts:?}");
         }
-    }
-
-    /// Stage offers epoch 0 only: with a memory, what was looked at once is looked up.
-    #[test]
-    fn stale_scores_are_remembered() {
-        let (mut stage, mut policy) = (Stage::new(&[1.0, 2.0, 3.0]), policy(0.5, 0.0, 2));
-        stage.offer(&mut policy);
-        assert_eq!(policy.last, [1.0, 2.0, 3.0]);
-        let saved = policy.save().unwrap();
-        let mut again = SelectiveBackprop::new(policy.task, 0.0, 2);
-        again.restore(&saved).unwrap();
-        assert_eq!(again.last, [1.0, 2.0, 3.0]);
     }
 }

@@ -1,6 +1,7 @@
 //! The training loop. On this page: what a run is made of, and its course. Beside it: how a batch is selected, what a
-//! step does, what is reported, and how a run is saved and put back.
+//! step does, what a scorer may need beforehand, what is reported, and how a run is saved and put back.
 
+mod reference;
 mod report;
 mod restore;
 mod select;
@@ -26,6 +27,7 @@ use crate::queue::Queue;
 use crate::random::Random;
 use crate::sampler::{Plan, Sampler};
 use crate::scorer::Scorer;
+use crate::small::SmallNetworks;
 use crate::snapshot::{Place, Snapshot, State};
 use crate::summary::Summary;
 use crate::train_error::TrainError;
@@ -61,6 +63,8 @@ pub struct Trainer<M> {
     test: Box<dyn Loader>,
     model: M,
     optimizer: ModuleOptimizer,
+    /// Those that the policy has asked for.
+    small: SmallNetworks<M>,
     policy: Box<dyn Policy>,
     scorer: Box<dyn Scorer>,
     device: Device,
@@ -92,6 +96,7 @@ impl<M: Model> Trainer<M> {
             loading: VecDeque::new(),
             accepted: 0,
             ledger: Ledger::new(dataset.as_ref()),
+            reference: Vec::new(),
             mean_loss: Ema::new(MEAN_LOSS_EMA),
             meter: Meter::start(&model.layers()),
             evaluations: Vec::new(),
@@ -100,6 +105,7 @@ impl<M: Model> Trainer<M> {
         Self {
             budget: budget(&config, policy.extent(), samples as u64, &state.meter),
             optimizer: optimizer(),
+            small: SmallNetworks::none(),
             mean_input_std: total / samples.max(1) as f64,
             decided: None,
             last: None,
@@ -126,6 +132,9 @@ impl<M: Model> Trainer<M> {
         if self.state.meter.offered == 0 {
             self.announce(observer)?;
         }
+        self.energy.pass_over();
+        self.prepare()?;
+        self.energy.read(&mut self.state.meter.joules, true);
         self.keep(None)?;
         self.energy.pass_over();
         while let Some(event) = self.advance_or_roll_back()? {
@@ -163,6 +172,7 @@ impl<M: Model> Trainer<M> {
     /// # Errors
     /// [`TrainError`].
     pub fn advance(&mut self) -> Result<Option<Event>, TrainError> {
+        self.prepare()?;
         if self.state.loading.is_empty() {
             self.select_batch()?;
         }

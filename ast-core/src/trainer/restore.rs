@@ -8,6 +8,7 @@ use crate::config::OnNan;
 use crate::data::Request;
 use crate::event::Event;
 use crate::model::Model;
+use crate::small::SmallNetworks;
 use crate::snapshot::{Snapshot, SnapshotError, State, burn_bytes, decode, encode};
 use crate::train_error::TrainError;
 
@@ -28,6 +29,7 @@ impl<M: Model> Trainer<M> {
             optimizer: self.optimizer.into_bytes().map_err(failed("optimizer"))?.to_vec(),
             policy: self.policy.save()?,
             state: encode("state", &self.state)?,
+            small: self.small.save()?,
         })
     }
 
@@ -46,6 +48,7 @@ impl<M: Model> Trainer<M> {
         let record = ModuleRecord::from_bytes(burn_bytes(&snapshot.weights)).map_err(failed("weights"))?;
         self.model = self.model.clone().try_load_record(record).map_err(failed("weights"))?;
         self.optimizer = optimizer().from_bytes(burn_bytes(&snapshot.optimizer)).map_err(failed("optimizer"))?;
+        self.small = SmallNetworks::restore(&snapshot.small, &self.model, self.random, &self.device)?;
         self.policy.restore(&snapshot.policy)?;
         while self.train.receive()?.is_some() {} // batches that nobody wants any more
         self.state = state;

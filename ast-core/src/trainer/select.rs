@@ -4,9 +4,10 @@ use super::Trainer;
 use crate::budget::Cost;
 use crate::config::OnNan;
 use crate::data::{HostBatch, Request, Visit};
+use crate::fresh::Looking;
 use crate::meter::Phase;
 use crate::model::Model;
-use crate::passes::{Looking, Surroundings};
+use crate::passes::Surroundings;
 use crate::policy::View;
 use crate::queue::Accepted;
 use crate::snapshot::{Batch, Place};
@@ -50,11 +51,13 @@ impl<M: Model> Trainer<M> {
             let (ledger, queue, random) = (&state.ledger, &state.queue, self.random);
             let mut fresh = Looking {
                 model: &self.model,
+                small: &mut self.small,
                 dataset,
                 device: &self.device,
                 around: Surroundings {
                     scorer: self.scorer.as_ref(),
                     ledger,
+                    reference: &state.reference,
                     mean_loss: state.mean_loss.value(),
                     mean_input_std: self.mean_input_std,
                     random,
@@ -62,6 +65,7 @@ impl<M: Model> Trainer<M> {
                 },
                 meter: &mut state.meter,
                 augment: self.config.augment,
+                lr: state.lr_scale * self.config.lr,
                 abort: self.config.on_nan == OnNan::Abort,
             };
             let mut view = View { spent: before, dataset, ledger, queue, random, fresh: &mut fresh };

@@ -1,6 +1,5 @@
 //! One step: forward, backward, score, optimizer, and what is remembered of it.
 
-use burn::module::{ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
@@ -12,7 +11,7 @@ use crate::ledger::Seen;
 use crate::meter::Phase;
 use crate::model::{Forward, Mode, Model};
 use crate::observation::cross_entropy;
-use crate::passes::{Passed, ReadBack, Surroundings, not_finite, upload};
+use crate::passes::{Passed, ReadBack, Surroundings, gradient_sum, not_finite, upload};
 use crate::queue::Accepted;
 use crate::random::Purpose;
 use crate::snapshot::Batch;
@@ -68,6 +67,7 @@ impl<M: Model> Trainer<M> {
         let around = Surroundings {
             scorer: self.scorer.as_ref(),
             ledger: &self.state.ledger,
+            reference: &self.state.reference,
             mean_loss: self.state.mean_loss.value(),
             mean_input_std: self.mean_input_std,
             random: self.random,
@@ -134,17 +134,4 @@ fn weighted_mean(losses: Tensor<1>, accepted: &[Accepted]) -> Tensor<1> {
     let weights = weights.iter().map(|weight| weight / mean).collect::<Vec<_>>();
     let weights = Tensor::from_data(TensorData::new(weights, [accepted.len()]), &losses.device());
     (losses * weights).mean()
-}
-
-/// The sum of all gradients: NaN or infinite if one of them is. Shape `[1]`.
-fn gradient_sum<M: Model>(model: &M, gradients: &GradientsParams) -> Tensor<1> {
-    struct Sum<'a>(&'a GradientsParams, Vec<Tensor<1>>);
-    impl ModuleVisitor for Sum<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.1.extend(self.0.get::<D>(param.id).map(Tensor::sum));
-        }
-    }
-    let mut sum = Sum(gradients, Vec::new());
-    model.visit(&mut sum);
-    Tensor::cat(sum.1, 0).sum()
 }

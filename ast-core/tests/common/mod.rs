@@ -9,7 +9,7 @@ use ast_core::burn::module::{Module, Param};
 use ast_core::burn::tensor::{Device, Tensor};
 use ast_core::testing::DirectLoader;
 use ast_core::{
-    Context, Dataset, Forward, Input, LayerCost, Mode, Model, Observation, ParamValue, Params, Parts, Policy,
+    Context, Dataset, Forward, Input, LayerCost, Mode, Model, Needs, Observation, ParamValue, Params, Parts, Policy,
     PolicyEntry, Purpose, Random, Registry, RunConfig, SampleId, ScoreError, Scorer, Stream, Trainer, Weights, dropout,
 };
 
@@ -60,9 +60,26 @@ impl Scorer for Loss {
     }
 }
 
+/// How much of the loss a small network that has not seen the sample does not have.
+pub(crate) struct Excess;
+
+impl Scorer for Excess {
+    fn needs(&self) -> Needs {
+        Needs { reference: true, ..Needs::default() }
+    }
+    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
+        Ok(seen.loss.clone() - seen.reference.clone().ok_or(ScoreError::Missing("reference"))?)
+    }
+}
+
 pub(crate) fn policy(name: &str, lambda: Option<f64>, config: &RunConfig) -> Box<dyn Policy> {
+    let lambda = lambda.map(|x| ("lambda", ParamValue::Number(x)));
+    policy_with(name, lambda.as_slice(), config)
+}
+
+pub(crate) fn policy_with(name: &str, given: &[(&str, ParamValue)], config: &RunConfig) -> Box<dyn Policy> {
     let entry: &PolicyEntry = Registry::linked().unwrap().get(name).unwrap();
-    let given: BTreeMap<_, _> = lambda.map(|x| ("lambda".to_string(), ParamValue::Number(x))).into_iter().collect();
+    let given: BTreeMap<_, _> = given.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect();
     (entry.build)(&Params::resolve(entry.params, &given).unwrap(), config.check().unwrap().task()).unwrap()
 }
 
@@ -105,10 +122,37 @@ impl Model for Tiny {
     fn layers(&self) -> Vec<LayerCost> {
         vec![LayerCost::linear("linear", [3 * SIDE * SIDE, 2]).first()]
     }
+
+    fn forward_half(&self, input: Input) -> Option<Forward> {
+        let Input::Image(images) = input;
+        let [batch, side] = [images.dims()[0], SIDE / 2];
+        let means = images.reshape([batch, 3, side, 2, side, 2]).mean_dim(5).mean_dim(3);
+        let images = means.expand([batch, 3, side, 2, side, 2]).reshape([batch, 3, SIDE, SIDE]);
+        Some(self.forward(Input::Image(images), Mode::Eval))
+    }
+
+    fn layers_half(&self) -> Vec<LayerCost> {
+        vec![LayerCost::linear("linear", [3 * SIDE * SIDE / 4, 2]).first()]
+    }
+
+    /// There is none: another one.
+    fn smaller(&self, weights: Weights<'_>) -> Self {
+        Self::new(weights)
+    }
 }
 
 /// A trainer of [`Tiny`] on [`Halves`].
 pub(crate) fn tiny(config: &RunConfig, name: &str, train: Halves, scorer: Box<dyn Scorer>) -> Trainer<Tiny> {
+    tiny_with(config, policy(name, None, config), train, scorer)
+}
+
+/// The same with a policy of one's own.
+pub(crate) fn tiny_with(
+    config: &RunConfig,
+    policy: Box<dyn Policy>,
+    train: Halves,
+    scorer: Box<dyn Scorer>,
+) -> Trainer<Tiny> {
     let device = Device::flex().autodiff();
     let checked = config.check().unwrap();
     Trainer::new(Parts {
@@ -117,7 +161,7 @@ pub(crate) fn tiny(config: &RunConfig, name: &str, train: Halves, scorer: Box<dy
         train: Box::new(DirectLoader::new(Arc::new(train))),
         test: Box::new(DirectLoader::new(Arc::new(Halves { samples: 50, broken: None }))),
         model: Tiny::new(Weights::new(checked.random(), &device)),
-        policy: policy(name, None, config),
+        policy,
         scorer,
         device,
     })

@@ -1,0 +1,118 @@
+//! Small networks and looks: what each source of scores costs, to the FLOP, and that nobody pays who does not ask.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use ast_core::{ParamValue, RunConfig, Scorer, Summary};
+use common::{Excess, Halves, Loss, SIDE, config, policy_with, tiny_with};
+
+const SAMPLES: u64 = 320;
+const EPOCHS: u64 = 4;
+/// FLOPs of [`common::Tiny`] on one sample, which its small network has as well: one linear layer, the first.
+const FORWARD: u64 = 2 * 3 * (SIDE * SIDE) as u64 * 2;
+const STEP: u64 = 2 * FORWARD;
+const HALF: u64 = FORWARD / 4;
+
+type Given = Vec<(&'static str, ParamValue)>;
+
+fn word(key: &'static str, word: &str) -> (&'static str, ParamValue) {
+    (key, ParamValue::Word(word.into()))
+}
+
+fn every(epochs: u64) -> (&'static str, ParamValue) {
+    ("every", ParamValue::Number(epochs as f64))
+}
+
+fn run(config: &RunConfig, policy: &str, given: &Given, scorer: Box<dyn Scorer>) -> Summary {
+    let train = Halves { samples: SAMPLES as usize, broken: None };
+    let policy = policy_with(policy, given, config);
+    tiny_with(config, policy, train, scorer).run(&mut Vec::new()).unwrap().unwrap()
+}
+
+/// For each source: samples scored, of these at half the resolution, small networks' steps and looks; the FLOPs follow.
+#[test]
+fn every_source_costs_what_it_does() {
+    let all = SAMPLES * EPOCHS;
+    let cases: [(Given, [u64; 4]); 7] = [
+        (vec![], [0; 4]),
+        (vec![word("source", "ledger")], [0; 4]),
+        (vec![word("source", "fresh")], [all, 0, 0, 0]),
+        (vec![word("source", "fresh"), word("resolution", "half")], [all, all, 0, 0]),
+        (vec![word("source", "fresh"), every(2)], [all / 2, 0, 0, 0]),
+        (vec![word("source", "proxy")], [0, 0, all, 0]),
+        (vec![word("source", "proxy"), every(4)], [0, 0, SAMPLES, 0]),
+    ];
+    for policy in ["pool-top", "curriculum"] {
+        for (given, [scored, halved, steps, looks]) in &cases {
+            let Summary { samples, flops, .. } = run(&config(0.25, EPOCHS as u32), policy, given, Box::new(Loss));
+            let counted = [samples.scored, samples.halved, samples.small_trained, samples.small_scored];
+            assert_eq!(counted, [*scored, *halved, *steps, *looks], "{policy} {given:?}");
+            assert_eq!(samples.trained, all / 4, "{policy} {given:?}");
+            let scoring = (scored - halved) * FORWARD + halved * HALF + steps * STEP + looks * FORWARD;
+            assert_eq!(flops.scoring, scoring, "{policy} {given:?}");
+            assert_eq!(flops.total, all / 4 * STEP + scoring, "{policy} {given:?}");
+        }
+    }
+}
+
+/// `ast` asks about candidates only, and only while it selects: less than everything, and of the right kind.
+#[test]
+fn ast_asks_while_it_selects() {
+    for (given, kind) in [
+        (vec![], None),
+        (vec![word("source", "fresh")], Some(0)),
+        (vec![word("source", "fresh"), word("resolution", "half")], Some(1)),
+        (vec![word("source", "proxy")], Some(2)),
+    ] {
+        let Summary { samples, activation, .. } = run(&config(0.25, 10), "ast", &given, Box::new(Loss));
+        let counted = [samples.scored - samples.halved, samples.halved, samples.small_trained];
+        for (i, count) in counted.into_iter().enumerate() {
+            let expected = if kind == Some(i) { SAMPLES * 5..SAMPLES * 9 } else { 0..1 };
+            assert!(expected.contains(&count), "{given:?}: {counted:?}");
+        }
+        assert!((activation.realised - 0.25).abs() < 0.02, "{given:?}: {}", activation.realised);
+    }
+}
+
+/// The policy is the mechanism of `pool-top` with that source.
+#[test]
+fn proxy_is_pool_top_by_proxy() {
+    let config = config(0.25, EPOCHS as u32);
+    let proxy = run(&config, "proxy", &vec![], Box::new(Loss));
+    let pool_top = run(&config, "pool-top", &vec![word("source", "proxy")], Box::new(Loss));
+    assert_eq!((proxy.samples, proxy.flops, proxy.loss), (pool_top.samples, pool_top.flops, pool_top.loss));
+}
+
+/// Four passes of the small networks over everything and one look at everything, once, and only for a scorer that asks.
+#[test]
+fn a_reference_is_trained_once_and_charged() {
+    for policy in ["reducible", "ast", "random"] {
+        let run = |scorer| run(&config(0.25, EPOCHS as u32), policy, &vec![], scorer);
+        for (summary, passes) in [(run(Box::new(Loss)), 0), (run(Box::new(Excess)), 4)] {
+            let Summary { samples, flops, .. } = summary;
+            let looks = if passes > 0 { SAMPLES } else { 0 };
+            assert_eq!((samples.small_trained, samples.small_scored), (passes * SAMPLES, looks), "{policy}");
+            let scoring = samples.scored * FORWARD + passes * SAMPLES * STEP + looks * FORWARD;
+            assert_eq!((flops.scoring, flops.total), (scoring, scoring + samples.trained * STEP), "{policy}");
+        }
+    }
+    // A pool of three times a quarter.
+    let reducible = run(&config(0.25, EPOCHS as u32), "reducible", &vec![], Box::new(Excess));
+    assert_eq!(reducible.samples.scored, 3 * reducible.samples.trained);
+}
+
+/// A budget of FLOPs is what everything together spends, small networks included.
+#[test]
+fn a_budget_covers_small_networks() {
+    for (policy, given) in [
+        ("proxy", vec![]),
+        ("pool-top", vec![word("source", "fresh"), word("resolution", "half")]),
+        ("reducible", vec![]),
+    ] {
+        let mut config = config(0.2, 20);
+        (config.control.target, config.budget.fraction) = (None, Some(0.5));
+        let flops = run(&config, policy, &given, Box::new(Excess)).flops;
+        let spent = flops.total as f64 / flops.dense_run as f64;
+        assert!((spent - 0.5).abs() < 0.01, "{policy}: {spent}");
+    }
+}

@@ -100,6 +100,10 @@ pub(crate) struct TrainArgs {
     /// through [key: budget.seconds]
     #[arg(long, value_name = "SECONDS", conflicts_with = "budget")]
     pub(crate) budget_seconds: Option<f64>,
+    /// Do not charge scoring to the budget: an ablation, what a policy would be worth if scores were free [key:
+    /// budget.free_scoring]
+    #[arg(long)]
+    pub(crate) free_scoring: bool,
     /// Nominal epochs: how often every sample is offered [key: train.epochs]
     #[arg(long)]
     pub(crate) epochs: Option<u32>,
@@ -122,7 +126,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Go on with a run that was stopped, from its last checkpoint; everything else comes from its folder
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config", "set", "model", "policy", "scorer", "activation", "budget", "budget_seconds", "epochs", "batch_size", "lr", "seed", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config", "set", "model", "policy", "scorer", "activation", "budget", "budget_seconds", "free_scoring", "epochs", "batch_size", "lr", "seed", "out"])]
     pub(crate) resume: Option<PathBuf>,
     /// How to show progress
     #[arg(long, value_enum, default_value_t)]
@@ -173,6 +177,10 @@ pub(crate) struct CompareArgs {
     /// Where the dataset's files are [key: data.dir; variable: AST_DATA_DIR]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Do not charge scoring to the budget: an ablation, what a policy would be worth if scores were free [key:
+    /// budget.free_scoring]
+    #[arg(long)]
+    pub(crate) free_scoring: bool,
     /// Nominal epochs of the dense run [key: train.epochs]
     #[arg(long)]
     pub(crate) epochs: Option<u32>,

@@ -59,6 +59,9 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         tera(summary.flops.total),
         tera(summary.flops.dense_equivalent)
     )?;
+    if config.budget.free_scoring {
+        writeln!(out, "                               an ablation: scoring was not charged to the budget")?;
+    }
     match (summary.savings.seconds, seconds.dense_equivalent) {
         (Some(saved), Some(dense)) => {
             let spent = seconds.total - seconds.phases.get(Phase::Eval.name()).copied().unwrap_or(0.0);

@@ -255,11 +255,11 @@ mod tests {
         meter.small_stepped(2, 13);
         meter.small_looked(5, 4);
         assert_eq!((meter.small_trained, meter.small_scored), (2, 5));
-        assert_eq!(meter.scoring_flops(), 7 * 120 + 2 * 13 + 5 * 4);
-        assert_eq!(meter.flops(), 3 * 260 + 7 * 120 + 46);
+        assert_eq!(meter.scoring_flops(), 7 * 120 + 5 + 2 * 13 + 5 * 4);
+        assert_eq!(meter.flops(), 3 * 260 + 7 * 120 + 5 + 46);
         meter.looked_at_half(10, 30);
         assert_eq!((meter.scored, meter.halved), (17, 10));
-        assert_eq!(meter.scoring_flops(), 7 * 120 + 46 + 300);
+        assert_eq!(meter.scoring_flops(), 7 * 120 + 5 + 46 + 300);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::run_folder::{CONFIG, SUMMARY};
 use crate::signals::Signals;
 use crate::train::{self, Finished, Place, summary_of};
 use arm::{Arm, seeds};
-use verdict::Comparison;
+use verdict::{Caveats, Comparison};
 
 /// What may differ between two runs of the same configuration: where things are.
 const ELSEWHERE: [(&str, &str); 3] = [("data", "dir"), ("data", "workers"), ("device", "threads")];
@@ -44,11 +44,12 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     // Seed by seed, so that whatever slows the machine down slows all arms alike.
     let pairs = seeds.iter().flat_map(|seed| arms.iter().map(move |arm| (arm, *seed)));
     let runs: Vec<Run<'_>> = pairs.map(|(arm, seed)| run_of(args, arm, seed)).collect();
-    let mut threads = 0;
+    let (mut threads, mut free_scoring) = (0, false);
     for run in &runs {
         // Everything is checked before anything is started.
         let resolved = config::resolve(&run.args)?;
         threads = resolved.config.device.threads;
+        free_scoring |= resolved.config.budget.free_scoring;
         is_the_same(&run.folder, &resolved.config)?;
     }
     let raised = fix_seeds(&args.out, &seeds)?;
@@ -60,7 +61,8 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         pairs.map(|(run, summary)| (run.seed, summary.clone())).collect()
     };
     let results: Vec<(String, Vec<(u64, Summary)>)> = arms.iter().map(|arm| (arm.name.clone(), of_arm(arm))).collect();
-    let comparison = Comparison::of(&results, usize::from(args.jobs), raised);
+    let caveats = Caveats { jobs: usize::from(args.jobs), seeds_raised: raised, free_scoring };
+    let comparison = Comparison::of(&results, caveats);
     let (text, json) = (comparison.text(), serde_json::to_string(&comparison));
     let json = json.map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
     write(&args.out.join("comparison.md"), &text)?;
@@ -84,6 +86,7 @@ fn run_of<'a>(args: &CompareArgs, arm: &'a Arm, seed: u64) -> Run<'a> {
             budget: budget.filter(|_| limited),
             budget_seconds: budget_seconds.filter(|_| limited),
             activation: activation.filter(|_| limited),
+            free_scoring: args.free_scoring && limited,
             epochs: *epochs,
             policy: Some(arm.policy.clone()),
             seed: Some(seed as i64),

@@ -18,10 +18,19 @@ const REFERENCES: [&str; 2] = ["random", "dense"];
 #[derive(Debug, Serialize)]
 pub(super) struct Comparison {
     arms: Vec<Row>,
+    #[serde(flatten)]
+    caveats: Caveats,
+}
+
+/// What a reader of the table has to know.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Caveats {
     /// Runs at once: with more than one, seconds say little.
-    jobs: usize,
+    pub(super) jobs: usize,
     /// Whether seeds were added after the start.
-    seeds_raised: bool,
+    pub(super) seeds_raised: bool,
+    /// Whether scoring was not charged to the budget.
+    pub(super) free_scoring: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,9 +69,9 @@ struct Difference {
 }
 
 impl Comparison {
-    pub(super) fn of(results: &[(String, Vec<(u64, Summary)>)], jobs: usize, seeds_raised: bool) -> Self {
+    pub(super) fn of(results: &[(String, Vec<(u64, Summary)>)], caveats: Caveats) -> Self {
         let arms = results.iter().map(|(arm, runs)| Row::of(arm, runs, results)).collect();
-        Self { arms, jobs, seeds_raised }
+        Self { arms, caveats }
     }
 
     /// A Markdown table and what follows from it.
@@ -107,11 +116,18 @@ impl Comparison {
                 100.0 * (1.0 - (1.0 - LEVEL).powi(tested as i32))
             )?;
         }
-        if self.seeds_raised {
+        let Caveats { jobs, seeds_raised, free_scoring } = self.caveats;
+        if free_scoring {
+            writeln!(
+                out,
+                "* An ablation: scoring was counted and not charged to the budget. No result at equal cost."
+            )?;
+        }
+        if seeds_raised {
             writeln!(out, "* Seeds were added after the start: p no longer means what it says.")?;
         }
-        if self.jobs > 1 {
-            writeln!(out, "* {} runs at once: the seconds are those of a shared machine.", self.jobs)?;
+        if jobs > 1 {
+            writeln!(out, "* {} runs at once: the seconds are those of a shared machine.", jobs)?;
         }
         Ok(())
     }

@@ -129,6 +129,7 @@ fn of_flags(args: &TrainArgs) -> Result<Table, Failure> {
         ("control", "target", args.activation.map(Value::from)),
         ("budget", "fraction", args.budget.map(Value::from)),
         ("budget", "seconds", args.budget_seconds.map(Value::from)),
+        ("budget", "free_scoring", args.free_scoring.then_some(Value::from(true))),
         ("train", "epochs", args.epochs.map(i64::from).map(Value::from)),
         ("train", "batch_size", args.batch_size.map(i64::from).map(Value::from)),
         ("train", "lr", args.lr.map(Value::from)),

@@ -76,7 +76,7 @@ fn every_policy_goes_on_to_the_same_bits_from_every_step() {
 fn every_source_and_a_reference_go_on_to_the_same_bits() {
     let word = |key, word: &str| (key, ParamValue::Word(word.into()));
     let number = |key, number| (key, ParamValue::Number(number));
-    let variants: [(&str, Vec<(&str, ParamValue)>, bool); 7] = [
+    let variants = [
         ("pool-top", vec![word("source", "fresh"), word("resolution", "half")], false),
         ("pool-top", vec![word("source", "proxy"), number("every", 3.0)], false),
         ("curriculum", vec![word("source", "proxy")], false),

@@ -34,9 +34,16 @@ fn every_command_of_the_readme_runs() {
             [.., "--data-dir", _] => 65,
             _ => 0,
         };
-        if args[0] == "train" && !args.contains(&"--help") {
-            args.extend(small);
-            args.push(out.to_str().unwrap());
+        match args[0] {
+            _ if args.contains(&"--help") => {}
+            "train" => args.extend(small.into_iter().chain(out.to_str())),
+            "compare" => args.extend(
+                ["--seeds", "1"]
+                    .into_iter()
+                    .chain(small.into_iter().filter(|arg| !["--progress", "none"].contains(arg)))
+                    .chain(out.to_str()),
+            ),
+            _ => {}
         }
         let output = ast(&args);
         assert_eq!(output.status.code(), Some(expected), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));

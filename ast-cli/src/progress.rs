@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use ast_core::{Decision, Event, StepEvent};
+use ast_core::{Decision, Event, Evidence, StepEvent};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::Progress;
@@ -88,10 +88,12 @@ impl ProgressView {
     }
 }
 
-fn describe_decision(Decision { selecting, gain }: &Decision) -> String {
+fn describe_decision(Decision { selecting, evidence }: &Decision) -> String {
     let turn = if *selecting { "selection goes on" } else { "uniform for a while" };
-    match gain {
-        Some((gain, error)) => format!("{turn}: it gets {gain:.2} +- {error:.2} of what uniform batches do"),
+    match evidence {
+        Some(Evidence { gain, standard_errors }) => format!(
+            "{turn}: a step gets {gain:.2} of a uniform one's progress, {standard_errors:+.1} standard errors from it"
+        ),
         None => format!("{turn}: on trial again"),
     }
 }

@@ -24,7 +24,7 @@ const BLOCK: u32 = 4;
 /// Blocks that a verdict needs, and the most that it looks back on.
 const LEAST_BLOCKS: usize = 6;
 const MOST_BLOCKS: usize = 16;
-/// Standard errors that a gain must lie from 1 to count.
+/// Standard errors that the two must lie apart to count.
 const SURE: f64 = 2.5;
 /// Share of the budget that is uniform after a first verdict against selection; it doubles with every further one.
 const PAUSE: f64 = 0.1;
@@ -80,10 +80,10 @@ impl Alignment {
         })
     }
 
-    /// What a batch of `batch` samples, a share `lambda` of them selected, gets done over what a uniform one does; `None`
+    /// What a batch of `batch` samples, a share `lambda` of them selected, gets done, and what a uniform one does; `None`
     /// where that cannot be told.
     #[must_use]
-    pub fn gain(&self, lambda: f64, batch: f64) -> Option<f64> {
+    pub fn progress(&self, lambda: f64, batch: f64) -> Option<[f64; 2]> {
         let mean = |sum: f64, n: f64| if n > 0.0 { sum / n } else { f64::NAN };
         let [cc, cs, ss] = [0, 1, 2].map(|i| mean(self.products[i], self.pairs[i]));
         let [c2, s2] = [0, 1].map(|i| mean(self.squares[i], self.samples[i]));
@@ -93,8 +93,8 @@ impl Alignment {
             let (along, square) = if share > 0.0 { (kept * cc + share * cs, kept * c2 + share * s2) } else { (cc, c2) };
             along / (mean + (square - mean) / batch).sqrt()
         };
-        let gain = progress(lambda) / progress(0.0);
-        (cc > 0.0 && gain.is_finite()).then_some(gain)
+        let both = [progress(lambda), progress(0.0)];
+        both.iter().all(|progress| progress.is_finite()).then_some(both)
     }
 }
 
@@ -113,8 +113,17 @@ impl AddAssign for Alignment {
 pub struct Decision {
     /// Whether it selects from now on.
     pub selecting: bool,
-    /// What selection gets done over what uniform batches do, and its standard error, where that is the reason.
-    pub gain: Option<(f64, f64)>,
+    /// The reason, unless it is only that a pause is over.
+    pub evidence: Option<Evidence>,
+}
+
+/// What speaks for selection, or against it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What batches with selected samples get done over what uniform ones do.
+    pub gain: f64,
+    /// How far what they get done is above what uniform ones do, in standard errors of that.
+    pub standard_errors: f64,
 }
 
 /// Watches whether selection pays; switches it off where it does not, on trial after a pause.
@@ -169,28 +178,30 @@ impl Guard {
         }
         self.blocks.push_back(std::mem::take(&mut self.block));
         self.steps = 0;
-        let (gain, error) = self.verdict((covered + selected).round())?;
+        let evidence = self.evidence((covered + selected).round())?;
         let impatient = self.state == State::OnTrial && self.blocks.len() == MOST_BLOCKS;
-        if gain + SURE * error < 1.0 || (impatient && gain - SURE * error <= 1.0) {
+        let sure = evidence.standard_errors;
+        if sure < -SURE || (impatient && sure <= SURE) {
             let until = spent + self.pause;
             self.pause *= 2.0;
-            return Some(self.turn(State::Uniform(until), Some((gain, error))));
+            return Some(self.turn(State::Uniform(until), Some(evidence)));
         }
-        let proven = self.state == State::OnTrial && gain - SURE * error > 1.0;
+        let proven = self.state == State::OnTrial && sure > SURE;
         proven.then(|| {
             self.state = State::Selecting;
-            Decision { selecting: true, gain: Some((gain, error)) }
+            Decision { selecting: true, evidence: Some(evidence) }
         })
     }
 
-    fn turn(&mut self, state: State, gain: Option<(f64, f64)>) -> Decision {
+    fn turn(&mut self, state: State, evidence: Option<Evidence>) -> Decision {
         (self.state, self.block, self.steps) = (state, Alignment::default(), 0);
         self.blocks.clear();
-        Decision { selecting: self.selects(), gain }
+        Decision { selecting: self.selects(), evidence }
     }
 
-    /// The gain over all blocks and its standard error by the jackknife (Efron & Stein 1981), leaving out a block at a time.
-    fn verdict(&self, batch: f64) -> Option<(f64, f64)> {
+    /// Over all blocks, with the standard error of the difference by the jackknife (Efron & Stein 1981), a block left out at
+    /// a time. The difference and not the quotient, which has no bounds where the whole gradient is small.
+    fn evidence(&self, batch: f64) -> Option<Evidence> {
         let n = self.blocks.len();
         if n < LEAST_BLOCKS {
             return None;
@@ -198,13 +209,15 @@ impl Guard {
         let without = |left_out: usize| {
             let mut sum = Alignment::default();
             self.blocks.iter().enumerate().filter(|(i, _)| *i != left_out).for_each(|(_, block)| sum += *block);
-            sum.gain(self.lambda, batch)
+            sum.progress(self.lambda, batch)
         };
-        let gain = without(n)?;
-        let others: Vec<f64> = (0..n).map(without).collect::<Option<_>>()?;
+        let [selected, uniform] = without(n)?;
+        let others: Vec<f64> = (0..n).map(|i| without(i).map(|[a, b]| a - b)).collect::<Option<_>>()?;
         let mean = others.iter().sum::<f64>() / n as f64;
         let squares: f64 = others.iter().map(|other| (other - mean).powi(2)).sum();
-        Some((gain, (squares * (n - 1) as f64 / n as f64).sqrt()))
+        let error = (squares * (n - 1) as f64 / n as f64).sqrt();
+        Some(Evidence { gain: selected / uniform, standard_errors: (selected - uniform) / error })
+            .filter(|evidence| evidence.standard_errors.is_finite())
     }
 }
 
@@ -271,7 +284,8 @@ mod tests {
     fn the_gain_of_worked_examples() {
         let of = |coverage: [f64; 2], selected: [f64; 2]| {
             let rows = |values: [f64; 2]| values.map(|x| vec![x]).to_vec();
-            alignment(&rows(coverage), &rows(selected)).gain(0.5, 4.0).unwrap()
+            let [mixed, uniform] = alignment(&rows(coverage), &rows(selected)).progress(0.5, 4.0).unwrap();
+            mixed / uniform
         };
         assert!((of([2.0, 2.0], [2.0, 2.0]) - 1.0).abs() < 1e-12);
         assert!((of([1.0, 1.0], [3.0, 3.0]) - 2.0 / 4.25_f64.sqrt()).abs() < 1e-12);
@@ -281,7 +295,7 @@ mod tests {
         let mixed = 1.281_25 / (1.421_875_f64 + (1.843_75 - 1.421_875) / 4.0).sqrt();
         assert!((of([0.5, 2.0], [1.25, 1.25]) - mixed / uniform).abs() < 1e-12);
         assert!(of([1.0, 1.0], [-3.0, -3.0]) < 0.0);
-        assert_eq!(Alignment::default().gain(0.5, 4.0), None);
+        assert_eq!(Alignment::default().progress(0.5, 4.0), None);
     }
 
     /// Steps of 26 coverage and 102 selected samples, whose gradients lie `along` as far: the verdicts, and when.

@@ -71,7 +71,7 @@ pub use data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
 pub use energy::EnergyCounter;
 pub use event::{Event, Observer, SCHEMA, StepEvent, Wish};
 pub use fresh::{Fresh, FreshPass};
-pub use guard::{Alignment, Decision};
+pub use guard::{Alignment, Decision, Evidence};
 pub use ledger::{Ledger, Seen};
 pub use meter::{Meter, Phase};
 pub use model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ast_core::{Phase, RunConfig, Summary};
+use ast_core::{Decision, Event, Phase, RunConfig, Summary};
 
 pub(crate) struct Run<'a> {
     pub(crate) config: &'a RunConfig,
@@ -11,6 +11,7 @@ pub(crate) struct Run<'a> {
     pub(crate) classes: usize,
     pub(crate) test_samples: usize,
     pub(crate) folder: &'a Path,
+    pub(crate) events: &'a [Event],
 }
 
 /// A page of text.
@@ -48,6 +49,10 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     )?;
     if summary.skipped > 0 {
         writeln!(out, "  skipped steps     {:>8}   a loss, score or gradient was NaN or infinite", summary.skipped)?;
+    }
+    let turns: Vec<String> = run.events.iter().filter_map(turn).collect();
+    if !turns.is_empty() {
+        writeln!(out, "  does it pay?                 {}", turns.join(", "))?;
     }
     writeln!(out, "\n  saved, against training on every offered sample:")?;
     writeln!(out, "    samples         {:>8}   counted", percent(summary.savings.samples))?;
@@ -95,6 +100,16 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         run.folder.display()
     )?;
     writeln!(out, "\nNext: {}", advice(&config.policy.name))
+}
+
+/// What the policy found out about itself.
+fn turn(event: &Event) -> Option<String> {
+    let Event::Decided { epoch, decision: Decision { selecting, evidence }, .. } = event else { return None };
+    Some(match (selecting, evidence) {
+        (false, _) => format!("uniform from epoch {epoch:.1}"),
+        (true, None) => format!("selection on trial from {epoch:.1}"),
+        (true, Some(_)) => format!("selection for good from {epoch:.1}"),
+    })
 }
 
 fn advice(policy: &str) -> String {

@@ -101,7 +101,14 @@ pub(crate) fn run(
     log.folder.write("run.svg", picture.as_bytes())?;
     // Last: a run that has a summary is finished.
     log.folder.write_json(SUMMARY, &summary)?;
-    let run = Run { config: &config, device: backend, classes: data.classes(), test_samples, folder: &path };
+    let run = Run {
+        config: &config,
+        device: backend,
+        classes: data.classes(),
+        test_samples,
+        folder: &path,
+        events: &log.events,
+    };
     let report = report(&summary, &run);
     Ok(Finished { summary, report })
 }

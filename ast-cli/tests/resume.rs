@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -355,6 +356,34 @@ fn a_full_disk_costs_nothing_but_time() {
         }
     }
     assert!(stopped >= size(15, 90), "{stopped}");
+}
+
+/// Without memory the allocator ends the process, wherever it is, as a kill does: what was saved is gone on with. The limit is
+/// on the address space, so that a small one is met at the start and a larger one in the run.
+#[test]
+fn a_machine_without_memory_costs_nothing_but_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = folder.path().join("reference");
+    succeed(start(&reference, &[]));
+    let expected = result(&reference);
+    let mut stopped = 0;
+    for megabytes in (80..=440).step_by(size(30, 4)) {
+        let run = folder.path().join(format!("run{megabytes}"));
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -c 0; ulimit -v {}; exec \"$0\" train \"$@\"", megabytes * 1024);
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_ast")]).args(SMALL).arg("--out").arg(&run);
+        let output = shell.stdout(Stdio::null()).stderr(Stdio::piped()).output().unwrap();
+        if output.status.success() {
+            continue;
+        }
+        assert_eq!(output.status.signal(), Some(6), "{megabytes} MB: {}", String::from_utf8_lossy(&output.stderr));
+        stopped += 1;
+        if run.join("config.toml").exists() {
+            succeed(resume(&run));
+            assert_same(&run, &expected, &format!("{megabytes} MB"));
+        }
+    }
+    assert!(stopped >= size(3, 20), "{stopped}");
 }
 
 #[test]

@@ -5,6 +5,8 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Bootstrap resamples: the ends of an interval are then good to about 1 % of its width.
 const RESAMPLES: u64 = 20_000;
+/// Fewer pairs cannot reach 5 % however they fall, 2/2^5 is 6 %; and a bootstrap of a few values knows nothing of their tails.
+pub(super) const LEAST_PAIRS: usize = 6;
 /// Most pairs for which every pattern of signs is looked at.
 pub(super) const MOST_PAIRS: usize = 20;
 
@@ -12,7 +14,7 @@ pub(super) const MOST_PAIRS: usize = 20;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Estimate {
     pub(super) mean: f64,
-    /// `None` for fewer than two values, and where all are equal.
+    /// `None` for fewer than six values, and where all are equal.
     pub(super) interval: Option<[f64; 2]>,
 }
 
@@ -29,7 +31,7 @@ fn mean_of(values: impl Iterator<Item = f64>, n: usize) -> f64 {
 
 fn bca(values: &[f64], mean: f64) -> Option<[f64; 2]> {
     let n = values.len();
-    if n < 2 || values.iter().all(|value| *value == values[0]) {
+    if n < LEAST_PAIRS || values.iter().all(|value| *value == values[0]) {
         return None;
     }
     let random = Random::new(0);
@@ -112,7 +114,8 @@ mod tests {
     #[test]
     fn too_little_is_nothing() {
         assert_eq!(estimate(&[3.0]), Estimate { mean: 3.0, interval: None });
-        assert_eq!(estimate(&[3.0, 3.0, 3.0]).interval, None);
+        assert_eq!(estimate(&[3.0; 7]).interval, None);
+        assert_eq!(estimate(&SIX[..5]).interval, None);
         assert_eq!((sign_flip(&[]), sign_flip(&[1.0; 21])), (None, None));
         // All of one sign: 2/2^n.
         assert_eq!(sign_flip(&[1.0; 5]), Some(2.0 / 32.0));

@@ -5,11 +5,9 @@ use std::fmt::Write;
 use ast_core::{Phase, Summary};
 use serde::Serialize;
 
-use super::statistics::{Estimate, estimate, sign_flip};
+use super::statistics::{Estimate, LEAST_PAIRS, estimate, sign_flip};
 use crate::output::table;
 
-/// Fewer cannot reach 5 % however they fall: 2/2^5 is 6 %.
-const LEAST_PAIRS: usize = 6;
 const LEVEL: f64 = 0.05;
 /// What the others are held against.
 const REFERENCES: [&str; 2] = ["random", "dense"];
@@ -138,7 +136,8 @@ impl Row {
         let accuracies: Vec<f64> = runs.iter().map(|(_, summary)| summary.accuracy.last).collect();
         let Estimate { mean, interval } = estimate(&accuracies);
         let average = |value: fn(&Summary) -> f64| runs.iter().map(|(_, s)| value(s)).sum::<f64>() / runs.len() as f64;
-        let references = REFERENCES.into_iter().filter(|reference| *reference != arm);
+        // What `dense` is against `random` stands with `random`, the other way round.
+        let references = REFERENCES.into_iter().filter(|reference| ![*reference, "dense"].contains(&arm));
         let reference = |name: &'static str| {
             let (_, others) = results.iter().find(|(arm, _)| arm == name)?;
             Difference::of(name, runs, others)

@@ -179,7 +179,7 @@ fn checkpoints_of_every_policy_go_on_to_the_same_bits() {
         let workers = format!("--set=data.workers={workers}");
         succeed(start(&whole, &[&every, "--set=checkpoint.keep=99", "--policy", policy, &workers]));
         let expected = result(&whole);
-        let few = steps(&whole).len().div_ceil(size(2, 8));
+        let few = steps(&whole).len().div_ceil(size(2, 4));
         for (number, step) in steps(&whole).iter().enumerate().skip(few / 2).step_by(few) {
             let run = folder.path().join("again");
             fs::create_dir_all(run.join("checkpoints")).unwrap();
@@ -243,7 +243,7 @@ fn underway(run: &Path) {
 fn signals_save_and_stop_with_their_own_exit_codes() {
     let folder = tempfile::tempdir().unwrap();
     let reference = folder.path().join("reference");
-    let long = ["--set=checkpoint.every_steps=0", "--set=train.epochs=40"];
+    let long = ["--set=checkpoint.every_steps=0", "--set=train.epochs=16", "--set=eval.every_epochs=0"];
     succeed(start(&reference, &long));
     let expected = result(&reference);
     for (number, (name, code)) in

@@ -358,7 +358,8 @@ fn a_full_disk_costs_nothing_but_time() {
     assert!(stopped >= size(15, 90), "{stopped}");
 }
 
-/// Without memory the allocator ends the process, wherever it is, as a kill does: what was saved is gone on with. The limit is
+/// Without memory the allocator ends the process, wherever it is, as a kill does, unless a library panics first: what was
+/// saved is gone on with. The limit is
 /// on the address space, so that a small one is met at the start and a larger one in the run.
 #[test]
 fn a_machine_without_memory_costs_nothing_but_time() {
@@ -376,7 +377,8 @@ fn a_machine_without_memory_costs_nothing_but_time() {
         if output.status.success() {
             continue;
         }
-        assert_eq!(output.status.signal(), Some(6), "{megabytes} MB: {}", String::from_utf8_lossy(&output.stderr));
+        let (status, text) = (output.status, String::from_utf8_lossy(&output.stderr));
+        assert!(status.signal() == Some(6) || status.code() == Some(70), "{megabytes} MB: {status:?} {text}");
         stopped += 1;
         if run.join("config.toml").exists() {
             succeed(resume(&run));

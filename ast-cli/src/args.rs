@@ -153,7 +153,7 @@ pub(crate) struct CompareArgs {
     /// Which, separated by commas; random and dense are what the others are held against
     #[arg(long, value_delimiter = ',', default_value = "dense,random,ast", value_name = "ARM")]
     pub(crate) arms: Vec<String>,
-    /// How many seeds, from 0 on, or which: 10..16 are six. Fewer than six pairs can establish nothing
+    /// How many seeds, from 0 on, or which: 10..16 are six. Fewer than six pairs can establish nothing, twenty are the most
     #[arg(long, default_value = "6", value_name = "N|A..B")]
     pub(crate) seeds: String,
     /// Share of a dense run's FLOPs for each arm but dense, scoring included, in (0, 1] [key: budget.fraction]
@@ -184,7 +184,7 @@ pub(crate) struct CompareArgs {
     /// Nominal epochs of the dense run [key: train.epochs]
     #[arg(long)]
     pub(crate) epochs: Option<u32>,
-    /// Runs at once. Results do not depend on it, seconds do
+    /// Runs at once. Seconds and joules depend on it, and with --budget-seconds all else
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) jobs: u8,
     /// Folder of the comparison

@@ -37,6 +37,11 @@ fn nvml() -> Result<Box<dyn EnergyCounter>, String> {
     }
 
     let nvml = Nvml::init().map_err(|error| format!("NVML: {error}"))?;
+    // CUDA and NVML number GPUs each in its own way.
+    match nvml.device_count().map_err(|error| format!("NVML: {error}"))? {
+        1 => {}
+        gpus => return Err(format!("NVML: {gpus} GPUs, and no way to tell which of them trains")),
+    }
     let name = nvml.device_by_index(0).and_then(|device| device.name()).map_err(|error| format!("NVML: {error}"))?;
     let mut gpu = Gpu(nvml, format!("NVML, {name}"));
     gpu.joules()?;
@@ -70,7 +75,9 @@ impl Rapl {
         for zone in zones {
             let name = fs::read_to_string(zone.join("name")).unwrap_or_default().trim().to_string();
             // Their parts (core, uncore, dram) are in them, or are counted beside them by some processors only.
-            if name.starts_with("package-") {
+            // The same package may be shown twice, through its registers and through memory (intel-rapl-mmio).
+            let known = packages.iter().any(|package: &Package| package.name == name);
+            if name.starts_with("package-") && !known {
                 packages.push(Package::open(&zone, name)?);
             }
         }
@@ -95,7 +102,7 @@ impl Package {
     fn read(&mut self) -> Result<u64, String> {
         let now = number(&self.file)?;
         // Smaller than before: it has started over.
-        self.total += if now >= self.last { now - self.last } else { self.range - self.last + now };
+        self.total += if now >= self.last { now - self.last } else { self.range.saturating_sub(self.last) + now };
         self.last = now;
         Ok(self.total)
     }
@@ -143,6 +150,7 @@ mod tests {
         zone(root.path(), "intel-rapl:0:0", "core", 7_000_000);
         zone(root.path(), "intel-rapl:1", "package-1", 262_143_000_000);
         zone(root.path(), "intel-rapl:2", "psys", 9_000_000);
+        zone(root.path(), "mmio-rapl:0", "package-0", 5_000_000);
         let mut rapl = Rapl::open(root.path()).unwrap();
         assert_eq!(rapl.name(), "RAPL, package-0, package-1");
         assert_eq!(rapl.joules(), Ok(0.0));

@@ -34,7 +34,8 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     writeln!(out)?;
     writeln!(
         out,
-        "  test accuracy     {:6.1} %   {} images, final weights; guessing gives {:.0} %",
+        "  {:17} {:6.1} %   {} images, final weights; guessing gives {:.0} %",
+        if config.data.validation.is_some() { "held-out accuracy" } else { "test accuracy" },
         summary.accuracy.last,
         run.test_samples,
         100.0 / run.classes as f64
@@ -108,7 +109,7 @@ fn turn(event: &Event) -> Option<String> {
     Some(match (selecting, evidence) {
         (false, _) => format!("uniform from epoch {epoch:.1}"),
         (true, None) => format!("selection on trial from {epoch:.1}"),
-        (true, Some(_)) => format!("selection for good from {epoch:.1}"),
+        (true, Some(_)) => format!("selection from {epoch:.1}"),
     })
 }
 

@@ -121,6 +121,16 @@ impl RunFolder {
     }
 }
 
+/// Removes what somebody left who was killed before there was a configuration.
+pub(crate) fn clear(path: &Path) -> Result<(), Failure> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let _mine = lock(path)?;
+    let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot remove {}: {error}", path.display()));
+    fs::remove_dir_all(path).map_err(cannot)
+}
+
 /// Creates a folder, or makes sure that the one that is there is empty.
 pub(crate) fn new_or_empty(path: &Path) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::new(Kind::Create, format!("cannot create {}: {error}", path.display()));

@@ -29,25 +29,31 @@ impl Energy {
     }
 
     /// Adds what was used since the last reading to `joules`; nothing at the first. Not more often than every second,
-    /// unless a boundary must be exact.
-    pub(crate) fn read(&mut self, joules: &mut f64, exact: bool) {
+    /// unless a boundary must be exact. Without a counter `joules` become `None`, for good: a part is not the whole.
+    pub(crate) fn read(&mut self, joules: &mut Option<f64>, exact: bool) {
         if self.last.is_some() && !exact && self.read_at.elapsed() < EVERY {
             return;
         }
-        let Ok(counter) = &mut self.counter else { return };
-        self.read_at = Instant::now();
-        match counter.joules() {
-            Ok(now) => {
-                *joules += now - self.last.unwrap_or(now);
-                self.last = Some(now);
-            }
-            Err(reason) => self.counter = Err(format!("{} stopped answering: {reason}", counter.name())),
-        }
+        let used = self.used();
+        *joules = joules.zip(used).map(|(before, used)| before + used);
     }
 
     /// Passes over what was used since the last reading.
     pub(crate) fn pass_over(&mut self) {
-        self.read(&mut 0.0, true);
+        self.used();
+    }
+
+    /// Since the last reading.
+    fn used(&mut self) -> Option<f64> {
+        let counter = self.counter.as_mut().ok()?;
+        self.read_at = Instant::now();
+        match counter.joules() {
+            Ok(now) => Some(now - self.last.replace(now).unwrap_or(now)),
+            Err(reason) => {
+                self.counter = Err(format!("{} stopped answering: {reason}", counter.name()));
+                None
+            }
+        }
     }
 
     /// Where the number comes from, or why there is none.
@@ -75,17 +81,17 @@ mod tests {
     #[test]
     fn what_lies_between_two_readings_is_added_or_passed_over() {
         let mut energy = Energy::new(Ok(Box::new(Numbers(vec![100.0, 107.0, 110.0, 111.5]))));
-        let mut joules = 0.0;
+        let mut joules = Some(0.0);
         energy.read(&mut joules, false);
-        assert_eq!(joules, 0.0);
+        assert_eq!(joules, Some(0.0));
         energy.read(&mut joules, true);
-        assert_eq!(joules, 7.0);
+        assert_eq!(joules, Some(7.0));
         energy.read(&mut joules, false);
-        assert_eq!(joules, 7.0, "not a second has passed");
+        assert_eq!(joules, Some(7.0), "not a second has passed");
         energy.pass_over();
         energy.read(&mut joules, true);
-        assert_eq!((joules, energy.method()), (8.5, Ok("numbers".into())));
+        assert_eq!((joules, energy.method()), (Some(8.5), Ok("numbers".into())));
         energy.read(&mut joules, true);
-        assert_eq!(energy.method(), Err("numbers stopped answering: no more".into()));
+        assert_eq!((joules, energy.method()), (None, Err("numbers stopped answering: no more".into())));
     }
 }

@@ -178,18 +178,18 @@ impl Guard {
         }
         self.blocks.push_back(std::mem::take(&mut self.block));
         self.steps = 0;
-        let evidence = self.evidence((covered + selected).round())?;
+        let evidence = self.evidence((covered + selected).round());
         let impatient = self.state == State::OnTrial && self.blocks.len() == MOST_BLOCKS;
-        let sure = evidence.standard_errors;
+        let sure = evidence.map_or(0.0, |evidence| evidence.standard_errors);
         if sure < -SURE || (impatient && sure <= SURE) {
             let until = spent + self.pause;
             self.pause *= 2.0;
-            return Some(self.turn(State::Uniform(until), Some(evidence)));
+            return Some(self.turn(State::Uniform(until), evidence));
         }
         let proven = self.state == State::OnTrial && sure > SURE;
         proven.then(|| {
             self.state = State::Selecting;
-            Decision { selecting: true, evidence: Some(evidence) }
+            Decision { selecting: true, evidence }
         })
     }
 

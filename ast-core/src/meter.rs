@@ -88,9 +88,9 @@ pub struct Meter {
     /// FLOPs of finding out whether selection pays.
     #[serde(default)]
     pub watching: u64,
-    /// Energy of everything but evaluation, as far as a counter was read.
+    /// Energy of everything but evaluation; `None` if any of it was not measured.
     #[serde(default)]
-    pub joules: f64,
+    pub joules: Option<f64>,
 }
 
 impl Meter {
@@ -116,7 +116,7 @@ impl Meter {
             aside: 0,
             evaluated: 0,
             watching: 0,
-            joules: 0.0,
+            joules: Some(0.0),
         }
     }
 

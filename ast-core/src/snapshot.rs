@@ -142,14 +142,11 @@ impl State {
     pub(crate) fn committed(&self, charged: bool) -> Cost {
         let meter = &self.meter;
         // Batches on their way will be watched as those before were.
-        let coming = (self.accepted - meter.trained - meter.wasted) * meter.watching / meter.trained.max(1);
+        let executed = meter.trained + meter.wasted;
+        let coming = (self.accepted - executed) * meter.watching / executed.max(1);
         let scoring = if charged { meter.scoring_flops() + coming } else { 0 };
-        let loading = self.loading.len() as f64 * meter.median_step().unwrap_or(0.0);
-        Cost {
-            offered: meter.offered,
-            flops: scoring + meter.flops_of(self.accepted),
-            seconds: meter.training_seconds(charged) + loading,
-        }
+        let seconds = meter.training_seconds(charged);
+        Cost { offered: meter.offered, flops: scoring + meter.flops_of(self.accepted), seconds }
     }
 }
 

@@ -6,7 +6,7 @@
 //! | `fresh` | that of a forward pass over the candidates, dropout off | 1/3, or 0.1 at half the resolution |
 //! | `proxy` | that under a small network, trained on the candidates in lockstep (see the policy `proxy`) | 0.04 |
 //!
-//! With `every = k` only each k-th nominal epoch looks, from the first in which the policy asks; in between, the scores of
+//! With `every = k` no look is older than k nominal epochs; in between, the scores of
 //! the last look serve, and what was not looked at then is looked at now, by the small network without a step. All of it is
 //! charged. A source is asked only while its policy selects, and only about candidates.
 
@@ -57,8 +57,8 @@ pub(crate) struct Source {
 
 #[derive(Serialize, Deserialize)]
 struct Memory {
-    /// The epoch of the first look.
-    first: Option<u32>,
+    /// The epoch of the last look.
+    looked: Option<u32>,
     /// Score of each sample at its last look, as bits, because NaN stands for none. Empty if every epoch has a look.
     last: Vec<u32>,
     recent: Window,
@@ -93,7 +93,7 @@ impl Source {
     }
 
     fn of(kind: Kind, every: u32) -> Self {
-        let memory = Memory { first: None, last: Vec::new(), recent: Window::new(RECENT) };
+        let memory = Memory { looked: None, last: Vec::new(), recent: Window::new(RECENT) };
         Self { kind, every: every.max(1), memory }
     }
 
@@ -103,8 +103,11 @@ impl Source {
         if self.kind == Kind::Ledger {
             return Ok(None);
         }
-        let first = *self.memory.first.get_or_insert(offer.epoch);
-        let looks = offer.epoch.saturating_sub(first).is_multiple_of(self.every);
+        let looked = self.memory.looked;
+        let looks = looked.is_none_or(|last| offer.epoch == last || offer.epoch.saturating_sub(last) >= self.every);
+        if looks {
+            self.memory.looked = Some(offer.epoch);
+        }
         let mut scores: Vec<f32> =
             offer.candidates.iter().map(|id| if looks { f32::NAN } else { self.remembered(*id) }).collect();
         let unknown: Vec<usize> = (0..scores.len()).filter(|i| scores[*i].is_nan()).collect();

@@ -209,7 +209,12 @@ impl Summary {
                 dense_equivalent,
             },
             joules: match energy {
-                Ok(method) => Joules { total: Some(meter.joules), method: format!("measured: {method}") },
+                Ok(method) if meter.joules.is_some() => {
+                    Joules { total: meter.joules, method: format!("measured: {method}") }
+                }
+                Ok(method) => {
+                    Joules { total: None, method: format!("unavailable: {method} did not measure all of this run") }
+                }
                 Err(reason) => Joules { total: None, method: format!("unavailable: {reason}") },
             },
             savings: Savings {

@@ -69,6 +69,7 @@ fn every_policy_goes_on_to_the_same_bits_from_every_step() {
         }
     }
     assert!(cases >= 60, "{cases}");
+    println!("{cases} steps gone on from");
 }
 
 /// What a source of scores remembers, the small network it may have, and the reference that a scorer may need.

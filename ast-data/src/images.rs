@@ -78,18 +78,18 @@ impl Images {
         }
     }
 
-    /// A share (0..=1) of the labels flipped to another class at random, and the images put into the groups `mislabelled` and
-    /// `clean`. Which and to what is a function of `random` and the image's place.
+    /// A share (0..=1) of the labels flipped to another class at random, and the images put into the group `mislabelled`,
+    /// the others into `clean` unless they are in a group already. Which and to what is a function of `random` and the image's place.
     #[must_use]
     pub fn with_label_noise(mut self, share: f64, random: Random) -> Self {
-        let classes = self.classes;
+        let (classes, groups) = (self.classes, std::mem::take(&mut self.groups));
         let flip = |(id, label): (usize, &mut u8)| {
             let mut stream = random.stream(Purpose::LabelNoise, id as u64, 0);
             let flipped = classes > 1 && stream.uniform() < share;
             if flipped {
                 *label = ((usize::from(*label) + 1 + stream.below(classes - 1)) % classes) as u8;
             }
-            if flipped { "mislabelled" } else { "clean" }
+            if flipped { "mislabelled" } else { groups.get(id).copied().unwrap_or("clean") }
         };
         self.groups = self.labels.iter_mut().enumerate().map(flip).collect();
         self

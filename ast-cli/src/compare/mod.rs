@@ -16,7 +16,7 @@ use crate::args::{CompareArgs, Progress, TrainArgs};
 use crate::config;
 use crate::failure::{Failure, Kind};
 use crate::output::{note, print};
-use crate::run_folder::{CONFIG, SUMMARY};
+use crate::run_folder::{CONFIG, SUMMARY, clear};
 use crate::signals::Signals;
 use crate::train::{self, Finished, Place, summary_of};
 use arm::{Arm, seeds};
@@ -163,6 +163,7 @@ fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Result<Vec<Summa
                     summary.accuracy.last,
                     summary.seconds.total
                 )),
+                Err(failure) if failure.kind == Kind::TryAgain => note(&format!("{failure}: passed over")),
                 Err(failure) => {
                     // The others come to the end of their run, or have got the same signal.
                     next.store(runs.len(), Ordering::Relaxed);
@@ -182,6 +183,10 @@ fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Result<Vec<Summa
             Err(Failure::new(failure.kind, message))
         }
         Some(failure) => Err(failure),
+        None if runs.iter().any(|run| !run.folder.join(SUMMARY).is_file()) => Err(Failure::new(
+            Kind::TryAgain,
+            "some runs are in the hands of another process; the same `ast compare` reads them when they are done",
+        )),
         None => runs.iter().map(|run| summary_of(&run.folder)).collect(),
     }
 }
@@ -197,8 +202,7 @@ impl Run<'_> {
         let place = match self.folder.join(CONFIG).is_file() {
             true => Place::Stopped(&self.folder),
             false => {
-                // Killed before it had begun.
-                let _ = fs::remove_dir_all(&self.folder);
+                clear(&self.folder)?;
                 Place::New(Some(&self.folder))
             }
         };

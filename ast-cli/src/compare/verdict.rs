@@ -109,8 +109,8 @@ impl Comparison {
         if tested > 1 {
             writeln!(
                 out,
-                "* {tested} differences were tested at 5 % each: where there is nothing to find, {:.0} % of such tables have \
-                 at least one that looks established.",
+                "* {tested} differences were tested at 5 % each: where there is nothing to find, up to {:.0} % of such tables \
+                 have at least one that looks established.",
                 100.0 * (1.0 - (1.0 - LEVEL).powi(tested as i32))
             )?;
         }
@@ -121,11 +121,24 @@ impl Comparison {
                 "* An ablation: scoring was counted and not charged to the budget. No result at equal cost."
             )?;
         }
+        let cost = |row: &&Row| row.flops;
+        let limited = || self.arms.iter().filter(|row| row.arm != "dense");
+        let (least, most) = (limited().min_by(by(cost)), limited().max_by(by(cost)));
+        if let Some((least, most)) = least.zip(most).filter(|(least, most)| most.flops > 1.02 * least.flops) {
+            writeln!(
+                out,
+                "* Costs differ: {} spent {:.1} % of a dense run's FLOPs, {} {:.1} %. --budget makes them equal.",
+                least.arm,
+                100.0 * least.flops,
+                most.arm,
+                100.0 * most.flops
+            )?;
+        }
         if seeds_raised {
             writeln!(out, "* Seeds were added after the start: p no longer means what it says.")?;
         }
         if jobs > 1 {
-            writeln!(out, "* {} runs at once: the seconds are those of a shared machine.", jobs)?;
+            writeln!(out, "* {} runs at once: the seconds and joules are those of a shared machine.", jobs)?;
         }
         Ok(())
     }
@@ -182,6 +195,10 @@ impl Row {
             self.joules.map_or_else(|| "unknown".to_string(), |joules| format!("{joules:.0}")),
         ]
     }
+}
+
+fn by(value: impl Fn(&&Row) -> f64) -> impl Fn(&&Row, &&Row) -> std::cmp::Ordering {
+    move |a, b| value(a).total_cmp(&value(b))
 }
 
 fn trained_seconds(summary: &Summary) -> f64 {

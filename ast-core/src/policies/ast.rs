@@ -170,7 +170,8 @@ impl Ast {
     /// The chance that a sample had of being trained on in the last chunk: `c + (1 - c) P(ln U / w >= cut)`.
     fn chance(&self, id: SampleId, cut: f64, view: &View<'_>) -> f64 {
         let coverage = (1.0 - self.lambda) * self.task.target;
-        let passes = 1.0 - (cut * self.weight(view.ledger.score(id, self.horizon))).exp();
+        let weight = self.weight(view.ledger.score(id, self.horizon));
+        let passes = if weight > 0.0 { 1.0 - (cut * weight).exp() } else { 0.0 };
         coverage + if self.is_eligible(id, view) { (1.0 - coverage) * passes } else { 0.0 }
     }
 }
@@ -243,7 +244,7 @@ impl Policy for Ast {
         // Before there was a guard and a choice of controllers, there were four.
         let (lambda, controller, last, keys): (f64, PiController, Option<Output>, Window) = decode("policy", saved)?;
         self.controller = RankControl::Pi(controller, last.map_or(0.0, |last| last.proportional));
-        (self.lambda, self.last, self.keys) = (lambda, last, keys);
+        (self.lambda, self.last, self.keys, self.guard) = (lambda, last, keys, None);
         Ok(())
     }
 }

@@ -147,6 +147,7 @@ impl<M: Model> Trainer<M> {
             }
             let wish = observer.wish(self.state.meter.steps);
             if wish != Wish::Continue {
+                self.energy.read(&mut self.state.meter.joules, true);
                 self.state.meter.enter(Phase::Checkpoint);
                 let snapshot = self.snapshot()?;
                 observer.save(&snapshot)?;

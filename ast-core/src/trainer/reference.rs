@@ -13,6 +13,7 @@ use crate::fresh::{FreshPass, Looking};
 use crate::model::Model;
 use crate::observation::Observation;
 use crate::passes::Surroundings;
+use crate::policy::Scores;
 use crate::random::{Purpose, Random};
 use crate::scorer::{Context, ScoreError, Scorer};
 use crate::small::{Small, SmallNetworks};
@@ -29,6 +30,11 @@ impl<M: Model> Trainer<M> {
     pub(super) fn prepare(&mut self) -> Result<(), TrainError> {
         let samples = self.state.ledger.samples();
         if !self.scorer.needs().reference || self.state.reference.len() == samples {
+            return Ok(());
+        }
+        if self.policy.scores() == Scores::Unused {
+            // Nobody looks at the scores, so nobody is made to pay for them.
+            self.state.reference = vec![0.0; samples];
             return Ok(());
         }
         let [first, second] = &halves(self.random, samples);

@@ -1,7 +1,7 @@
 //! From offered samples to a batch on its way.
 
 use super::Trainer;
-use crate::budget::Cost;
+use crate::budget::{Budget, Cost};
 use crate::config::OnNan;
 use crate::data::{HostBatch, Request, Visit};
 use crate::fresh::Looking;
@@ -36,6 +36,8 @@ impl<M: Model> Trainer<M> {
     }
 
     fn offer_chunk(&mut self) -> Result<(), TrainError> {
+        // The clock goes on even if nothing is let through.
+        self.state.meter.enter(Phase::Select);
         let Place { epoch, chunk } = self.state.next;
         let before = self.spent();
         let state = &mut self.state;
@@ -76,15 +78,14 @@ impl<M: Model> Trainer<M> {
             let accepted = coverage.chain(chosen.into_iter().map(|id| (id, !state.covers)));
             let accepted: Vec<_> = accepted.zip(weights.into_iter().chain(std::iter::repeat(1.0))).collect();
             state.accepted += accepted.len() as u64;
-            let after = self.budget.spent(state.committed(self.config.charges_scoring));
             // The middle of the chunk: no step is trained at the end of the budget, where the learning rate is 0.
-            let spent = (before + after) / 2.0;
+            let spent = (before + self.spent()) / 2.0;
             for ((id, coverage), weight) in accepted {
-                state.queue.push(Accepted { visit: Visit { id, epoch }, coverage, spent, weight });
+                self.state.queue.push(Accepted { visit: Visit { id, epoch }, coverage, spent, weight });
             }
         }
-        let last = chunk + 1 >= state.plan.chunks();
-        state.next = if last { Place { epoch: epoch + 1, chunk: 0 } } else { Place { epoch, chunk: chunk + 1 } };
+        let last = chunk + 1 >= self.state.plan.chunks();
+        self.state.next = if last { Place { epoch: epoch + 1, chunk: 0 } } else { Place { epoch, chunk: chunk + 1 } };
         Ok(())
     }
 
@@ -97,7 +98,12 @@ impl<M: Model> Trainer<M> {
     }
 
     fn cost(&self) -> Cost {
-        self.state.committed(self.config.charges_scoring)
+        let mut cost = self.state.committed(self.config.charges_scoring);
+        if let Budget::Seconds(_) = self.budget {
+            // Batches on their way will take what those before took.
+            cost.seconds += self.state.loading.len() as f64 * self.state.meter.median_step().unwrap_or(0.0);
+        }
+        cost
     }
 
     /// Waits for the batch that was selected first.

@@ -81,13 +81,13 @@ impl<M: Model> Trainer<M> {
             let alignment = watches.then(|| Alignment::measure(seen, features.clone(), &coverage));
             std::iter::once(sum).chain(alignment).collect()
         })?;
+        if watches {
+            self.state.meter.watching += Alignment::flops(accepted.len(), classes, width);
+        }
         let ids = accepted.iter().map(|accepted| accepted.visit.id);
         let gradient = || extra.first().filter(|sum| !sum.is_finite()).map(|sum| NotFinite::Gradient(*sum));
         if let Some(what) = not_finite(ids, &loss, &score).or_else(gradient) {
             return Err(TrainError::NotFinite { step, what });
-        }
-        if watches {
-            self.state.meter.watching += Alignment::flops(accepted.len(), classes, width);
         }
         let seen = |(i, accepted): (usize, &Accepted)| Seen {
             id: accepted.visit.id,

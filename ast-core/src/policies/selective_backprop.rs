@@ -23,6 +23,11 @@ crate::register_policy! {
     summary: "a forward pass over every sample, training in proportion to the rank of its loss (Jiang et al. 2019); costs 1/(3 stale) + the target",
     params: &[
         ParamSpec {
+            name: "rate",
+            summary: "share of what is offered that is trained on; if none, the target. Under --budget a low one spends most of it on looking",
+            kind: ParamKind::Number { default: f64::NAN, min: 0.001, max: 1.0 },
+        },
+        ParamSpec {
             name: "p_min",
             summary: "least probability of being trained on; below the target",
             kind: ParamKind::Number { default: 0.0, min: 0.0, max: 1.0 },
@@ -36,6 +41,8 @@ crate::register_policy! {
     ],
     build: |params, task| {
         let (stale, half) = (params.number("stale")? as u32, params.word("resolution")? == "half");
+        let target = Some(params.number("rate")?).filter(|rate| !rate.is_nan()).unwrap_or(task.target);
+        let task = Task { target, ..task };
         Ok(Box::new(SelectiveBackprop::new(task, params.number("p_min")?, Source::fresh(stale, half))))
     },
 }

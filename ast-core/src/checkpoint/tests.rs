@@ -128,7 +128,7 @@ fn a_save_that_ends_anywhere_loses_nothing() {
     assert!(points >= 72, "{points}");
 }
 
-/// Every byte of every file, flipped in turn; every file cut anywhere, lengthened, deleted, replaced by that of another
+/// Every bit of every file, flipped in turn, and every byte; every file cut anywhere, lengthened, deleted, replaced by that of another
 /// step: the checkpoint before is used instead, and nobody panics.
 #[test]
 fn a_damaged_checkpoint_gives_way_to_the_one_before() {
@@ -143,7 +143,8 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
     for file in &files {
         let bytes = fs::read(file).unwrap();
         let other = fs::read(checkpoints.folder.join("step-00000010").join(file.file_name().unwrap())).unwrap();
-        let flipped = (0..bytes.len()).flat_map(|i| [(i, 0x01), (i, 0x80), (i, 0xff)]).map(|(i, mask)| {
+        let masks = || (0..8).map(|bit| 1 << bit).chain([0xff_u8]);
+        let flipped = (0..bytes.len()).flat_map(|i| masks().map(move |mask| (i, mask))).map(|(i, mask)| {
             let mut bytes = bytes.clone();
             bytes[i] ^= mask;
             bytes
@@ -167,7 +168,8 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
         assert_eq!(latest(&checkpoints), (Some(snapshot(20)), 0));
         cases += 2;
     }
-    assert!(cases >= 2000, "{cases}");
+    assert!(cases >= 5000, "{cases}");
+    println!("{cases} damaged checkpoints");
     fs::rename(whole, checkpoints.folder.join("step-00000021")).unwrap();
     assert_eq!(latest(&checkpoints), (Some(snapshot(10)), 1), "a folder under another step's name");
 }

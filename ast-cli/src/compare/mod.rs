@@ -16,7 +16,7 @@ use crate::args::{CompareArgs, Progress, TrainArgs};
 use crate::config;
 use crate::failure::{Failure, Kind};
 use crate::output::{note, print};
-use crate::run_folder::{CONFIG, SUMMARY, clear};
+use crate::run_folder::{CONFIG, SUMMARY, clear, write};
 use crate::signals::Signals;
 use crate::train::{self, Finished, Place, summary_of};
 use arm::{Arm, seeds};
@@ -65,8 +65,8 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let comparison = Comparison::of(&results, caveats);
     let (text, json) = (comparison.text(), serde_json::to_string(&comparison));
     let json = json.map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
-    write(&args.out.join("comparison.md"), &text)?;
-    write(&args.out.join("comparison.json"), &json)?;
+    write(&args.out.join("comparison.md"), text.as_bytes())?;
+    write(&args.out.join("comparison.json"), json.as_bytes())?;
     note(&format!("files: {}/ (comparison.md, comparison.json, a run folder for each)", args.out.display()));
     print(if args.json { &json } else { &text })
 }
@@ -148,15 +148,16 @@ fn line(table: &toml::Value) -> String {
 fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Result<Vec<Summary>, Failure> {
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
     let work = || {
-        while let Some((number, run)) =
-            runs.get(next.fetch_add(1, Ordering::Relaxed)).map(|run| (run.number(runs), run))
-        {
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(run) = runs.get(place) else { return };
             if run.folder.join(SUMMARY).is_file() {
                 continue;
             }
             match run.execute(signals.clone()) {
                 Ok(Finished { summary, .. }) => note(&format!(
-                    "{number}/{}  {} seed {}: {:.2} % in {:.0} s",
+                    "{}/{}  {} seed {}: {:.2} % in {:.0} s",
+                    place + 1,
                     runs.len(),
                     run.arm.name,
                     run.seed,
@@ -192,10 +193,6 @@ fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Result<Vec<Summa
 }
 
 impl Run<'_> {
-    fn number(&self, runs: &[Self]) -> usize {
-        1 + runs.iter().take_while(|run| run.folder != self.folder).count()
-    }
-
     /// From the beginning, or from where it was stopped.
     fn execute(&self, signals: Signals) -> Result<Finished, Failure> {
         let resolved = config::resolve(&self.args)?;
@@ -210,8 +207,4 @@ impl Run<'_> {
             |failure: Failure| Failure::new(failure.kind, format!("{} seed {}: {failure}", self.arm.name, self.seed));
         train::run(resolved, place, Progress::None, signals).map_err(of_arm)
     }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).map_err(|error| Failure::new(Kind::Io, format!("cannot write {}: {error}", path.display())))
 }

@@ -2,10 +2,11 @@
 //! check, with `cargo bench -- --test`.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ast_core::models::SimpleCnn;
-use ast_core::{Dataset, Params, Parts, PolicyEntry, Registry, RunConfig, ScorerEntry, Trainer, Weights};
+use ast_core::{Dataset, ParamValue, Params, Parts, PolicyEntry, Registry, RunConfig, ScorerEntry, Trainer, Weights};
 use ast_data::OrderedLoader;
 use ast_scoring as _;
 use burn::tensor::Device;
@@ -25,15 +26,18 @@ pub fn trainer(policy: &str, epochs: u32, data: &Arc<dyn Dataset>) -> Trainer<Si
     let device = Device::flex().autodiff();
     let scorer: &ScorerEntry = Registry::linked().and_then(|r| r.get("loss-intensity")).expect("linked");
     let policy: &PolicyEntry = Registry::linked().and_then(|r| r.get(policy)).expect("linked");
-    let params = |specs| Params::resolve(specs, &Default::default()).expect("defaults are in range");
+    let params = |specs, given| Params::resolve(specs, given).expect("in range");
+    // Named: the default of `ast` is to be `random` in a short run.
+    let lambda = BTreeMap::from([("lambda".to_string(), ParamValue::Number(0.8))]);
+    let given = if policy.name == "ast" { &lambda } else { &BTreeMap::new() };
     let loader = || Box::new(OrderedLoader::new(data.clone(), 1).expect("one thread"));
     Trainer::new(Parts {
         config: checked,
         train: loader(),
         test: loader(),
         model: SimpleCnn::new(data.shape(), data.classes(), Weights::new(checked.random(), &device)),
-        policy: (policy.build)(&params(policy.params), checked.task()).expect("defaults build"),
-        scorer: (scorer.build)(&params(scorer.params)).expect("defaults build"),
+        policy: (policy.build)(&params(policy.params, given), checked.task()).expect("in range"),
+        scorer: (scorer.build)(&params(scorer.params, &BTreeMap::new())).expect("defaults build"),
         device,
         energy: Err("not counted".into()),
     })

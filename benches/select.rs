@@ -3,9 +3,10 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
-use ast_control::PiConfig;
-use ast_core::testing::{Labels, NoLook};
-use ast_core::{Ledger, Params, PolicyEntry, Queue, Random, Registry, SampleId, Sampler, Seen, Task, View};
+use std::collections::BTreeMap;
+
+use ast_core::testing::{Labels, NoLook, task};
+use ast_core::{Ledger, ParamValue, Params, PolicyEntry, Queue, Random, Registry, SampleId, Sampler, Seen, View};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn benches(c: &mut Criterion) {
@@ -21,9 +22,9 @@ fn benches(c: &mut Criterion) {
         println!("ledger of {samples} samples: {} bytes a sample", ledger.bytes() / samples);
         let (queue, random) = (Queue::new(samples), Random::new(1));
         let entry: &PolicyEntry = Registry::linked().and_then(|r| r.get("ast")).expect("linked");
-        let params = Params::resolve(entry.params, &Default::default()).expect("defaults are in range");
-        let mut policy =
-            (entry.build)(&params, Task { target: 0.1, control: PiConfig::default() }).expect("defaults build");
+        let given = BTreeMap::from([("lambda".into(), ParamValue::Number(0.8))]);
+        let params = Params::resolve(entry.params, &given).expect("in range");
+        let mut policy = (entry.build)(&params, task(0.1)).expect("in range");
         let coverage = policy.begin(0.5);
         let plan = Sampler::new(random, samples, chunk).plan(0, coverage);
         let (mut accepted, mut number) = (Vec::new(), 0);

@@ -15,6 +15,7 @@ const RUNS: &str = "runs";
 pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const SUMMARY: &str = "summary.json";
 const METRICS: &str = "metrics.jsonl";
+const LOCK: &str = "lock";
 
 pub(crate) struct RunFolder {
     path: PathBuf,
@@ -131,11 +132,16 @@ pub(crate) fn clear(path: &Path) -> Result<(), Failure> {
     fs::remove_dir_all(path).map_err(cannot)
 }
 
-/// Creates a folder, or makes sure that the one that is there is empty.
+/// Creates a folder, or makes sure that the one that is there is empty: there may be the lock of somebody who is just
+/// beginning there, and then it is for the lock to say who may.
 pub(crate) fn new_or_empty(path: &Path) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::new(Kind::Create, format!("cannot create {}: {error}", path.display()));
     fs::create_dir_all(path).map_err(cannot)?;
-    if fs::read_dir(path).map_err(cannot)?.next().is_some() {
+    let mut entries = fs::read_dir(path).map_err(cannot)?.filter_map(Result::ok);
+    if entries.any(|entry| entry.file_name() != LOCK) {
+        if path.join(LOCK).is_file() {
+            drop(lock(path)?);
+        }
         let message = format!("{} is not empty; name a new folder, nothing was changed", path.display());
         return Err(Failure::new(Kind::Create, message));
     }
@@ -156,7 +162,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 /// Nobody else's while it is held; the system lets go of it whatever becomes of the process.
 fn lock(path: &Path) -> Result<File, Failure> {
-    let file = path.join("lock");
+    let file = path.join(LOCK);
     let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot open {}: {error}", file.display()));
     let lock = File::options().write(true).create(true).truncate(false).open(&file).map_err(cannot)?;
     match lock.try_lock() {
@@ -186,4 +192,33 @@ fn next_free(runs: &Path, name: &str) -> Result<PathBuf, Failure> {
         }
     }
     Err(Failure::new(Kind::Create, format!("no free number under {}; name a folder with --out", runs.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    /// Whoever comes too late is told to try again, not that the folder is in the way: another run is using it.
+    #[test]
+    fn of_many_who_begin_in_one_folder_one_does() {
+        let parent = tempfile::tempdir().unwrap();
+        for round in 0..50 {
+            let (path, barrier) = (parent.path().join(round.to_string()), Barrier::new(8));
+            let begin = || {
+                barrier.wait();
+                RunFolder::create(Some(&path), &RunConfig::default())
+            };
+            let all: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert_eq!(all.iter().filter(|begun| begun.is_ok()).count(), 1);
+            assert!(all.iter().filter_map(|begun| begun.as_ref().err()).all(|why| why.kind == Kind::TryAgain));
+            drop(all);
+            let late = RunFolder::create(Some(&path), &RunConfig::default()).err().unwrap();
+            assert!(late.kind == Kind::Create && late.to_string().contains("is not empty"), "{late}");
+        }
+    }
 }

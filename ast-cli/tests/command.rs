@@ -230,6 +230,8 @@ fn bad_requests_are_refused_in_a_sentence() {
     refused(&["train", "--activation", "nan"], 2, &["control.target"]);
     refused(&["train", "--set", "control.ki=99"], 2, &["unstable"]);
     refused(&["train", "--set", "policy.lambda=2"], 2, &["lambda", "0..=0.95"]);
+    let p_min = ["train", "--policy", "selective-backprop", "--set", "policy.p_min=0.5"];
+    refused(&p_min, 2, &["`p_min` = 0.5 is not at most the rate, 0.1"]);
     refused(&["train", "--set", "data.train_limit=0"], 2, &["data.train_limit"]);
     refused(&["train", "--set", "data.train_limit=9223372036854775807"], 2, &["data.train_limit"]);
     refused(&["train", "--seed", "9223372036854775808"], 2, &["--seed"]);

@@ -314,11 +314,11 @@ fn one_folder_is_for_one_process() {
     let run = folder.path().join("run");
     let child = start(&run, &["--set=train.epochs=200"]).spawn().unwrap();
     underway(&run);
-    let second = resume(&run).output().unwrap();
-    assert_eq!(second.status.code(), Some(75), "{}", stderr(&second));
-    assert!(stderr(&second).contains("in use by another process"));
-    let third = start(&run, &[]).output().unwrap();
-    assert_eq!(third.status.code(), Some(73), "{}", stderr(&third));
+    for mut other in [resume(&run), start(&run, &[])] {
+        let other = other.output().unwrap();
+        assert_eq!(other.status.code(), Some(75), "{}", stderr(&other));
+        assert!(stderr(&other).contains("in use by another process"));
+    }
     signal(&child, "TERM");
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));
 }

@@ -345,7 +345,8 @@ impl Checked {
     /// What a policy is built for.
     #[must_use]
     pub fn task(&self) -> crate::policy::Task {
-        crate::policy::Task { target: self.target, control: self.control }
+        let visits = self.target * f64::from(self.epochs);
+        crate::policy::Task { target: self.target, visits, control: self.control }
     }
 
     /// The run's randomness.

@@ -60,6 +60,11 @@ pub trait Policy: Send {
         Extent::Budget
     }
 
+    /// What whoever starts a run should know of what it will do there.
+    fn remark(&self) -> Option<String> {
+        None
+    }
+
     /// What the controller, if there is one, did last.
     fn trace(&self) -> Trace;
 
@@ -133,6 +138,8 @@ pub struct Trace {
 pub struct Task {
     /// The share of offered samples to be trained, in (0, 1].
     pub target: f64,
+    /// How often each sample is trained on average over the whole run: the target times the nominal epochs.
+    pub visits: f64,
     /// Gains of the controller.
     pub control: PiConfig,
 }

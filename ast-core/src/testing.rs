@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use ast_control::PiConfig;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
@@ -10,12 +11,18 @@ use crate::fresh::{Fresh, FreshPass};
 use crate::ledger::{Ledger, Seen};
 use crate::observation::{History, Observation, cross_entropy};
 use crate::passes::PassError;
-use crate::policy::{Policy, View};
+use crate::policy::{Policy, Task, View};
 use crate::queue::Queue;
 use crate::random::{Purpose, Random, Stream};
 use crate::sampler::Offer;
 use crate::scorer::{Context, Scorer};
 use crate::small::Small;
+
+/// A share `target` of what is offered, in a run of 40 nominal epochs, with the default gains.
+#[must_use]
+pub fn task(target: f64) -> Task {
+    Task { target, visits: 40.0 * target, control: PiConfig::default() }
+}
 
 /// A dataset of labels only: what a ledger needs.
 #[derive(Debug)]

@@ -4,7 +4,8 @@
 //! `random` walks along. The rest is taken from the other samples through a gate: each draws a key `U^(1/w)` with weight
 //! `w` from its score (weighted sampling without replacement, Efraimidis & Spirakis 2006), and those among the top of
 //! recent keys pass. A PI controller holds the activation rate; the plant is `rate = c + (1 - c)(1 - threshold)`
-//! for any scorer. `lambda = 0` is `random`, sample for sample. Scores are the ledger's unless another `source` is named,
+//! for any scorer. `lambda = 0` is `random`, sample for sample, and so is the default of a run that trains each sample less
+//! than five times on average: below that, nothing that is selective has been shown to beat it (docs/results.md). Scores are the ledger's unless another `source` is named,
 //! which is then asked about the candidates while lambda is above 0.
 
 use ast_control::{Controller, Output, PiController, RankControl, Setpoint};
@@ -23,16 +24,21 @@ use crate::window::Window;
 /// How many offered keys a threshold is taken among.
 const KEY_WINDOW: usize = 4096;
 
+/// The default of `lambda` where a run trains each sample at least [`SHOWN`] times on average.
+const LAMBDA: f64 = 0.8;
+/// The fewest visits a sample at which selection has been shown to beat `random`: docs/results.md.
+const SHOWN: f64 = 5.0;
+
 const PARAMS: &[ParamSpec] = &[
     ParamSpec {
         name: "lambda",
-        summary: "largest share of the target that is chosen by significance; 0 is `random`",
-        kind: ParamKind::Number { default: 0.8, min: 0.0, max: 0.95 },
+        summary: "largest share of the target that is chosen by significance; 0 is `random`; if none, 0.8 in a run that trains each sample 5 times or more on average, and 0 below, where nothing has beaten `random`",
+        kind: ParamKind::Number { default: f64::NAN, min: 0.0, max: 0.95 },
     },
     ParamSpec {
         name: "gamma",
         summary: "weight = score^gamma: 0 ignores significance, larger insists on it",
-        kind: ParamKind::Number { default: 1.0, min: 0.0, max: 10.0 },
+        kind: ParamKind::Number { default: 2.0, min: 0.0, max: 10.0 },
     },
     ParamSpec {
         name: "horizon",
@@ -62,7 +68,7 @@ const PARAMS: &[ParamSpec] = &[
     ParamSpec {
         name: "guard",
         summary: "on: watch whether selection pays, and be `random` for a while where it does not",
-        kind: ParamKind::Choice(&["on", "off"]),
+        kind: ParamKind::Choice(&["off", "on"]),
     },
     SOURCE,
     EVERY,
@@ -79,6 +85,8 @@ crate::register_policy! {
 struct Ast {
     task: Task,
     lambda_max: f64,
+    /// Whether it is `random` because nobody said otherwise.
+    by_default: bool,
     gamma: f64,
     horizon: f64,
     kappa: f64,
@@ -99,7 +107,8 @@ struct Ast {
 
 impl Ast {
     fn new(params: &Params, task: Task) -> Result<Self, PolicyError> {
-        let lambda_max = params.number("lambda")?;
+        let given = Some(params.number("lambda")?).filter(|given| !given.is_nan());
+        let lambda_max = given.unwrap_or(if task.visits < SHOWN { 0.0 } else { LAMBDA });
         let (alpha, source) = (params.number("weights")?, params.word("source")?);
         if alpha > 0.0 && source != "ledger" {
             let allowed =
@@ -111,6 +120,7 @@ impl Ast {
         Ok(Self {
             task,
             lambda_max,
+            by_default: given.is_none() && lambda_max == 0.0,
             gamma: params.number("gamma")?,
             horizon: params.number("horizon")?,
             kappa: params.number("kappa")?,
@@ -212,6 +222,16 @@ impl Policy for Ast {
         let Some(cut) = self.cut.filter(|_| self.alpha > 0.0 && !self.hard) else { return Vec::new() };
         let weight = |id: &SampleId| (self.task.target / self.chance(*id, cut, view)).powf(self.alpha).clamp(0.5, 3.0);
         offer.coverage.iter().chain(accepted).map(|id| weight(id) as f32).collect()
+    }
+
+    fn remark(&self) -> Option<String> {
+        self.by_default.then(|| {
+            format!(
+                "`ast` is `random` here: a run that trains each sample {:.1} times on average is too short for selection \
+                 to have been shown to pay ({SHOWN} are enough); --set policy.lambda={LAMBDA} selects all the same",
+                self.task.visits
+            )
+        })
     }
 
     fn watches(&self) -> bool {

@@ -99,13 +99,11 @@ impl Policy for Curriculum {
 
 #[cfg(test)]
 mod tests {
-    use ast_control::PiConfig;
-
     use super::*;
-    use crate::testing::Stage;
+    use crate::testing::{Stage, task};
 
     fn policy(hard_first: bool) -> Curriculum {
-        let task = Task { target: 0.2, control: PiConfig::default() };
+        let task = task(0.2);
         Curriculum { task, hard_first, horizon: 1000.0, source: Source::ledger(), quota: Quota::default() }
     }
 

@@ -85,17 +85,15 @@ impl Policy for FixedThreshold {
 
 #[cfg(test)]
 mod tests {
-    use ast_control::PiConfig;
-
     use super::*;
-    use crate::testing::Stage;
+    use crate::testing::{Stage, task};
 
     fn select(policy: &mut FixedThreshold, losses: &[f32]) -> Vec<SampleId> {
         Stage::new(losses).offer(policy).0
     }
 
     fn policy(given: Option<f64>) -> FixedThreshold {
-        let task = Task { target: 0.1, control: PiConfig::default() };
+        let task = task(0.1);
         FixedThreshold { task, given, first: Window::new(CALIBRATION), seen: 0 }
     }
 

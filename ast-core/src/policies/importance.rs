@@ -160,13 +160,11 @@ fn tau(norms: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use ast_control::PiConfig;
-
     use super::*;
-    use crate::testing::Stage;
+    use crate::testing::{Stage, task};
 
     fn policy(target: f64, pool: f64, threshold: f64) -> Importance {
-        Importance::new(Task { target, control: PiConfig::default() }, pool, threshold)
+        Importance::new(task(target), pool, threshold)
     }
 
     /// Equal norms: 1. Norms 1 and 3: p = 1/4, 3/4, |p|^2 = 5/8, |p - 1/2|^2 = 1/8, tau = 1/sqrt(4/5).

@@ -84,13 +84,11 @@ impl Policy for PoolTop {
 
 #[cfg(test)]
 mod tests {
-    use ast_control::PiConfig;
-
     use super::*;
-    use crate::testing::Stage;
+    use crate::testing::{Stage, task};
 
     fn policy(target: f64) -> PoolTop {
-        let task = Task { target, control: PiConfig::default() };
+        let task = task(target);
         PoolTop { task, horizon: 1000.0, source: Source::ledger(), quota: Quota::default() }
     }
 

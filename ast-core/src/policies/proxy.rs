@@ -69,16 +69,14 @@ impl Policy for Proxy {
 
 #[cfg(test)]
 mod tests {
-    use ast_control::PiConfig;
-
     use super::*;
-    use crate::testing::Stage;
+    use crate::testing::{Stage, task};
 
     /// Two of five, by the small network, which has the losses in reverse: 0.3 0.4 0.2 0.5 0.1. One that is no number is
     /// never among them.
     #[test]
     fn takes_what_the_small_network_finds_hardest() {
-        let policy = || Proxy { task: Task { target: 0.4, control: PiConfig::default() }, quota: Quota::default() };
+        let policy = || Proxy { task: task(0.4), quota: Quota::default() };
         assert_eq!(Stage::new(&[0.1, 0.5, 0.2, 0.4, 0.3]).offer(&mut policy()).0, [3, 1]);
         assert_eq!(Stage::new(&[0.1, f32::NAN, 0.2, 0.4, 0.3]).offer(&mut policy()).0, [1, 0]);
     }

@@ -73,15 +73,13 @@ impl Policy for Reducible {
 
 #[cfg(test)]
 mod tests {
-    use ast_control::PiConfig;
-
     use super::*;
-    use crate::testing::Stage;
+    use crate::testing::{Stage, task};
 
     /// One of five is due: a pool of two is the first two, of three the first three, of ten everything.
     #[test]
     fn takes_the_top_of_the_pool() {
-        let task = Task { target: 0.2, control: PiConfig::default() };
+        let task = task(0.2);
         for (pool, expected) in [(1.0, 0), (2.0, 1), (2.5, 2), (3.0, 2), (10.0, 4)] {
             let mut policy = Reducible { task, pool, quota: Quota::default() };
             assert_eq!(Stage::new(&[0.1, 0.3, 0.5, 0.2, 0.9]).offer(&mut policy).0, [expected], "{pool}");

@@ -100,17 +100,11 @@ fn any_two(candidates: &[SampleId], stream: &mut Stream) -> Vec<SampleId> {
 
 #[cfg(test)]
 mod tests {
-    use ast_control::PiConfig;
-
     use super::*;
-    use crate::testing::Stage;
+    use crate::testing::{Stage, task};
 
     fn select(losses: &[f32], threshold: Option<f64>) -> (Vec<SampleId>, Trace) {
-        let mut seed = Seed {
-            task: Task { target: 0.1, control: PiConfig::default() },
-            controller: SeedController::default(),
-            last: None,
-        };
+        let mut seed = Seed { task: task(0.1), controller: SeedController::default(), last: None };
         // The controller has no setter: feed it rates until its threshold is where the test wants it.
         while threshold.is_some_and(|threshold| seed.controller.threshold(seed.setpoint()) < threshold) {
             seed.controller.update(1.0, seed.setpoint()).unwrap();

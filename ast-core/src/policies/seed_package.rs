@@ -85,13 +85,11 @@ impl Policy for SeedPackage {
 
 #[cfg(test)]
 mod tests {
-    use ast_control::PiConfig;
-
     use super::*;
-    use crate::testing::Stage;
+    use crate::testing::{Stage, task};
 
     fn policy() -> SeedPackage {
-        let task = Task { target: 0.1, control: PiConfig::default() };
+        let task = task(0.1);
         SeedPackage { task, controller: PackageController::default(), last: None }
     }
 

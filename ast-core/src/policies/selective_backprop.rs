@@ -7,7 +7,7 @@
 //! resolution.
 
 use crate::data::SampleId;
-use crate::params::{ParamKind, ParamSpec};
+use crate::params::{ParamError, ParamKind, ParamSpec, ParamValue};
 use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
@@ -29,7 +29,7 @@ crate::register_policy! {
         },
         ParamSpec {
             name: "p_min",
-            summary: "least probability of being trained on; below the target",
+            summary: "least probability of being trained on; at most the rate",
             kind: ParamKind::Number { default: 0.0, min: 0.0, max: 1.0 },
         },
         ParamSpec {
@@ -43,7 +43,12 @@ crate::register_policy! {
         let (stale, half) = (params.number("stale")? as u32, params.word("resolution")? == "half");
         let target = Some(params.number("rate")?).filter(|rate| !rate.is_nan()).unwrap_or(task.target);
         let task = Task { target, ..task };
-        Ok(Box::new(SelectiveBackprop::new(task, params.number("p_min")?, Source::fresh(stale, half))))
+        let p_min = params.number("p_min")?;
+        if p_min > target {
+            let allowed = format!("at most the rate, {target}");
+            return Err(ParamError::OutOfRange { key: "p_min", value: ParamValue::Number(p_min), allowed }.into());
+        }
+        Ok(Box::new(SelectiveBackprop::new(task, p_min, Source::fresh(stale, half))))
     },
 }
 
@@ -57,7 +62,6 @@ struct SelectiveBackprop {
 
 impl SelectiveBackprop {
     fn new(task: Task, p_min: f64, source: Source) -> Self {
-        let p_min = p_min.min(task.target);
         Self { task, p_min, beta: beta(task.target, p_min), source, recent: Window::new(RECENT) }
     }
 }
@@ -126,13 +130,11 @@ fn beta(target: f64, p_min: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use ast_control::PiConfig;
-
     use super::*;
-    use crate::testing::Stage;
+    use crate::testing::{Stage, task};
 
     fn policy(target: f64) -> SelectiveBackprop {
-        SelectiveBackprop::new(Task { target, control: PiConfig::default() }, 0.0, Source::fresh(1, false))
+        SelectiveBackprop::new(task(target), 0.0, Source::fresh(1, false))
     }
 
     /// Without a least probability the mean is 1/(1 + beta): the paper's beta of 1 and 2 are a half and a third.

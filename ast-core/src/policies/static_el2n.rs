@@ -84,15 +84,13 @@ impl Policy for StaticEl2n {
 
 #[cfg(test)]
 mod tests {
-    use ast_control::PiConfig;
-
     use super::*;
-    use crate::testing::Stage;
+    use crate::testing::{Stage, task};
 
     /// Random at first; then the two highest of five, and they stay though the scores change.
     #[test]
     fn the_highest_of_one_look_are_kept() {
-        let task = Task { target: 0.4, control: PiConfig::default() };
+        let task = task(0.4);
         let mut policy = StaticEl2n { task, warmup: 0.1, due: false, member: Vec::new() };
         let mut stage = Stage::new(&[0.1, 0.5, 0.2, 0.4, 0.3]);
         assert_eq!(policy.begin(0.05), 0.4);

@@ -60,14 +60,12 @@ impl Policy for StaticRandom {
 
 #[cfg(test)]
 mod tests {
-    use ast_control::PiConfig;
-
     use super::*;
-    use crate::testing::Stage;
+    use crate::testing::{Stage, task};
 
     #[test]
     fn the_subset_is_the_same_in_every_epoch() {
-        let task = Task { target: 0.3, control: PiConfig::default() };
+        let task = task(0.3);
         let mut stage = Stage::new(&[1.0; 100]);
         let first = stage.offer(&mut StaticRandom { task, member: Vec::new() }).0;
         assert_eq!(first.len(), 30);

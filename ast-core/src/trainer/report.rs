@@ -46,11 +46,15 @@ impl<M: Model> Trainer<M> {
         let passes = target * f64::from(epochs);
         let planned_steps = (passes * samples as f64 / self.config.batch_size as f64).ceil() as u64;
         observer.event(&Event::Started { schema: SCHEMA, samples, epochs, planned_steps })?;
-        if passes < 2.0 && target < 1.0 && self.policy.scores() != Scores::Unused {
-            let message = format!(
-                "{epochs} epochs at an activation of {target} train each sample {passes:.1} times on average: \
-                 below 2, selection can hardly act, because most scores are never used"
-            );
+        let short = || {
+            (passes < 2.0 && target < 1.0 && self.policy.scores() != Scores::Unused).then(|| {
+                format!(
+                    "{epochs} epochs at an activation of {target} train each sample {passes:.1} times on average: \
+                     below 2, selection can hardly act, because most scores are never used"
+                )
+            })
+        };
+        if let Some(message) = self.policy.remark().or_else(short) {
             observer.event(&Event::Warning { message })?;
         }
         Ok(())

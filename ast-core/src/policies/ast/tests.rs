@@ -1,7 +1,5 @@
 use std::collections::BTreeMap;
 
-use ast_control::PiConfig;
-
 use super::*;
 use crate::data::Visit;
 use crate::ledger::{Ledger, Seen};
@@ -9,18 +7,18 @@ use crate::params::ParamValue;
 use crate::queue::{Accepted, Queue};
 use crate::random::Random;
 use crate::sampler::Sampler;
-use crate::testing::{Labels, NoLook, Stage};
+use crate::testing::{Labels, NoLook, Stage, task};
 
 const SAMPLES: usize = 10_000;
 
 fn policy(given: &[(&str, f64)], hard: bool) -> Ast {
+    let defaults = [("lambda", 0.8), ("gamma", 1.0)];
     let mut params: BTreeMap<String, ParamValue> =
-        given.iter().map(|(key, value)| ((*key).to_string(), ParamValue::Number(*value))).collect();
+        defaults.iter().chain(given).map(|(key, value)| ((*key).to_string(), ParamValue::Number(*value))).collect();
     if hard {
         params.insert("gate".into(), ParamValue::Word("hard".into()));
     }
-    let task = Task { target: 0.1, control: PiConfig::default() };
-    Ast::new(&Params::resolve(PARAMS, &params).unwrap(), task).unwrap()
+    Ast::new(&Params::resolve(PARAMS, &params).unwrap(), task(0.1)).unwrap()
 }
 
 /// Runs epochs at `spent` with a score that every sample keeps: its id over the number of samples. Returns the
@@ -149,6 +147,17 @@ fn pending_samples_are_passed_over() {
     let mut view = View { spent: 0.5, dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
     policy.select(plan.offer(0, 0).unwrap(), &mut view, &mut accepted).unwrap();
     assert!(accepted.is_empty());
+}
+
+/// The default is what docs/results.md establishes: nothing selective at two visits a sample, selection at five.
+#[test]
+fn the_default_selects_where_that_has_been_shown_to_pay() {
+    let defaults = Params::resolve(PARAMS, &BTreeMap::new()).unwrap();
+    for (visits, lambda) in [(2.0, 0.0), (4.99, 0.0), (5.0, 0.8), (10.0, 0.8)] {
+        let mut ast = Ast::new(&defaults, Task { visits, ..task(0.1) }).unwrap();
+        assert!((ast.begin(0.5) - (1.0 - lambda) * 0.1).abs() < 1e-12, "{visits}");
+        assert_eq!(ast.remark().is_some(), lambda == 0.0, "{visits}");
+    }
 }
 
 #[test]

@@ -80,6 +80,19 @@ fn arms_are_paired_and_nothing_is_run_twice() {
     assert!(stderr(&other).contains("was run with other settings: [budget]"), "{}", stderr(&other));
 }
 
+/// What `ast` does where nobody names a lambda: in a run this short it is `random`, and says so.
+#[test]
+fn the_default_is_never_worse_where_nothing_has_been_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("short.toml");
+    fs::write(&config, "[data]\nname = \"procedural\"\n").unwrap();
+    let config = format!("--config={}", config.display());
+    let output = compare(&folder.path().join("out"), &[&config, "--arms=random,ast", "--seeds=2", "--budget=0.5"]);
+    let accuracies = accuracies(&result(&output));
+    assert_eq!(accuracies[0], accuracies[1]);
+    assert_eq!(stderr(&output).matches("ast: `ast` is `random` here").count(), 1, "{}", stderr(&output));
+}
+
 #[test]
 fn what_was_stopped_is_gone_on_with_and_jobs_change_nothing() {
     let folder = tempfile::tempdir().unwrap();

@@ -51,6 +51,9 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         threads = resolved.config.device.threads;
         free_scoring |= resolved.config.budget.free_scoring;
         is_the_same(&run.folder, &resolved.config)?;
+        if let Some(remark) = resolved.policy.remark().filter(|_| run.seed == seeds[0]) {
+            note(&format!("{}: {remark}", run.arm.name));
+        }
     }
     let raised = fix_seeds(&args.out, &seeds)?;
     train::set_threads(threads)?;

@@ -5,8 +5,8 @@
 //! `w` from its score (weighted sampling without replacement, Efraimidis & Spirakis 2006), and those among the top of
 //! recent keys pass. A PI controller holds the activation rate; the plant is `rate = c + (1 - c)(1 - threshold)`
 //! for any scorer. `lambda = 0` is `random`, sample for sample, and so is the default of a run that trains each sample less
-//! than five times on average: below that, nothing that is selective has been shown to beat it (docs/results.md). Scores are the ledger's unless another `source` is named,
-//! which is then asked about the candidates while lambda is above 0.
+//! than five times on average: below that, nothing that is selective has been shown to beat it (docs/results.md). Scores
+//! are the ledger's unless another `source` is named, which is then asked about the candidates while lambda is above 0.
 
 use ast_control::{Controller, Output, PiController, RankControl, Setpoint};
 

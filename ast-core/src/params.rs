@@ -18,7 +18,7 @@ pub struct ParamSpec {
 pub enum ParamKind {
     /// A number within `min..=max`.
     Number {
-        /// Used where none is given; NaN stands for "none", which the code that declares it must handle.
+        /// Used where none is given; NaN stands for "none", which is read by [`Params::optional`].
         default: f64,
         /// Smallest value allowed.
         min: f64,
@@ -106,6 +106,14 @@ impl Params {
         }
     }
 
+    /// A number that may be none.
+    ///
+    /// # Errors
+    /// [`ParamError::Undeclared`].
+    pub fn optional(&self, name: &'static str) -> Result<Option<f64>, ParamError> {
+        self.number(name).map(|number| (!number.is_nan()).then_some(number))
+    }
+
     /// A word.
     ///
     /// # Errors
@@ -172,6 +180,7 @@ mod tests {
     const SPECS: &[ParamSpec] = &[
         ParamSpec { name: "share", summary: "", kind: ParamKind::Number { default: 0.5, min: 0.0, max: 1.0 } },
         ParamSpec { name: "gate", summary: "", kind: ParamKind::Choice(&["randomised", "hard"]) },
+        ParamSpec { name: "tau", summary: "", kind: ParamKind::Number { default: f64::NAN, min: 0.0, max: 9.0 } },
     ];
 
     fn given(key: &str, value: ParamValue) -> BTreeMap<String, ParamValue> {
@@ -187,9 +196,19 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_may_be_none_is_none_until_given() {
+        let none = Params::resolve(SPECS, &BTreeMap::new()).unwrap();
+        assert_eq!((none.optional("tau"), none.optional("share")), (Ok(None), Ok(Some(0.5))));
+        assert!(none.iter().all(|(name, _)| name != "tau"), "what is none cannot be given again");
+        let zero = Params::resolve(SPECS, &given("tau", ParamValue::Number(0.0))).unwrap();
+        assert_eq!(zero.optional("tau"), Ok(Some(0.0)));
+        assert_eq!(zero.optional("gate"), Err(ParamError::Undeclared("gate")));
+    }
+
+    #[test]
     fn refusals_name_key_value_and_range() {
         let refuse = |key, value| Params::resolve(SPECS, &given(key, value)).unwrap_err().to_string();
-        assert_eq!(refuse("sare", ParamValue::Number(1.0)), "unknown parameter `sare`; there are: share, gate");
+        assert_eq!(refuse("sare", ParamValue::Number(1.0)), "unknown parameter `sare`; there are: share, gate, tau");
         assert_eq!(refuse("share", ParamValue::Number(1.5)), "`share` = 1.5 is not a number in 0..=1");
         assert_eq!(refuse("share", ParamValue::Number(f64::NAN)), "`share` = NaN is not a number in 0..=1");
         assert_eq!(refuse("gate", ParamValue::Word("soft".into())), "`gate` = \"soft\" is not one of randomised, hard");

@@ -107,7 +107,7 @@ struct Ast {
 
 impl Ast {
     fn new(params: &Params, task: Task) -> Result<Self, PolicyError> {
-        let given = Some(params.number("lambda")?).filter(|given| !given.is_nan());
+        let given = params.optional("lambda")?;
         let lambda_max = given.unwrap_or(if task.visits < SHOWN { 0.0 } else { LAMBDA });
         let (alpha, source) = (params.number("weights")?, params.word("source")?);
         if alpha > 0.0 && source != "ledger" {

@@ -24,7 +24,7 @@ crate::register_policy! {
         kind: ParamKind::Number { default: f64::NAN, min: f64::NEG_INFINITY, max: f64::INFINITY },
     }],
     build: |params, task| {
-        let given = Some(params.number("threshold")?).filter(|threshold| !threshold.is_nan());
+        let given = params.optional("threshold")?;
         Ok(Box::new(FixedThreshold { task, given, first: Window::new(CALIBRATION), seen: 0 }))
     },
 }

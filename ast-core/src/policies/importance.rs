@@ -41,7 +41,7 @@ crate::register_policy! {
     ],
     build: |params, task| {
         let pool = params.number("pool")?;
-        let threshold = Some(params.number("tau")?).filter(|tau| !tau.is_nan()).unwrap_or(1.0 + pool / 3.0);
+        let threshold = params.optional("tau")?.unwrap_or(1.0 + pool / 3.0);
         Ok(Box::new(Importance::new(task, pool, threshold)))
     },
 }

@@ -41,7 +41,7 @@ crate::register_policy! {
     ],
     build: |params, task| {
         let (stale, half) = (params.number("stale")? as u32, params.word("resolution")? == "half");
-        let target = Some(params.number("rate")?).filter(|rate| !rate.is_nan()).unwrap_or(task.target);
+        let target = params.optional("rate")?.unwrap_or(task.target);
         let task = Task { target, ..task };
         let p_min = params.number("p_min")?;
         if p_min > target {

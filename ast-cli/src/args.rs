@@ -148,7 +148,7 @@ Examples:
   ast compare --preset cifar10 --data-dir DIR --arms random,ast,infobatch --budget 0.25 --epochs 20
       --set data.train_limit=12500 --out comparisons/quarter
 
-The folder holds ARM/seed-N, a run folder each, and comparison.md and comparison.json.")]
+The folder holds ARM/seed-N, a run folder each, and comparison.md, .json and .svg.")]
 pub(crate) struct CompareArgs {
     /// Which, separated by commas; random and dense are what the others are held against
     #[arg(long, value_delimiter = ',', default_value = "dense,random,ast", value_name = "ARM")]

@@ -53,12 +53,19 @@ fn arms_are_paired_and_nothing_is_run_twice() {
     assert_eq!(
         rows[2]["differences"][0],
         serde_json::json!({
-            "to": "random", "pairs": 2, "mean": 0.0, "interval": null, "p": 1.0, "established": false
+            "to": "random", "pairs": 2, "values": [0.0, 0.0], "mean": 0.0, "interval": null, "p": 1.0, "established": false
         })
     );
     let text = fs::read_to_string(out.join("comparison.md")).unwrap();
     for words in ["| arm", "| dense", "fewer than 6 pairs can establish nothing", "- random", "overhead"] {
         assert!(text.contains(words), "{words}: {text}");
+    }
+    // The picture: in the legend three, for each arm two runs and their mean, for all but `random` and `dense` two pairs
+    // and their mean.
+    let picture = fs::read_to_string(out.join("comparison.svg")).unwrap();
+    assert_eq!(picture.matches("<circle").count(), 3 + 4 * 3 + 2 * 3);
+    for words in ["dense", "gate=hard", "difference to random, points"] {
+        assert!(picture.contains(words), "{words}: {picture}");
     }
 
     // The same again: what is there is only read. Another arm: only that is run.

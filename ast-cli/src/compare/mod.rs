@@ -1,6 +1,7 @@
 //! `ast compare`: arms times seeds, each run once, held against `random` and `dense`.
 
 mod arm;
+mod picture;
 mod statistics;
 mod verdict;
 
@@ -66,11 +67,14 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let results: Vec<(String, Vec<(u64, Summary)>)> = arms.iter().map(|arm| (arm.name.clone(), of_arm(arm))).collect();
     let caveats = Caveats { jobs: usize::from(args.jobs), seeds_raised: raised, free_scoring };
     let comparison = Comparison::of(&results, caveats);
-    let (text, json) = (comparison.text(), serde_json::to_string(&comparison));
-    let json = json.map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
-    write(&args.out.join("comparison.md"), text.as_bytes())?;
-    write(&args.out.join("comparison.json"), json.as_bytes())?;
-    note(&format!("files: {}/ (comparison.md, comparison.json, a run folder for each)", args.out.display()));
+    let bug = |error: String| Failure::new(Kind::Bug, error);
+    let json = serde_json::to_string(&comparison).map_err(|error| bug(error.to_string()))?;
+    let svg = picture::svg(&comparison).map_err(|error| bug(format!("cannot draw: {error}")))?;
+    let text = comparison.text();
+    for (name, content) in [("comparison.md", &text), ("comparison.json", &json), ("comparison.svg", &svg)] {
+        write(&args.out.join(name), content.as_bytes())?;
+    }
+    note(&format!("files: {}/ (comparison.md, .json and .svg, a run folder for each)", args.out.display()));
     print(if args.json { &json } else { &text })
 }
 

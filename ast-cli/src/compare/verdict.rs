@@ -10,12 +10,12 @@ use crate::output::table;
 
 const LEVEL: f64 = 0.05;
 /// What the others are held against.
-const REFERENCES: [&str; 2] = ["random", "dense"];
+pub(super) const REFERENCES: [&str; 2] = ["random", "dense"];
 
 /// `comparison.json`.
 #[derive(Debug, Serialize)]
 pub(super) struct Comparison {
-    arms: Vec<Row>,
+    pub(super) arms: Vec<Row>,
     #[serde(flatten)]
     caveats: Caveats,
 }
@@ -32,14 +32,14 @@ pub(super) struct Caveats {
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
-    arm: String,
+pub(super) struct Row {
+    pub(super) arm: String,
     seeds: Vec<u64>,
     /// On the test set or, if so configured, on a validation split, percent: the mean.
-    accuracy: f64,
-    accuracy_interval: Option<[f64; 2]>,
+    pub(super) accuracy: f64,
+    pub(super) accuracy_interval: Option<[f64; 2]>,
     /// Of each run.
-    accuracies: Vec<f64>,
+    pub(super) accuracies: Vec<f64>,
     differences: Vec<Difference>,
     /// Means over the runs from here on. Trained over offered samples.
     activation: f64,
@@ -57,13 +57,15 @@ struct Row {
 
 /// Of an arm to a reference, over the seeds that both have, in points of accuracy.
 #[derive(Debug, Serialize)]
-struct Difference {
+pub(super) struct Difference {
     to: &'static str,
     pairs: usize,
-    mean: f64,
-    interval: Option<[f64; 2]>,
+    /// Of each pair.
+    pub(super) values: Vec<f64>,
+    pub(super) mean: f64,
+    pub(super) interval: Option<[f64; 2]>,
     p: Option<f64>,
-    established: bool,
+    pub(super) established: bool,
 }
 
 impl Comparison {
@@ -175,9 +177,13 @@ impl Row {
         }
     }
 
+    pub(super) fn against(&self, reference: &str) -> Option<&Difference> {
+        self.differences.iter().find(|difference| difference.to == reference)
+    }
+
     fn cells(&self) -> Vec<String> {
         let difference = |to: &str| {
-            let found = self.differences.iter().find(|difference| difference.to == to);
+            let found = self.against(to);
             found.map_or_else(String::new, |d| format!("{:+.2}{}", d.mean, brackets(d.interval)))
         };
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
@@ -215,21 +221,21 @@ impl Difference {
             let other = others.iter().find(|(other, _)| other == seed)?;
             Some(summary.accuracy.last - other.1.accuracy.last)
         };
-        Self::of_values(to, &runs.iter().filter_map(paired).collect::<Vec<_>>())
+        Self::of_values(to, runs.iter().filter_map(paired).collect())
     }
 
-    fn of_values(to: &'static str, differences: &[f64]) -> Option<Self> {
-        if differences.is_empty() {
+    fn of_values(to: &'static str, values: Vec<f64>) -> Option<Self> {
+        if values.is_empty() {
             return None;
         }
-        let (Estimate { mean, interval }, p) = (estimate(differences), sign_flip(differences));
+        let (Estimate { mean, interval }, p) = (estimate(&values), sign_flip(&values));
         let excludes_zero = interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0);
-        let established = differences.len() >= LEAST_PAIRS && excludes_zero && p.is_some_and(|p| p <= LEVEL);
-        Some(Self { to, pairs: differences.len(), mean, interval, p, established })
+        let established = values.len() >= LEAST_PAIRS && excludes_zero && p.is_some_and(|p| p <= LEVEL);
+        Some(Self { to, pairs: values.len(), values, mean, interval, p, established })
     }
 
     fn sentence(&self, arm: &str) -> String {
-        let Self { to, pairs, mean, interval, p, established } = self;
+        let Self { to, pairs, mean, interval, p, established, .. } = self;
         let side = if *mean >= 0.0 { "ahead of" } else { "behind" };
         let points = format!("{:.2} points", mean.abs());
         let p = p.map_or_else(String::new, |p| format!(", p = {p:.3}"));
@@ -252,7 +258,7 @@ mod tests {
     use super::*;
 
     fn difference(values: &[f64]) -> Difference {
-        Difference::of_values("random", values).unwrap()
+        Difference::of_values("random", values.to_vec()).unwrap()
     }
 
     #[test]
@@ -274,6 +280,6 @@ mod tests {
         assert!(!none.established);
         let sentence = none.sentence("ast");
         assert!(sentence.starts_with("Not established: ast against random, +0.16 points"), "{sentence}");
-        assert!(Difference::of_values("random", &[]).is_none());
+        assert!(Difference::of_values("random", Vec::new()).is_none());
     }
 }

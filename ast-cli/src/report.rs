@@ -49,13 +49,20 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         percent(summary.activation.target)
     )?;
     if summary.skipped > 0 {
-        writeln!(out, "  skipped steps     {:>8}   a loss, score or gradient was NaN or infinite", summary.skipped)?;
+        writeln!(
+            out,
+            "  skipped steps     {:>8}   or undone: a loss, score or gradient was NaN or infinite",
+            summary.skipped
+        )?;
     }
     let turns: Vec<String> = run.events.iter().filter_map(turn).collect();
     if !turns.is_empty() {
         writeln!(out, "  does it pay?                 {}", turns.join(", "))?;
     }
-    writeln!(out, "\n  saved, against training on every offered sample:")?;
+    match config.budget.seconds {
+        None => writeln!(out, "\n  saved, against the dense run of {} epochs:", summary.epochs)?,
+        Some(_) => writeln!(out, "\n  saved, against training on every offered sample:")?,
+    }
     writeln!(out, "    samples         {:>8}   counted", percent(summary.savings.samples))?;
     let tera = |flops: u64| flops as f64 / 1e12;
     writeln!(
@@ -80,7 +87,11 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         _ => writeln!(out, "    seconds          unknown   no batch was full")?,
     }
     match summary.joules.total {
-        Some(joules) => writeln!(out, "    joules          {joules:8.0}   {}", summary.joules.method)?,
+        Some(joules) => writeln!(
+            out,
+            "    joules           unknown   {joules:.0} J spent, {}; what a dense run takes, `ast compare` finds out",
+            summary.joules.method
+        )?,
         None => writeln!(out, "    joules           unknown   {}", summary.joules.method)?,
     }
     writeln!(out, "    (evaluation is outside these)")?;

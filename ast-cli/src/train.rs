@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ast_core::models::SimpleCnn;
-use ast_core::{Parts, PassError, PolicyError, RunConfig, SCHEMA, Summary, TrainError, Trainer, Weights, safetensors};
+use ast_core::{
+    Origin, Parts, PassError, PolicyError, RunConfig, SCHEMA, Summary, TrainError, Trainer, Weights, safetensors,
+};
 
 use crate::args::{Progress, TrainArgs};
 use crate::config::{self, Resolved};
@@ -91,7 +93,9 @@ pub(crate) fn run(
     }
     let outcome = trainer.run(&mut log);
     log.progress.finish();
-    let Some(summary) = outcome.map_err(|error| failure(&error, &path))? else { return Err(log.stopped()) };
+    let Some(mut summary) = outcome.map_err(|error| failure(&error, &path))? else { return Err(log.stopped()) };
+    summary.origin =
+        Some(Origin { commit: env!("AST_COMMIT").into(), device: backend.into(), data: fingerprint.clone() });
 
     let bug = |what: &str, error: String| Failure::new(Kind::Bug, format!("{what}: {error}"));
     let weights = safetensors(trainer.model()).map_err(|error| bug("model.safetensors", error.to_string()))?;

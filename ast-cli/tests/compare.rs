@@ -85,6 +85,18 @@ fn arms_are_paired_and_nothing_is_run_twice() {
     let other = compare(&out, &["--arms=random", "--seeds=2", "--budget=0.4"]);
     assert_eq!(other.status.code(), Some(2));
     assert!(stderr(&other).contains("was run with other settings: [budget]"), "{}", stderr(&other));
+
+    // A pair of runs on different data is none.
+    let file = out.join("random/seed-1/summary.json");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut summary: Value = serde_json::from_str(&text).unwrap();
+    let data = summary["origin"]["data"].as_str().unwrap().to_string();
+    assert_eq!(data.len(), 64);
+    summary["origin"]["data"] = Value::from(data.chars().rev().collect::<String>());
+    fs::write(&file, summary.to_string()).unwrap();
+    let mixed = compare(&out, &arms);
+    assert_eq!(mixed.status.code(), Some(65), "{}", stderr(&mixed));
+    assert!(stderr(&mixed).contains("random/seed-1 was trained on other data"), "{}", stderr(&mixed));
 }
 
 /// What `ast` does where nobody names a lambda: in a run this short it is `random`, and says so.

@@ -345,7 +345,8 @@ impl Checked {
     /// What a policy is built for.
     #[must_use]
     pub fn task(&self) -> crate::policy::Task {
-        let visits = self.target * f64::from(self.epochs);
+        let known = !matches!(self.limit, Some(Limit::Seconds(_)));
+        let visits = known.then_some(self.target * f64::from(self.epochs));
         crate::policy::Task { target: self.target, visits, control: self.control }
     }
 

@@ -1,7 +1,7 @@
 //! Whether selection pays at the moment, judged from steps that are paid for anyway.
 //!
 //! A sample's gradient by the last linear layer is `g = (p - onehot(y)) [h, 1]`, so two samples' gradients have the inner
-//! product `((p_i - y_i) . (p_j - y_j)) (h_i . h_j + 1)` (the bound of Katharopoulos & Fleuret 2018, kept as a vector). The
+//! product `((p_i - y_i) . (p_j - y_j)) (h_i . h_j + 1)` (that of the scorer `grad-norm`, kept as a vector). The
 //! coverage samples of a batch are a uniform sample of the data: the mean of all pairs of them is the squared norm of the
 //! gradient of the whole loss, the mean of pairs of one selected and one coverage sample is how far a selected one goes down
 //! that loss. A batch of `b` samples of which a share `lambda` is selected goes down, to first order and for a step of fixed
@@ -26,7 +26,8 @@ const LEAST_BLOCKS: usize = 6;
 const MOST_BLOCKS: usize = 16;
 /// Standard errors that the two must lie apart to count.
 const SURE: f64 = 2.5;
-/// Share of the budget that is uniform after a first verdict against selection; it doubles with every further one.
+/// Share of the budget that is uniform after a first verdict against selection; it doubles with every further one. Verdicts
+/// count from the next nominal epoch on.
 const PAUSE: f64 = 0.1;
 
 /// How the gradients of a batch's samples lie to each other: sums over pairs of different samples, and over samples.

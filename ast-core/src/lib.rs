@@ -87,7 +87,9 @@ pub use schedule::learning_rate;
 pub use scorer::{BuildScorer, Context, ScoreError, Scorer, ScorerEntry};
 pub use small::Small;
 pub use snapshot::{Snapshot, SnapshotError, decode, encode, safetensors};
-pub use summary::{Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, Samples, Savings, Seconds, Summary};
+pub use summary::{
+    Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, Origin, Samples, Savings, Seconds, Summary,
+};
 pub use train_error::{NotFinite, TrainError};
 pub use trainer::{Parts, Trainer};
 pub use window::{Quantile, Window};

@@ -61,13 +61,13 @@ pub struct Meter {
     step_seconds: VecDeque<f64>,
     /// Optimizer steps.
     pub steps: u64,
-    /// Steps that were not made because of a NaN or an infinity, those of small networks included.
+    /// Steps that were not made, or were undone, because of a NaN or an infinity, those of small networks included.
     pub skipped: u64,
     /// Samples put before the policy.
     pub offered: u64,
     /// Samples trained on: forward, backward, update.
     pub trained: u64,
-    /// Samples of skipped steps: forward and backward for nothing.
+    /// Samples of these steps: forward and backward for nothing.
     pub wasted: u64,
     /// Samples given an extra forward pass to be scored.
     pub scored: u64,
@@ -186,8 +186,9 @@ impl Meter {
     pub fn abandon(&mut self, abandoned: &Self) -> u64 {
         let executed = |meter: &Self| meter.trained + meter.wasted;
         let wasted = executed(abandoned) - executed(self);
+        let skipped = abandoned.skipped + abandoned.steps - self.steps;
         let (steps, offered, trained) = (self.steps, self.offered, self.trained);
-        *self = Self { steps, offered, trained, wasted: self.wasted + wasted, ..abandoned.clone() };
+        *self = Self { steps, skipped, offered, trained, wasted: self.wasted + wasted, ..abandoned.clone() };
         wasted
     }
 

@@ -138,8 +138,9 @@ pub struct Trace {
 pub struct Task {
     /// The share of offered samples to be trained, in (0, 1].
     pub target: f64,
-    /// How often each sample is trained on average over the whole run: the target times the nominal epochs.
-    pub visits: f64,
+    /// How often each sample is trained on average over the whole run, at most: the target times the nominal epochs; `None`
+    /// where seconds are the limit.
+    pub visits: Option<f64>,
     /// Gains of the controller.
     pub control: PiConfig,
 }

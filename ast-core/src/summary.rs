@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Checked;
+use crate::config::{Checked, Limit};
 use crate::data::{Dataset, SampleId};
 use crate::event::SCHEMA;
 use crate::ledger::Ledger;
@@ -14,6 +14,9 @@ use crate::snapshot::State;
 pub struct Summary {
     /// Version of this format.
     pub schema: u32,
+    /// What it was obtained with, where the program has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// Correct answers on the test set, percent.
     pub accuracy: Accuracy,
     /// Cross-entropy on the test set, nats.
@@ -22,7 +25,7 @@ pub struct Summary {
     pub epochs: u32,
     /// Optimizer steps.
     pub steps: u64,
-    /// Steps that were not made, or were gone back behind, because of a NaN or an infinity; those of small networks too.
+    /// Steps that were not made, or were undone by going back, because of a NaN or an infinity; those of small networks too.
     #[serde(default)]
     pub skipped: u64,
     /// Samples trained over samples offered.
@@ -40,6 +43,17 @@ pub struct Summary {
     /// Where the data knows groups: how each was treated.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub groups: BTreeMap<String, Group>,
+}
+
+/// `origin.*`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Commit that the program was built from.
+    pub commit: String,
+    /// Backend that computed it.
+    pub device: String,
+    /// sha256 of labels and pixels of the training data as it was trained on, in hexadecimal.
+    pub data: String,
 }
 
 /// `accuracy.*`, percent.
@@ -94,7 +108,7 @@ pub struct Samples {
 pub struct Flops {
     /// Training and scoring.
     pub total: u64,
-    /// Training on every offered sample.
+    /// What savings are of: the dense run or, where seconds are the limit, training on every offered sample.
     pub dense_equivalent: u64,
     /// Training on every sample in every nominal epoch: what a budget is a share of.
     #[serde(default)]
@@ -113,7 +127,8 @@ pub struct Seconds {
     pub total: f64,
     /// By phase.
     pub phases: BTreeMap<String, f64>,
-    /// Median full-batch step of this run times the steps of a dense run: an estimate; `null` if no batch was full.
+    /// Median full-batch step of this run times the steps of [`Flops::dense_equivalent`]: an estimate; `null` if no batch
+    /// was full.
     pub dense_equivalent: Option<f64>,
 }
 
@@ -173,15 +188,19 @@ impl Summary {
         let last = evaluations.last().copied().unwrap_or(Evaluation { epoch: 0.0, accuracy: 0.0, loss: f64::NAN });
         let best = evaluations.iter().map(|evaluation| evaluation.accuracy).fold(0.0, f64::max);
         let total: f64 = Phase::ALL.iter().map(|phase| meter.seconds(*phase)).sum();
-        let dense_steps = meter.offered as f64 / config.batch_size as f64;
+        let dense_run = ledger.samples() as u64 * u64::from(config.epochs);
+        // A limit in seconds knows of no dense run.
+        let dense = if matches!(config.limit, Some(Limit::Seconds(_))) { meter.offered } else { dense_run };
+        let dense_steps = dense as f64 / config.batch_size as f64;
         let dense_equivalent = meter.median_step().map(|step| step * dense_steps);
         let saved = |spent: f64, dense: f64| 1.0 - spent / dense;
-        let dense_flops = meter.flops_of(meter.offered);
+        let dense_flops = meter.flops_of(dense);
         // A dense run's joules are known where there was one: in a comparison.
         let provenance =
             [("samples", "counted"), ("flops", "counted"), ("seconds", "estimated"), ("joules", "unavailable")];
         Self {
             schema: SCHEMA,
+            origin: None,
             accuracy: Accuracy { last: last.accuracy, best },
             loss: Loss { last: last.loss },
             epochs: config.epochs,
@@ -199,7 +218,7 @@ impl Summary {
             flops: Flops {
                 total: meter.flops(),
                 dense_equivalent: dense_flops,
-                dense_run: meter.flops_of(ledger.samples() as u64 * u64::from(config.epochs)),
+                dense_run: meter.flops_of(dense_run),
                 scoring: meter.scoring_flops(),
                 eval: meter.eval_flops(),
             },
@@ -218,7 +237,7 @@ impl Summary {
                 Err(reason) => Joules { total: None, method: format!("unavailable: {reason}") },
             },
             savings: Savings {
-                samples: saved(meter.trained as f64, meter.offered as f64),
+                samples: saved(meter.trained as f64, dense as f64),
                 flops: saved(meter.flops() as f64, dense_flops as f64),
                 seconds: dense_equivalent.map(|dense| saved(total - meter.seconds(Phase::Eval), dense)),
                 joules: None,

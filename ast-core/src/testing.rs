@@ -21,7 +21,7 @@ use crate::small::Small;
 /// A share `target` of what is offered, in a run of 40 nominal epochs, with the default gains.
 #[must_use]
 pub fn task(target: f64) -> Task {
-    Task { target, visits: 40.0 * target, control: PiConfig::default() }
+    Task { target, visits: Some(40.0 * target), control: PiConfig::default() }
 }
 
 /// A dataset of labels only: what a ledger needs.

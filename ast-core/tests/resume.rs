@@ -209,10 +209,13 @@ fn a_budget_is_spent_and_no_more() {
         let mut trainer = trainer(&config, policy);
         let summary = trainer.run(&mut Recorder::default()).unwrap().unwrap();
         let dense = (SAMPLES as u64 * 10) as f64;
-        let step = summary.flops.dense_equivalent as f64 / summary.samples.offered as f64;
-        let spent = summary.flops.total as f64 / (dense * step);
+        let spent = summary.flops.total as f64 / summary.flops.dense_run as f64;
         let batch = 2.0 * 16.0 / dense;
         assert!((spent - fraction).abs() < batch, "{policy} {fraction}: {spent}");
+        assert!((summary.savings.flops - (1.0 - spent)).abs() < 1e-12, "{policy} {fraction}: of the dense run");
+        if policy == "random" {
+            assert_eq!(summary.samples.trained as f64 / dense, spent, "only training costs it anything");
+        }
     }
     let mut config = config(0.2, 2);
     (config.control.target, config.budget.fraction) = (None, Some(0.2));

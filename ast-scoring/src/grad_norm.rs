@@ -1,15 +1,15 @@
 //! `|p - onehot(y)| sqrt(1 + |h|^2)`: the exact norm of the loss's gradient by the last linear layer, bias included.
 //!
-//! With logits `W h + b` the gradient by `b` is `p - onehot(y)` and the one by `W` is its outer product with `h`. Upper
-//! bound of the full gradient in Katharopoulos & Fleuret, *Not All Samples Are Created Equal*, ICML 2018; GraNd of the
-//! last layer in DeepCore (Guo, Zhao & Bai 2022).
+//! With logits `W h + b` the gradient by `b` is `p - onehot(y)` and the one by `W` is its outer product with `h`. GraNd of
+//! the last layer in DeepCore (Guo, Zhao & Bai 2022). The bound of Katharopoulos & Fleuret, *Not All Samples Are Created
+//! Equal*, ICML 2018, is the gradient by the logits, without `h`: that is `el2n`.
 
 use ast_core::burn::tensor::Tensor;
 use ast_core::{Context, Needs, Observation, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "grad-norm",
-    summary: "|p - onehot(y)| sqrt(1 + |h|^2): exact gradient norm of the last layer (Katharopoulos & Fleuret 2018)",
+    summary: "|p - onehot(y)| sqrt(1 + |h|^2): exact gradient norm of the last layer (GraNd of the last layer, DeepCore 2022)",
     params: &[],
     build: |_| Ok(Box::new(GradNorm)),
 }

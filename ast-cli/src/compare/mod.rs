@@ -59,6 +59,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let raised = fix_seeds(&args.out, &seeds)?;
     train::set_threads(threads)?;
     let summaries = execute(&runs, usize::from(args.jobs), &signals)?;
+    are_of_the_same_data(&runs, &summaries)?;
 
     let of_arm = |arm: &Arm| {
         let pairs = runs.iter().zip(&summaries).filter(|(run, _)| run.arm == arm);
@@ -145,6 +146,28 @@ fn is_the_same(folder: &Path, config: &ast_core::RunConfig) -> Result<(), Failur
             line(table),
         ))),
     }
+}
+
+/// Refuses pairs of runs that were trained on different data. Of a summary that does not say on which, that is not known.
+fn are_of_the_same_data(runs: &[Run<'_>], summaries: &[Summary]) -> Result<(), Failure> {
+    let known = || runs.iter().zip(summaries).filter_map(|(run, summary)| Some((run, &summary.origin.as_ref()?.data)));
+    for (i, (run, data)) in known().enumerate() {
+        if let Some((other, others)) = known().take(i).find(|(other, others)| other.seed == run.seed && *others != data)
+        {
+            return Err(Failure::new(
+                Kind::Data,
+                format!(
+                    "{} was trained on other data (sha256 {}) than {} ({}): no pair; remove one of them, and the same \
+                     `ast compare` runs it again",
+                    run.folder.display(),
+                    &data[..data.len().min(12)],
+                    other.folder.display(),
+                    &others[..others.len().min(12)],
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn line(table: &toml::Value) -> String {

@@ -72,7 +72,7 @@ fn marks(difference: &Difference) -> Marks<'_> {
 }
 
 fn legend(area: &DrawingArea<SVGBackend<'_>, Shift>) -> Outcome {
-    area.draw(&Text::new("Arms at equal budget, paired by seed", (20, 12), ("sans-serif", 20)))?;
+    area.draw(&Text::new("Accuracy of every run, paired by seed", (20, 12), ("sans-serif", 20)))?;
     let about = "A small dot is a run or a pair, a large one their mean, a line its 95 % interval. Established:";
     area.draw(&Text::new(about, (20, 44), ("sans-serif", 13)))?;
     for (x, word, colour) in [(560, "ahead", BLUE_LINE), (625, "behind", ORANGE_LINE), (695, "neither", GREY_LINE)] {

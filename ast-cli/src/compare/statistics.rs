@@ -122,16 +122,17 @@ mod tests {
         assert_eq!(sign_flip(&[0.0; 3]), Some(1.0));
     }
 
-    /// Of 400 samples of ten normal values about 95 % have an interval that holds the mean (BCa is known to be a little short
-    /// for ten).
+    /// BCa is known to be short for few values. What it holds of how many: from 3,000 samples with another implementation.
     #[test]
-    fn intervals_hold_the_mean_about_as_often_as_they_say() {
-        let held = (0..400).filter(|k| {
-            let mut stream = Random::new(7).stream(Purpose::Data, *k, 0);
-            let values: Vec<f64> = (0..10).map(|_| stream.normal()).collect();
-            estimate(&values).interval.is_some_and(|[low, high]| low <= 0.0 && 0.0 <= high)
-        });
-        let held = held.count();
-        assert!((348..=388).contains(&held), "{held}");
+    fn intervals_hold_the_mean_about_as_often_as_is_said() {
+        for (n, times) in [(6, 343), (10, 360)] {
+            let held = (0..400).filter(|k| {
+                let mut stream = Random::new(7).stream(Purpose::Data, *k, n);
+                let values: Vec<f64> = (0..n).map(|_| stream.normal()).collect();
+                estimate(&values).interval.is_some_and(|[low, high]| low <= 0.0 && 0.0 <= high)
+            });
+            let held = held.count();
+            assert!(held.abs_diff(times) <= 21, "{n}: {held}"); // three standard deviations
+        }
     }
 }

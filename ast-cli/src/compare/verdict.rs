@@ -101,7 +101,8 @@ impl Comparison {
         out.push_str(&table(&rows));
         writeln!(
             out,
-            "\nIn brackets: 95 % BCa bootstrap intervals. Differences are paired by seed, p by exact sign-flip.\n"
+            "\nIn brackets: 95 % BCa bootstrap intervals, which of six values hold the mean about 86 times in 100, of ten 90. \
+             Differences are paired by seed, p by exact sign-flip; what is established satisfies both.\n"
         )?;
         let differences = || self.arms.iter().flat_map(|row| row.differences.iter().map(move |d| (row, d)));
         for (row, difference) in differences() {
@@ -124,7 +125,7 @@ impl Comparison {
             )?;
         }
         let cost = |row: &&Row| row.flops;
-        let limited = || self.arms.iter().filter(|row| row.arm != "dense");
+        let limited = || self.arms.iter().filter(|row| row.arm.split(':').next() != Some("dense"));
         let (least, most) = (limited().min_by(by(cost)), limited().max_by(by(cost)));
         if let Some((least, most)) = least.zip(most).filter(|(least, most)| most.flops > 1.02 * least.flops) {
             writeln!(

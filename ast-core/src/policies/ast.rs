@@ -5,8 +5,9 @@
 //! `w` from its score (weighted sampling without replacement, Efraimidis & Spirakis 2006), and those among the top of
 //! recent keys pass. A PI controller holds the activation rate; the plant is `rate = c + (1 - c)(1 - threshold)`
 //! for any scorer. `lambda = 0` is `random`, sample for sample, and so is the default of a run that trains each sample less
-//! than five times on average: below that, nothing that is selective has been shown to beat it (docs/results.md). Scores
-//! are the ledger's unless another `source` is named, which is then asked about the candidates while lambda is above 0.
+//! than five times on average: below that, nothing that is selective has been shown to beat it (docs/results.md). A guard
+//! watches whether selection pays, which it does not where labels are wrong. Scores are the ledger's unless another
+//! `source` is named, which is then asked about the candidates while lambda is above 0.
 
 use ast_control::{Controller, Output, PiController, RankControl, Setpoint};
 
@@ -32,7 +33,7 @@ const SHOWN: f64 = 5.0;
 const PARAMS: &[ParamSpec] = &[
     ParamSpec {
         name: "lambda",
-        summary: "largest share of the target that is chosen by significance; 0 is `random`; if none, 0.8 in a run that trains each sample 5 times or more on average, and 0 below, where nothing has beaten `random`",
+        summary: "largest share of the target that is chosen by significance; 0 is `random`; if none, 0.8 in a run that trains each sample 5 times or more on average, and 0 below, where nothing has been shown to beat `random`",
         kind: ParamKind::Number { default: f64::NAN, min: 0.0, max: 0.95 },
     },
     ParamSpec {
@@ -62,13 +63,13 @@ const PARAMS: &[ParamSpec] = &[
     },
     ParamSpec {
         name: "weights",
-        summary: "alpha of the loss weight (target / pi)^alpha, pi the chance of being trained on, kept within 0.5 and 3: 0 none, 1 unbiased; none with a hard gate",
+        summary: "alpha of the loss weight (target / pi)^alpha, pi the chance of being trained on, kept within 0.5 and 3: 0 none, 1 undoes the choice within these bounds; none with a hard gate",
         kind: ParamKind::Number { default: 0.0, min: 0.0, max: 1.0 },
     },
     ParamSpec {
         name: "guard",
-        summary: "on: watch whether selection pays, and be `random` for a while where it does not",
-        kind: ParamKind::Choice(&["off", "on"]),
+        summary: "on: watch whether selection pays, and be `random` for some nominal epochs where it does not",
+        kind: ParamKind::Choice(&["on", "off"]),
     },
     SOURCE,
     EVERY,
@@ -108,7 +109,8 @@ struct Ast {
 impl Ast {
     fn new(params: &Params, task: Task) -> Result<Self, PolicyError> {
         let given = params.optional("lambda")?;
-        let lambda_max = given.unwrap_or(if task.visits < SHOWN { 0.0 } else { LAMBDA });
+        let pays = task.visits.is_some_and(|visits| visits >= SHOWN);
+        let lambda_max = given.unwrap_or(if pays { LAMBDA } else { 0.0 });
         let (alpha, source) = (params.number("weights")?, params.word("source")?);
         if alpha > 0.0 && source != "ledger" {
             let allowed =
@@ -225,11 +227,14 @@ impl Policy for Ast {
     }
 
     fn remark(&self) -> Option<String> {
+        let length = match self.task.visits {
+            Some(visits) => format!("a run that trains each sample {visits:.1} times on average is"),
+            None => "a run that ends after so many seconds may be".into(),
+        };
         self.by_default.then(|| {
             format!(
-                "`ast` is `random` here: a run that trains each sample {:.1} times on average is too short for selection \
-                 to have been shown to pay ({SHOWN} are enough); --set policy.lambda={LAMBDA} selects all the same",
-                self.task.visits
+                "`ast` is `random` here: {length} too short for selection to have been shown to pay ({SHOWN} \
+                 times are enough); --set policy.lambda={LAMBDA} selects all the same"
             )
         })
     }

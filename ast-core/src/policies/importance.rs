@@ -9,6 +9,10 @@
 //!
 //! and pays once it exceeds `(B + 3 b)/(3 b)`, `b` the samples trained: a forward pass costs a third of a step. Until then
 //! samples are uniform and `tau` is measured, smoothed, on the batches that are trained anyway.
+//!
+//! Deviations: `g` is the run's scorer, `grad-norm` if none is named; the paper's, the gradient by the logits, is `el2n`. A
+//! step divides by the mean of its weights, which is 1 on average, so that the learning rate means the same for every
+//! policy; a mean that is weighted like this is biased by the order of one over the batch size.
 
 use ast_control::Ema;
 
@@ -190,9 +194,9 @@ mod tests {
         assert_eq!(stage.offer(&mut policy).0.len(), 2);
     }
 
-    /// In proportion to the norm, with the weight that makes the weighted mean that of the pool.
+    /// In proportion to the norm, with the weight that makes the weighted sum, before a step normalises it, that of the pool.
     #[test]
-    fn the_estimate_is_unbiased() {
+    fn weights_undo_the_choice() {
         let losses = [1.0, 2.0, 3.0, 10.0];
         let (mut stage, mut policy) = (Stage::new(&losses), policy(0.5, 2.0, 1.0));
         policy.observe(&[1.0, 3.0]);

@@ -2,8 +2,10 @@
 //!
 //! Qin et al., *InfoBatch: Lossless Training Speed Up by Unbiased Dynamic Data Pruning*, ICLR 2024. A sample whose last loss
 //! is below the mean of all last losses is skipped with probability `ratio`; one of these that is trained on has weight
-//! `1/(1 - ratio)`, so that the expected gradient is that of all samples. The last part of the run is dense. How much it
+//! `1/(1 - ratio)`, so that the expected sum of gradients is that of all samples. The last part of the run is dense. How much it
 //! trains follows from the losses, not from a target: about `1 - ratio P(loss < mean)`. What was never trained on is kept.
+//!
+//! Deviation: a step divides by the mean of its weights, so that the learning rate means the same for every policy.
 
 use crate::data::SampleId;
 use crate::ledger::Ledger;

@@ -185,8 +185,11 @@ impl<M: Model> Trainer<M> {
                 self.remember(&batch, &observed);
                 Ok(Some(Event::Step(self.step_event(&batch, &observed.seen))))
             }
-            Err(TrainError::NotFinite { step, what }) if self.config.on_nan == OnNan::Skip => {
+            Err(TrainError::NotFinite { step, what }) => {
                 self.skip(&batch);
+                if self.config.on_nan != OnNan::Skip {
+                    return Err(TrainError::NotFinite { step, what });
+                }
                 Ok(Some(Event::Skipped { step, epoch: self.epochs(batch.offered), reason: what.to_string() }))
             }
             Err(error) => Err(error),

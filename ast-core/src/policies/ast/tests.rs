@@ -153,10 +153,10 @@ fn pending_samples_are_passed_over() {
 #[test]
 fn the_default_selects_where_that_has_been_shown_to_pay() {
     let defaults = Params::resolve(PARAMS, &BTreeMap::new()).unwrap();
-    for (visits, lambda) in [(2.0, 0.0), (4.99, 0.0), (5.0, 0.8), (10.0, 0.8)] {
+    for (visits, lambda) in [(Some(2.0), 0.0), (Some(4.99), 0.0), (Some(5.0), 0.8), (Some(10.0), 0.8), (None, 0.0)] {
         let mut ast = Ast::new(&defaults, Task { visits, ..task(0.1) }).unwrap();
-        assert!((ast.begin(0.5) - (1.0 - lambda) * 0.1).abs() < 1e-12, "{visits}");
-        assert_eq!(ast.remark().is_some(), lambda == 0.0, "{visits}");
+        assert!((ast.begin(0.5) - (1.0 - lambda) * 0.1).abs() < 1e-12, "{visits:?}");
+        assert_eq!(ast.remark().is_some(), lambda == 0.0, "{visits:?}");
     }
 }
 

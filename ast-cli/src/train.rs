@@ -127,7 +127,10 @@ pub(crate) fn summary_of(run: &Path) -> Result<Summary, Failure> {
     let file = run.join(SUMMARY);
     let text = std::fs::read_to_string(&file)
         .map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())))?;
-    serde_json::from_str(&text).map_err(|error| Failure::new(Kind::Data, format!("{}: {error}", file.display())))
+    let damaged = |error| {
+        format!("{}: {error}; no finished run has left that: remove {} and run it again", file.display(), run.display())
+    };
+    serde_json::from_str(&text).map_err(|error: serde_json::Error| Failure::new(Kind::Data, damaged(error)))
 }
 
 /// There is nothing to go on with: says so, and what came out.

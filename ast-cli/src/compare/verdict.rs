@@ -237,16 +237,16 @@ impl Difference {
 
     fn sentence(&self, arm: &str) -> String {
         let Self { to, pairs, mean, interval, p, established, .. } = self;
-        let side = if *mean >= 0.0 { "ahead of" } else { "behind" };
-        let points = format!("{:.2} points", mean.abs());
         let p = p.map_or_else(String::new, |p| format!(", p = {p:.3}"));
         if *established {
-            return format!("Established: {arm} is {side} {to} by {points}{}, {pairs} pairs{p}.", brackets(*interval));
+            let side = if *mean > 0.0 { "ahead of" } else { "behind" };
+            let (points, interval) = (mean.abs(), brackets(*interval));
+            return format!("Established: {arm} is {side} {to} by {points:.2} points{interval}, {pairs} pairs{p}.");
         }
         if *pairs < LEAST_PAIRS {
             let runs = if *pairs == 1 { "one pair" } else { "these few pairs" };
             return format!(
-                "Not established: {arm} was {side} {to} by {points} in {runs} ({pairs}); fewer than {LEAST_PAIRS} pairs can \
+                "Not established: {arm} against {to}, {mean:+.2} points in {runs} ({pairs}); fewer than {LEAST_PAIRS} pairs can \
                  establish nothing."
             );
         }

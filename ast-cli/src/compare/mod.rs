@@ -157,12 +157,10 @@ fn are_of_the_same_data(runs: &[Run<'_>], summaries: &[Summary]) -> Result<(), F
             return Err(Failure::new(
                 Kind::Data,
                 format!(
-                    "{} was trained on other data (sha256 {}) than {} ({}): no pair; remove one of them, and the same \
+                    "{} was trained on other data (sha256 {data:.12}) than {} ({others:.12}): no pair; remove one of them, and the same \
                      `ast compare` runs it again",
                     run.folder.display(),
-                    &data[..data.len().min(12)],
                     other.folder.display(),
-                    &others[..others.len().min(12)],
                 ),
             ));
         }

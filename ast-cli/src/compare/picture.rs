@@ -29,8 +29,7 @@ pub(super) fn svg(comparison: &Comparison) -> Result<String, String> {
 }
 
 fn draw(rows: &[Row], text: &mut String) -> Outcome {
-    let to = |reference: &str| rows.iter().any(|row| row.against(reference).is_some());
-    let reference = REFERENCES.into_iter().find(|reference| to(reference));
+    let reference = REFERENCES.into_iter().find(|to| rows.iter().any(|row| row.against(to).is_some()));
     let names: Vec<(&str, &str)> = rows.iter().map(|row| row.arm.split_once(':').unwrap_or((&row.arm, ""))).collect();
     let longest = names.iter().flat_map(|(policy, settings)| [policy.len(), settings.len()]).max().unwrap_or(0);
     let labels = CHARACTER * longest as u32 + 40;

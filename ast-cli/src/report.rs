@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ast_core::{Decision, Event, Phase, RunConfig, Summary};
+use ast_core::{Decision, Event, Phase, Ran, RunConfig, Summary};
 
 pub(crate) struct Run<'a> {
     pub(crate) config: &'a RunConfig,
@@ -24,12 +24,14 @@ pub(crate) fn report(summary: &Summary, run: &Run<'_>) -> String {
 
 fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result {
     let (config, samples, seconds) = (run.config, summary.samples, &summary.seconds);
-    let scorer = config.scorer.name.as_deref().unwrap_or("none");
     let percent = |fraction: f64| format!("{:.1} %", 100.0 * fraction);
     writeln!(
         out,
-        "\n{} with scorer {scorer} on {}, seed {}: {:.0} s",
-        config.policy.name, run.device, config.train.seed, seconds.total
+        "\n{} on {}, seed {}: {:.0} s",
+        summary.ran.as_ref().map_or_else(|| config.policy.name.clone(), Ran::title),
+        run.device,
+        config.train.seed,
+        seconds.total
     )?;
     writeln!(out)?;
     writeln!(
@@ -42,11 +44,14 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     )?;
     writeln!(
         out,
-        "  activation        {:>8}   trained on {} of {} offered samples (target {})",
+        "  activation        {:>8}   trained on {} of {} offered samples ({})",
         percent(summary.activation.realised),
         samples.trained,
         samples.offered,
-        percent(summary.activation.target)
+        match summary.activation.kept {
+            true => format!("target {}", percent(summary.activation.target)),
+            false => format!("`{}` keeps no target", config.policy.name),
+        }
     )?;
     if summary.skipped > 0 {
         writeln!(
@@ -111,7 +116,7 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         "\n  files: {}/ (run.svg, summary.json, metrics.jsonl, config.toml, run.json)",
         run.folder.display()
     )?;
-    writeln!(out, "\nNext: {}", advice(&config.policy.name))
+    writeln!(out, "\nNext: {}", advice(summary.ran.as_ref(), &config.policy.name))
 }
 
 /// What the policy found out about itself.
@@ -124,10 +129,13 @@ fn turn(event: &Event) -> Option<String> {
     })
 }
 
-fn advice(policy: &str) -> String {
+fn advice(ran: Option<&Ran>, policy: &str) -> String {
     // Under `cargo run` the program is not on the path.
     let ast = if std::env::var_os("CARGO").is_some() { "cargo run --release --" } else { "ast" };
-    match policy {
+    match ran.and_then(|ran| ran.acts_as.as_deref()).unwrap_or(policy) {
+        "random" if policy == "ast" => format!(
+            "`{ast} train --set policy.lambda=0.8` selects in a run like this;\n      `{ast} compare` finds out what that is worth"
+        ),
         "random" | "dense" => {
             format!("`{ast} train` selects by significance; `{ast} policies` lists what else can select")
         }

@@ -5,7 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use ast_core::{Event, RunConfig};
+use ast_core::{Event, Ran, RunConfig};
 use serde::Serialize;
 
 use crate::failure::{Failure, Kind};
@@ -35,7 +35,10 @@ pub(crate) struct Provenance<'a> {
     pub(crate) command: Vec<String>,
     pub(crate) device: &'a str,
     pub(crate) threads: usize,
-    pub(crate) scorer_origin: &'a str,
+    /// What selects, and what was said about it at the start.
+    pub(crate) ran: &'a Ran,
+    /// The crate that the scorer comes from, where a registered one is used.
+    pub(crate) scorer_origin: Option<&'a str>,
     /// sha256 of the training data.
     pub(crate) data: &'a str,
     pub(crate) seed: u64,

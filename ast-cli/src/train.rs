@@ -5,23 +5,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ast_core::models::SimpleCnn;
 use ast_core::{
-    Origin, Parts, PassError, PolicyError, RunConfig, SCHEMA, Summary, TrainError, Trainer, Weights, safetensors,
+    Origin, Parts, PassError, PolicyError, Ran, Resolved, RunConfig, SCHEMA, Summary, TrainError, Trainer, Weights,
+    safetensors,
 };
 
 use crate::args::{Progress, TrainArgs};
-use crate::config::{self, Resolved};
+use crate::config;
 use crate::dataset::{self, Data};
 use crate::device;
 use crate::energy;
-use crate::failure::{Failure, Kind, did_you_mean};
+use crate::failure::{Failure, Kind};
 use crate::log::Log;
 use crate::output::{note, print};
 use crate::plot;
 use crate::report::{Run, report};
 use crate::run_folder::{Provenance, RunFolder, SUMMARY};
 use crate::signals::Signals;
-
-const MODELS: [&str; 1] = ["simple-cnn"];
 
 pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     let signals = listen()?;
@@ -60,8 +59,8 @@ pub(crate) fn run(
     progress: Progress,
     signals: Signals,
 ) -> Result<Finished, Failure> {
-    let Resolved { config, checked, policy, scorer, scorer_origin } = resolved;
-    check_model(&config)?;
+    let (config, random) = (resolved.config.clone(), resolved.checked.random());
+    let scorer_origin = resolved.scorer_entry.map(|(_, origin)| origin);
     let Data { train, test, fingerprint } = dataset::load(&config)?;
     let (backend, device) = device::choose(&config.device.name)?;
     let (folder, resumes) = match place {
@@ -76,20 +75,13 @@ pub(crate) fn run(
 
     let device = device.autodiff();
     let (data, test_samples) = (train.dataset().clone(), test.dataset().samples());
-    let model = SimpleCnn::new(data.shape(), data.classes(), Weights::new(checked.random(), &device));
-    let mut trainer = Trainer::new(Parts {
-        config: checked,
-        train,
-        test,
-        model,
-        policy,
-        scorer,
-        device,
-        energy: energy::counter(backend),
-    });
+    let model = SimpleCnn::new(data.shape(), data.classes(), Weights::new(random, &device));
+    let mut trainer =
+        Trainer::new(Parts { run: resolved, train, test, model, device, energy: energy::counter(backend) });
+    let ran = trainer.ran();
     let mut log = Log::new(folder, progress, signals, config.checkpoint, &fingerprint);
     if !resumes || !log.go_on(&mut trainer)? {
-        log.folder.write_json("run.json", &provenance(&config, backend, scorer_origin, &fingerprint))?;
+        log.folder.write_json("run.json", &provenance(&config, backend, &ran, scorer_origin, &fingerprint))?;
     }
     let outcome = trainer.run(&mut log);
     log.progress.finish();
@@ -100,7 +92,7 @@ pub(crate) fn run(
     let bug = |what: &str, error: String| Failure::new(Kind::Bug, format!("{what}: {error}"));
     let weights = safetensors(trainer.model()).map_err(|error| bug("model.safetensors", error.to_string()))?;
     log.folder.write("model.safetensors", &weights)?;
-    let title = format!("{} on {}, seed {}", config.policy.name, config.data.name, config.train.seed);
+    let title = format!("{} on {}, seed {}", ran.title(), config.data.name, config.train.seed);
     let picture = plot::svg(&log.events, &title).map_err(|error| bug("run.svg", error))?;
     log.folder.write("run.svg", picture.as_bytes())?;
     // Last: a run that has a summary is finished.
@@ -149,15 +141,6 @@ fn show(summary: &Summary, text: &str, json: bool) -> Result<(), Failure> {
     print(&line)
 }
 
-fn check_model(config: &RunConfig) -> Result<(), Failure> {
-    let name = config.model.name.as_str();
-    if MODELS.contains(&name) {
-        return Ok(());
-    }
-    let hint = did_you_mean(name, MODELS);
-    Err(Failure::usage(format!("`model.name`: no model `{name}`; there are: {}{hint}", MODELS.join(", "))))
-}
-
 /// One thread a physical core unless told otherwise: the second thread of a core has nothing to add to a product of
 /// matrices.
 pub(crate) fn set_threads(threads: usize) -> Result<(), Failure> {
@@ -167,7 +150,13 @@ pub(crate) fn set_threads(threads: usize) -> Result<(), Failure> {
     pool.map_err(|error| Failure::new(Kind::Bug, format!("cannot set the number of threads: {error}")))
 }
 
-fn provenance<'a>(config: &RunConfig, device: &'a str, scorer_origin: &'a str, data: &'a str) -> Provenance<'a> {
+fn provenance<'a>(
+    config: &RunConfig,
+    device: &'a str,
+    ran: &'a Ran,
+    scorer_origin: Option<&'a str>,
+    data: &'a str,
+) -> Provenance<'a> {
     Provenance {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
@@ -175,6 +164,7 @@ fn provenance<'a>(config: &RunConfig, device: &'a str, scorer_origin: &'a str, d
         command: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
         device,
         threads: rayon::current_num_threads(),
+        ran,
         scorer_origin,
         data,
         seed: config.train.seed,
@@ -188,7 +178,7 @@ fn failure(error: &TrainError, run: &Path) -> Failure {
         TrainError::Policy(PolicyError::Pass(PassError::NotFinite(_))) => Kind::Data,
         TrainError::Pass(PassError::NotFinite(_)) => Kind::Data,
         TrainError::Policy(PolicyError::Pass(PassError::Resolution)) => Kind::Usage,
-        TrainError::NothingTrained => Kind::Usage,
+        TrainError::NothingTrained | TrainError::NothingLeft => Kind::Usage,
         TrainError::Write(_) => Kind::Io,
         TrainError::Device(_) | TrainError::Pass(PassError::Read(_)) => Kind::Device,
         TrainError::Load(_) | TrainError::Pass(_) | TrainError::Policy(_) | TrainError::Snapshot(_) => Kind::Bug,

@@ -239,6 +239,8 @@ impl Default for DeviceConfig {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Checked {
     pub(crate) target: f64,
+    /// Whether it was asked for, rather than being the default.
+    pub(crate) target_is_given: bool,
     pub(crate) limit: Option<Limit>,
     pub(crate) charges_scoring: bool,
     pub(crate) control: PiConfig,
@@ -303,6 +305,7 @@ impl RunConfig {
         let allowed = seconds.unwrap_or(1.0);
         within("budget.seconds", allowed, allowed > 0.0 && allowed.is_finite(), "numbers above 0")?;
         let limit = fraction.map(Limit::Fraction).or(seconds.map(Limit::Seconds));
+        let target_is_given = target.is_some();
         let target = target.or(fraction).unwrap_or(DEFAULT_TARGET);
         let key = if fraction.is_some() { "budget.fraction" } else { "control.target" };
         within(key, target, target > 0.0 && target <= 1.0, "(0, 1]")?;
@@ -327,6 +330,7 @@ impl RunConfig {
         let charges_scoring = !free_scoring;
         Ok(Checked {
             target,
+            target_is_given,
             limit,
             charges_scoring,
             control,

@@ -20,8 +20,9 @@ pub enum Event {
         samples: usize,
         /// Nominal epochs.
         epochs: u32,
-        /// Steps that a run exactly on target will take.
-        planned_steps: u64,
+        /// Steps that a run exactly on its limit will take; `None` where that is not known beforehand: where seconds are the
+        /// limit, or the policy decides by itself how much it trains.
+        planned_steps: Option<u64>,
     },
     /// Something the user should know.
     Warning {

@@ -44,6 +44,7 @@ mod policy;
 mod queue;
 mod random;
 mod registry;
+mod resolve;
 mod sampler;
 mod schedule;
 mod scorer;
@@ -82,13 +83,14 @@ pub use policy::{BuildPolicy, Extent, Policy, PolicyEntry, PolicyError, Scores, 
 pub use queue::{Accepted, Queue};
 pub use random::{Purpose, Random, Stream};
 pub use registry::{Entry, Registry, RegistryError};
+pub use resolve::{DEFAULT_SCORER, ResolveError, Resolved};
 pub use sampler::{Offer, Plan, Sampler};
 pub use schedule::learning_rate;
 pub use scorer::{BuildScorer, Context, ScoreError, Scorer, ScorerEntry};
 pub use small::Small;
 pub use snapshot::{Snapshot, SnapshotError, decode, encode, safetensors};
 pub use summary::{
-    Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, Origin, Samples, Savings, Seconds, Summary,
+    Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, Origin, Ran, Samples, Savings, Seconds, Summary,
 };
 pub use train_error::{NotFinite, TrainError};
 pub use trainer::{Parts, Trainer};

@@ -125,7 +125,13 @@ impl Params {
         }
     }
 
-    /// All of them that have a value, by name: what is to be given to get the same again.
+    /// What is to be given to get the same again.
+    #[must_use]
+    pub fn given(&self) -> BTreeMap<String, ParamValue> {
+        self.iter().map(|(name, value)| (name.to_string(), value.clone())).collect()
+    }
+
+    /// All of them that have a value, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &ParamValue)> {
         let given = |value: &ParamValue| !matches!(value, ParamValue::Number(number) if number.is_nan());
         self.0.iter().map(|(name, value)| (*name, value)).filter(move |(_, value)| given(value))

@@ -60,7 +60,18 @@ pub trait Policy: Send {
         Extent::Budget
     }
 
-    /// What whoever starts a run should know of what it will do there.
+    /// Whether it trains the target's share of what is offered, to within rounding, for any scores. One that does not
+    /// decides by itself how much it trains: such a run says so at its start, in its report and in its summary.
+    fn keeps_target(&self) -> bool {
+        true
+    }
+
+    /// The policy that this one is in this run, sample for sample, if that is another one.
+    fn acts_as(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// A warning to show before the run starts.
     fn remark(&self) -> Option<String> {
         None
     }

@@ -7,6 +7,8 @@ use crate::data::{Dataset, SampleId};
 use crate::event::SCHEMA;
 use crate::ledger::Ledger;
 use crate::meter::Phase;
+use crate::policy::Scores;
+use crate::resolve::Resolved;
 use crate::snapshot::State;
 
 /// The result of a run: `summary.json`.
@@ -17,6 +19,9 @@ pub struct Summary {
     /// What it was obtained with, where the program has said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// What selected, and what there was to be said about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran: Option<Ran>,
     /// Correct answers on the test set, percent.
     pub accuracy: Accuracy,
     /// Cross-entropy on the test set, nats.
@@ -56,6 +61,43 @@ pub struct Origin {
     pub data: String,
 }
 
+/// `ran.*`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    /// Name of the policy.
+    pub policy: String,
+    /// The policy that this one was in this run, sample for sample, if it was another one.
+    pub acts_as: Option<String>,
+    /// Name of the scorer whose scores it could use; `None` where it uses none.
+    pub scorer: Option<String>,
+    /// What was said at the start.
+    pub warnings: Vec<String>,
+}
+
+impl Ran {
+    /// What a run is called before it has begun.
+    #[must_use]
+    pub fn of(run: &Resolved) -> Self {
+        let uses = run.policy.scores() != Scores::Unused;
+        Self {
+            policy: run.config.policy.name.clone(),
+            acts_as: run.policy.acts_as().map(Into::into),
+            scorer: run.scorer_entry.filter(|_| uses).map(|(name, _)| name.into()),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The policy in words: `ast with scorer loss`, or ``ast (`random` in this run)``.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match (&self.acts_as, &self.scorer) {
+            (Some(other), _) => format!("{} (`{other}` in this run)", self.policy),
+            (None, Some(scorer)) => format!("{} with scorer {scorer}", self.policy),
+            (None, None) => self.policy.clone(),
+        }
+    }
+}
+
 /// `accuracy.*`, percent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
@@ -81,6 +123,9 @@ pub struct Activation {
     pub target: f64,
     /// As counted.
     pub realised: f64,
+    /// Whether the policy keeps the target. One that does not decides by itself how much it trains.
+    #[serde(default = "yes")]
+    pub kept: bool,
 }
 
 /// `samples.*`
@@ -179,7 +224,8 @@ pub struct Evaluation {
 impl Summary {
     pub(crate) fn new(
         config: &Checked,
-        target: f64,
+        ran: Ran,
+        (target, kept): (f64, bool),
         state: &State,
         dataset: &dyn Dataset,
         energy: Result<String, String>,
@@ -201,12 +247,13 @@ impl Summary {
         Self {
             schema: SCHEMA,
             origin: None,
+            ran: Some(ran),
             accuracy: Accuracy { last: last.accuracy, best },
             loss: Loss { last: last.loss },
             epochs: config.epochs,
             steps: meter.steps,
             skipped: meter.skipped,
-            activation: Activation { target, realised: meter.trained as f64 / meter.offered.max(1) as f64 },
+            activation: Activation { target, realised: meter.trained as f64 / meter.offered.max(1) as f64, kept },
             samples: Samples {
                 offered: meter.offered,
                 trained: meter.trained,
@@ -246,6 +293,10 @@ impl Summary {
             groups: groups(ledger, dataset),
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn groups(ledger: &Ledger, dataset: &dyn Dataset) -> BTreeMap<String, Group> {

@@ -1,5 +1,9 @@
 //! The public contract of scorers, and small stand-ins for tests (feature `testing`).
 
+mod rate;
+
+pub use rate::realised_rate;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 

@@ -41,6 +41,12 @@ pub enum TrainError {
     /// The run ended without a single step.
     #[error("not one sample was due for training: raise the activation, the epochs or the number of samples")]
     NothingTrained,
+    /// The run ended without a single step because scoring took the whole budget.
+    #[error(
+        "scoring took the whole budget before the first step: raise the budget, or take a policy or a scorer that costs less \
+         to score"
+    )]
+    NothingLeft,
     /// Every step was skipped.
     #[error("none of {0} steps could be made, each had a NaN or an infinity: the data or the settings are broken")]
     AllSkipped(

@@ -53,6 +53,19 @@ impl Window {
         (below + up_to) as f32 / (2 * self.sorted.len()) as f32
     }
 
+    /// The rank of `value` with ties broken at random, 0..=1: `F(x-) + V (F(x) - F(x-))`, `V` uniform on [0, 1) from `draw`.
+    /// It is uniform for any distribution of values; a mid-rank is not where many are equal. A value that is not tied has its
+    /// mid-rank, and nothing is drawn for it; 1/2 if empty.
+    #[must_use]
+    pub fn random_rank(&self, value: f32, draw: &mut dyn FnMut() -> f64) -> f32 {
+        let below = self.sorted.partition_point(|x| *x < value);
+        let equal = self.sorted.partition_point(|x| *x <= value) - below;
+        if equal < 2 {
+            return self.rank(value);
+        }
+        ((below as f64 + draw() * equal as f64) / self.sorted.len() as f64) as f32
+    }
+
     /// The `theta`-quantile, `theta` in 0..=1; `None` if empty.
     ///
     /// With `F` the empirical distribution, a value is above the quantile if its randomised rank

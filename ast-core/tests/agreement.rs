@@ -18,7 +18,9 @@ use ast_core::burn::optim::GradientsParams;
 use ast_core::burn::tensor::{Device, Int, Tensor, TensorData};
 use ast_core::models::SimpleCnn;
 use ast_core::testing::DirectLoader;
-use ast_core::{Event, Input, Mode, Model, Parts, Purpose, Random, StepEvent, Trainer, Weights, cross_entropy};
+use ast_core::{
+    Event, Input, Mode, Model, Parts, Purpose, Random, Resolved, StepEvent, Trainer, Weights, cross_entropy,
+};
 use common::{Halves, Loss, config, policy};
 
 /// The devices to be held against the CPU.
@@ -99,16 +101,15 @@ fn forward_and_every_gradient() {
 fn run(device: &Device, steps: usize, batch: usize) -> (Vec<StepEvent>, Vec<f32>) {
     let mut config = config(1.0, 1);
     config.train.batch_size = batch;
-    let (checked, device) = (config.check().unwrap(), device.clone().autodiff());
+    let run = Resolved::of(config.clone(), policy("dense", None, &config), Box::new(Loss)).unwrap();
+    let (random, device) = (run.checked.random(), device.clone().autodiff());
     let data = |samples| Box::new(DirectLoader::new(Arc::new(Halves { samples, broken: None })));
     let mut trainer = Trainer::new(Parts {
         energy: Err("not counted".into()),
-        config: checked,
+        run,
         train: data(steps * batch),
         test: data(batch),
-        model: SimpleCnn::new([3, 8, 8], 2, Weights::new(checked.random(), &device)),
-        policy: policy("dense", None, &config),
-        scorer: Box::new(Loss),
+        model: SimpleCnn::new([3, 8, 8], 2, Weights::new(random, &device)),
         device,
     });
     let mut events: Vec<Event> = Vec::new();

@@ -12,8 +12,8 @@ use ast_core::burn::tensor::{Device, Tensor};
 use ast_core::testing::DirectLoader;
 use ast_core::{
     Context, Dataset, Event, Forward, Input, LayerCost, Mode, Model, NotFinite, Observation, Offer, OnNan, Parts,
-    Policy, PolicyError, RunConfig, SampleId, ScoreError, Scorer, SnapshotError, Stream, Summary, Trace, TrainError,
-    Trainer, View, Weights,
+    Policy, PolicyError, Resolved, RunConfig, SampleId, ScoreError, Scorer, SnapshotError, Stream, Summary, Trace,
+    TrainError, Trainer, View, Weights,
 };
 use common::{Halves, SAMPLES, SIDE, config, policy};
 
@@ -116,16 +116,15 @@ fn bits(model: &Root) -> Vec<u32> {
 
 fn trainer(config: &RunConfig, policy: Box<dyn Policy>, fault: Fault) -> Trainer<Root> {
     let device = Device::flex().autodiff();
-    let checked = config.check().unwrap();
+    let run = Resolved::of(config.clone(), policy, Box::new(Scores(fault, AtomicU64::new(0)))).unwrap();
+    let random = run.checked.random();
     let data = |fault| Box::new(DirectLoader::new(Arc::new(Images(Halves { samples: SAMPLES, broken: None }, fault))));
     Trainer::new(Parts {
         energy: Err("not counted".into()),
-        config: checked,
+        run,
         train: data(fault),
         test: data(Fault::None),
-        model: Root::new(Weights::new(checked.random(), &device)),
-        policy,
-        scorer: Box::new(Scores(fault, AtomicU64::new(0))),
+        model: Root::new(Weights::new(random, &device)),
         device,
     })
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ast_core::burn::tensor::Device;
 use ast_core::models::SimpleCnn;
 use ast_core::testing::DirectLoader;
-use ast_core::{Parts, Trainer, Weights};
+use ast_core::{Parts, Resolved, Trainer, Weights};
 use common::{Halves, Loss, SAMPLES, SIDE, config, policy};
 
 /// Resident memory in bytes.
@@ -26,16 +26,15 @@ fn memory_does_not_grow() {
     let mut config = config(0.2, 100_000);
     config.train.lr = 1e-4;
     let device = Device::flex().autodiff();
-    let checked = config.check().unwrap();
+    let run = Resolved::of(config.clone(), policy("ast", None, &config), Box::new(Loss)).unwrap();
+    let random = run.checked.random();
     let data = |samples| Box::new(DirectLoader::new(Arc::new(Halves { samples, broken: None })));
     let mut trainer = Trainer::new(Parts {
         energy: Err("not counted".into()),
-        config: checked,
+        run,
         train: data(SAMPLES),
         test: data(100),
-        model: SimpleCnn::new([3, SIDE, SIDE], 2, Weights::new(checked.random(), &device)),
-        policy: policy("ast", None, &config),
-        scorer: Box::new(Loss),
+        model: SimpleCnn::new([3, SIDE, SIDE], 2, Weights::new(random, &device)),
         device,
     });
     let mut advance = |steps| {

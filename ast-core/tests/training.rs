@@ -9,8 +9,8 @@ use ast_core::burn::tensor::Device;
 use ast_core::models::SimpleCnn;
 use ast_core::testing::DirectLoader;
 use ast_core::{
-    Dataset, Event, HostBatch, LoadError, Loader, NotFinite, Parts, Request, RunConfig, SampleId, Summary, TrainError,
-    Trainer, Visit, Weights,
+    Dataset, Event, HostBatch, LoadError, Loader, NotFinite, Parts, Request, Resolved, RunConfig, SampleId, Summary,
+    TrainError, Trainer, Visit, Weights,
 };
 use common::{Halves, Loss, SAMPLES, SIDE, config, policy};
 
@@ -48,17 +48,16 @@ impl Outcome {
 fn run(config: &RunConfig, name: &str, lambda: Option<f64>, broken: Option<SampleId>) -> Outcome {
     let device = Device::flex().autodiff();
     let visits = Arc::new(Mutex::new(Vec::new()));
-    let checked = config.check().unwrap();
+    let run = Resolved::of(config.clone(), policy(name, lambda, config), Box::new(Loss)).unwrap();
+    let random = run.checked.random();
     let train = DirectLoader::new(Arc::new(Halves { samples: SAMPLES, broken }));
     let mut events: Vec<Event> = Vec::new();
     let mut trainer = Trainer::new(Parts {
         energy: Err("not counted".into()),
-        config: checked,
+        run,
         train: Box::new(Recorder(train, visits.clone())),
         test: Box::new(DirectLoader::new(Arc::new(Halves { samples: 300, broken: None }))),
-        model: SimpleCnn::new([3, SIDE, SIDE], 2, Weights::new(checked.random(), &device)),
-        policy: policy(name, lambda, config),
-        scorer: Box::new(Loss),
+        model: SimpleCnn::new([3, SIDE, SIDE], 2, Weights::new(random, &device)),
         device,
     });
     let result = trainer.run(&mut events).map(|summary| summary.expect("nobody wished for an end"));
@@ -95,7 +94,8 @@ fn every_policy_trains_the_share_it_promises_in_full_batches() {
         let run = run(&config(target, 10), name, None, None);
         let samples = run.summary().samples;
         assert_eq!(samples.offered, 10 * SAMPLES as u64, "{name}");
-        assert_eq!(run.summary().activation.target, share, "{name}: the target is the policy's own");
+        let activation = run.summary().activation;
+        assert_eq!((activation.target, activation.kept), (target, name != "dense"), "{name}");
         let trained = run.ids().len();
         assert_eq!(samples.trained, trained as u64, "{name}: the meter counts what was loaded");
         let expected = share * 6400.0;
@@ -176,7 +176,7 @@ fn no_step_has_a_learning_rate_of_zero() {
 #[test]
 fn a_run_too_short_for_selection_says_so() {
     let warned = |epochs| {
-        let run = run(&config(0.1, epochs), "ast", None, None);
+        let run = run(&config(0.1, epochs), "pool-top", None, None);
         run.events.iter().any(|event| matches!(event, Event::Warning { .. }))
     };
     assert!(warned(10));

@@ -6,7 +6,7 @@ pub(crate) use layers::parse;
 mod malformed;
 mod presets;
 
-use ast_core::{Checked, Params, Policy, PolicyEntry, Registry, RegistryError, RunConfig, Scorer, ScorerEntry, Scores};
+use ast_core::{DEFAULT_SCORER, ParamError, RegistryError, ResolveError, Resolved, RunConfig, Scores};
 use toml::Table;
 
 use crate::args::TrainArgs;
@@ -14,17 +14,8 @@ use crate::failure::{Failure, Kind, did_you_mean};
 use crate::output::note;
 use crate::run_folder::CONFIG;
 
-/// The scorer used where several are compiled in and none is named.
-const DEFAULT_SCORER: &str = "loss-intensity";
-
-/// A configuration in which every name is known and every number is in its range.
-pub(crate) struct Resolved {
-    pub(crate) config: RunConfig,
-    pub(crate) checked: Checked,
-    pub(crate) policy: Box<dyn Policy>,
-    pub(crate) scorer: Box<dyn Scorer>,
-    pub(crate) scorer_origin: &'static str,
-}
+/// The networks that this program can build.
+pub(crate) const MODELS: [&str; 1] = ["simple-cnn"];
 
 /// Layers < checks < registries.
 pub(crate) fn resolve(args: &TrainArgs) -> Result<Resolved, Failure> {
@@ -40,28 +31,20 @@ pub(crate) fn resolve(args: &TrainArgs) -> Result<Resolved, Failure> {
 }
 
 fn resolve_table(table: Table) -> Result<Resolved, Failure> {
-    let mut config = read(table)?;
-    let checked = config.check().map_err(Failure::usage)?;
-    if config.budget.fraction.is_none() {
-        config.control.target = Some(checked.task().target);
+    let resolved = read(table)?.resolve(&MODELS).map_err(|error| refusal(&error))?;
+    match resolved.scorer_entry {
+        Some((only, _)) if resolved.config.scorer.name.is_none() && is_the_only_one(only) => {
+            note(&format!("scorer: {only}, the only one compiled in"));
+        }
+        _ => {}
     }
-    let scorers = Registry::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
-    let policies = Registry::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
+    Ok(resolved)
+}
 
-    let policy: &PolicyEntry = policies.get(&config.policy.name).map_err(|error| unknown("policy", &error))?;
-    let params =
-        Params::resolve(policy.params, &config.policy.params).map_err(|e| in_section("policy", policy.name, &e))?;
-    config.policy.params = params.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
-    let built_policy = (policy.build)(&params, checked.task()).map_err(Failure::usage)?;
-
-    let scorer = choose_scorer(&scorers, config.scorer.name.as_deref(), policy.name, built_policy.scores())?;
-    config.scorer.name = Some(scorer.name.to_string());
-    let params =
-        Params::resolve(scorer.params, &config.scorer.params).map_err(|e| in_section("scorer", scorer.name, &e))?;
-    config.scorer.params = params.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
-    let built_scorer = (scorer.build)(&params).map_err(Failure::usage)?;
-
-    Ok(Resolved { config, checked, policy: built_policy, scorer: built_scorer, scorer_origin: scorer.origin })
+/// Whether the default was left no choice.
+fn is_the_only_one(scorer: &str) -> bool {
+    let registry = ast_core::Registry::<ast_core::BuildScorer>::linked();
+    scorer != DEFAULT_SCORER && registry.is_ok_and(|scorers| scorers.iter().len() == 1)
 }
 
 fn read(table: Table) -> Result<RunConfig, Failure> {
@@ -71,59 +54,28 @@ fn read(table: Table) -> Result<RunConfig, Failure> {
     })
 }
 
-fn choose_scorer(
-    scorers: &Registry<ast_core::BuildScorer>,
-    name: Option<&str>,
-    policy: &str,
-    scores: Scores,
-) -> Result<&'static ScorerEntry, Failure> {
-    let mut all = scorers.iter();
-    let name = match (name, scores) {
-        (Some(name), Scores::Only(only)) if name != only => {
-            return Err(Failure::usage(format!(
-                "policy `{policy}` is defined by the scorer `{only}` and cannot be had with `{name}`: leave the scorer out"
-            )));
-        }
-        (None, Scores::Only(only)) => Some(only),
-        (None, Scores::Prefer(preferred)) => scorers.get(preferred).ok().map(|entry| entry.name),
-        (name, _) => name,
-    };
-    match (name, all.len()) {
-        (Some(name), _) => scorers.get(name).map_err(|error| unknown("scorer", &error)),
-        (None, 0) => Err(Failure::usage(
-            "no scorer is compiled in: build with a scorer's cargo feature, for example --features loss-intensity",
-        )),
-        (None, 1) => {
-            let only = all.next().ok_or_else(|| Failure::new(Kind::Bug, "a registry of one was empty"))?;
-            if only.name != DEFAULT_SCORER {
-                note(&format!("scorer: {}, the only one compiled in", only.name));
-            }
-            Ok(only)
-        }
-        (None, _) => scorers.get(DEFAULT_SCORER).map_err(|error| {
-            Failure::usage(format!("no scorer is named and the default is missing: {error}; choose one with --scorer"))
-        }),
-    }
-}
-
 /// A missing name is an error that lists what is compiled in and how to get the rest, never a fallback.
-fn unknown(kind: &str, error: &RegistryError) -> Failure {
-    let RegistryError::Unknown { name, known } = error else {
-        return Failure::new(Kind::Bug, error.to_string());
+fn refusal(error: &ResolveError) -> Failure {
+    let among = |error: &RegistryError| match error {
+        RegistryError::Unknown { name, known } => did_you_mean(name, known.iter().copied()),
+        RegistryError::Duplicate { .. } => String::new(),
     };
-    let hint = match kind {
-        "scorer" => "; each scorer comes with the cargo feature of its name (cargo run --features NAME)",
-        _ => "",
-    };
-    Failure::usage(format!("{kind} {error}{hint}{}", did_you_mean(name, known.iter().copied())))
-}
-
-fn in_section(section: &str, name: &str, error: &ast_core::ParamError) -> Failure {
     let hint = match error {
-        ast_core::ParamError::Unknown { key, known } => did_you_mean(key, known.iter().copied()),
+        ResolveError::Registry(_) => return Failure::new(Kind::Bug, error.to_string()),
+        ResolveError::NoScorer(missing) => {
+            format!(
+                "; each scorer comes with the cargo feature of its name (cargo run --features NAME){}",
+                among(missing)
+            )
+        }
+        ResolveError::NoPolicy(missing) => among(missing),
+        ResolveError::Model { name, known } => did_you_mean(name, known.iter().map(String::as_str)),
+        ResolveError::Param { error: ParamError::Unknown { key, known }, .. } => {
+            did_you_mean(key, known.iter().copied())
+        }
         _ => String::new(),
     };
-    Failure::usage(format!("{section} `{name}`: {error}{hint}"))
+    Failure::usage(format!("{error}{hint}"))
 }
 
 /// The preset's text, to start a file of one's own from.
@@ -197,13 +149,16 @@ mod tests {
     fn a_policy_may_say_which_scorer() {
         let scorer = |policy: &str, named: Option<&str>| {
             let (policy, scorer) = (Some(policy.into()), named.map(String::from));
-            resolve(&TrainArgs { policy, scorer, ..TrainArgs::default() }).map(|got| got.config.scorer.name.unwrap())
+            let resolved = resolve(&TrainArgs { policy, scorer, ..TrainArgs::default() })?;
+            assert_eq!(resolved.config.scorer.name.as_deref(), named, "a default stays a default");
+            Ok::<_, Failure>(resolved.scorer_entry.map_or("none", |(name, _)| name))
         };
         assert_eq!(scorer("ast", None).unwrap(), "loss-intensity");
         assert_eq!(scorer("importance", None).unwrap(), "grad-norm");
         assert_eq!(scorer("importance", Some("margin")).unwrap(), "margin");
         assert_eq!(scorer("seed-package", None).unwrap(), "loss-entropy");
         assert_eq!(scorer("random", Some("margin")).unwrap(), "margin");
+        assert_eq!(scorer("random", None).unwrap(), "none");
         assert_eq!(scorer("proxy", None).unwrap(), "loss");
         assert_eq!(scorer("proxy", Some("el2n")).unwrap(), "el2n");
         assert_eq!(scorer("reducible", None).unwrap(), "reducible-loss");

@@ -29,6 +29,9 @@ const KEY_WINDOW: usize = 4096;
 const LAMBDA: f64 = 0.8;
 /// The fewest visits a sample at which selection has been shown to beat `random`: docs/results.md.
 const SHOWN: f64 = 5.0;
+/// The largest share of the candidates that the gate is asked to let through. Some cannot be trained on: they wait in the
+/// queue already, or had their share of visits.
+const MOST_PASSED: f64 = 0.9;
 
 const PARAMS: &[ParamSpec] = &[
     ParamSpec {
@@ -86,8 +89,8 @@ crate::register_policy! {
 struct Ast {
     task: Task,
     lambda_max: f64,
-    /// Whether it is `random` because nobody said otherwise.
-    by_default: bool,
+    /// Why it selects less, or more, than one would think.
+    remark: Option<String>,
     gamma: f64,
     horizon: f64,
     kappa: f64,
@@ -110,7 +113,8 @@ impl Ast {
     fn new(params: &Params, task: Task) -> Result<Self, PolicyError> {
         let given = params.optional("lambda")?;
         let pays = task.visits.is_some_and(|visits| visits >= SHOWN);
-        let lambda_max = given.unwrap_or(if pays { LAMBDA } else { 0.0 });
+        let wanted = given.unwrap_or(if pays { LAMBDA } else { 0.0 });
+        let lambda_max = wanted.min(largest_lambda(task.target));
         let (alpha, source) = (params.number("weights")?, params.word("source")?);
         if alpha > 0.0 && source != "ledger" {
             let allowed =
@@ -122,7 +126,7 @@ impl Ast {
         Ok(Self {
             task,
             lambda_max,
-            by_default: given.is_none() && lambda_max == 0.0,
+            remark: remark(given, lambda_max, wanted, task),
             gamma: params.number("gamma")?,
             horizon: params.number("horizon")?,
             kappa: params.number("kappa")?,
@@ -226,17 +230,12 @@ impl Policy for Ast {
         offer.coverage.iter().chain(accepted).map(|id| weight(id) as f32).collect()
     }
 
+    fn acts_as(&self) -> Option<&'static str> {
+        (self.lambda_max == 0.0).then_some("random")
+    }
+
     fn remark(&self) -> Option<String> {
-        let length = match self.task.visits {
-            Some(visits) => format!("a run that trains each sample {visits:.1} times on average is"),
-            None => "a run that ends after so many seconds may be".into(),
-        };
-        self.by_default.then(|| {
-            format!(
-                "`ast` is `random` here: {length} too short for selection to have been shown to pay ({SHOWN} \
-                 times are enough); --set policy.lambda={LAMBDA} selects all the same"
-            )
-        })
+        self.remark.clone()
     }
 
     fn watches(&self) -> bool {
@@ -271,6 +270,39 @@ impl Policy for Ast {
         self.controller = RankControl::Pi(controller, last.map_or(0.0, |last| last.proportional));
         (self.lambda, self.last, self.keys, self.guard) = (lambda, last, keys, None);
         Ok(())
+    }
+}
+
+/// The `lambda` at which the gate has to let [`MOST_PASSED`] of the candidates through: the solution of
+/// `lambda rho = MOST_PASSED (1 - (1 - lambda) rho)`. Where everything is trained there is nothing to choose, and it is 0.
+fn largest_lambda(target: f64) -> f64 {
+    MOST_PASSED / (1.0 - MOST_PASSED) * (1.0 - target) / target
+}
+
+/// What to say of a `lambda` that is not `wanted`, or that nothing speaks for.
+fn remark(given: Option<f64>, lambda: f64, wanted: f64, task: Task) -> Option<String> {
+    let percent = 100.0 * task.target;
+    let length = match task.visits {
+        Some(visits) => format!("a run that trains each sample {visits:.1} times on average is"),
+        None => "a run that ends after so many seconds may be".into(),
+    };
+    if lambda < wanted {
+        let is = if lambda == 0.0 { "`random`".into() } else { format!("held at a lambda of {lambda:.2}") };
+        return Some(format!(
+            "`ast` is {is} here: at an activation of {percent:.1} % there is little to choose between"
+        ));
+    }
+    let shown = task.visits.is_some_and(|visits| visits >= SHOWN);
+    match given {
+        None if lambda == 0.0 => Some(format!(
+            "`ast` is `random` here: {length} too short for selection to have been shown to pay ({SHOWN} times are enough); \
+             --set policy.lambda={LAMBDA} selects all the same"
+        )),
+        Some(given) if given > 0.0 && !shown => Some(format!(
+            "`ast` selects here because policy.lambda = {given} says so: {length} too short for selection to have been shown \
+             to beat `random` ({SHOWN} times are enough)"
+        )),
+        _ => None,
     }
 }
 

@@ -31,6 +31,10 @@ impl Policy for Dense {
         Extent::Whole
     }
 
+    fn keeps_target(&self) -> bool {
+        false
+    }
+
     fn trace(&self) -> Trace {
         Trace { target: 1.0, rate: None, threshold: None }
     }

@@ -69,6 +69,10 @@ impl Policy for FixedThreshold {
         Ok(())
     }
 
+    fn keeps_target(&self) -> bool {
+        false
+    }
+
     fn trace(&self) -> Trace {
         Trace { target: self.task.target, rate: None, threshold: self.threshold() }
     }

@@ -100,6 +100,11 @@ impl Policy for Importance {
         self.observe(&norms);
         let mut stream = view.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
         let sum: f64 = norms.iter().sum();
+        if sum == 0.0 {
+            // Not one score is a number: nothing to draw in proportion to.
+            accepted.extend(&offer.candidates[..due.min(offer.candidates.len())]);
+            return Ok(());
+        }
         for _ in 0..due {
             let i = draw(&norms, sum * stream.uniform());
             accepted.push(offer.candidates[i]);

@@ -94,6 +94,10 @@ impl Policy for InfoBatch {
         Scores::Unused
     }
 
+    fn keeps_target(&self) -> bool {
+        false
+    }
+
     fn trace(&self) -> Trace {
         Trace { target: 1.0 - self.ratio * self.below, rate: None, threshold: self.mean }
     }

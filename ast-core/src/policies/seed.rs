@@ -67,6 +67,10 @@ impl Policy for Seed {
         Scores::Unused
     }
 
+    fn keeps_target(&self) -> bool {
+        false
+    }
+
     fn trace(&self) -> Trace {
         Trace {
             target: self.task.target,

@@ -65,6 +65,10 @@ impl Policy for SeedPackage {
         Scores::Only("loss-entropy")
     }
 
+    fn keeps_target(&self) -> bool {
+        false
+    }
+
     fn trace(&self) -> Trace {
         Trace {
             target: self.task.target,

@@ -1,8 +1,8 @@
 //! A forward pass over everything, a backward pass in proportion to the rank of the loss.
 //!
 //! Jiang et al., *Accelerating Deep Learning by Focusing on the Biggest Losers*, 2019. A sample is trained on with
-//! probability `max(p_min, CDF(loss)^beta)`, the CDF being that of recent losses; `beta` follows from the target, the mean of
-//! that over a uniform CDF. With `stale = n` the scores of every n-th epoch serve the epochs in between (their StaleSB).
+//! probability `max(p_min, CDF(loss)^beta)`, the CDF being that of recent losses, randomised among equal ones; `beta` follows
+//! from the target, the mean of that over a uniform CDF. With `stale = n` the scores of every n-th epoch serve the epochs in between (their StaleSB).
 //! At activation rho a nominal epoch costs `(1/n + 3 rho)/3` of a dense one, `(0.3/n + 3 rho)/3` if it looks at half the
 //! resolution.
 
@@ -64,6 +64,15 @@ impl SelectiveBackprop {
     fn new(task: Task, p_min: f64, source: Source) -> Self {
         Self { task, p_min, beta: beta(task.target, p_min), source, recent: Window::new(RECENT) }
     }
+
+    /// The power for a chunk of which some scores are NaN: the others make up for those.
+    fn beta_for(&self, scores: &[f32]) -> f64 {
+        let ranked = scores.iter().filter(|score| !score.is_nan()).count();
+        if ranked == scores.len() {
+            return self.beta;
+        }
+        beta((self.task.target * scores.len() as f64 / ranked.max(1) as f64).min(1.0), self.p_min)
+    }
 }
 
 impl Policy for SelectiveBackprop {
@@ -80,10 +89,14 @@ impl Policy for SelectiveBackprop {
         let scores = self.source.scores(offer, view)?.unwrap_or_default();
         self.recent.extend(scores.iter().copied());
         let mut stream = view.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
+        let beta = self.beta_for(&scores);
         let passes = |(score, _): &(&f32, &SampleId)| {
             let drawn = stream.uniform();
-            // A score that is none has no rank.
-            !score.is_nan() && drawn < probability(self.recent.rank(**score).into(), self.beta, self.p_min)
+            // A NaN has no rank.
+            !score.is_nan() && {
+                let rank = self.recent.random_rank(**score, &mut || stream.uniform());
+                drawn < probability(rank.into(), beta, self.p_min)
+            }
         };
         accepted.extend(scores.iter().zip(offer.candidates).filter(passes).map(|(_, id)| *id));
         Ok(())

@@ -25,11 +25,12 @@ use crate::model::Model;
 use crate::policy::{Extent, Policy};
 use crate::queue::Queue;
 use crate::random::Random;
+use crate::resolve::Resolved;
 use crate::sampler::{Plan, Sampler};
 use crate::scorer::Scorer;
 use crate::small::SmallNetworks;
 use crate::snapshot::{Place, Snapshot, State};
-use crate::summary::Summary;
+use crate::summary::{Ran, Summary};
 use crate::train_error::TrainError;
 
 /// Weight of the newest batch in the smoothed loss that scorers may compare with.
@@ -37,18 +38,14 @@ const MEAN_LOSS_EMA: f64 = 0.1;
 
 /// What a run is made of.
 pub struct Parts<M> {
-    /// The numbers.
-    pub config: Checked,
+    /// What is to be done, with the policy and the scorer of it.
+    pub run: Resolved,
     /// Training data.
     pub train: Box<dyn Loader>,
     /// Test data.
     pub test: Box<dyn Loader>,
     /// The network, on `device`.
     pub model: M,
-    /// What selects.
-    pub policy: Box<dyn Policy>,
-    /// What significance is.
-    pub scorer: Box<dyn Scorer>,
     /// An autodiff device.
     pub device: Device,
     /// What counts its energy, or why nothing does.
@@ -58,6 +55,8 @@ pub struct Parts<M> {
 /// The training loop and its state.
 pub struct Trainer<M> {
     config: Checked,
+    /// What the run is called: for its summary.
+    ran: Ran,
     budget: Budget,
     train: Box<dyn Loader>,
     test: Box<dyn Loader>,
@@ -83,7 +82,9 @@ impl<M: Model> Trainer<M> {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts<M>) -> Self {
-        let Parts { config, train, test, model, policy, scorer, device, energy } = parts;
+        let Parts { run, train, test, model, device, energy } = parts;
+        let ran = Ran::of(&run);
+        let Resolved { checked: config, policy, scorer, .. } = run;
         let dataset = train.dataset().clone();
         let (samples, random) = (dataset.samples(), config.random());
         let total: f64 = (0..samples as SampleId).map(|id| f64::from(dataset.input_std(id))).sum();
@@ -113,6 +114,7 @@ impl<M: Model> Trainer<M> {
             energy: Energy::new(energy),
             state,
             random,
+            ran,
             config,
             train,
             test,
@@ -158,14 +160,12 @@ impl<M: Model> Trainer<M> {
             }
         }
         match self.state.meter {
-            Meter { steps: 0, skipped: 0, .. } => return Err(TrainError::NothingTrained),
+            Meter { steps: 0, skipped: 0, .. } => return Err(self.nothing_trained()),
             Meter { steps: 0, skipped, .. } => return Err(TrainError::AllSkipped(skipped)),
             _ => self.evaluate(self.epochs(self.state.meter.offered), observer)?,
         }
         self.state.meter.enter(Phase::Checkpoint);
-        let target = self.policy.trace().target;
-        let method = self.energy.method();
-        Ok(Some(Summary::new(&self.config, target, &self.state, self.train.dataset().as_ref(), method)))
+        Ok(Some(self.summary()))
     }
 
     /// One optimizer step with all that leads to it, or one that was skipped; `None` at the end of the budget.

@@ -7,6 +7,7 @@
 //! networks are not.
 
 use super::Trainer;
+use crate::budget::Cost;
 use crate::config::OnNan;
 use crate::data::{SampleId, Visit};
 use crate::fresh::{FreshPass, Looking};
@@ -68,6 +69,10 @@ impl<M: Model> Trainer<M> {
                     let visits: Vec<_> = batch.iter().map(|i| Visit { id: seen[*i as usize], epoch: pass }).collect();
                     looking.train_small(which, &visits, (made + 0.5) / steps)?;
                     made += 1.0;
+                    let (flops, seconds) = (looking.meter.flops(), looking.meter.training_seconds(true));
+                    if self.config.charges_scoring && self.budget.is_over(Cost { offered: 0, flops, seconds }) {
+                        return Err(TrainError::NothingLeft);
+                    }
                 }
             }
             // A sample has one reference, whatever its augmentation.

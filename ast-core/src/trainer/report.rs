@@ -1,6 +1,7 @@
 //! Evaluations, and what observers are told.
 
 use super::Trainer;
+use crate::config::Limit;
 use crate::event::{Event, Observer, SCHEMA, StepEvent};
 use crate::ledger::Seen;
 use crate::meter::Phase;
@@ -9,7 +10,7 @@ use crate::passes::evaluate;
 use crate::policy::{Extent, Scores};
 use crate::schedule::learning_rate;
 use crate::snapshot::{Batch, safetensors};
-use crate::summary::Evaluation;
+use crate::summary::{Evaluation, Ran, Summary};
 use crate::train_error::TrainError;
 
 impl<M: Model> Trainer<M> {
@@ -42,22 +43,83 @@ impl<M: Model> Trainer<M> {
     }
 
     pub(super) fn announce(&self, observer: &mut dyn Observer) -> Result<(), TrainError> {
-        let (samples, epochs, target) = (self.state.ledger.samples(), self.config.epochs, self.policy.trace().target);
-        let passes = target * f64::from(epochs);
-        let planned_steps = (passes * samples as f64 / self.config.batch_size as f64).ceil() as u64;
-        observer.event(&Event::Started { schema: SCHEMA, samples, epochs, planned_steps })?;
-        let short = || {
-            (passes < 2.0 && target < 1.0 && self.policy.scores() != Scores::Unused).then(|| {
-                format!(
-                    "{epochs} epochs at an activation of {target} train each sample {passes:.1} times on average: \
-                     below 2, selection can hardly act, because most scores are never used"
-                )
-            })
-        };
-        if let Some(message) = self.policy.remark().or_else(short) {
+        let (samples, epochs) = (self.state.ledger.samples(), self.config.epochs);
+        observer.event(&Event::Started { schema: SCHEMA, samples, epochs, planned_steps: self.planned_steps() })?;
+        for message in self.warnings() {
             observer.event(&Event::Warning { message })?;
         }
         Ok(())
+    }
+
+    /// Steps of a run exactly on its limit; `None` where that cannot be known beforehand.
+    fn planned_steps(&self) -> Option<u64> {
+        let (extent, keeps) = (self.policy.extent(), self.policy.keeps_target());
+        let share = match (extent, self.config.limit) {
+            (Extent::Whole, _) => 1.0,
+            (Extent::Cut, None) => self.config.target,
+            (Extent::Budget, None) if keeps => self.policy.trace().target,
+            (_, Some(Limit::Fraction(fraction))) => fraction,
+            _ => return None,
+        };
+        let dense = (self.state.ledger.samples() as u64 * u64::from(self.config.epochs)) as f64;
+        // A hair below: a tenth of 640 is 64 samples, not 65.
+        Some(((share * dense - 1e-6) / self.config.batch_size as f64).ceil() as u64)
+    }
+
+    /// What a person should know before the run starts, or when reading its summary.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let (policy, target) = (&self.ran.policy, self.config.target);
+        let whole = self.policy.extent() == Extent::Whole;
+        let as_asked = self.policy.keeps_target() || (whole && target == 1.0);
+        let ignored = (self.config.target_is_given && !as_asked).then(|| {
+            format!(
+                "`{policy}` decides by itself how much it trains and does not keep an activation of {:.1} %{}",
+                100.0 * target,
+                if whole { "" } else { "; --budget ends a run at a given cost" }
+            )
+        });
+        ignored.into_iter().chain(self.policy.remark().or_else(|| self.too_short())).collect()
+    }
+
+    fn too_short(&self) -> Option<String> {
+        let (epochs, target) = (self.config.epochs, self.policy.trace().target);
+        let passes = target * f64::from(epochs);
+        (passes < 2.0 && target < 1.0 && self.policy.scores() != Scores::Unused).then(|| {
+            format!(
+                "{epochs} epochs at an activation of {target} train each sample {passes:.1} times on average: below 2, \
+                 selection can hardly act, because most scores are never used"
+            )
+        })
+    }
+
+    /// Why there was not a single step.
+    pub(super) fn nothing_trained(&self) -> TrainError {
+        if self.config.limit.is_some() && self.state.meter.scoring_flops() > 0 {
+            TrainError::NothingLeft
+        } else {
+            TrainError::NothingTrained
+        }
+    }
+
+    /// What selects, and the warnings of the start.
+    #[must_use]
+    pub fn ran(&self) -> Ran {
+        Ran { warnings: self.warnings(), ..self.ran.clone() }
+    }
+
+    /// The result, as far as the trainer knows it.
+    pub(super) fn summary(&self) -> Summary {
+        // Where the policy decides by itself, the target is what was asked for.
+        let keeps = self.policy.keeps_target();
+        let target = if keeps { self.policy.trace().target } else { self.config.target };
+        Summary::new(
+            &self.config,
+            self.ran(),
+            (target, keeps),
+            &self.state,
+            self.train.dataset().as_ref(),
+            self.energy.method(),
+        )
     }
 
     /// Of a step, by the share of the budget that was spent when its batch was accepted. A schedule that is cut off is

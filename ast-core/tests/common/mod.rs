@@ -10,7 +10,8 @@ use ast_core::burn::tensor::{Device, Tensor};
 use ast_core::testing::DirectLoader;
 use ast_core::{
     Context, Dataset, Forward, Input, LayerCost, Mode, Model, Needs, Observation, ParamValue, Params, Parts, Policy,
-    PolicyEntry, Purpose, Random, Registry, RunConfig, SampleId, ScoreError, Scorer, Stream, Trainer, Weights, dropout,
+    PolicyEntry, Purpose, Random, Registry, Resolved, RunConfig, SampleId, ScoreError, Scorer, Stream, Trainer,
+    Weights, dropout,
 };
 
 pub(crate) const SAMPLES: usize = 640;
@@ -159,15 +160,14 @@ pub(crate) fn tiny_with(
     scorer: Box<dyn Scorer>,
 ) -> Trainer<Tiny> {
     let device = Device::flex().autodiff();
-    let checked = config.check().unwrap();
+    let run = Resolved::of(config.clone(), policy, scorer).unwrap();
+    let random = run.checked.random();
     Trainer::new(Parts {
         energy: Err("not counted".into()),
-        config: checked,
+        run,
         train: Box::new(DirectLoader::new(Arc::new(train))),
         test: Box::new(DirectLoader::new(Arc::new(Halves { samples: 50, broken: None }))),
-        model: Tiny::new(Weights::new(checked.random(), &device)),
-        policy,
-        scorer,
+        model: Tiny::new(Weights::new(random, &device)),
         device,
     })
 }

@@ -1,0 +1,83 @@
+//! A policy that promises a rate keeps it for any scores: distinct, equal, of two values, some of them NaN.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use ast_core::testing::{realised_rate, task};
+use ast_core::{BuildPolicy, Entry, ParamValue, Params, Policy, Purpose, Random, Registry};
+use proptest::prelude::*;
+
+const EPOCHS: u32 = 20;
+
+/// AST_TEST_CASES sets how many cases each policy gets.
+fn cases() -> u32 {
+    std::env::var("AST_TEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
+}
+
+fn build(entry: &Entry<BuildPolicy>, target: f64) -> Box<dyn Policy> {
+    // With all of it at work: the default of `ast` is to be `random` in a run as short as this.
+    let lambda = BTreeMap::from([("lambda".to_string(), ParamValue::Number(0.8))]);
+    let given = if entry.name == "ast" { lambda } else { BTreeMap::new() };
+    (entry.build)(&Params::resolve(entry.params, &given).unwrap(), task(target)).unwrap()
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Distinct,
+    Equal,
+    TwoValues,
+    SomeNan,
+}
+
+fn scores(kind: Kind, samples: usize, seed: u64) -> Vec<f32> {
+    let mut stream = Random::new(seed).stream(Purpose::Data, 0, 0);
+    let score = |_| {
+        let (drawn, rare) = (stream.uniform(), stream.uniform() < 0.1);
+        match (kind, rare) {
+            (Kind::Equal, _) => 2.3,
+            (Kind::TwoValues, true) => 3.0,
+            (Kind::TwoValues, false) => 1.0,
+            (Kind::SomeNan, true) => f32::NAN,
+            (Kind::Distinct | Kind::SomeNan, _) => 10.0 * drawn as f32,
+        }
+    };
+    (0..samples).map(score).collect()
+}
+
+#[test]
+fn every_policy_that_promises_a_rate_keeps_it_for_any_scores() {
+    let policies = Registry::<BuildPolicy>::linked().unwrap();
+    let mut promising = 0;
+    for entry in policies.iter().filter(|entry| build(entry, 0.5).keeps_target() && entry.name != "dense-stopped") {
+        promising += 1;
+        let kind = prop::sample::select(vec![Kind::Distinct, Kind::Equal, Kind::TwoValues, Kind::SomeNan]);
+        let case = (0.1_f64..=1.0, kind, 1000_usize..2000, 0_u64..1000);
+        proptest!(ProptestConfig { cases: cases(), ..ProptestConfig::default() }, |((target, kind, samples, seed) in case)| {
+            // What scores NaN cannot be chosen by it: a tenth of the samples is out of reach.
+            let target = if matches!(kind, Kind::SomeNan) { 0.8 * target } else { target };
+            let scores = scores(kind, samples, seed);
+            let rate = realised_rate(build(entry, target).as_mut(), &scores, EPOCHS).unwrap();
+            let offered = (samples * EPOCHS as usize) as f64;
+            // Chance, for a policy that draws each sample; a subset of whole samples; a controller that has to settle.
+            let chance = 5.0 * (target * (1.0 - target) / offered).sqrt();
+            let tolerance = chance + 1.0 / samples as f64 + 0.03 * target;
+            prop_assert!(
+                (rate - target).abs() < tolerance,
+                "{}: {rate:.4} of what is offered where {target:.4} was promised",
+                entry.name
+            );
+        });
+    }
+    assert!(promising >= 9, "{promising}");
+}
+
+#[test]
+fn everything_is_trained_where_everything_is_asked_for() {
+    let scores: Vec<f32> = (0..500).map(|i| (i * 7 % 13) as f32).collect();
+    for entry in Registry::<BuildPolicy>::linked().unwrap().iter() {
+        let mut policy = build(entry, 1.0);
+        if policy.keeps_target() {
+            assert_eq!(realised_rate(policy.as_mut(), &scores, EPOCHS).unwrap(), 1.0, "{}", entry.name);
+        }
+    }
+}

@@ -1,5 +1,8 @@
 //! From layers of TOML to one checked configuration.
 
+#[cfg(test)]
+mod extremes;
+mod kinds;
 mod layers;
 pub(crate) use layers::parse;
 #[cfg(test)]
@@ -65,6 +68,7 @@ fn resolve_table(table: Table) -> Result<Resolved, Failure> {
 }
 
 fn read(table: Table) -> Result<RunConfig, Failure> {
+    kinds::check(&table)?;
     serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
         let key = error.path().to_string();
         Failure::usage(format!("`{key}`: {}", error.into_inner().to_string().trim()))
@@ -115,7 +119,8 @@ fn unknown(kind: &str, error: &RegistryError) -> Failure {
         "scorer" => "; each scorer comes with the cargo feature of its name (cargo run --features NAME)",
         _ => "",
     };
-    Failure::usage(format!("{kind} {error}{hint}{}", did_you_mean(name, known.iter().copied())))
+    let hint = format!("{hint}; one of a crate of your own is in a program that says `use my_crate as _;`");
+    Failure::usage(format!("{kind} {error}{}{hint}", did_you_mean(name, known.iter().copied())))
 }
 
 fn in_section(section: &str, name: &str, error: &ast_core::ParamError) -> Failure {

@@ -35,12 +35,12 @@ crate::register_policy! {
         ParamSpec {
             name: "stale",
             summary: "epochs for which the scores of one look serve, 1: a look in every epoch",
-            kind: ParamKind::Number { default: 1.0, min: 1.0, max: 1000.0 },
+            kind: ParamKind::Integer { default: 1, min: 1, max: 1000 },
         },
         RESOLUTION,
     ],
     build: |params, task| {
-        let (stale, half) = (params.number("stale")? as u32, params.word("resolution")? == "half");
+        let (stale, half) = (params.integer("stale")?, params.word("resolution")? == "half");
         let target = params.optional("rate")?.unwrap_or(task.target);
         let task = Task { target, ..task };
         let p_min = params.number("p_min")?;

@@ -54,7 +54,13 @@ impl<M: Model> Trainer<M> {
                 )
             })
         };
-        if let Some(message) = self.policy.remark().or_else(short) {
+        let batch = self.config.batch_size;
+        let large = (batch > samples).then(|| {
+            format!(
+                "a batch of {batch} is larger than the training data, {samples} samples: steps planned, {planned_steps}"
+            )
+        });
+        for message in self.policy.remark().or_else(short).into_iter().chain(large) {
             observer.event(&Event::Warning { message })?;
         }
         Ok(())

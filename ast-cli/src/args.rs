@@ -47,10 +47,10 @@ Exit codes: 0 it is there, 65 not what it must be, 74 cannot write, 75 try again
         #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
         data_dir: Option<PathBuf>,
     },
-    /// Whether CIFAR-10 is whole, whether it is what was published, and the checksums to compare two machines by
+    /// Whether CIFAR-10 is whole and as published, and the checksums to compare two machines by
     #[command(after_help = "\
-Whole: sizes, labels and images a class. A copy that is whole and differs from the published files, such as one that was
-JPEG-compressed, is called a modified copy and can be trained on.
+Whole: sizes, labels and images a class. A whole copy that differs from the published files, such as
+one that was JPEG-compressed, is called a modified copy and can be trained on.
 
 Exit codes: 0 it is whole, 65 it is not.")]
     Verify {

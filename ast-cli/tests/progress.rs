@@ -79,23 +79,27 @@ fn the_bar_fits_the_terminal() {
     let dir = tempfile::tempdir().unwrap();
     for columns in [40, 57, 80, 110, 200] {
         let shown = on_a_terminal("xterm", columns, "auto", &dir.path().join(columns.to_string()));
-        let text = without_escapes(&shown);
-        let bars: Vec<&str> = text.split(['\r', '\n']).filter(|line| line.contains(" left")).collect();
-        assert!(!bars.is_empty(), "{columns}: {shown:?}");
+        let drawn = between_controls(&shown);
+        let bars: Vec<&str> = drawn.iter().copied().filter(|text| text.contains(" left")).collect();
+        assert!(bars.len() > 3, "{columns}: {shown:?}");
         for bar in bars {
-            assert!(bar.chars().count() <= columns, "{columns}: {bar:?}");
+            // What is printed above a bar is filled up to whole lines.
+            let begin = bar.chars().position(|c| "█░".contains(c)).unwrap();
+            assert_eq!(begin % columns, 0, "{columns}: {bar:?}");
+            assert!(bar.chars().count() - begin <= columns, "{columns}: {bar:?}");
         }
         for word in ["warning: ", "test accuracy"] {
-            assert!(text.contains(word), "{columns}: {text}");
+            assert!(drawn.iter().any(|text| text.contains(word)), "{columns}: {shown}");
         }
     }
 }
 
-/// Without `ESC [ parameters letter`.
+/// The pieces of text between line feeds, carriage returns and control sequences (`ESC [ parameters letter`).
 #[cfg(target_os = "linux")]
-fn without_escapes(text: &str) -> String {
-    let mut pieces = text.split("\u{1b}[");
-    let first = pieces.next().unwrap_or_default().to_string();
-    let rest = pieces.map(|piece| piece.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';' || c == '?'));
-    rest.fold(first, |text, piece| text + piece.get(1..).unwrap_or_default())
+fn between_controls(shown: &str) -> Vec<&str> {
+    let parameters = |c: char| c.is_ascii_digit() || c == ';' || c == '?';
+    let mut pieces = shown.split("\u{1b}[");
+    let first = pieces.next();
+    let rest = pieces.map(|piece| piece.trim_start_matches(parameters).get(1..).unwrap_or_default());
+    first.into_iter().chain(rest).flat_map(|piece| piece.split(['\r', '\n'])).collect()
 }

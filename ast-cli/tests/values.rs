@@ -6,23 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-const VALUES: [&str; 15] = [
-    "0",
-    "-1",
-    "1.5",
-    "nan",
-    "inf",
-    "-inf",
-    "1e18",
-    "1e308",
-    "9223372036854775807",
-    "\"\"",
-    "abc",
-    "true",
-    "[0.5]",
-    "{x = 1}",
-    "5e-324",
-];
+/// The rest of them is tried in process, in `config/extremes.rs`.
+const VALUES: [&str; 10] = ["0", "-1", "1.5", "inf", "1e18", "9223372036854775807", "\"\"", "true", "[0.5]", "5e-324"];
 
 fn ast(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
@@ -39,6 +24,8 @@ fn tiny(set: &[String]) -> Output {
     let mut args =
         vec!["train", "--out", out.to_str().unwrap(), "--set=data.train_limit=24", "--set=train.batch_size=8"];
     args.extend(["--set=train.epochs=1", "--set=control.target=0.9", "--set=device.threads=1", "--progress=none"]);
+    // Evaluation on eight images instead of 500.
+    args.push("--set=data.validation=8");
     for assignment in set {
         args.extend(["--set", assignment]);
     }
@@ -56,8 +43,9 @@ fn check(cases: &[Vec<String>]) -> usize {
             let key = last.split('=').next().unwrap().rsplit('.').next().unwrap();
             assert!(!message.contains("panicked"), "{set:?}: {message}");
             match output.status.code() {
-                // Done; or diverged, with a learning rate that is a number and no use.
+                // Done; or diverged, or nothing was due for training, with a number that is allowed and no use.
                 Some(0 | 65) => accepted.fetch_add(1, Ordering::Relaxed),
+                Some(2) if message.contains("not one sample was due") => accepted.fetch_add(1, Ordering::Relaxed),
                 Some(2 | 69) if message.contains(key) || key == "name" => 0,
                 code => panic!("{set:?}: {code:?}: {message}"),
             };
@@ -106,12 +94,12 @@ fn every_parameter_of_a_run() {
                 };
                 let ends = allowed.rsplit(' ').next().unwrap().split("..=");
                 cases.extend(ends.map(set));
-                cases.extend(["1.5", "1e308", "nan"].map(set));
+                cases.extend(["1.5", "nan"].map(set));
             }
         }
     }
     let accepted = check(&cases);
-    assert!(cases.len() >= 120 && accepted >= 40, "{accepted} of {}", cases.len());
+    assert!(cases.len() >= 90 && accepted >= 40, "{accepted} of {}", cases.len());
 }
 
 #[test]
@@ -149,7 +137,7 @@ fn a_batch_larger_than_the_data_is_announced() {
         ["train", "--batch-size=512", "--set=data.train_limit=200", "--epochs=4", "--out", out.to_str().unwrap()];
     let output = ast(&args);
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    let words = "a batch of 512 is larger than the training data, 200 samples";
+    let words = "a batch of 512 is larger than the 200 training samples";
     assert!(output.status.success() && message.contains(&format!("warning: {words}")), "{message}");
     assert!(std::fs::read_to_string(out.join("metrics.jsonl")).unwrap().contains(words));
 }

@@ -119,7 +119,9 @@ fn unknown(kind: &str, error: &RegistryError) -> Failure {
         "scorer" => "; each scorer comes with the cargo feature of its name (cargo run --features NAME)",
         _ => "",
     };
-    let hint = format!("{hint}; one of a crate of your own is in a program that says `use my_crate as _;`");
+    let hint = format!(
+        "{hint}; a {kind} of your own crate needs `use my_crate as _;` in the program, see docs/example-plugin"
+    );
     Failure::usage(format!("{kind} {error}{}{hint}", did_you_mean(name, known.iter().copied())))
 }
 

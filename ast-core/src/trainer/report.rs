@@ -57,7 +57,8 @@ impl<M: Model> Trainer<M> {
         let batch = self.config.batch_size;
         let large = (batch > samples).then(|| {
             format!(
-                "a batch of {batch} is larger than the training data, {samples} samples: steps planned, {planned_steps}"
+                "a batch of {batch} is larger than the {samples} training samples: \
+                 the whole run is about {planned_steps} steps"
             )
         });
         for message in self.policy.remark().or_else(short).into_iter().chain(large) {

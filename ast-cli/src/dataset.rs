@@ -84,7 +84,7 @@ fn remedy(error: &CifarError) -> String {
             format!("; {} checks and unpacks it", fetch(folder))
         }
         CifarError::Packed(archive) => {
-            format!("; unpack it (`tar -xf {}`) and name the folder that comes out", quoted(archive))
+            format!("; unpack it (`tar -xf {}`) and name the folder that its files come out in", quoted(archive))
         }
         CifarError::Incomplete(_) | CifarError::Size { .. } | CifarError::Label { .. } | CifarError::Pickle { .. } => {
             "; `ast data fetch cifar10` gets the published files".into()

@@ -76,7 +76,7 @@ pub use guard::{Alignment, Decision, Evidence};
 pub use ledger::{Ledger, Seen};
 pub use meter::{Meter, Phase};
 pub use model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
-pub use numbers::{NUMBERS, NumberSpec, Range};
+pub use numbers::{NUMBERS, NumberRange, NumberSpec};
 pub use observation::{History, Needs, Observation, cross_entropy};
 pub use params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
 pub use passes::PassError;

@@ -8,13 +8,13 @@ pub struct NumberSpec {
     /// Its key, e.g. `train.lr`.
     pub key: &'static str,
     /// What it may be.
-    pub range: Range,
+    pub range: NumberRange,
     read: fn(&RunConfig) -> Option<f64>,
 }
 
 /// What a number may be. NaN and infinity are never in a range.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Range {
+pub enum NumberRange {
     /// An integer in `min..=max`.
     Integer {
         /// Smallest value allowed.
@@ -63,15 +63,15 @@ pub const NUMBERS: &[NumberSpec] = &[
 type Read = fn(&RunConfig) -> Option<f64>;
 
 const fn integer(key: &'static str, min: i64, max: i64, read: Read) -> NumberSpec {
-    NumberSpec { key, range: Range::Integer { min, max }, read }
+    NumberSpec { key, range: NumberRange::Integer { min, max }, read }
 }
 
 const fn from_zero(key: &'static str, max: f64, read: Read) -> NumberSpec {
-    NumberSpec { key, range: Range::FromZero { max }, read }
+    NumberSpec { key, range: NumberRange::FromZero { max }, read }
 }
 
 const fn above_zero(key: &'static str, max: f64, read: Read) -> NumberSpec {
-    NumberSpec { key, range: Range::AboveZero { max }, read }
+    NumberSpec { key, range: NumberRange::AboveZero { max }, read }
 }
 
 impl NumberSpec {
@@ -86,7 +86,7 @@ impl NumberSpec {
     }
 }
 
-impl Range {
+impl NumberRange {
     /// Whether it holds `value`.
     #[must_use]
     pub fn contains(self, value: f64) -> bool {
@@ -99,7 +99,7 @@ impl Range {
 }
 
 /// In words, e.g. `an integer in 1..=65536`.
-impl std::fmt::Display for Range {
+impl std::fmt::Display for NumberRange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
             Self::Integer { min, max } => write!(f, "an integer in {min}..={max}"),
@@ -123,9 +123,9 @@ mod tests {
     #[test]
     fn ranges_hold_their_ends_and_say_so() {
         let cases = [
-            (Range::Integer { min: 1, max: 9 }, [1.0, 9.0], [0.0, 1.5], "an integer in 1..=9"),
-            (Range::FromZero { max: 1.0 }, [0.0, 1.0], [-1e-9, 1.1], "a number in 0..=1"),
-            (Range::AboveZero { max: 1e30 }, [1e-9, 1e30], [0.0, 1e31], "a number in (0, 1e30]"),
+            (NumberRange::Integer { min: 1, max: 9 }, [1.0, 9.0], [0.0, 1.5], "an integer in 1..=9"),
+            (NumberRange::FromZero { max: 1.0 }, [0.0, 1.0], [-1e-9, 1.1], "a number in 0..=1"),
+            (NumberRange::AboveZero { max: 1e30 }, [1e-9, 1e30], [0.0, 1e31], "a number in (0, 1e30]"),
         ];
         for (range, inside, outside, words) in cases {
             assert!(inside.into_iter().all(|value| range.contains(value)), "{words}");

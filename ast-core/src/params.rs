@@ -18,7 +18,7 @@ pub struct ParamSpec {
 /// What a parameter may be, and its default.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ParamKind {
-    /// A finite number within `min..=max`.
+    /// A number within `min..=max`; infinity is one where `max` is.
     Number {
         /// Used where none is given; NaN stands for "none", which is read by [`Params::optional`].
         default: f64,
@@ -159,9 +159,7 @@ impl ParamSpec {
             (ParamKind::Number { default, .. }, None) => Ok(ParamValue::Number(default)),
             (ParamKind::Integer { default, .. }, None) => Ok(ParamValue::Number(default.into())),
             (ParamKind::Choice(words), None) => Ok(ParamValue::Word(words.first().copied().unwrap_or("").into())),
-            (ParamKind::Number { min, max, .. }, Some(ParamValue::Number(x)))
-                if x.is_finite() && *x >= min && *x <= max =>
-            {
+            (ParamKind::Number { min, max, .. }, Some(ParamValue::Number(x))) if *x >= min && *x <= max => {
                 Ok(ParamValue::Number(*x))
             }
             (ParamKind::Integer { min, max, .. }, Some(ParamValue::Number(x)))
@@ -184,8 +182,8 @@ impl ParamKind {
     #[must_use]
     pub fn allowed(self) -> String {
         match self {
-            Self::Number { min: f64::NEG_INFINITY, max: f64::INFINITY, .. } => "a finite number".into(),
-            Self::Number { min, max, .. } if max == f64::INFINITY => format!("a number of at least {min}"),
+            Self::Number { min: f64::MIN, max: f64::MAX, .. } => "a finite number".into(),
+            Self::Number { min, max, .. } if max == f64::INFINITY => format!("a number of at least {min}, or inf"),
             Self::Number { min, max, .. } => format!("a number in {min}..={max}"),
             Self::Integer { min, max, .. } => format!("an integer in {min}..={max}"),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
@@ -216,7 +214,7 @@ mod tests {
         ParamSpec {
             name: "level",
             summary: "",
-            kind: ParamKind::Number { default: 0.0, min: f64::NEG_INFINITY, max: f64::INFINITY },
+            kind: ParamKind::Number { default: 0.0, min: f64::MIN, max: f64::MAX },
         },
     ];
 

@@ -81,7 +81,7 @@ pub enum CifarError {
     #[error("{}: this is a file, not a folder that holds CIFAR-10", .0.display())]
     NotAFolder(PathBuf),
     /// CIFAR-10 is there in an archive.
-    #[error("{}: this is an archive, CIFAR-10 must be unpacked", .0.display())]
+    #[error("{}: this is an archive, not a folder with the files in it", .0.display())]
     Packed(PathBuf),
     /// A file is missing where others of the same version are.
     #[error("{}: this file is missing, others of CIFAR-10 are there", .0.display())]

@@ -33,9 +33,10 @@ fn is_archive(path: &Path) -> bool {
     path.is_file() && [".tar.gz", ".tgz", ".tar", ".zip", ".gz"].iter().any(|ending| name.ends_with(ending))
 }
 
+/// By the names of the published archives. Others may hold anything.
 fn is_cifar10(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    name.starts_with("cifar-10-") || name.starts_with("cifar10")
+    name.starts_with("cifar-10-binary") || name.starts_with("cifar-10-python")
 }
 
 #[cfg(test)]
@@ -50,6 +51,8 @@ mod tests {
         let error = |path: &Path| cifar10(path).unwrap_err();
         assert!(matches!(error(&at.join("nowhere")), CifarError::NoFolder(_)));
         assert!(matches!(error(at), CifarError::Missing(_)));
+        fs::write(at.join("cifar10-jpeg.tar.gz"), "of pictures").unwrap();
+        assert!(matches!(error(at), CifarError::Missing(_)), "an archive of something else");
         let archive = at.join("cifar-10-binary.tar.gz");
         fs::write(&archive, "packed").unwrap();
         assert!(matches!(error(at), CifarError::Packed(path) if path == archive));

@@ -1,6 +1,6 @@
 //! Values of a wrong kind, refused in the words of a person before they are read.
 
-use ast_core::{NUMBERS, Range};
+use ast_core::{NUMBERS, NumberRange};
 use toml::{Table, Value};
 
 use super::known_keys;
@@ -37,19 +37,19 @@ fn check_value(path: &str, value: &Value, example: Option<&Value>) -> Result<(),
     }
 }
 
-fn is_in(range: Range, value: &Value) -> bool {
+fn is_in(range: NumberRange, value: &Value) -> bool {
     match (range, value) {
-        (Range::Integer { min, max }, Value::Integer(value)) => (min..=max).contains(value),
-        (Range::Integer { .. }, _) => false,
+        (NumberRange::Integer { min, max }, Value::Integer(value)) => (min..=max).contains(value),
+        (NumberRange::Integer { .. }, _) => false,
         (_, Value::Integer(value)) => range.contains(*value as f64),
         (_, value) => value.as_float().is_some_and(|value| range.contains(value)),
     }
 }
 
 /// An integer that is written like another number is a slip with one remedy.
-fn advice(range: Option<Range>, value: &Value) -> String {
+fn advice(range: Option<NumberRange>, value: &Value) -> String {
     match (range, value) {
-        (Some(range @ Range::Integer { .. }), Value::Float(value)) if range.contains(*value) => {
+        (Some(range @ NumberRange::Integer { .. }), Value::Float(value)) if range.contains(*value) => {
             format!(": write {value:.0}, without point and exponent")
         }
         _ => String::new(),
@@ -128,8 +128,10 @@ mod tests {
                 let path = format!("{section}.{key}");
                 let range = NUMBERS.iter().find(|number| number.key == path).map(|number| number.range);
                 match value {
-                    Value::Integer(_) => assert!(matches!(range, Some(Range::Integer { .. })), "{path}"),
-                    Value::Float(_) => assert!(range.is_some_and(|r| !matches!(r, Range::Integer { .. })), "{path}"),
+                    Value::Integer(_) => assert!(matches!(range, Some(NumberRange::Integer { .. })), "{path}"),
+                    Value::Float(_) => {
+                        assert!(range.is_some_and(|r| !matches!(r, NumberRange::Integer { .. })), "{path}")
+                    }
                     _ => assert!(range.is_none(), "{path}"),
                 }
                 numbers.extend(range.map(|_| path));

@@ -37,6 +37,8 @@ pub(crate) enum DataCommand {
 What was interrupted is gone on with. AST_MIRROR names other servers (folders, separated by commas)
 to be asked first, AST_OFFLINE=1 asks none; HTTPS_PROXY is respected.
 
+What is there and differs from the published files is left alone, with exit code 65.
+
 Exit codes: 0 it is there, 65 not what it must be, 74 cannot write, 75 try again.")]
     Fetch {
         /// Which: cifar10 (170 MB)
@@ -45,7 +47,12 @@ Exit codes: 0 it is there, 65 not what it must be, 74 cannot write, 75 try again
         #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
         data_dir: Option<PathBuf>,
     },
-    /// Sizes, labels and images a class of CIFAR-10, and the checksums to compare two machines by
+    /// Whether CIFAR-10 is whole and as published, and the checksums to compare two machines by
+    #[command(after_help = "\
+Whole: sizes, labels and images a class. A whole copy that differs from the published files, such as
+one that was JPEG-compressed, is called a modified copy and can be trained on.
+
+Exit codes: 0 it is whole, 65 it is not.")]
     Verify {
         /// Where it is
         #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
@@ -269,7 +276,7 @@ pub(crate) enum Progress {
     /// A bar on a terminal, plain lines otherwise
     #[default]
     Auto,
-    /// A bar
+    /// The same: where no bar can be drawn (a file, TERM=dumb), plain lines
     Bar,
     /// A line every now and then
     Plain,

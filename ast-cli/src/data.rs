@@ -4,15 +4,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ast_core::Dataset;
-use ast_data::{ArchiveError, CIFAR10_FILES, FetchError, FetchOptions, Images, Pinned, cifar10, extract, fetch};
+use ast_data::{
+    ArchiveError, CIFAR10_FILES, FetchError, FetchOptions, Images, Pinned, cifar10_files_modified, cifar10_modified,
+    extract, fetch,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::DataCommand;
+use crate::dataset::read_cifar10;
 use crate::failure::{Failure, Kind, did_you_mean};
-use crate::output::{note, print};
+use crate::output::{note, print, quoted};
 
 const NAMES: [&str; 1] = ["cifar10"];
-const BAR: &str = "{bar:24} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+const BAR: &str = "{wide_bar} {percent:>3} % of {total_bytes}, {eta} left";
 /// Images of each class in training and test data: true of the original, and of nothing that lost a part.
 const PER_CLASS: [(&str, usize); 2] = [("training", 5000), ("test", 1000)];
 
@@ -35,7 +39,23 @@ pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
 }
 
 fn get_cifar10(dir: &Path) -> Result<(), Failure> {
-    let next = format!("ast train --preset cifar10 --data-dir {}", dir.display());
+    let next = format!("ast train --preset cifar10 --data-dir {}", quoted(dir));
+    if dir.is_file() {
+        return Err(Failure::usage(format!("{} is a file: name the folder to put the dataset into", dir.display())));
+    }
+    let modified = cifar10_files_modified(dir);
+    if !modified.is_empty() {
+        let folder = dir.join("cifar-10-batches-bin");
+        return Err(Failure::new(
+            Kind::Data,
+            format!(
+                "{} holds a modified copy: it differs from the published files in {}; nothing was fetched or changed. \
+                 Train on it as it is, or move that folder away and fetch again, or name another one with --data-dir",
+                folder.display(),
+                modified.join(", ")
+            ),
+        ));
+    }
     if CIFAR10_FILES.iter().all(|(file, bytes)| fs::metadata(dir.join(file)).is_ok_and(|file| file.len() == *bytes)) {
         verify(dir)?;
         return print(&format!("it is there already; next: {next}"));
@@ -75,9 +95,9 @@ fn kind_of(error: &FetchError) -> Kind {
     }
 }
 
-/// Sizes, labels, images a class, and what to compare between two machines.
+/// Sizes, labels, images a class, whether it is what was published, and what to compare between two machines.
 fn verify(dir: &Path) -> Result<(), Failure> {
-    let (train, test) = cifar10(dir).map_err(|error| Failure::new(Kind::Data, error.to_string()))?;
+    let (train, test) = read_cifar10(dir)?;
     for (images, (what, expected)) in [&train, &test].into_iter().zip(PER_CLASS) {
         for (class, found) in per_class(images).into_iter().enumerate() {
             if found != expected {
@@ -87,8 +107,14 @@ fn verify(dir: &Path) -> Result<(), Failure> {
             }
         }
     }
+    let modified = cifar10_modified(&train, &test);
+    let origin = match modified.as_slice() {
+        [] => "the published files, by the SHA-1 of each".into(),
+        modified => format!("a modified copy: differs from the published files in {}", modified.join(", ")),
+    };
     print(&format!(
         "CIFAR-10 in {}: 50,000 training and 10,000 test images, as many of each class as there should be\n\
+         {origin}\n\
          sha256 of labels and pixels, training {}\n\
          sha256 of labels and pixels, test     {}",
         dir.display(),

@@ -1,9 +1,11 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use ast_core::{Dataset, Loader, Random, RunConfig};
-use ast_data::{Difficulty, Images, OrderedLoader, Split, cifar10, procedural};
+use ast_data::{CifarError, Difficulty, Images, OrderedLoader, Pinned, Split, cifar10, procedural};
 
 use crate::failure::{Failure, Kind, did_you_mean};
+use crate::output::quoted;
 
 const NAMES: [&str; 2] = ["cifar10", "procedural"];
 const PROCEDURAL_TRAIN: usize = 2000;
@@ -23,11 +25,11 @@ pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
         "cifar10" => {
             let Some(dir) = &config.data.dir else {
                 return Err(Failure::usage(
-                    "cifar10 needs its files: name the folder that holds cifar-10-batches-bin with --data-dir or AST_DATA_DIR",
+                    "cifar10 needs its files: name the folder that holds cifar-10-batches-bin with --data-dir or \
+                     AST_DATA_DIR; `ast data fetch cifar10` gets them into data/",
                 ));
             };
-            let (train, test) = cifar10(dir).map_err(|error| Failure::new(Kind::Data, error.to_string()))?;
-            (train, test)
+            read_cifar10(dir)?
         }
         "procedural" => {
             let random = Random::new(config.train.seed);
@@ -44,7 +46,15 @@ pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
         Some(samples) => held_out(train, samples)?,
         None => (train, test),
     };
-    let train = train.limit(limit.unwrap_or(usize::MAX));
+    let (limit, samples) = (limit.unwrap_or(train.samples()), train.samples());
+    if limit > samples {
+        let left = config.data.validation.map(|held| format!(", without `data.validation` = {held}"));
+        let left = left.unwrap_or_default();
+        return Err(Failure::usage(format!(
+            "`data.train_limit` = {limit}: the training data has {samples} samples{left}"
+        )));
+    }
+    let train = train.limit(limit);
     let noise = config.data.label_noise;
     let train = if noise > 0.0 { train.with_label_noise(noise, Random::new(config.train.seed)) } else { train };
     let fingerprint = train.fingerprint();
@@ -54,6 +64,33 @@ pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
         Ok(Box::new(loader))
     };
     Ok(Data { train: loader(train)?, test: loader(test)?, fingerprint })
+}
+
+/// CIFAR-10 in `dir`; where it cannot be read, what to do about that.
+pub(crate) fn read_cifar10(dir: &Path) -> Result<(Images, Images), Failure> {
+    cifar10(dir).map_err(|error| {
+        let remedy = remedy(&error);
+        Failure::new(Kind::Data, format!("{error}{remedy}"))
+    })
+}
+
+fn remedy(error: &CifarError) -> String {
+    let fetch = |dir: &Path| format!("`ast data fetch cifar10 --data-dir {}`", quoted(dir));
+    match error {
+        CifarError::Missing(dir) | CifarError::NoFolder(dir) => format!("; {} gets it (170 MB)", fetch(dir)),
+        CifarError::NotAFolder(_) => "; name the folder".into(),
+        CifarError::Packed(archive) if archive.ends_with(Pinned::cifar10().name) => {
+            let folder = archive.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            format!("; {} checks and unpacks it", fetch(folder))
+        }
+        CifarError::Packed(archive) => {
+            format!("; unpack it (`tar -xf {}`) and name the folder that its files come out in", quoted(archive))
+        }
+        CifarError::Incomplete(_) | CifarError::Size { .. } | CifarError::Label { .. } | CifarError::Pickle { .. } => {
+            "; `ast data fetch cifar10` gets the published files".into()
+        }
+        CifarError::Io { .. } => String::new(),
+    }
 }
 
 /// The training data without its last `samples`, and those.

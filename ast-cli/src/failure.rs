@@ -55,17 +55,67 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The known name that the given one was probably meant to be.
+/// The known name that the given one was probably meant to be: the nearest by edits, at most one for every three letters,
+/// or one of which it is the beginning. Of keys with dots the last part is compared, because their sections are the same.
 pub(crate) fn suggest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(given, name), name))
-        .filter(|(similarity, _)| *similarity > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+    let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_lowercase();
+    let given = last(given);
+    let near = |name: &'a str| {
+        let full = last(name);
+        let edits = strsim::damerau_levenshtein(&given, &full);
+        let near = 3 * edits <= given.chars().count().max(full.chars().count());
+        let begins = given.chars().count() >= 3 && full.starts_with(&given);
+        (near || begins).then_some((edits, name))
+    };
+    known.into_iter().filter_map(near).min_by_key(|(edits, _)| *edits).map(|(_, name)| name)
 }
 
 /// `; did you mean ...?`, or nothing.
 pub(crate) fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     suggest(given, known).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: [&str; 6] =
+        ["train.seed", "train.lr", "train.epochs", "train.batch_size", "train.on_nan", "eval.every_epochs"];
+    const NAMES: [&str; 6] = ["ast", "random", "static-random", "selective-backprop", "entropy", "el2n"];
+
+    #[test]
+    fn slips_are_recognised() {
+        for (given, meant) in [
+            ("train.epoch", "train.epochs"),
+            ("train.Epochs", "train.epochs"),
+            ("train.bacth_size", "train.batch_size"),
+            ("train.batch", "train.batch_size"),
+            ("train.sed", "train.seed"),
+            ("eval.every_epoch", "eval.every_epochs"),
+        ] {
+            assert_eq!(suggest(given, KEYS), Some(meant), "{given}");
+        }
+        for (given, meant) in [
+            ("rand", "random"),
+            ("rndom", "random"),
+            ("AST", "ast"),
+            ("static_random", "static-random"),
+            ("selective", "selective-backprop"),
+            ("entrpy", "entropy"),
+            ("eln2", "el2n"),
+        ] {
+            assert_eq!(suggest(given, NAMES), Some(meant), "{given}");
+        }
+    }
+
+    /// A hint that leads somewhere else is worse than none.
+    #[test]
+    fn other_words_bring_no_hint() {
+        for given in ["train.weight_decay", "train.momentum", "train.l", "train.", "train.dropout", "", "."] {
+            assert_eq!(suggest(given, KEYS), None, "{given}");
+        }
+        for given in ["", "a", "uniform", "gradient", "sgd", "loss"] {
+            assert_eq!(suggest(given, NAMES), None, "{given}");
+        }
+    }
 }

@@ -1,6 +1,5 @@
-//! What a person sees while training: a bar on a terminal, a line every now and then otherwise. On standard error.
-
-use std::io::IsTerminal;
+//! What a person sees while training: a bar where one can be drawn, a line every now and then otherwise. On standard
+//! error.
 
 use ast_core::{Decision, Event, Evidence, StepEvent};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,7 +9,8 @@ use crate::output::note;
 
 /// Lines over a whole run in plain mode.
 const LINES: u64 = 20;
-const BAR: &str = "{bar:24} {percent:>3} %  {msg}  {elapsed}, {eta} left";
+/// The message takes the rest of the line and is cut there. What stands before it leaves room for it from 40 columns on.
+const BAR: &str = "{bar:10} {percent:>3} %  {elapsed}, {eta} left  {wide_msg}";
 
 pub(crate) struct ProgressView {
     bar: Option<ProgressBar>,
@@ -23,14 +23,14 @@ pub(crate) struct ProgressView {
 
 impl ProgressView {
     pub(crate) fn new(progress: Progress) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let bar = progress == Progress::Bar || (progress == Progress::Auto && terminal);
-        let plain = progress == Progress::Plain || (progress == Progress::Auto && !terminal);
         let draw = || {
             let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10)).with_style(style)
         };
-        Self { bar: bar.then(draw), plain, total: 0, epochs: 0, printed: 0, accuracy: None }
+        // A file, or a terminal that cannot move its cursor (TERM=dumb), hides a bar and all that is printed through it.
+        let bar = matches!(progress, Progress::Auto | Progress::Bar).then(draw).filter(|bar| !bar.is_hidden());
+        let plain = bar.is_none() && progress != Progress::None;
+        Self { bar, plain, total: 0, epochs: 0, printed: 0, accuracy: None }
     }
 
     pub(crate) fn event(&mut self, event: &Event) {
@@ -63,8 +63,8 @@ impl ProgressView {
         let text = describe(step, self.epochs);
         if let Some(bar) = &self.bar {
             bar.set_position(step.offered);
-            let accuracy = self.accuracy.map(|accuracy| format!("  test {accuracy:.1} %")).unwrap_or_default();
-            bar.set_message(format!("{text}{accuracy}"));
+            let accuracy = self.accuracy.map(|accuracy| format!("test {accuracy:.1} %  ")).unwrap_or_default();
+            bar.set_message(format!("{accuracy}{text}"));
         }
         let due = (LINES * step.offered / self.total.max(1)).max(1);
         if self.plain && due > self.printed {

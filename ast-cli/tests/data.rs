@@ -82,13 +82,74 @@ fn verify_sees_what_is_wrong() {
     let output = ast(&["verify", "--data-dir", at], &[]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && text.contains("as many of each class") && text.contains("sha256"), "{text}");
-    // Fetching what is there asks nobody.
+    // It is not what was published, and its owner may want to keep it.
+    assert!(
+        text.contains("a modified copy: differs from the published files in data_batch_1, data_batch_2,"),
+        "{text}"
+    );
     let output = ast(&["fetch", "cifar10"], &[("AST_DATA_DIR", at), ("AST_OFFLINE", "1")]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    refused(&output, 65, &["a modified copy", "data_batch_1", "test_batch", "move that folder away", "nothing was"]);
+    let again = ast(&["verify", "--data-dir", at], &[]);
+    assert_eq!(String::from_utf8_lossy(&again.stdout), text, "fetch has changed nothing");
     made_up(dir.path(), |r| if r == 7 { 3 } else { (r % 10) as u8 });
     refused(&ast(&["verify", "--data-dir", at], &[]), 65, &["5005 training images of class 3 instead of 5000"]);
     let file = dir.path().join("cifar-10-batches-bin/data_batch_4.bin");
     let bytes = fs::read(&file).unwrap();
     fs::write(&file, &bytes[..1_000_000]).unwrap();
     refused(&ast(&["verify", "--data-dir", at], &[]), 65, &["data_batch_4.bin", "1000000 bytes instead of 30730000"]);
+}
+
+/// What is there instead of the files, and what to do about it: from `ast train` and from `ast data verify`.
+#[test]
+fn what_is_missing_is_named_with_the_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("my data");
+    let train = |at: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
+        command.args(["train", "--preset", "cifar10", "--data-dir"]).arg(at).output().unwrap()
+    };
+    let both = |at: &Path, words: &[&str]| {
+        refused(&train(at), 65, words);
+        refused(&ast(&["verify", "--data-dir", at.to_str().unwrap()], &[]), 65, words);
+    };
+    let fetch = format!("`ast data fetch cifar10 --data-dir '{}'`", folder.display());
+    both(&folder, &["there is no such folder", &fetch]);
+    fs::create_dir(&folder).unwrap();
+    both(&folder, &["cifar-10-batches-bin", &fetch]);
+    let archive = folder.join("cifar-10-binary.tar.gz");
+    fs::write(&archive, "packed").unwrap();
+    both(&folder, &["cifar-10-binary.tar.gz: this is an archive", &fetch, "unpacks it"]);
+    both(&archive, &["cifar-10-binary.tar.gz: this is an archive", &fetch]);
+    refused(&ast(&["fetch", "cifar10", "--data-dir", archive.to_str().unwrap()], &[]), 2, &["is a file"]);
+    let python = folder.join("cifar-10-python.tar.gz");
+    fs::rename(&archive, &python).unwrap();
+    both(&python, &["this is an archive", "tar -xf '"]);
+    fs::remove_file(&python).unwrap();
+    made_up(&folder, |r| (r % 10) as u8);
+    let batches = folder.join("cifar-10-batches-bin");
+    fs::remove_file(batches.join("test_batch.bin")).unwrap();
+    both(&folder, &["test_batch.bin: this file is missing", "ast data fetch cifar10"]);
+    both(&batches, &["test_batch.bin: this file is missing", "ast data fetch cifar10"]);
+    let output = Command::new(env!("CARGO_BIN_EXE_ast"))
+        .args(["train", "--preset", "cifar10"])
+        .env_remove("AST_DATA_DIR")
+        .output()
+        .unwrap();
+    refused(&output, 2, &["--data-dir", "`ast data fetch cifar10`"]);
+}
+
+/// More than there is cannot be trained on, and is not cut in silence.
+#[test]
+fn a_limit_beyond_the_data_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    made_up(dir.path(), |r| (r % 10) as u8);
+    let train = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
+        command.args(["train", "--preset", "cifar10", "--data-dir"]).arg(dir.path()).args(more).output().unwrap()
+    };
+    let limit = ["--set", "data.train_limit=50001"];
+    refused(&train(&limit), 2, &["`data.train_limit` = 50001: the training data has 50000 samples"]);
+    let held = ["--set", "data.train_limit=45000", "--set", "data.validation=10000"];
+    refused(&train(&held), 2, &["`data.train_limit` = 45000: the training data has 40000 samples", "10000"]);
+    refused(&train(&["--set", "data.validation=50000"]), 2, &["`data.validation` = 50000", "50000 samples"]);
 }

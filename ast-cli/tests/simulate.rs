@@ -129,10 +129,11 @@ fn recorded_scores_are_replayed() {
 
 #[test]
 fn bad_requests_are_refused_in_a_sentence() {
-    refused(&["--target", "0"], 2, &["--target", "(0, 1]"]);
-    refused(&["--target", "nan"], 2, &["--target"]);
+    refused(&["--target", "0"], 2, &["`control.target` = 0", "(0, 1]"]);
+    refused(&["--target", "nan"], 2, &["`control.target`"]);
+    refused(&["--kp", "1e308"], 2, &["`control.kp` = 1e308"]);
     refused(&["--ki", "99"], 2, &["unstable", "lower kp, ki or alpha"]);
-    refused(&["--kp=-1"], 2, &["kp = -1"]);
+    refused(&["--kp=-1"], 2, &["`control.kp` = -1"]);
     refused(&["--ema", "0"], 2, &["ema", "(0, 1]"]);
     refused(&["--case", "strt"], 2, &["'start'"]);
     refused(&["--chunks", "3"], 2, &["120.."]);

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use ast_control::{ControlError, PiConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::numbers::{NUMBERS, short};
 use crate::params::ParamValue;
 
 /// The share that is trained where nothing is said.
 const DEFAULT_TARGET: f64 = 0.1;
 
-/// Everything that decides a run, unchecked. The keys are those of `config.toml` and of `--set`.
+/// Everything that decides a run, unchecked. The keys are those of `config.toml` and of `--set`; the range of every number
+/// is in [`NUMBERS`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
@@ -44,18 +46,18 @@ pub struct DataConfig {
     /// Where its files are, for datasets that have files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// Train on the first so many samples only.
+    /// Train on the first so many samples only, 1..=100,000,000 and no more than there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<usize>,
     /// Evaluate on so many samples taken from the end of the training data instead of on the test set: what settings are to
-    /// be chosen by.
+    /// be chosen by. 1..=100,000,000, and fewer than there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<usize>,
     /// Share of the training labels that are flipped at random, 0..=1: a stress test.
     pub label_noise: f64,
     /// Random flips and shifts in training.
     pub augment: bool,
-    /// Threads that put batches together beside the training thread; 0 uses that thread itself.
+    /// Threads that put batches together beside the training thread, 0..=256; 0 uses that thread itself.
     pub workers: usize,
 }
 
@@ -97,11 +99,11 @@ pub struct ControlConfig {
     /// Share of offered samples to be trained on, in (0, 1]. If absent: 0.1, or that of the budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
-    /// Proportional gain.
+    /// Proportional gain, 0..=1e6, and small enough for the loop to be stable.
     pub kp: f64,
-    /// Integral gain.
+    /// Integral gain, in (0, 1e6], and small enough for the loop to be stable.
     pub ki: f64,
-    /// Weight of the newest chunk in the smoothed rate.
+    /// Weight of the newest chunk in the smoothed rate, in (0, 1].
     pub ema: f64,
 }
 
@@ -112,7 +114,7 @@ pub struct BudgetConfig {
     /// Share of the floating-point operations of a dense run that may be spent, scoring included, in (0, 1].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fraction: Option<f64>,
-    /// Or: seconds of training, scoring included, evaluation and checkpoints not.
+    /// Or: seconds of training, scoring included, evaluation and checkpoints not, in (0, 1e9].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// Do not charge scoring to the budget: an ablation, to see what a policy would be worth if scores were free.
@@ -123,13 +125,13 @@ pub struct BudgetConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Nominal epochs: how often every sample is offered.
+    /// Nominal epochs: how often every sample is offered, 1..=1,000,000.
     pub epochs: u32,
-    /// Samples a step.
+    /// Samples a step, 1..=65,536.
     pub batch_size: usize,
-    /// Peak learning rate of Adam.
+    /// Peak learning rate of Adam, in (0, 1e30].
     pub lr: f64,
-    /// Decides everything random.
+    /// Decides everything random, 0..=9,223,372,036,854,775,807.
     pub seed: u64,
     /// What is done about a NaN or an infinity.
     pub on_nan: OnNan,
@@ -137,7 +139,7 @@ pub struct TrainConfig {
 
 /// What is done where a loss, a score or a gradient is NaN or infinite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", try_from = "String")]
 pub enum OnNan {
     /// The run stops before the step, and says where.
     #[default]
@@ -152,7 +154,7 @@ pub enum OnNan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvalConfig {
-    /// Evaluate after every so many nominal epochs (0: only at the end).
+    /// Evaluate after every so many nominal epochs, 0..=1,000,000 (0: only at the end).
     pub every_epochs: u32,
 }
 
@@ -160,11 +162,11 @@ pub struct EvalConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointConfig {
-    /// Save after every so many steps (0: not by steps).
+    /// Save after every so many steps, 0..=1e12 (0: not by steps).
     pub every_steps: u64,
-    /// Save after every so many minutes (0: not by time).
+    /// Save after every so many minutes, 0..=1e6 (0: not by time).
     pub every_minutes: f64,
-    /// How many are kept, 1 and above.
+    /// How many are kept, 1..=1,000,000.
     pub keep: usize,
 }
 
@@ -174,8 +176,21 @@ pub struct CheckpointConfig {
 pub struct DeviceConfig {
     /// `auto`, `flex`, `wgpu` or `cuda`.
     pub name: String,
-    /// Threads of the CPU backend; 0: one a physical core.
+    /// Threads of the CPU backend, 0..=4096; 0: one a physical core.
     pub threads: usize,
+}
+
+impl TryFrom<String> for OnNan {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        match word.as_str() {
+            "abort" => Ok(Self::Abort),
+            "skip" => Ok(Self::Skip),
+            "rollback" => Ok(Self::Rollback),
+            _ => Err(format!("\"{word}\" is not one of abort, skip, rollback")),
+        }
+    }
 }
 
 impl Default for DataConfig {
@@ -266,14 +281,14 @@ pub(crate) enum Limit {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ConfigError {
     /// A value outside its range.
-    #[error("`{key}` = {value} is outside {range}")]
+    #[error("`{key}` = {} is not {allowed}", short(*.value))]
     OutOfRange {
         /// The key.
         key: &'static str,
         /// The value given.
         value: f64,
         /// What it may be.
-        range: &'static str,
+        allowed: String,
     },
     /// Two ways to say how much at once.
     #[error(
@@ -292,38 +307,18 @@ impl RunConfig {
     /// # Errors
     /// [`ConfigError`] naming the key.
     pub fn check(&self) -> Result<Checked, ConfigError> {
-        let within = |key, value: f64, ok: bool, range| match ok {
-            true => Ok(()),
-            false => Err(ConfigError::OutOfRange { key, value, range }),
-        };
         let ControlConfig { target, kp, ki, ema } = self.control;
         let TrainConfig { epochs, batch_size, lr, seed, on_nan } = self.train;
         let BudgetConfig { fraction, seconds, free_scoring } = self.budget;
         if fraction.is_some() && (target.is_some() || seconds.is_some()) {
             return Err(ConfigError::Both);
         }
-        let allowed = seconds.unwrap_or(1.0);
-        within("budget.seconds", allowed, allowed > 0.0 && allowed.is_finite(), "numbers above 0")?;
+        for number in NUMBERS {
+            number.check(self)?;
+        }
         let limit = fraction.map(Limit::Fraction).or(seconds.map(Limit::Seconds));
         let target_is_given = target.is_some();
         let target = target.or(fraction).unwrap_or(DEFAULT_TARGET);
-        let key = if fraction.is_some() { "budget.fraction" } else { "control.target" };
-        within(key, target, target > 0.0 && target <= 1.0, "(0, 1]")?;
-        within("train.epochs", epochs.into(), epochs >= 1, "1 and above")?;
-        within("train.batch_size", batch_size as f64, (1..=65_536).contains(&batch_size), "1..=65536")?;
-        within("train.lr", lr, lr > 0.0 && lr.is_finite(), "numbers above 0")?;
-        let samples = self.data.train_limit.unwrap_or(1);
-        within("data.train_limit", samples as f64, (1..=100_000_000).contains(&samples), "1..=100000000")?;
-        let validation = self.data.validation.unwrap_or(1);
-        within("data.validation", validation as f64, (1..=100_000_000).contains(&validation), "1..=100000000")?;
-        let noise = self.data.label_noise;
-        within("data.label_noise", noise, (0.0..=1.0).contains(&noise), "0..=1")?;
-        within("data.workers", self.data.workers as f64, self.data.workers <= 256, "0..=256")?;
-        within("device.threads", self.device.threads as f64, self.device.threads <= 4096, "0..=4096")?;
-        let CheckpointConfig { every_minutes, keep, .. } = self.checkpoint;
-        let minutes = every_minutes >= 0.0 && every_minutes.is_finite();
-        within("checkpoint.every_minutes", every_minutes, minutes, "0 and above")?;
-        within("checkpoint.keep", keep as f64, keep >= 1, "1 and above")?;
         let control = PiConfig { kp, ki, ema };
         control.check(1.0)?;
         let (augment, eval_every) = (self.data.augment, self.eval.every_epochs);
@@ -369,7 +364,7 @@ mod tests {
     fn the_default_passes_and_every_bad_number_is_named() {
         assert!(RunConfig::default().check().is_ok());
         type Break = fn(&mut RunConfig);
-        let cases: [(&str, Break); 16] = [
+        let cases: [(&str, Break); 24] = [
             ("control.target", |c| c.control.target = Some(0.0)),
             ("control.target", |c| c.control.target = Some(1.5)),
             ("control.target", |c| c.control.target = Some(f64::NAN)),
@@ -384,7 +379,15 @@ mod tests {
             ("train.epochs", |c| c.train.epochs = 0),
             ("train.batch_size", |c| c.train.batch_size = 0),
             ("train.lr", |c| c.train.lr = f64::INFINITY),
-            ("kp", |c| c.control.kp = -1.0),
+            ("checkpoint.every_minutes", |c| c.checkpoint.every_minutes = 1e18),
+            ("checkpoint.every_steps", |c| c.checkpoint.every_steps = u64::MAX),
+            ("checkpoint.keep", |c| c.checkpoint.keep = usize::MAX),
+            ("budget.seconds", |c| c.budget.seconds = Some(1e18)),
+            ("train.epochs", |c| c.train.epochs = u32::MAX),
+            ("train.lr", |c| c.train.lr = 1e308),
+            ("eval.every_epochs", |c| c.eval.every_epochs = u32::MAX),
+            ("control.ema", |c| c.control.ema = f64::NAN),
+            ("control.kp", |c| c.control.kp = -1.0),
             ("unstable", |c| c.control.ki = 50.0),
         ];
         for (named, broken) in cases {

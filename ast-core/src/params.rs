@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::numbers::short;
+
 /// A parameter that a scorer or policy declares.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ParamSpec {
@@ -16,7 +18,7 @@ pub struct ParamSpec {
 /// What a parameter may be, and its default.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ParamKind {
-    /// A number within `min..=max`.
+    /// A number within `min..=max`; infinity is one where `max` is.
     Number {
         /// Used where none is given; NaN stands for "none", which is read by [`Params::optional`].
         default: f64,
@@ -25,13 +27,22 @@ pub enum ParamKind {
         /// Largest value allowed.
         max: f64,
     },
+    /// An integer within `min..=max`; a number of a configuration that has no fraction, such as `2.0`, is one.
+    Integer {
+        /// Used where none is given.
+        default: u32,
+        /// Smallest value allowed.
+        min: u32,
+        /// Largest value allowed.
+        max: u32,
+    },
     /// One of some words; the first is the default.
     Choice(&'static [&'static str]),
 }
 
 /// A value given for a parameter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a parameter is a number or a word")]
 pub enum ParamValue {
     /// A number.
     Number(f64),
@@ -42,7 +53,7 @@ pub enum ParamValue {
 impl std::fmt::Display for ParamValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Number(number) => number.fmt(f),
+            Self::Number(number) => f.write_str(&short(*number)),
             Self::Word(word) => write!(f, "\"{word}\""),
         }
     }
@@ -56,7 +67,7 @@ pub struct Params(BTreeMap<&'static str, ParamValue>);
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ParamError {
     /// A key that nobody declared.
-    #[error("unknown parameter `{key}`; there are: {}", known.join(", "))]
+    #[error("unknown parameter `{key}`; {}", if known.is_empty() { "it has no parameters".into() } else { format!("there are: {}", known.join(", ")) })]
     Unknown {
         /// The key given.
         key: String,
@@ -106,6 +117,16 @@ impl Params {
         }
     }
 
+    /// An integer.
+    ///
+    /// # Errors
+    /// [`ParamError::Undeclared`], also where it is declared as a number that may have a fraction.
+    pub fn integer(&self, name: &'static str) -> Result<u32, ParamError> {
+        let number = self.number(name)?;
+        // Out of range or with a fraction: another number than the one that went in.
+        if f64::from(number as u32) == number { Ok(number as u32) } else { Err(ParamError::Undeclared(name)) }
+    }
+
     /// A number that may be none.
     ///
     /// # Errors
@@ -142,8 +163,14 @@ impl ParamSpec {
     fn resolve(&self, given: Option<&ParamValue>) -> Result<ParamValue, ParamError> {
         match (self.kind, given) {
             (ParamKind::Number { default, .. }, None) => Ok(ParamValue::Number(default)),
+            (ParamKind::Integer { default, .. }, None) => Ok(ParamValue::Number(default.into())),
             (ParamKind::Choice(words), None) => Ok(ParamValue::Word(words.first().copied().unwrap_or("").into())),
             (ParamKind::Number { min, max, .. }, Some(ParamValue::Number(x))) if *x >= min && *x <= max => {
+                Ok(ParamValue::Number(*x))
+            }
+            (ParamKind::Integer { min, max, .. }, Some(ParamValue::Number(x)))
+                if x.fract() == 0.0 && *x >= min.into() && *x <= max.into() =>
+            {
                 Ok(ParamValue::Number(*x))
             }
             (ParamKind::Choice(words), Some(ParamValue::Word(word))) if words.contains(&word.as_str()) => {
@@ -157,13 +184,14 @@ impl ParamSpec {
 }
 
 impl ParamKind {
-    /// In words, e.g. `a number in 0..=1`.
+    /// In words, e.g. `a number in 0..=1` or `an integer in 1..=9`.
     #[must_use]
     pub fn allowed(self) -> String {
         match self {
-            Self::Number { min: f64::NEG_INFINITY, max: f64::INFINITY, .. } => "any number".into(),
-            Self::Number { min, max, .. } if max == f64::INFINITY => format!("a number of at least {min}"),
+            Self::Number { min: f64::MIN, max: f64::MAX, .. } => "a finite number".into(),
+            Self::Number { min, max, .. } if max == f64::INFINITY => format!("a number of at least {min}, or inf"),
             Self::Number { min, max, .. } => format!("a number in {min}..={max}"),
+            Self::Integer { min, max, .. } => format!("an integer in {min}..={max}"),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
         }
     }
@@ -174,6 +202,7 @@ impl ParamKind {
         match self {
             Self::Number { default, .. } if default.is_nan() => "none".into(),
             Self::Number { default, .. } => default.to_string(),
+            Self::Integer { default, .. } => default.to_string(),
             Self::Choice(words) => words.first().copied().unwrap_or("").to_string(),
         }
     }
@@ -187,6 +216,12 @@ mod tests {
         ParamSpec { name: "share", summary: "", kind: ParamKind::Number { default: 0.5, min: 0.0, max: 1.0 } },
         ParamSpec { name: "gate", summary: "", kind: ParamKind::Choice(&["randomised", "hard"]) },
         ParamSpec { name: "tau", summary: "", kind: ParamKind::Number { default: f64::NAN, min: 0.0, max: 9.0 } },
+        ParamSpec { name: "every", summary: "", kind: ParamKind::Integer { default: 1, min: 1, max: 9 } },
+        ParamSpec {
+            name: "level",
+            summary: "",
+            kind: ParamKind::Number { default: 0.0, min: f64::MIN, max: f64::MAX },
+        },
     ];
 
     fn given(key: &str, value: ParamValue) -> BTreeMap<String, ParamValue> {
@@ -214,10 +249,25 @@ mod tests {
     #[test]
     fn refusals_name_key_value_and_range() {
         let refuse = |key, value| Params::resolve(SPECS, &given(key, value)).unwrap_err().to_string();
-        assert_eq!(refuse("sare", ParamValue::Number(1.0)), "unknown parameter `sare`; there are: share, gate, tau");
+        assert_eq!(
+            refuse("sare", ParamValue::Number(1.0)),
+            "unknown parameter `sare`; there are: share, gate, tau, every, level"
+        );
         assert_eq!(refuse("share", ParamValue::Number(1.5)), "`share` = 1.5 is not a number in 0..=1");
         assert_eq!(refuse("share", ParamValue::Number(f64::NAN)), "`share` = NaN is not a number in 0..=1");
         assert_eq!(refuse("gate", ParamValue::Word("soft".into())), "`gate` = \"soft\" is not one of randomised, hard");
         assert_eq!(refuse("gate", ParamValue::Number(1.0)), "`gate` = 1 is not one of randomised, hard");
+        assert_eq!(refuse("every", ParamValue::Number(1.5)), "`every` = 1.5 is not an integer in 1..=9");
+        assert_eq!(refuse("every", ParamValue::Number(1e308)), "`every` = 1e308 is not an integer in 1..=9");
+        assert_eq!(refuse("level", ParamValue::Number(f64::INFINITY)), "`level` = inf is not a finite number");
+        let of_none = Params::resolve(&[], &given("lambda", ParamValue::Number(1.0))).unwrap_err().to_string();
+        assert_eq!(of_none, "unknown parameter `lambda`; it has no parameters");
+    }
+
+    #[test]
+    fn integers_are_read_as_such() {
+        let params = Params::resolve(SPECS, &given("every", ParamValue::Number(2.0))).unwrap();
+        assert_eq!((params.integer("every"), params.number("every")), (Ok(2), Ok(2.0)));
+        assert_eq!(params.integer("share"), Err(ParamError::Undeclared("share")), "it may have a fraction");
     }
 }

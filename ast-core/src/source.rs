@@ -33,7 +33,7 @@ pub(crate) const SOURCE: ParamSpec = ParamSpec {
 pub(crate) const EVERY: ParamSpec = ParamSpec {
     name: "every",
     summary: "epochs for which the scores of one look serve, 1: a look in every epoch; not for the ledger",
-    kind: ParamKind::Number { default: 1.0, min: 1.0, max: 1000.0 },
+    kind: ParamKind::Integer { default: 1, min: 1, max: 1000 },
 };
 /// For [`Source::new`] and [`Source::fresh`].
 pub(crate) const RESOLUTION: ParamSpec = ParamSpec {
@@ -67,7 +67,7 @@ struct Memory {
 impl Source {
     /// As [`SOURCE`], [`EVERY`] and [`RESOLUTION`] say.
     pub(crate) fn new(params: &Params) -> Result<Self, ParamError> {
-        let (every, half) = (params.number("every")? as u32, params.word("resolution")? == "half");
+        let (every, half) = (params.integer("every")?, params.word("resolution")? == "half");
         let source = params.word("source")?;
         let needless = |key, value, than: &str| {
             let allowed = format!("possible with source = \"{source}\": it is for source = {than}");

@@ -6,12 +6,13 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::cifar_missing::missing;
 use crate::images::Images;
 
 const SHAPE: [usize; 3] = [3, 32, 32];
 pub(crate) const CLASSES: u8 = 10;
 pub(crate) const RECORD: usize = 1 + 3 * 32 * 32;
-const RECORDS: usize = 10_000;
+pub(crate) const RECORDS: usize = 10_000;
 /// What a pickle may take beside the images: labels, file names and their frames, and every byte once more, because
 /// Python 3 writes those above 127 as two in protocol 2.
 const PICKLE_EXTRA: u64 = (4 << 20) + (RECORDS * RECORD) as u64;
@@ -31,25 +32,27 @@ pub const CIFAR10_FILES: [(&str, u64); 6] = [
 
 /// One of the two versions that are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
+pub(crate) enum Version {
     Binary,
     Python,
 }
 
 impl Version {
+    pub(crate) const ALL: [Self; 2] = [Self::Binary, Self::Python];
+
     /// The folder in the published archive.
-    fn folder(self) -> &'static str {
+    pub(crate) fn folder(self) -> &'static str {
         match self {
             Self::Binary => "cifar-10-batches-bin",
             Self::Python => "cifar-10-batches-py",
         }
     }
 
-    fn train(self) -> Vec<String> {
+    pub(crate) fn train(self) -> Vec<String> {
         (1..=5).map(|number| format!("data_batch_{number}{}", self.extension())).collect()
     }
 
-    fn test(self) -> String {
+    pub(crate) fn test(self) -> String {
         format!("test_batch{}", self.extension())
     }
 
@@ -71,6 +74,18 @@ pub enum CifarError {
         .0.display()
     )]
     Missing(PathBuf),
+    /// There is no such folder.
+    #[error("{}: there is no such folder; it should hold CIFAR-10 (test_batch.bin or test_batch)", .0.display())]
+    NoFolder(PathBuf),
+    /// It is a file.
+    #[error("{}: this is a file, not a folder that holds CIFAR-10", .0.display())]
+    NotAFolder(PathBuf),
+    /// CIFAR-10 is there in an archive.
+    #[error("{}: this is an archive, not a folder with the files in it", .0.display())]
+    Packed(PathBuf),
+    /// A file is missing where others of the same version are.
+    #[error("{}: this file is missing, others of CIFAR-10 are there", .0.display())]
+    Incomplete(PathBuf),
     /// A file could not be read.
     #[error("{}: {source}", file.display())]
     Io {
@@ -122,10 +137,9 @@ pub fn cifar10(dir: &Path) -> Result<(Images, Images), CifarError> {
 
 /// With so many images a file: small ones are quicker to test.
 fn read_folder(dir: &Path, records: usize) -> Result<(Images, Images), CifarError> {
-    let versions = [Version::Binary, Version::Python];
-    let mut folders = versions.into_iter().flat_map(|v| [(v, dir.to_path_buf()), (v, dir.join(v.folder()))]);
+    let mut folders = Version::ALL.into_iter().flat_map(|v| [(v, dir.to_path_buf()), (v, dir.join(v.folder()))]);
     let found = folders.find(|(version, folder)| folder.join(version.test()).exists());
-    let (version, folder) = found.ok_or_else(|| CifarError::Missing(dir.to_path_buf()))?;
+    let (version, folder) = found.ok_or_else(|| missing(dir))?;
     Ok((read(version, &folder, &version.train(), records)?, read(version, &folder, &[version.test()], records)?))
 }
 
@@ -168,7 +182,10 @@ impl Batch {
 /// A file of exactly the right size, or of up to `extra` bytes more if any are allowed; a larger one is not read to its
 /// end.
 fn contents(file: &Path, records: usize, extra: u64) -> Result<Vec<u8>, CifarError> {
-    let io = |source| CifarError::Io { file: file.to_path_buf(), source };
+    let io = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => CifarError::Incomplete(file.to_path_buf()),
+        _ => CifarError::Io { file: file.to_path_buf(), source },
+    };
     let expected = (records * RECORD) as u64 + extra;
     let about = fs::metadata(file).map_err(io)?;
     if !about.is_file() {
@@ -242,10 +259,10 @@ mod tests {
         assert!(matches!(refused(dir.path()), CifarError::Label { offset, found: 10, .. } if offset == 5 * RECORD));
 
         std::fs::remove_file(path("data_batch_3.bin")).unwrap();
-        assert!(matches!(refused(dir.path()), CifarError::Io { .. }));
+        assert!(matches!(refused(dir.path()), CifarError::Incomplete(file) if file == path("data_batch_3.bin")));
         std::fs::create_dir(path("data_batch_3.bin")).unwrap();
         assert!(matches!(refused(dir.path()), CifarError::Io { .. }));
-        assert!(matches!(refused(&dir.path().join("nowhere")), CifarError::Missing(_)));
+        assert!(matches!(refused(&dir.path().join("nowhere")), CifarError::NoFolder(_)));
     }
 
     /// The real files, where there are any: AST_DATA_DIR. With CI=true they must be there.

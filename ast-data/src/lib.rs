@@ -7,6 +7,7 @@
 mod archive;
 mod augment;
 mod cifar;
+mod cifar_missing;
 mod cifar_pickle;
 mod fetch;
 mod images;
@@ -15,6 +16,7 @@ mod loader;
 mod malformed;
 mod pickle;
 mod procedural;
+mod published;
 
 pub use archive::{ArchiveError, extract};
 pub use augment::{Augmentation, MAX_SHIFT};
@@ -23,3 +25,4 @@ pub use fetch::{FetchError, FetchOptions, Pinned, fetch, sha256};
 pub use images::Images;
 pub use loader::OrderedLoader;
 pub use procedural::{Difficulty, Split, procedural};
+pub use published::{cifar10_files_modified, cifar10_modified};

@@ -1,5 +1,8 @@
 //! From layers of TOML to one checked configuration.
 
+#[cfg(test)]
+mod extremes;
+mod kinds;
 mod layers;
 pub(crate) use layers::parse;
 #[cfg(test)]
@@ -48,6 +51,7 @@ fn is_the_only_one(scorer: &str) -> bool {
 }
 
 fn read(table: Table) -> Result<RunConfig, Failure> {
+    kinds::check(&table)?;
     serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
         let key = error.path().to_string();
         Failure::usage(format!("`{key}`: {}", error.into_inner().to_string().trim()))
@@ -60,15 +64,16 @@ fn refusal(error: &ResolveError) -> Failure {
         RegistryError::Unknown { name, known } => did_you_mean(name, known.iter().copied()),
         RegistryError::Duplicate { .. } => String::new(),
     };
+    let own = |kind| {
+        format!("; a {kind} of your own crate needs `use my_crate as _;` in the program, see docs/example-plugin")
+    };
     let hint = match error {
         ResolveError::Registry(_) => return Failure::new(Kind::Bug, error.to_string()),
         ResolveError::NoScorer(missing) => {
-            format!(
-                "; each scorer comes with the cargo feature of its name (cargo run --features NAME){}",
-                among(missing)
-            )
+            let feature = "; each scorer comes with the cargo feature of its name (cargo run --features NAME)";
+            format!("{}{feature}{}", among(missing), own("scorer"))
         }
-        ResolveError::NoPolicy(missing) => among(missing),
+        ResolveError::NoPolicy(missing) => format!("{}{}", among(missing), own("policy")),
         ResolveError::Model { name, known } => did_you_mean(name, known.iter().map(String::as_str)),
         ResolveError::Param { error: ParamError::Unknown { key, known }, .. } => {
             did_you_mean(key, known.iter().copied())

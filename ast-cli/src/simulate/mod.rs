@@ -11,6 +11,7 @@ use std::fmt::{self, Write};
 use std::path::Path;
 
 use ast_control::PiConfig;
+use ast_core::{ControlConfig, RunConfig};
 use serde::Serialize;
 
 use crate::args::SimulateArgs;
@@ -43,10 +44,9 @@ struct Simulation {
 pub(crate) fn simulate(args: &SimulateArgs) -> Result<(), Failure> {
     let SimulateArgs { target, kp, ki, ema, seed, .. } = *args;
     let control = PiConfig { kp, ki, ema };
-    control.check(1.0).map_err(Failure::usage)?;
-    if !(target > 0.0 && target <= 1.0) {
-        return Err(Failure::usage(format!("--target = {target} is outside (0, 1]")));
-    }
+    // The ranges are those of a run's configuration.
+    let config = RunConfig { control: ControlConfig { target: Some(target), kp, ki, ema }, ..RunConfig::default() };
+    config.check().map_err(Failure::usage)?;
     let size = Size { target, chunk: args.chunk as usize, chunks: args.chunks as usize, seed };
     let cases = cases(args, size)?;
     if let Some(folder) = &args.out {

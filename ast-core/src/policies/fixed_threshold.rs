@@ -21,7 +21,7 @@ crate::register_policy! {
     params: &[ParamSpec {
         name: "threshold",
         summary: "the constant, in the scorer's own scale; if none, the 1 - target quantile of the first 1,024 scores",
-        kind: ParamKind::Number { default: f64::NAN, min: f64::NEG_INFINITY, max: f64::INFINITY },
+        kind: ParamKind::Number { default: f64::NAN, min: f64::MIN, max: f64::MAX },
     }],
     build: |params, task| {
         let given = params.optional("threshold")?;

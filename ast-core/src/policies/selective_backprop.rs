@@ -2,9 +2,9 @@
 //!
 //! Jiang et al., *Accelerating Deep Learning by Focusing on the Biggest Losers*, 2019. A sample is trained on with
 //! probability `max(p_min, CDF(loss)^beta)`, the CDF being that of recent losses, randomised among equal ones; `beta` follows
-//! from the target, the mean of that over a uniform CDF. With `stale = n` the scores of every n-th epoch serve the epochs in between (their StaleSB).
-//! At activation rho a nominal epoch costs `(1/n + 3 rho)/3` of a dense one, `(0.3/n + 3 rho)/3` if it looks at half the
-//! resolution.
+//! from the target, the mean of that over a uniform CDF. With `stale = n` the scores of every n-th epoch serve the epochs in
+//! between (their StaleSB). At activation rho a nominal epoch costs `(1/n + 3 rho)/3` of a dense one, `(0.3/n + 3 rho)/3` if
+//! it looks at half the resolution.
 
 use crate::data::SampleId;
 use crate::params::{ParamError, ParamKind, ParamSpec, ParamValue};
@@ -35,12 +35,12 @@ crate::register_policy! {
         ParamSpec {
             name: "stale",
             summary: "epochs for which the scores of one look serve, 1: a look in every epoch",
-            kind: ParamKind::Number { default: 1.0, min: 1.0, max: 1000.0 },
+            kind: ParamKind::Integer { default: 1, min: 1, max: 1000 },
         },
         RESOLUTION,
     ],
     build: |params, task| {
-        let (stale, half) = (params.number("stale")? as u32, params.word("resolution")? == "half");
+        let (stale, half) = (params.integer("stale")?, params.word("resolution")? == "half");
         let target = params.optional("rate")?.unwrap_or(task.target);
         let task = Task { target, ..task };
         let p_min = params.number("p_min")?;

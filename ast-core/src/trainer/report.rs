@@ -78,7 +78,13 @@ impl<M: Model> Trainer<M> {
                 if whole { "" } else { "; --budget ends a run at a given cost" }
             )
         });
-        ignored.into_iter().chain(self.policy.remark().or_else(|| self.too_short())).collect()
+        let (batch, samples) = (self.config.batch_size, self.state.ledger.samples());
+        let large = (batch > samples).then(|| {
+            let steps = self.planned_steps().map(|steps| format!(": the whole run is about {steps} steps"));
+            let steps = steps.unwrap_or_default();
+            format!("a batch of {batch} is larger than the {samples} training samples{steps}")
+        });
+        ignored.into_iter().chain(self.policy.remark().or_else(|| self.too_short())).chain(large).collect()
     }
 
     fn too_short(&self) -> Option<String> {

@@ -1,0 +1,142 @@
+//! Values of a wrong kind, refused in the words of a person before they are read.
+
+use ast_core::{NUMBERS, NumberRange};
+use toml::{Table, Value};
+
+use super::known_keys;
+use crate::failure::Failure;
+
+/// Characters of a value that a message shows.
+const SHOWN: usize = 60;
+
+/// Checks that every value of a table whose keys exist is of the kind that its key has, and every number in its range.
+pub(super) fn check(table: &Table) -> Result<(), Failure> {
+    let known = known_keys();
+    for (section, keys) in table {
+        for (key, value) in keys.as_table().into_iter().flatten() {
+            let path = format!("{section}.{key}");
+            let example = known.get(section).and_then(|keys| keys.get(key));
+            check_value(&path, value, example)?;
+        }
+    }
+    Ok(())
+}
+
+/// `example` is a value that the key may have; a parameter of a policy or scorer has none.
+fn check_value(path: &str, value: &Value, example: Option<&Value>) -> Result<(), Failure> {
+    let range = NUMBERS.iter().find(|number| number.key == path).map(|number| number.range);
+    let (fits, allowed) = match (range, example) {
+        (Some(range), _) => (is_in(range, value), range.to_string()),
+        (None, Some(Value::Boolean(_))) => (value.is_bool(), "true or false".into()),
+        (None, Some(_)) => (value.is_str(), "a text".into()),
+        (None, None) => (value.is_str() || value.is_integer() || value.is_float(), "a number or a word".into()),
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(Failure::usage(format!("`{path}` = {} is not {allowed}{}", shown(value), advice(range, value)))),
+    }
+}
+
+fn is_in(range: NumberRange, value: &Value) -> bool {
+    match (range, value) {
+        (NumberRange::Integer { min, max }, Value::Integer(value)) => (min..=max).contains(value),
+        (NumberRange::Integer { .. }, _) => false,
+        (_, Value::Integer(value)) => range.contains(*value as f64),
+        (_, value) => value.as_float().is_some_and(|value| range.contains(value)),
+    }
+}
+
+/// An integer that is written like another number is a slip with one remedy.
+fn advice(range: Option<NumberRange>, value: &Value) -> String {
+    match (range, value) {
+        (Some(range @ NumberRange::Integer { .. }), Value::Float(value)) if range.contains(*value) => {
+            format!(": write {value:.0}, without point and exponent")
+        }
+        _ => String::new(),
+    }
+}
+
+/// The value as it is written in TOML, long ones cut.
+fn shown(value: &Value) -> String {
+    let text = match value {
+        // 1e308 has 309 digits.
+        Value::Float(value) if value.abs() >= 1e15 => format!("{value:e}"),
+        value => value.to_string(),
+    };
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(assignment: &str) -> String {
+        check(&super::super::layers::of_assignment(assignment).unwrap()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_refusal_names_key_value_and_what_is_allowed() {
+        for (assignment, message) in [
+            ("train.lr=abc", "`train.lr` = \"abc\" is not a number in (0, 1e30]"),
+            ("train.lr=1e308", "`train.lr` = 1e308 is not a number in (0, 1e30]"),
+            ("train.epochs=1.5", "`train.epochs` = 1.5 is not an integer in 1..=1000000"),
+            (
+                "train.epochs=1e3",
+                "`train.epochs` = 1000.0 is not an integer in 1..=1000000: write 1000, without point and exponent",
+            ),
+            ("train.epochs=-1", "`train.epochs` = -1 is not an integer in 1..=1000000"),
+            ("data.augment=1", "`data.augment` = 1 is not true or false"),
+            ("model.name=3", "`model.name` = 3 is not a text"),
+            ("policy.lambda=[0.5]", "`policy.lambda` = [0.5] is not a number or a word"),
+            ("policy.name={}", "`policy.name` = {} is not a text"),
+        ] {
+            assert_eq!(refused(assignment), message);
+        }
+        assert!(refused(&format!("train.lr={}", "x".repeat(5000))).len() < 200);
+    }
+
+    /// docs/configuration.md has every key with its default and its range, and no other.
+    #[test]
+    fn the_documentation_has_every_key() {
+        let page = include_str!("../../../docs/configuration.md");
+        let defaults = Table::try_from(ast_core::RunConfig::default()).unwrap();
+        let mut keys = 0;
+        for (section, inner) in known_keys() {
+            for (key, example) in inner.as_table().unwrap() {
+                let path = format!("{section}.{key}");
+                let default = defaults.get(&section).and_then(|keys| keys.get(key));
+                let default = default.map_or("none".to_string(), |value| format!("`{value}`"));
+                let range = NUMBERS.iter().find(|number| number.key == path).map(|number| number.range.to_string());
+                let allowed = range.unwrap_or(if example.is_bool() { "true or false".into() } else { String::new() });
+                let row = format!("| `{path}` | {default} | {allowed}");
+                assert!(page.contains(&row), "{row}");
+                keys += 1;
+            }
+        }
+        assert_eq!(page.lines().filter(|line| line.starts_with("| `")).count(), keys);
+    }
+
+    /// A key that is a number without a range would be read unchecked.
+    #[test]
+    fn every_number_of_the_configuration_has_a_range() {
+        let mut numbers = Vec::new();
+        for (section, keys) in known_keys() {
+            for (key, value) in keys.as_table().unwrap() {
+                let path = format!("{section}.{key}");
+                let range = NUMBERS.iter().find(|number| number.key == path).map(|number| number.range);
+                match value {
+                    Value::Integer(_) => assert!(matches!(range, Some(NumberRange::Integer { .. })), "{path}"),
+                    Value::Float(_) => {
+                        assert!(range.is_some_and(|r| !matches!(r, NumberRange::Integer { .. })), "{path}")
+                    }
+                    _ => assert!(range.is_none(), "{path}"),
+                }
+                numbers.extend(range.map(|_| path));
+            }
+        }
+        assert_eq!(numbers.len(), NUMBERS.len(), "a range of a key that there is not");
+    }
+}

@@ -1,0 +1,105 @@
+//! What the program shows while it trains: into a file, on a terminal that cannot move its cursor, on narrow and wide ones.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const TINY: [&str; 9] = [
+    "--set",
+    "data.train_limit=256",
+    "--epochs=4",
+    "--activation=0.25",
+    "--batch-size=16",
+    "--set",
+    "eval.every_epochs=2",
+    "--threads=1",
+    "--progress",
+];
+
+fn plain(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AST_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Warnings, progress and evaluations, as lines without a cursor's movements.
+fn has_everything(text: &str, what: &str) {
+    for word in ["warning: ", "trained 2", "of offered", "test accuracy", "epoch   2."] {
+        assert!(text.contains(word), "{what}: no {word:?} in {text}");
+    }
+    assert!(!text.contains('\u{1b}'), "{what}: {text}");
+}
+
+#[test]
+fn a_file_gets_plain_lines_whatever_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    for progress in ["bar", "auto", "plain"] {
+        let out = dir.path().join(progress);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
+        let output = plain(&mut command).arg("train").args(TINY).arg(progress).arg("--out").arg(&out).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        has_everything(&String::from_utf8_lossy(&output.stderr), progress);
+    }
+    let out = dir.path().join("none");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
+    let output = plain(&mut command).arg("train").args(TINY).arg("none").arg("--out").arg(&out).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+/// On a terminal of so many columns, by util-linux's `script`.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(term: &str, columns: usize, progress: &str, out: &Path) -> String {
+    let ast = env!("CARGO_BIN_EXE_ast");
+    let (tiny, out) = (TINY.join(" "), out.display());
+    let line = format!("stty cols {columns} rows 24 && exec '{ast}' train {tiny} {progress} --out '{out}'");
+    let mut script = Command::new("script");
+    let output: Output = plain(&mut script)
+        .args(["-qec", &line, "/dev/null"])
+        .env("TERM", term)
+        .output()
+        .expect("script, of util-linux");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_without_a_cursor_gets_plain_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    for progress in ["bar", "auto"] {
+        has_everything(&on_a_terminal("dumb", 80, progress, &dir.path().join(progress)), progress);
+    }
+}
+
+/// A line that is wider than the terminal wraps, and what has wrapped is not cleared away.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_bar_fits_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    for columns in [40, 57, 80, 110, 200] {
+        let shown = on_a_terminal("xterm", columns, "auto", &dir.path().join(columns.to_string()));
+        let drawn = between_controls(&shown);
+        let bars: Vec<&str> = drawn.iter().copied().filter(|text| text.contains(" left")).collect();
+        assert!(bars.len() > 3, "{columns}: {shown:?}");
+        for bar in bars {
+            // What is printed above a bar is filled up to whole lines.
+            let begin = bar.chars().position(|c| "█░".contains(c)).unwrap();
+            assert_eq!(begin % columns, 0, "{columns}: {bar:?}");
+            assert!(bar.chars().count() - begin <= columns, "{columns}: {bar:?}");
+        }
+        for word in ["warning: ", "test accuracy"] {
+            assert!(drawn.iter().any(|text| text.contains(word)), "{columns}: {shown}");
+        }
+    }
+}
+
+/// The pieces of text between line feeds, carriage returns and control sequences (`ESC [ parameters letter`).
+#[cfg(target_os = "linux")]
+fn between_controls(shown: &str) -> Vec<&str> {
+    let parameters = |c: char| c.is_ascii_digit() || c == ';' || c == '?';
+    let mut pieces = shown.split("\u{1b}[");
+    let first = pieces.next();
+    let rest = pieces.map(|piece| piece.trim_start_matches(parameters).get(1..).unwrap_or_default());
+    first.into_iter().chain(rest).flat_map(|piece| piece.split(['\r', '\n'])).collect()
+}

@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ast_core::models::SimpleCnn;
 use ast_core::{
-    Origin, Parts, PassError, PolicyError, RunConfig, SCHEMA, Summary, TrainError, Trainer, Weights, safetensors,
+    Origin, Parts, PassError, PolicyError, RunConfig, SCHEMA, Summary, TestSet, TrainError, Trainer, Weights,
+    safetensors,
 };
 
 use crate::args::{Progress, TrainArgs};
@@ -62,7 +63,7 @@ pub(crate) fn run(
 ) -> Result<Finished, Failure> {
     let Resolved { config, checked, policy, scorer, scorer_origin } = resolved;
     check_model(&config)?;
-    let Data { train, test, fingerprint } = dataset::load(&config)?;
+    let Data { train, test, fingerprint, evaluation } = dataset::load(&config)?;
     let (backend, device) = device::choose(&config.device.name)?;
     let (folder, resumes) = match place {
         Place::Stopped(run) => (RunFolder::open(run)?, true),
@@ -94,8 +95,15 @@ pub(crate) fn run(
     let outcome = trainer.run(&mut log);
     log.progress.finish();
     let Some(mut summary) = outcome.map_err(|error| failure(&error, &path))? else { return Err(log.stopped()) };
-    summary.origin =
-        Some(Origin { commit: env!("AST_COMMIT").into(), device: backend.into(), data: fingerprint.clone() });
+    summary.origin = Some(Origin {
+        commit: env!("AST_COMMIT").into(),
+        device: backend.into(),
+        data: fingerprint.clone(),
+        evaluation: Some(evaluation),
+        version: Some(env!("CARGO_PKG_VERSION").into()),
+        instructions: device::instructions(backend),
+    });
+    summary.test = Some(TestSet { samples: test_samples, classes: data.classes() });
 
     let bug = |what: &str, error: String| Failure::new(Kind::Bug, format!("{what}: {error}"));
     let weights = safetensors(trainer.model()).map_err(|error| bug("model.safetensors", error.to_string()))?;
@@ -149,7 +157,7 @@ fn show(summary: &Summary, text: &str, json: bool) -> Result<(), Failure> {
     print(&line)
 }
 
-fn check_model(config: &RunConfig) -> Result<(), Failure> {
+pub(crate) fn check_model(config: &RunConfig) -> Result<(), Failure> {
     let name = config.model.name.as_str();
     if MODELS.contains(&name) {
         return Ok(());

@@ -88,7 +88,7 @@ pub use scorer::{BuildScorer, Context, ScoreError, Scorer, ScorerEntry};
 pub use small::Small;
 pub use snapshot::{Snapshot, SnapshotError, decode, encode, safetensors};
 pub use summary::{
-    Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, Origin, Samples, Savings, Seconds, Summary,
+    Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, Origin, Samples, Savings, Seconds, Summary, TestSet,
 };
 pub use train_error::{NotFinite, TrainError};
 pub use trainer::{Parts, Trainer};

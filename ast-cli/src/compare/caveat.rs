@@ -53,7 +53,7 @@ fn unpaired(rows: &[Row]) -> Option<Caveat> {
             let reference = rows.iter().find(|other| other.arm == to && other.arm != row.arm && row.arm != "dense")?;
             let pairs = row.seeds.iter().filter(|seed| reference.seeds.contains(seed)).count();
             let most = row.seeds.len().max(reference.seeds.len());
-            (pairs < most).then(|| format!("{} and {to} have {pairs} seeds in common, of {most}", row.arm))
+            (pairs < most).then(|| format!("{} and {to} share {pairs} of {most} seeds", row.arm))
         };
         REFERENCES.into_iter().filter_map(of).collect::<Vec<_>>()
     };
@@ -178,25 +178,29 @@ fn shared(known: &Circumstances<'_>) -> Option<Caveat> {
 
 /// What older summaries do not say cannot be compared.
 fn unknown(known: &Circumstances<'_>) -> Option<Caveat> {
-    let lacking = |is_there: fn(&Origin) -> bool| {
-        known.runs.iter().filter(|(_, summary, _)| !summary.origin.as_ref().is_some_and(is_there)).count()
-    };
-    let all = known.runs.len();
+    let lacking = |is_lacking: fn(&Summary) -> bool| known.runs.iter().filter(|(_, run, _)| is_lacking(run)).count();
     let parts: Vec<String> = [
-        ("the training data, program and device", lacking(|_| true)),
-        ("the test images", lacking(|origin| origin.evaluation.is_some())),
-        ("the instruction set", lacking(|origin| origin.device != "flex" || origin.instructions.is_some())),
+        (lacking(|run| run.origin.is_none()), "nothing of their program, device and data"),
+        (
+            lacking(|run| run.origin.as_ref().is_some_and(|origin| origin.evaluation.is_none())),
+            "nothing of their test images",
+        ),
+        (lacking(|run| run.origin.as_ref().is_some_and(lacks_instructions)), "no instruction set"),
     ]
     .into_iter()
-    .filter(|(_, runs)| *runs > 0)
-    .map(|(what, runs)| format!("{what} of {runs}"))
+    .filter(|(runs, _)| *runs > 0)
+    .map(|(runs, what)| format!("{runs} say {what}"))
     .collect();
     let text = format!(
-        "Not known, because older programs did not write it down, are {}, of {all} runs: whether they are the same for both runs \
-         of a pair could not be checked.",
+        "Of the summaries of {} runs, made by older programs, {}: whether the runs of a pair agree in that could not be checked.",
+        known.runs.len(),
         parts.join(", ")
     );
     (!parts.is_empty()).then(|| caveat("unknown-origin", text))
+}
+
+fn lacks_instructions(origin: &Origin) -> bool {
+    origin.device == "flex" && origin.instructions.is_none()
 }
 
 /// `A (arms: runs), B (arms: runs)` where known values differ.

@@ -56,13 +56,13 @@ fn draw(comparison: &Comparison, text: &mut String) -> Outcome {
     let chart = HEAD + ROW * rows.len() as u32 + AXIS;
     let below = |text: &str| wrapped(text, (width - 40) / 6);
     let notes: Vec<String> = caveats.iter().flat_map(|caveat| below(&caveat.text)).collect();
-    let size = (width, chart + LINE * notes.len() as u32 + if notes.is_empty() { 0 } else { 14 });
+    let size = (width, chart + if notes.is_empty() { 0 } else { LINE * (1 + notes.len() as u32) });
 
     let root = SVGBackend::with_string(text, size).into_drawing_area();
     root.fill(&WHITE)?;
     let (above, foot) = root.split_vertically(chart);
     for (i, line) in notes.into_iter().enumerate() {
-        foot.draw(&Text::new(line, (20, (LINE * i as u32) as i32), ("sans-serif", 12)))?;
+        foot.draw(&Text::new(line, (20, (LINE * i as u32 + LINE / 2) as i32), ("sans-serif", 12)))?;
     }
     let (head, body) = above.split_vertically(HEAD);
     let result = terms.result.trim_end_matches(" %");
@@ -78,13 +78,16 @@ fn draw(comparison: &Comparison, text: &mut String) -> Outcome {
     let of_runs = rows.iter().map(|row| {
         Some(Marks { colour: BLACK, values: &row.accuracies, mean: row.accuracy, interval: row.accuracy_interval })
     });
-    panel(&accuracy, &terms.result.replace(" %", ", %"), false, &of_runs.collect::<Vec<_>>())?;
+    // Of one run there is no span; a tenth of a point is about what can be seen.
+    let least = 10f64.powi(1 - terms.decimals as i32);
+    panel(&accuracy, &terms.result.replace(" %", ", %"), false, least, &of_runs.collect::<Vec<_>>())?;
     if let Some(to) = reference {
         let of_pairs = rows.iter().map(|row| row.against(to).map(marks));
         panel(
             &difference,
             &format!("difference to {to}{}", terms.unit.replace(' ', ", ")),
             true,
+            least,
             &of_pairs.collect::<Vec<_>>(),
         )?;
     }
@@ -120,14 +123,14 @@ fn panel(
     area: &DrawingArea<SVGBackend<'_>, Shift>,
     caption: &str,
     with_zero: bool,
+    least: f64,
     rows: &[Option<Marks<'_>>],
 ) -> Outcome {
     let shown = || rows.iter().flatten().flat_map(|marks| marks.values.iter().chain(marks.interval.iter().flatten()));
     let shown = shown().copied().filter(|x| x.is_finite()).chain(with_zero.then_some(0.0));
     let (low, high) = shown.fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
-    // Of one run, or of none that is a number, there is no span.
     let (low, high) = if low <= high { (low, high) } else { (0.0, 0.0) };
-    let margin = (0.06 * (high - low)).max(0.1);
+    let margin = (0.06 * (high - low)).max(least);
     let mut chart = ChartBuilder::on(area)
         .margin_right(24)
         .x_label_area_size(AXIS)

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 /// are finished are not run again, so a comparison that was stopped is gone on with by the same command.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-An arm is a policy, with keys of the configuration after colons; a key without a dot is one of the policy's. They go over
-flags, and flags over files. What may vary by arm: policy, scorer, control, budget, train, but not train.seed:
+An arm is a policy, with keys of the configuration after colons; a key without a dot is one of the policy's. Its keys go over
+everything else, which is layered as in `ast train`. Keys of the sections policy, scorer, control, budget and train may vary by
+arm, but for train.seed:
   --arms dense,random,ast,ast:lambda=0.4:gate=hard,ast:scorer.name=entropy,random:train.epochs=8
 
 A difference is called established where there are six pairs or more, its 95 % interval is without 0, and p is at most 0.05.

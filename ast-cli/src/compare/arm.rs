@@ -49,6 +49,11 @@ impl Arm {
         self.name.chars().map(kept).collect()
     }
 
+    /// Whether a folder has its name in another spelling, as older programs took it from the command line.
+    pub(super) fn is_spelled(&self, folder: &str) -> bool {
+        Self::parse(&folder.replace('_', ":")).is_ok_and(|arm| arm.name == self.name)
+    }
+
     /// Whether budgets are for it: the dense run costs 1 whatever they are, so that one run serves the comparisons at every
     /// budget.
     pub(super) fn is_limited(&self) -> bool {
@@ -130,7 +135,7 @@ mod tests {
 
     #[test]
     fn one_configuration_has_one_name() {
-        let name = |text| Arm::parse(text).unwrap().name;
+        let name = |text: &str| Arm::parse(text).unwrap().name;
         for spelling in
             ["ast:lambda=0.5", "ast:lambda=0.50", "ast:lambda=5e-1", "ast:policy.lambda=0.5", "ast: lambda = +0.5 "]
         {
@@ -146,6 +151,16 @@ mod tests {
             let arm = Arm::parse(text).unwrap();
             assert_eq!(name(&arm.name), arm.name);
             assert_eq!(format!("{:?}", Arm::parse(&arm.name).unwrap().own), format!("{:?}", arm.own), "{text}");
+        }
+    }
+
+    #[test]
+    fn folders_of_older_programs_are_found() {
+        let arm = Arm::parse("ast:lambda=0.80:scorer.name=loss:gamma=2:guard=off").unwrap();
+        assert_eq!(arm.folder(), "ast_gamma=2_guard=off_lambda=0.8_scorer.name=loss");
+        assert!(arm.is_spelled("ast_lambda=0.8_scorer.name=loss_gamma=2_guard=off"));
+        for other in ["ast", "ast_lambda=0.8_gamma=2_guard=off", "seeds", "comparison.md", ""] {
+            assert!(!arm.is_spelled(other), "{other}");
         }
     }
 

@@ -5,10 +5,14 @@ mod arm;
 mod begun;
 mod caveat;
 mod chance;
+mod circumstances;
+mod csv;
 mod execute;
 mod from;
+mod measured;
 mod picture;
 mod plan;
+mod same;
 mod statistics;
 mod text;
 mod verdict;
@@ -22,9 +26,10 @@ use crate::run_folder::write;
 use crate::train;
 pub(crate) use args::CompareArgs;
 use arm::{Arm, seeds};
-use caveat::Circumstances;
+use circumstances::Circumstances;
+use measured::Measured;
 use plan::Plan;
-use verdict::{Comparison, Measured, Terms};
+use verdict::{Comparison, Terms};
 
 /// What a comparison leaves in its folder.
 const FILES: [&str; 3] = ["comparison.md", "comparison.json", "comparison.svg"];
@@ -62,7 +67,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         noun: "FLOPs",
         whole: format!("a dense run of {} epochs", plan.epochs),
     };
-    let caveats = caveat::of_runs(&Circumstances {
+    let caveats = circumstances::of_runs(&Circumstances {
         runs: runs().map(|(run, summary)| (run.arm.name.as_str(), summary, run.was_shared())).collect(),
         limits: plan.limits,
         free_scoring: &plan.free_scoring,

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::{Extent, Scores, Summary};
-use toml::{Table, Value};
+use ast_core::Summary;
+use toml::Table;
 
 use super::CompareArgs;
 use super::arm::{Arm, decided_elsewhere};
 use super::caveat::Limits;
+use super::same::{self, are_different, folder_of, identity};
 use crate::args::TrainArgs;
 use crate::config::{self, Resolved, assigned, leaves};
 use crate::dataset;
@@ -67,7 +68,7 @@ impl<'a> Plan<'a> {
                     folder: folder.join(format!("seed-{seed}")),
                     args: with_seed(&common, arm, *seed),
                 };
-                run.is_the_same(&identity(&resolved))?;
+                same::was_run_so(&run.folder, &identity(&resolved))?;
                 if *seed == seeds[0] {
                     plan.note(arm, &resolved);
                 }
@@ -169,25 +170,6 @@ impl Run<'_> {
     pub(super) fn is_begun(&self) -> bool {
         self.folder.join(CONFIG).is_file()
     }
-
-    /// Refuses a folder in which a run with other settings was begun.
-    fn is_the_same(&self, wanted: &Table) -> Result<(), Failure> {
-        if !self.is_begun() {
-            return Ok(());
-        }
-        let folder = self.folder.display();
-        let found = recorded(&self.folder).map_err(|failure| {
-            Failure::new(failure.kind, format!("{folder}: {failure}; name another --out, or remove it"))
-        })?;
-        match wanted.iter().find(|(section, table)| found.get(*section) != Some(table)) {
-            None => Ok(()),
-            Some((section, table)) => Err(Failure::usage(format!(
-                "{folder} was run with other settings: [{section}] was `{}` and would be `{}`; name another --out, or remove it",
-                found.get(section).map(line).unwrap_or_default(),
-                line(table),
-            ))),
-        }
-    }
 }
 
 /// What holds for all arms.
@@ -212,7 +194,7 @@ fn with_seed(common: &TrainArgs, arm: &Arm, seed: u64) -> TrainArgs {
 }
 
 fn resolve(common: &TrainArgs, arm: &Arm, seed: u64) -> Result<Resolved, Failure> {
-    let of_arm = |failure: Failure| Failure::new(failure.kind, format!("--arms {}: {failure}", arm.name));
+    let of_arm = |failure: Failure| Failure::new(failure.kind, format!("arm {}: {failure}", arm.name));
     config::resolve_arm(&with_seed(common, arm, seed), &arm.own, arm.is_limited()).map_err(of_arm)
 }
 
@@ -247,75 +229,6 @@ fn are_decided_here(set: &[String], common: &TrainArgs, arms: &[Arm]) -> Result<
     Ok(())
 }
 
-/// Refuses two arms that are one configuration, however they are spelled.
-fn are_different(arms: &[Arm], identity: impl Fn(&Arm) -> Result<Table, Failure>) -> Result<(), Failure> {
-    let mut seen: Vec<(&Arm, Table)> = Vec::new();
-    for arm in arms {
-        let table = identity(arm)?;
-        match seen.iter().find(|(other, others)| other.folder() == arm.folder() || *others == table) {
-            Some((other, _)) if other.name == arm.name => {
-                return Err(Failure::usage(format!("--arms: `{}` is there twice", arm.name)));
-            }
-            Some((other, others)) if *others == table => {
-                return Err(Failure::usage(format!(
-                    "--arms: `{}` is there twice: `{}` is the same configuration",
-                    other.name, arm.name
-                )));
-            }
-            Some((other, _)) => {
-                let (one, two, folder) = (&other.name, &arm.name, arm.folder());
-                return Err(Failure::usage(format!("--arms: `{one}` and `{two}` would share the folder {folder}")));
-            }
-            None => seen.push((arm, table)),
-        }
-    }
-    Ok(())
-}
-
-/// What decides the result of a run: its configuration without where things are, when it is saved, and what its policy has
-/// no use for.
-fn identity(resolved: &Resolved) -> Table {
-    let mut table = Table::try_from(&resolved.config).unwrap_or_default();
-    table.remove("device");
-    table.remove("checkpoint");
-    if let Some(Value::Table(data)) = table.get_mut("data") {
-        data.remove("dir");
-        data.remove("workers");
-    }
-    if resolved.policy.scores() == Scores::Unused {
-        table.remove("scorer");
-    }
-    if resolved.policy.extent() == Extent::Whole {
-        table.remove("budget");
-        table.remove("control");
-    }
-    table
-}
-
-/// [`identity`] of the run in a folder.
-fn recorded(folder: &Path) -> Result<Table, Failure> {
-    let of_folder = TrainArgs { resume: Some(folder.to_path_buf()), ..TrainArgs::default() };
-    config::resolve(&of_folder).map(|resolved| identity(&resolved))
-}
-
-/// The folder of an arm's name, or else one in which the same configuration was run under another spelling of it.
-fn folder_of(out: &Path, arm: &Arm, seeds: &[u64], identity: impl Fn(u64) -> Option<Table>) -> PathBuf {
-    let own = out.join(arm.folder());
-    if own.exists() {
-        return own;
-    }
-    let mut others: Vec<PathBuf> =
-        fs::read_dir(out).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    others.sort_unstable();
-    let is_it = |folder: &PathBuf| {
-        let begun = |seed: &&u64| folder.join(format!("seed-{seed}")).join(CONFIG).is_file();
-        let Some(seed) = seeds.iter().find(begun) else { return false };
-        let found = recorded(&folder.join(format!("seed-{seed}"))).ok();
-        found.is_some() && found == identity(*seed)
-    };
-    others.into_iter().find(is_it).unwrap_or(own)
-}
-
 /// Which data a run was trained and evaluated on.
 struct Fingerprints {
     data: String,
@@ -348,8 +261,4 @@ fn no_pair(folder: &Path, other: &str, what: String) -> Failure {
              same `ast compare` makes it again"
         ),
     )
-}
-
-fn line(table: &Value) -> String {
-    table.to_string().replace('\n', " ").trim().to_string()
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use super::measured::Spent;
 use super::statistics::LEAST_PAIRS;
-use super::verdict::{Comparison, Difference, LEVEL, Row, SAME_COST, Spent, Terms, brackets};
+use super::verdict::{Comparison, Difference, LEVEL, Row, SAME_COST, Terms, brackets};
 use crate::output::table;
 
 impl Comparison {
@@ -61,7 +62,7 @@ impl Comparison {
         let known = difference.to != "dense" && times.is_finite();
         let unequal = known && !(1.0 / SAME_COST..=SAME_COST).contains(&times);
         let near = row.near_chance == Some(true) || reference.near_chance == Some(true);
-        let cost = if unequal { format!(", at {times:.2} times its cost") } else { String::new() };
+        let cost = if unequal { format!(", at {times:.2} times its {}", self.terms.noun) } else { String::new() };
         format!("{cost}{}", if near { ", near chance" } else { "" })
     }
 }

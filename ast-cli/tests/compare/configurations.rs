@@ -34,7 +34,7 @@ fn an_arm_goes_over_flags_and_costs_have_one_denominator() {
         "Costs differ: random:control.target=0.125 spent 12.5 % of the FLOPs of a dense run of 4 epochs, random:train.epochs=16 \
          100.0 %",
         "random:train.epochs=16 against random",
-        "at 4.00 times its cost",
+        "at 4.00 times its FLOPs",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }

@@ -23,13 +23,17 @@ use sizes::{Images, Sizes};
 #[must_use]
 pub fn instruction_set() -> &'static str {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    return match pulp::Arch::new() {
-        pulp::Arch::V4(_) => "x86-v4",
-        pulp::Arch::V3(_) => "x86-v3",
-        _ => "x86",
-    };
+    {
+        match pulp::Arch::new() {
+            pulp::Arch::V4(_) => "x86-v4",
+            pulp::Arch::V3(_) => "x86-v3",
+            _ => "x86",
+        }
+    }
     #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-    std::env::consts::ARCH
+    {
+        std::env::consts::ARCH
+    }
 }
 
 impl Ops for Flex {

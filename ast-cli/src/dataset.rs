@@ -17,9 +17,23 @@ pub(crate) struct Data {
     pub(crate) test: Box<dyn Loader>,
     /// sha256 of labels and pixels of the training set.
     pub(crate) fingerprint: String,
+    /// The same of what the run is evaluated on.
+    pub(crate) evaluation: String,
 }
 
 pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
+    let (train, test) = images(config)?;
+    let (fingerprint, evaluation) = (train.fingerprint(), test.fingerprint());
+    let loader = |images: Images| -> Result<Box<dyn Loader>, Failure> {
+        let loader = OrderedLoader::new(Arc::new(images), config.data.workers)
+            .map_err(|error| Failure::new(Kind::Io, format!("cannot start loader threads: {error}")))?;
+        Ok(Box::new(loader))
+    };
+    Ok(Data { train: loader(train)?, test: loader(test)?, fingerprint, evaluation })
+}
+
+/// What a run trains on, and what it is evaluated on.
+pub(crate) fn images(config: &RunConfig) -> Result<(Images, Images), Failure> {
     let limit = config.data.train_limit;
     let (train, test) = match config.data.name.as_str() {
         "cifar10" => {
@@ -57,13 +71,7 @@ pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
     let train = train.limit(limit);
     let noise = config.data.label_noise;
     let train = if noise > 0.0 { train.with_label_noise(noise, Random::new(config.train.seed)) } else { train };
-    let fingerprint = train.fingerprint();
-    let loader = |images: Images| -> Result<Box<dyn Loader>, Failure> {
-        let loader = OrderedLoader::new(Arc::new(images), config.data.workers)
-            .map_err(|error| Failure::new(Kind::Io, format!("cannot start loader threads: {error}")))?;
-        Ok(Box::new(loader))
-    };
-    Ok(Data { train: loader(train)?, test: loader(test)?, fingerprint })
+    Ok((train, test))
 }
 
 /// CIFAR-10 in `dir`; where it cannot be read, what to do about that.

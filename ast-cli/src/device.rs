@@ -70,6 +70,16 @@ impl Backend {
     }
 }
 
+/// The instruction set that decides how a backend rounds, where it is known.
+pub(crate) fn instructions(backend: &str) -> Option<String> {
+    #[cfg(feature = "flex")]
+    if backend == "flex" {
+        return Some(ast_core::ops::instruction_set().into());
+    }
+    let _ = backend;
+    None
+}
+
 /// The device of that name, or the first that answers for `auto`.
 pub(crate) fn choose(name: &str) -> Result<(&'static str, Device), Failure> {
     let compiled = || COMPILED.iter().map(|backend| backend.name);

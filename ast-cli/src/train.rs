@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ast_core::models::SimpleCnn;
 use ast_core::{
-    Origin, Parts, PassError, PolicyError, Ran, Resolved, RunConfig, SCHEMA, Summary, TrainError, Trainer, Weights,
-    safetensors,
+    Origin, Parts, PassError, PolicyError, Ran, Resolved, RunConfig, SCHEMA, Summary, TestSet, TrainError, Trainer,
+    Weights, safetensors,
 };
 
 use crate::args::{Progress, TrainArgs};
@@ -61,7 +61,7 @@ pub(crate) fn run(
 ) -> Result<Finished, Failure> {
     let (config, random) = (resolved.config.clone(), resolved.checked.random());
     let scorer_origin = resolved.scorer_entry.map(|(_, origin)| origin);
-    let Data { train, test, fingerprint } = dataset::load(&config)?;
+    let Data { train, test, fingerprint, evaluation } = dataset::load(&config)?;
     let (backend, device) = device::choose(&config.device.name)?;
     let (folder, resumes) = match place {
         Place::Stopped(run) => (RunFolder::open(run)?, true),
@@ -86,8 +86,15 @@ pub(crate) fn run(
     let outcome = trainer.run(&mut log);
     log.progress.finish();
     let Some(mut summary) = outcome.map_err(|error| failure(&error, &path))? else { return Err(log.stopped()) };
-    summary.origin =
-        Some(Origin { commit: env!("AST_COMMIT").into(), device: backend.into(), data: fingerprint.clone() });
+    summary.origin = Some(Origin {
+        commit: env!("AST_COMMIT").into(),
+        device: backend.into(),
+        data: fingerprint.clone(),
+        evaluation: Some(evaluation),
+        version: Some(env!("CARGO_PKG_VERSION").into()),
+        instructions: device::instructions(backend),
+    });
+    summary.test = Some(TestSet { samples: test_samples, classes: data.classes() });
 
     let bug = |what: &str, error: String| Failure::new(Kind::Bug, format!("{what}: {error}"));
     let weights = safetensors(trainer.model()).map_err(|error| bug("model.safetensors", error.to_string()))?;

@@ -93,6 +93,7 @@ pub use small::Small;
 pub use snapshot::{Snapshot, SnapshotError, decode, encode, safetensors};
 pub use summary::{
     Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, Origin, Ran, Samples, Savings, Seconds, Summary,
+    TestSet,
 };
 pub use train_error::{NotFinite, TrainError};
 pub use trainer::{Parts, Trainer};

@@ -1,8 +1,10 @@
 //! From a configuration to the parts that it names.
 
-use crate::config::{Checked, ConfigError, RunConfig};
+use std::collections::BTreeMap;
+
+use crate::config::{BudgetConfig, Checked, ConfigError, ControlConfig, RunConfig, ScorerConfig};
 use crate::observation::Observation;
-use crate::params::{ParamError, Params};
+use crate::params::{ParamError, ParamValue, Params};
 use crate::policy::{Extent, Policy, PolicyEntry, PolicyError, Scores};
 use crate::registry::{Registry, RegistryError};
 use crate::scorer::{BuildScorer, Context, ScoreError, Scorer, ScorerEntry};
@@ -25,6 +27,8 @@ pub struct Resolved {
     pub scorer: Box<dyn Scorer>,
     /// The scorer's registered name and the crate it comes from; `None` where no registered one is used.
     pub scorer_entry: Option<(&'static str, &'static str)>,
+    /// The scorer's parameters, defaults filled in.
+    pub scorer_params: BTreeMap<String, ParamValue>,
 }
 
 /// Why a configuration names no run.
@@ -140,7 +144,14 @@ impl RunConfig {
         let scorers = Registry::linked().map_err(ResolveError::Registry)?;
         let entry = choose_scorer(&scorers, self.scorer.name.as_deref(), name, policy.scores())?;
         let Some(entry) = entry else {
-            return Ok(Resolved { config: self, checked, policy, scorer: Box::new(Unscored), scorer_entry: None });
+            return Ok(Resolved {
+                config: self,
+                checked,
+                policy,
+                scorer: Box::new(Unscored),
+                scorer_entry: None,
+                scorer_params: BTreeMap::new(),
+            });
         };
         let (section, name) = ("scorer", entry.name);
         let params = Params::resolve(entry.params, &self.scorer.params).map_err(|error| ResolveError::Param {
@@ -152,10 +163,11 @@ impl RunConfig {
             ScoreError::Param(error) => ResolveError::Param { section, name, error },
             error => ResolveError::Scorer(name, error),
         })?;
+        let (scorer_entry, scorer_params) = (Some((entry.name, entry.origin)), params.given());
         if self.scorer.name.is_some() {
-            self.scorer.params = params.given();
+            self.scorer.params.clone_from(&scorer_params);
         }
-        Ok(Resolved { config: self, checked, policy, scorer, scorer_entry: Some((entry.name, entry.origin)) })
+        Ok(Resolved { config: self, checked, policy, scorer, scorer_entry, scorer_params })
     }
 }
 
@@ -167,7 +179,26 @@ impl Resolved {
     /// [`ConfigError`].
     pub fn of(config: RunConfig, policy: Box<dyn Policy>, scorer: Box<dyn Scorer>) -> Result<Self, ConfigError> {
         let checked = config.check()?;
-        Ok(Self { config, checked, policy, scorer, scorer_entry: None })
+        Ok(Self { config, checked, policy, scorer, scorer_entry: None, scorer_params: BTreeMap::new() })
+    }
+
+    /// What decides the run, written out: the target and the scorer that are used though nobody named them, and without what
+    /// the policy has no use for. Two configurations with the same effective one are the same run.
+    #[must_use]
+    pub fn effective(&self) -> RunConfig {
+        let mut config = self.config.clone();
+        config.scorer = match self.scorer_entry {
+            Some((name, _)) if self.policy.scores() != Scores::Unused => {
+                ScorerConfig { name: Some(name.into()), params: self.scorer_params.clone() }
+            }
+            _ => ScorerConfig::default(),
+        };
+        if self.policy.extent() == Extent::Whole {
+            (config.control, config.budget) = (ControlConfig::default(), BudgetConfig::default());
+        } else if config.budget.fraction.is_none() {
+            config.control.target = Some(self.checked.target);
+        }
+        config
     }
 }
 
@@ -208,7 +239,6 @@ impl Scorer for Unscored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::params::ParamValue;
 
     fn resolve(change: impl FnOnce(&mut RunConfig)) -> Result<Resolved, ResolveError> {
         let mut config = RunConfig::default();

@@ -22,6 +22,9 @@ pub struct Summary {
     /// What selected, and what there was to be said about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ran: Option<Ran>,
+    /// What accuracy and loss are of, where the program has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestSet>,
     /// Correct answers on the test set, percent.
     pub accuracy: Accuracy,
     /// Cross-entropy on the test set, nats.
@@ -59,6 +62,25 @@ pub struct Origin {
     pub device: String,
     /// sha256 of labels and pixels of the training data as it was trained on, in hexadecimal.
     pub data: String,
+    /// sha256 of labels and pixels of the data it was evaluated on; `None` in summaries of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<String>,
+    /// Version of the program; `None` in summaries of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Instruction set of the CPU backend's kernels, on which rounding depends; `None` on other backends and in summaries of
+    /// older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+}
+
+/// `test.*`: the data a run was evaluated on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestSet {
+    /// How many samples.
+    pub samples: usize,
+    /// Of how many classes: guessing is right once in so many times.
+    pub classes: usize,
 }
 
 /// `ran.*`
@@ -248,6 +270,7 @@ impl Summary {
             schema: SCHEMA,
             origin: None,
             ran: Some(ran),
+            test: None,
             accuracy: Accuracy { last: last.accuracy, best },
             loss: Loss { last: last.loss },
             epochs: config.epochs,

@@ -3,15 +3,32 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::verdict::{Comparison, Difference, REFERENCES, Row};
+use super::verdict::{Comparison, Difference, LEVEL, REFERENCES};
 use crate::plot::{BLUE_LINE, GREY_LINE, ORANGE_LINE, Outcome};
 
-const HEAD: u32 = 72;
+const HEAD: u32 = 82;
 const ROW: u32 = 46;
 const AXIS: u32 = 44;
 const PANEL: u32 = 380;
+/// Of a line of text below the panels.
+const LINE: u32 = 17;
 /// Of a character of the arms' names, about.
 const CHARACTER: u32 = 7;
+
+/// Lines of at most so many characters, where words allow it.
+fn wrapped(text: &str, most: u32) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= most as usize => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines
+}
 
 /// What a row shows in one panel.
 struct Marks<'a> {
@@ -24,22 +41,32 @@ struct Marks<'a> {
 /// The error, if any, is that of the drawing library.
 pub(super) fn svg(comparison: &Comparison) -> Result<String, String> {
     let mut text = String::new();
-    draw(&comparison.arms, &mut text).map_err(|error| error.to_string())?;
+    draw(comparison, &mut text).map_err(|error| error.to_string())?;
     Ok(text)
 }
 
-fn draw(rows: &[Row], text: &mut String) -> Outcome {
+fn draw(comparison: &Comparison, text: &mut String) -> Outcome {
+    let Comparison { arms: rows, terms, caveats, .. } = comparison;
     let reference = REFERENCES.into_iter().find(|to| rows.iter().any(|row| row.against(to).is_some()));
     let names: Vec<(&str, &str)> = rows.iter().map(|row| row.arm.split_once(':').unwrap_or((&row.arm, ""))).collect();
     let longest = names.iter().flat_map(|(policy, settings)| [policy.len(), settings.len()]).max().unwrap_or(0);
     let labels = CHARACTER * longest as u32 + 40;
     let panels = 1 + u32::from(reference.is_some());
-    let size = ((labels + panels * PANEL).max(780), HEAD + ROW * rows.len() as u32 + AXIS);
+    let width = (labels + panels * PANEL).max(780);
+    let chart = HEAD + ROW * rows.len() as u32 + AXIS;
+    let below = |text: &str| wrapped(text, (width - 40) / 6);
+    let notes: Vec<String> = caveats.iter().flat_map(|caveat| below(&caveat.text)).collect();
+    let size = (width, chart + if notes.is_empty() { 0 } else { LINE * (1 + notes.len() as u32) });
 
     let root = SVGBackend::with_string(text, size).into_drawing_area();
     root.fill(&WHITE)?;
-    let (head, body) = root.split_vertically(HEAD);
-    legend(&head)?;
+    let (above, foot) = root.split_vertically(chart);
+    for (i, line) in notes.into_iter().enumerate() {
+        foot.draw(&Text::new(line, (20, (LINE * i as u32 + LINE / 2) as i32), ("sans-serif", 12)))?;
+    }
+    let (head, body) = above.split_vertically(HEAD);
+    let result = terms.result.trim_end_matches(" %");
+    legend(&head, result)?;
     let (left, right) = body.split_horizontally(labels);
     for (i, (policy, settings)) in names.into_iter().enumerate() {
         let middle = (ROW * i as u32 + ROW / 2) as i32;
@@ -51,10 +78,18 @@ fn draw(rows: &[Row], text: &mut String) -> Outcome {
     let of_runs = rows.iter().map(|row| {
         Some(Marks { colour: BLACK, values: &row.accuracies, mean: row.accuracy, interval: row.accuracy_interval })
     });
-    panel(&accuracy, "accuracy, %", false, &of_runs.collect::<Vec<_>>())?;
+    // Of one run there is no span; a tenth of a point is about what can be seen.
+    let least = 10f64.powi(1 - terms.decimals as i32);
+    panel(&accuracy, &terms.result.replace(" %", ", %"), false, least, &of_runs.collect::<Vec<_>>())?;
     if let Some(to) = reference {
         let of_pairs = rows.iter().map(|row| row.against(to).map(marks));
-        panel(&difference, &format!("difference to {to}, points"), true, &of_pairs.collect::<Vec<_>>())?;
+        panel(
+            &difference,
+            &format!("difference to {to}{}", terms.unit.replace(' ', ", ")),
+            true,
+            least,
+            &of_pairs.collect::<Vec<_>>(),
+        )?;
     }
     root.present()?;
     Ok(())
@@ -70,13 +105,16 @@ fn marks(difference: &Difference) -> Marks<'_> {
     Marks { colour, values, mean: *mean, interval: *interval }
 }
 
-fn legend(area: &DrawingArea<SVGBackend<'_>, Shift>) -> Outcome {
-    area.draw(&Text::new("Accuracy of every run, paired by seed", (20, 12), ("sans-serif", 20)))?;
-    let about = "A small dot is a run or a pair, a large one their mean, a line its 95 % interval. Established:";
-    area.draw(&Text::new(about, (20, 44), ("sans-serif", 13)))?;
-    for (x, word, colour) in [(560, "ahead", BLUE_LINE), (625, "behind", ORANGE_LINE), (695, "neither", GREY_LINE)] {
-        area.draw(&Circle::new((x, 50), 5, colour.filled()))?;
-        area.draw(&Text::new(word, (x + 11, 44), ("sans-serif", 13)))?;
+fn legend(area: &DrawingArea<SVGBackend<'_>, Shift>, result: &str) -> Outcome {
+    let title = format!("The {result} of every run, paired by seed");
+    area.draw(&Text::new(title, (20, 10), ("sans-serif", 20)))?;
+    let about = "A small dot is a run or a pair, a large one their mean, a line its 95 % interval.";
+    area.draw(&Text::new(about, (20, 36), ("sans-serif", 13)))?;
+    let about = format!("Established (an interval without 0, and p of at most {LEVEL}):");
+    area.draw(&Text::new(about, (20, 54), ("sans-serif", 13)))?;
+    for (x, word, colour) in [(370, "ahead", BLUE_LINE), (435, "behind", ORANGE_LINE), (505, "neither", GREY_LINE)] {
+        area.draw(&Circle::new((x, 60), 5, colour.filled()))?;
+        area.draw(&Text::new(word, (x + 11, 54), ("sans-serif", 13)))?;
     }
     Ok(())
 }
@@ -85,14 +123,14 @@ fn panel(
     area: &DrawingArea<SVGBackend<'_>, Shift>,
     caption: &str,
     with_zero: bool,
+    least: f64,
     rows: &[Option<Marks<'_>>],
 ) -> Outcome {
     let shown = || rows.iter().flatten().flat_map(|marks| marks.values.iter().chain(marks.interval.iter().flatten()));
     let shown = shown().copied().filter(|x| x.is_finite()).chain(with_zero.then_some(0.0));
     let (low, high) = shown.fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
-    // Of one run, or of none that is a number, there is no span.
     let (low, high) = if low <= high { (low, high) } else { (0.0, 0.0) };
-    let margin = (0.06 * (high - low)).max(0.1);
+    let margin = (0.06 * (high - low)).max(least);
     let mut chart = ChartBuilder::on(area)
         .margin_right(24)
         .x_label_area_size(AXIS)

@@ -14,9 +14,13 @@ use crate::failure::{Failure, Kind, did_you_mean};
 /// A configuration has a kilobyte.
 const LARGEST_FILE: u64 = 1 << 20;
 
-/// Two keys that each say how much is trained.
+/// Keys that each say how much is trained.
 const TARGET: (&str, &str) = ("control", "target");
 const BUDGET: (&str, &str) = ("budget", "fraction");
+const SECONDS: (&str, &str) = ("budget", "seconds");
+/// Of these the second goes where a higher layer gives the first.
+const INSTEAD: [((&str, &str), (&str, &str)); 4] =
+    [(TARGET, BUDGET), (BUDGET, TARGET), (BUDGET, SECONDS), (SECONDS, BUDGET)];
 
 /// The layers of a run that is continued: its own file, and where its data, device and threads are now.
 pub(super) fn of_run(file: &Path, args: &TrainArgs) -> Result<Table, Failure> {
@@ -43,6 +47,28 @@ pub(super) fn merge(args: &TrainArgs) -> Result<Table, Failure> {
     overlay(&mut command_line, of_flags(args)?);
     put(&mut merged, command_line);
     Ok(merged)
+}
+
+/// The layers of an arm of a comparison: those of a run, and over them the arm's `own`. What is said for all arms of how much
+/// is trained does not concern an arm that is not `limited`: the dense run.
+pub(super) fn of_arm(args: &TrainArgs, own: &Table, limited: bool) -> Result<Table, Failure> {
+    let mut merged = merge(args)?;
+    if !limited {
+        merged.remove("budget");
+        if let Some(Value::Table(control)) = merged.get_mut(TARGET.0) {
+            control.remove(TARGET.1);
+        }
+    }
+    put(&mut merged, own.clone());
+    Ok(merged)
+}
+
+/// What `--config` and the `AST__` variables say, each with where it says so.
+pub(crate) fn of_surroundings(args: &TrainArgs) -> Result<Vec<(Table, String)>, Failure> {
+    let file = args.config.as_deref().map(|path| Ok((of_file(path)?, path.display().to_string())));
+    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let variables = variables.map(|(name, value)| Ok((of_environment([(name.clone(), value)].into_iter())?, name)));
+    file.into_iter().chain(variables).collect()
 }
 
 fn of_preset(name: &str) -> Result<Table, Failure> {
@@ -73,7 +99,7 @@ fn of_file(path: &Path) -> Result<Table, Failure> {
     parse(&text, &origin)
 }
 
-pub(crate) fn parse(text: &str, origin: &str) -> Result<Table, Failure> {
+pub(super) fn parse(text: &str, origin: &str) -> Result<Table, Failure> {
     let table: Table = text.parse().map_err(|error| Failure::usage(format!("{origin}: {error}")))?;
     check_keys(&table, origin)?;
     Ok(table)
@@ -95,10 +121,15 @@ fn of_environment(variables: impl Iterator<Item = (String, OsString)>) -> Result
 }
 
 pub(super) fn of_assignment(assignment: &str) -> Result<Table, Failure> {
+    assigned(assignment, &format!("--set {assignment}"))
+}
+
+/// `KEY=VALUE`; an error names the `origin`.
+pub(crate) fn assigned(assignment: &str, origin: &str) -> Result<Table, Failure> {
     let Some((key, value)) = assignment.split_once('=') else {
-        return Err(Failure::usage(format!("--set {assignment}: write it as KEY=VALUE, for example train.epochs=20")));
+        return Err(Failure::usage(format!("{origin}: write it as KEY=VALUE, for example train.epochs=20")));
     };
-    nested(key.trim(), value_of(value.trim()), &format!("--set {assignment}"))
+    nested(key.trim(), value_of(value.trim()), origin)
 }
 
 /// A TOML value; a bare word is a string, so that quotes are not needed on a command line.
@@ -150,7 +181,7 @@ fn of_flags(args: &TrainArgs) -> Result<Table, Failure> {
 /// Puts a layer over those below it: [`overlay`], and whoever says how much in one way takes back what was said in the
 /// other.
 fn put(base: &mut Table, layer: Table) {
-    for ((section, key), (other, instead)) in [(TARGET, BUDGET), (BUDGET, TARGET)] {
+    for ((section, key), (other, instead)) in INSTEAD {
         let given = |section: &str| layer.get(section).and_then(Value::as_table);
         if given(section).is_some_and(|table| table.contains_key(key))
             && let Some(Value::Table(below)) = base.get_mut(other)
@@ -161,9 +192,23 @@ fn put(base: &mut Table, layer: Table) {
     overlay(base, layer);
 }
 
+/// All values of a table, under keys with dots.
+pub(crate) fn leaves(table: &Table) -> Vec<(String, &Value)> {
+    let mut found = Vec::new();
+    for (key, value) in table {
+        match value {
+            Value::Table(inner) => {
+                found.extend(leaves(inner).into_iter().map(|(rest, value)| (format!("{key}.{rest}"), value)));
+            }
+            value => found.push((key.clone(), value)),
+        }
+    }
+    found
+}
+
 /// Puts `top` over `base`, table by table. A policy or scorer that replaces one of another name takes none of its
 /// parameters.
-fn overlay(base: &mut Table, top: Table) {
+pub(crate) fn overlay(base: &mut Table, top: Table) {
     for (key, value) in top {
         match (base.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => {
@@ -210,6 +255,10 @@ mod tests {
         assert_eq!(base, "[control]\nkp = 1.0\n[budget]\nfraction = 0.2".parse().unwrap());
         put(&mut base, "[control]\ntarget = 0.3".parse().unwrap());
         assert_eq!(base, "[control]\nkp = 1.0\ntarget = 0.3\n[budget]".parse().unwrap());
+        put(&mut base, "[budget]\nseconds = 9.0".parse().unwrap());
+        assert_eq!(base, "[control]\nkp = 1.0\ntarget = 0.3\n[budget]\nseconds = 9.0".parse().unwrap());
+        put(&mut base, "[budget]\nfraction = 0.2".parse().unwrap());
+        assert_eq!(base, "[control]\nkp = 1.0\n[budget]\nfraction = 0.2".parse().unwrap());
     }
 
     #[test]

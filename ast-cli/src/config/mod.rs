@@ -4,7 +4,7 @@
 mod extremes;
 mod kinds;
 mod layers;
-pub(crate) use layers::parse;
+pub(crate) use layers::{assigned, leaves, of_surroundings, overlay};
 #[cfg(test)]
 mod malformed;
 mod presets;
@@ -31,6 +31,16 @@ pub(crate) fn resolve(args: &TrainArgs) -> Result<Resolved, Failure> {
         note(&format!("policy {policy} decides without scores: {scorer} has no influence on this run"));
     }
     Ok(resolved)
+}
+
+/// An arm of a comparison: what holds for all, and over it the arm's `own`.
+pub(crate) fn resolve_arm(args: &TrainArgs, own: &Table, limited: bool) -> Result<Resolved, Failure> {
+    resolve_table(layers::of_arm(args, own, limited)?)
+}
+
+/// The nominal epochs that hold for all arms of a comparison.
+pub(crate) fn nominal_epochs(args: &TrainArgs) -> Result<u32, Failure> {
+    Ok(read(layers::merge(args)?)?.train.epochs)
 }
 
 fn resolve_table(table: Table) -> Result<Resolved, Failure> {

@@ -6,6 +6,8 @@
 
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "flex")]
+pub use flex::instruction_set;
 
 use burn::backend::tensor::FloatTensor;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

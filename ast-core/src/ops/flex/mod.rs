@@ -18,6 +18,24 @@ use burn::tensor::{DType, Shape, TensorData};
 use super::{AdamStep, Block, Ops};
 use sizes::{Images, Sizes};
 
+/// The instruction set that the CPU backend's kernels use on this machine. Results are the same bit for bit only on machines
+/// that agree in it.
+#[must_use]
+pub fn instruction_set() -> &'static str {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    {
+        match pulp::Arch::new() {
+            pulp::Arch::V4(_) => "x86-v4",
+            pulp::Arch::V3(_) => "x86-v3",
+            _ => "x86",
+        }
+    }
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+    {
+        std::env::consts::ARCH
+    }
+}
+
 impl Ops for Flex {
     fn conv_relu_pool(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, block: Block) -> FlexTensor {
         Pass::new(x, weight, block).forward(bias).0

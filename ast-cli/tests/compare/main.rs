@@ -1,6 +1,10 @@
 //! `ast compare` from outside: paired, told apart, gone on with, and honest about what little it knows.
 #![forbid(unsafe_code)]
 
+mod caveats;
+mod configurations;
+mod from;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -1,0 +1,135 @@
+//! What the circumstances of the runs give a reader to know: programs, devices, a shared machine.
+
+use ast_core::{Origin, Summary};
+
+use super::caveat::{Caveat, Limits, caveat};
+
+/// What is known of the runs of a comparison beside their results.
+pub(super) struct Circumstances<'a> {
+    /// Of each run: its arm, what it has left, and whether others ran beside it.
+    pub(super) runs: Vec<(&'a str, &'a Summary, bool)>,
+    pub(super) limits: Limits,
+    /// Arms whose scoring was not charged.
+    pub(super) free_scoring: &'a [String],
+    pub(super) seeds_raised: bool,
+    /// What policies say of themselves.
+    pub(super) remarks: &'a [String],
+}
+
+/// What the circumstances of the runs say.
+pub(super) fn of_runs(known: &Circumstances<'_>) -> Vec<Caveat> {
+    let mut all: Vec<Caveat> = known.remarks.iter().map(|remark| caveat("remark", remark.clone())).collect();
+    if !known.free_scoring.is_empty() {
+        let arms = known.free_scoring.join(", ");
+        let text = format!(
+            "An ablation: scoring was counted and not charged to the budget of {arms}. No result at equal cost."
+        );
+        all.push(caveat("free-scoring", text));
+    }
+    if known.seeds_raised {
+        let text = "Seeds were added after the first result: p no longer means what it says.";
+        all.push(caveat("seeds-raised", text.into()));
+    }
+    all.extend(shared(known));
+    let of = |value: fn(&Origin) -> Option<String>| {
+        let value = |summary: &Summary| summary.origin.as_ref().and_then(value);
+        known.runs.iter().map(|(arm, summary, _)| (*arm, value(summary))).collect::<Vec<_>>()
+    };
+    let program = |origin: &Origin| match &origin.version {
+        Some(version) => Some(format!("{version} {}", origin.commit)),
+        None => Some(origin.commit.clone()),
+    };
+    for (kind, what, values, so) in [
+        ("programs", "programs", of(program), "a difference may be theirs."),
+        (
+            "devices",
+            "devices",
+            of(|origin| Some(origin.device.clone())),
+            "they round differently, and differ in speed.",
+        ),
+        (
+            "instruction-sets",
+            "instruction sets",
+            of(|origin| origin.instructions.clone()),
+            "they round differently, and differ in speed.",
+        ),
+    ] {
+        let found = differing(&values);
+        all.extend(found.map(|list| caveat(kind, format!("The runs were made with different {what}: {list}: {so}"))));
+    }
+    all.extend(unknown(known));
+    all
+}
+
+fn shared(known: &Circumstances<'_>) -> Option<Caveat> {
+    let (all, shared) = (known.runs.len(), known.runs.iter().filter(|(_, _, shared)| *shared).count());
+    let results = if known.limits == Limits::Seconds { " So are results under a limit in seconds." } else { "" };
+    let text = format!(
+        "{shared} of {all} runs were made while others ran: their seconds and joules are those of a shared machine.{results}"
+    );
+    (shared > 0).then(|| caveat("shared-machine", text))
+}
+
+/// What older summaries do not say cannot be compared.
+fn unknown(known: &Circumstances<'_>) -> Option<Caveat> {
+    let lacking = |is_lacking: fn(&Summary) -> bool| known.runs.iter().filter(|(_, run, _)| is_lacking(run)).count();
+    let parts: Vec<String> = [
+        (lacking(|run| run.origin.is_none()), "nothing of their program, device and data"),
+        (
+            lacking(|run| run.origin.as_ref().is_some_and(|origin| origin.evaluation.is_none())),
+            "nothing of their test images",
+        ),
+        (lacking(|run| run.origin.as_ref().is_some_and(lacks_instructions)), "no instruction set"),
+    ]
+    .into_iter()
+    .filter(|(runs, _)| *runs > 0)
+    .map(|(runs, what)| format!("{runs} say {what}"))
+    .collect();
+    let text = format!(
+        "Of the summaries of {} runs, made by older programs, {}: whether the runs of a pair agree in that could not be checked.",
+        known.runs.len(),
+        parts.join(", ")
+    );
+    (!parts.is_empty()).then(|| caveat("unknown-origin", text))
+}
+
+fn lacks_instructions(origin: &Origin) -> bool {
+    origin.device == "flex" && origin.instructions.is_none()
+}
+
+/// `A (arms: runs), B (arms: runs)` where known values differ.
+fn differing(values: &[(&str, Option<String>)]) -> Option<String> {
+    let mut groups: Vec<(&str, Vec<&str>, usize)> = Vec::new();
+    for (arm, value) in values.iter().filter_map(|(arm, value)| Some((*arm, value.as_deref()?))) {
+        let group = match groups.iter_mut().position(|(other, ..)| *other == value) {
+            Some(place) => &mut groups[place],
+            None => {
+                groups.push((value, Vec::new(), 0));
+                let last = groups.len() - 1;
+                &mut groups[last]
+            }
+        };
+        group.2 += 1;
+        if !group.1.contains(&arm) {
+            group.1.push(arm);
+        }
+    }
+    let runs = |n: usize| if n == 1 { "1 run".to_string() } else { format!("{n} runs") };
+    let list = groups.iter().map(|(value, arms, n)| format!("{value} ({} of {})", runs(*n), arms.join(", ")));
+    (groups.len() > 1).then(|| list.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_differ_are_listed_with_their_arms() {
+        let values = |all: &[(&'static str, &str)]| -> Vec<(&'static str, Option<String>)> {
+            all.iter().map(|(arm, value)| (*arm, (!value.is_empty()).then(|| value.to_string()))).collect()
+        };
+        assert_eq!(differing(&values(&[("a", "x"), ("b", "x"), ("c", "")])), None);
+        let mixed = differing(&values(&[("a", "x"), ("b", "y"), ("a", "x"), ("c", ""), ("b", "x")]));
+        assert_eq!(mixed.unwrap(), "x (3 runs of a, b), y (1 run of b)");
+    }
+}

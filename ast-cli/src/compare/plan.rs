@@ -1,0 +1,263 @@
+//! Which runs a comparison has, and all that can be found wrong with them before the first is started.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ast_core::{Resolved, Summary};
+use toml::Table;
+
+use super::CompareArgs;
+use super::arm::{Arm, decided_elsewhere};
+use super::caveat::Limits;
+use super::same::{self, are_different, folder_of, identity};
+use crate::args::TrainArgs;
+use crate::config::{self, assigned, leaves};
+use crate::dataset;
+use crate::device;
+use crate::failure::{Failure, Kind};
+use crate::output::note;
+use crate::run_folder::{CONFIG, SUMMARY};
+use crate::train::summary_of;
+
+/// One run of the comparison.
+pub(super) struct Run<'a> {
+    pub(super) arm: &'a Arm,
+    pub(super) seed: u64,
+    pub(super) folder: PathBuf,
+    args: TrainArgs,
+}
+
+/// The runs, and what their configurations say of the comparison.
+pub(super) struct Plan<'a> {
+    /// Seed by seed, so that whatever slows the machine down slows all arms alike.
+    pub(super) runs: Vec<Run<'a>>,
+    /// Nominal epochs of the dense run that costs are a share of.
+    pub(super) epochs: u32,
+    pub(super) threads: usize,
+    /// Arms whose scoring is not charged.
+    pub(super) free_scoring: Vec<String>,
+    pub(super) limits: Limits,
+    /// What policies say of themselves, with their arms.
+    pub(super) remarks: Vec<String>,
+}
+
+impl<'a> Plan<'a> {
+    /// Resolves every run, and refuses what cannot be compared.
+    pub(super) fn new(args: &CompareArgs, arms: &'a [Arm], seeds: &[u64]) -> Result<Self, Failure> {
+        let common = common(args);
+        are_decided_here(&args.set, &common, arms)?;
+        are_different(arms, |arm| resolve(&common, arm, seeds[0]).map(|resolved| identity(&resolved)))?;
+        let mut plan = Self {
+            runs: Vec::new(),
+            epochs: config::nominal_epochs(&common)?,
+            threads: 0,
+            free_scoring: Vec::new(),
+            limits: Limits::Activation,
+            remarks: Vec::new(),
+        };
+        let folders: Vec<PathBuf> = arms
+            .iter()
+            .map(|arm| folder_of(&args.out, arm, seeds, |seed| Some(identity(&resolve(&common, arm, seed).ok()?))))
+            .collect();
+        for seed in seeds {
+            for (arm, folder) in arms.iter().zip(&folders) {
+                let resolved = resolve(&common, arm, *seed)?;
+                let run = Run {
+                    arm,
+                    seed: *seed,
+                    folder: folder.join(format!("seed-{seed}")),
+                    args: with_seed(&common, arm, *seed),
+                };
+                same::was_run_so(&run.folder, &identity(&resolved))?;
+                if *seed == seeds[0] {
+                    plan.note(arm, &resolved);
+                }
+                plan.runs.push(run);
+            }
+        }
+        Ok(plan)
+    }
+
+    fn note(&mut self, arm: &Arm, resolved: &Resolved) {
+        let budget = resolved.config.budget;
+        self.threads = resolved.config.device.threads;
+        if budget.free_scoring {
+            self.free_scoring.push(arm.name.clone());
+        }
+        if arm.is_limited() {
+            self.limits = match (self.limits, budget.fraction, budget.seconds) {
+                (Limits::Seconds, ..) | (_, _, Some(_)) => Limits::Seconds,
+                (Limits::Fraction, ..) | (_, Some(_), _) => Limits::Fraction,
+                (limits, ..) => limits,
+            };
+        }
+        if let Some(remark) = resolved.policy.remark() {
+            note(&format!("{}: {remark}", arm.name));
+            self.remarks.push(format!("{}: {remark}", arm.name));
+        }
+    }
+
+    /// What the runs that are finished have left, in the order of the runs.
+    pub(super) fn finished(&self) -> Result<Vec<Option<Summary>>, Failure> {
+        let of = |run: &Run<'_>| run.is_finished().then(|| summary_of(&run.folder)).transpose();
+        self.runs.iter().map(of).collect()
+    }
+
+    /// Looks for everything that a run needs, and whether those still to be made would be on the data of those that are
+    /// finished.
+    pub(super) fn can_run(&self, finished: &[Option<Summary>]) -> Result<(), Failure> {
+        let all = || self.runs.iter().zip(finished);
+        let mut looked = false;
+        for run in self.runs.iter().filter(|run| run.arm == self.runs[0].arm) {
+            let of_seed = || all().filter(|(other, _)| other.seed == run.seed);
+            let to_do = of_seed().any(|(_, summary)| summary.is_none());
+            let done = of_seed().any(|(_, summary)| summary.is_some());
+            if !to_do || (looked && !done) {
+                continue;
+            }
+            let config = run.resolve()?.config;
+            if !looked {
+                device::choose(&config.device.name)?;
+                looked = true;
+            }
+            let (train, test) = dataset::images(&config)?;
+            let here = Fingerprints { data: train.fingerprint(), evaluation: Some(test.fingerprint()) };
+            for (other, summary) in of_seed().filter_map(|(other, summary)| Some((other, summary.as_ref()?))) {
+                let Some(there) = Fingerprints::of(summary) else { continue };
+                if let Some(what) = here.differ(&there) {
+                    return Err(no_pair(&other.folder, "what the runs to come would use", what));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// So that a name which the file system refuses is refused before the first run.
+    pub(super) fn create_folders(&self) -> Result<(), Failure> {
+        for folder in self.runs.iter().filter_map(|run| run.folder.parent()) {
+            fs::create_dir_all(folder)
+                .map_err(|error| Failure::new(Kind::Create, format!("cannot create {}: {error}", folder.display())))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses pairs of runs on different data. What a summary does not say is not known.
+    pub(super) fn are_on_the_same_data(&self, summaries: &[Summary]) -> Result<(), Failure> {
+        let known =
+            || self.runs.iter().zip(summaries).filter_map(|(run, summary)| Some((run, Fingerprints::of(summary)?)));
+        for (i, (run, data)) in known().enumerate() {
+            for (other, others) in known().take(i).filter(|(other, _)| other.seed == run.seed) {
+                if let Some(what) = data.differ(&others) {
+                    return Err(no_pair(&run.folder, &other.folder.display().to_string(), what));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Run<'_> {
+    pub(super) fn resolve(&self) -> Result<Resolved, Failure> {
+        config::resolve_arm(&self.args, &self.arm.own, self.arm.is_limited())
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.folder.join(SUMMARY).is_file()
+    }
+
+    /// Whether somebody began it.
+    pub(super) fn is_begun(&self) -> bool {
+        self.folder.join(CONFIG).is_file()
+    }
+}
+
+/// What holds for all arms.
+fn common(args: &CompareArgs) -> TrainArgs {
+    TrainArgs {
+        preset: args.preset.clone(),
+        config: args.config.clone(),
+        data_dir: args.data_dir.clone(),
+        budget: args.budget,
+        budget_seconds: args.budget_seconds,
+        activation: args.activation,
+        free_scoring: args.free_scoring,
+        epochs: args.epochs,
+        set: args.set.clone(),
+        ..TrainArgs::default()
+    }
+}
+
+fn with_seed(common: &TrainArgs, arm: &Arm, seed: u64) -> TrainArgs {
+    // The policy stands beside --set, so that parameters given there are its own, or refused.
+    TrainArgs { policy: Some(arm.policy.clone()), seed: Some(seed as i64), ..common.clone() }
+}
+
+fn resolve(common: &TrainArgs, arm: &Arm, seed: u64) -> Result<Resolved, Failure> {
+    let of_arm = |failure: Failure| Failure::new(failure.kind, format!("arm {}: {failure}", arm.name));
+    config::resolve_arm(&with_seed(common, arm, seed), &arm.own, arm.is_limited()).map_err(of_arm)
+}
+
+/// Refuses what the arms and the seeds decide where it is said on purpose; where a file has it, as every configuration of a
+/// run has, it is told that it is passed over.
+fn are_decided_here(set: &[String], common: &TrainArgs, arms: &[Arm]) -> Result<(), Failure> {
+    let refused = |table: &Table, origin: &str| match leaves(table)
+        .iter()
+        .find_map(|(key, _)| Some((key, decided_elsewhere(key)?)))
+    {
+        Some((key, instead)) => {
+            Err(Failure::usage(format!("{origin}: `{key}` is not for all runs of a comparison: {instead}")))
+        }
+        None => Ok(()),
+    };
+    for assignment in set {
+        let origin = format!("--set {assignment}");
+        refused(&assigned(assignment, &origin)?, &origin)?;
+    }
+    for (table, origin) in config::of_surroundings(common)? {
+        if common.config.as_ref().is_none_or(|file| file.display().to_string() != origin) {
+            refused(&table, &origin)?;
+            continue;
+        }
+        for (key, value) in leaves(&table) {
+            let is_an_arm = key == "policy.name" && arms.iter().any(|arm| value.as_str() == Some(&arm.policy));
+            if let Some(instead) = decided_elsewhere(&key).filter(|_| !is_an_arm) {
+                note(&format!("{origin}: `{key}` = {value} is passed over: {instead}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Which data a run was trained and evaluated on.
+struct Fingerprints {
+    data: String,
+    evaluation: Option<String>,
+}
+
+impl Fingerprints {
+    fn of(summary: &Summary) -> Option<Self> {
+        let origin = summary.origin.as_ref()?;
+        Some(Self { data: origin.data.clone(), evaluation: origin.evaluation.clone() })
+    }
+
+    /// In what they differ, if they do.
+    fn differ(&self, other: &Self) -> Option<String> {
+        let (here, there) = (self.evaluation.as_ref(), other.evaluation.as_ref());
+        let different = |verb: &str, one: &str, two: &str| {
+            (one != two).then(|| format!("{verb} other data (sha256 {one:.12} and {two:.12})"))
+        };
+        different("trained on", &self.data, &other.data)
+            .or_else(|| here.zip(there).and_then(|(here, there)| different("evaluated on", here, there)))
+    }
+}
+
+fn no_pair(folder: &Path, other: &str, what: String) -> Failure {
+    let folder = folder.display();
+    Failure::new(
+        Kind::Data,
+        format!(
+            "{folder} was {what} than {other}: no pair; put the data back, or name another --out, or remove the run, and the \
+             same `ast compare` makes it again"
+        ),
+    )
+}

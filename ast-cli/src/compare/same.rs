@@ -1,0 +1,102 @@
+//! When two configurations are one: of two arms, or of a run that is there and the one that is wanted.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ast_core::Resolved;
+use toml::{Table, Value};
+
+use super::arm::Arm;
+use crate::args::TrainArgs;
+use crate::config;
+use crate::failure::Failure;
+use crate::run_folder::CONFIG;
+
+/// Refuses two arms that are one configuration, however they are spelled.
+pub(super) fn are_different(arms: &[Arm], identity: impl Fn(&Arm) -> Result<Table, Failure>) -> Result<(), Failure> {
+    let mut seen: Vec<(&Arm, Table)> = Vec::new();
+    for arm in arms {
+        let table = identity(arm)?;
+        match seen.iter().find(|(other, others)| other.folder() == arm.folder() || *others == table) {
+            Some((other, _)) if other.name == arm.name => {
+                return Err(Failure::usage(format!("--arms: `{}` is there twice", arm.name)));
+            }
+            Some((other, others)) if *others == table => {
+                return Err(Failure::usage(format!(
+                    "--arms: `{}` is there twice: `{}` is the same configuration",
+                    other.name, arm.name
+                )));
+            }
+            Some((other, _)) => {
+                let (one, two, folder) = (&other.name, &arm.name, arm.folder());
+                return Err(Failure::usage(format!("--arms: `{one}` and `{two}` would share the folder {folder}")));
+            }
+            None => seen.push((arm, table)),
+        }
+    }
+    Ok(())
+}
+
+/// What decides the result of a run: its effective configuration without where things are and when it is saved.
+pub(super) fn identity(resolved: &Resolved) -> Table {
+    let mut table = Table::try_from(resolved.effective()).unwrap_or_default();
+    table.remove("device");
+    table.remove("checkpoint");
+    if let Some(Value::Table(data)) = table.get_mut("data") {
+        data.remove("dir");
+        data.remove("workers");
+    }
+    table
+}
+
+/// [`identity`] of the run in a folder.
+fn recorded(folder: &Path) -> Result<Table, Failure> {
+    let of_folder = TrainArgs { resume: Some(folder.to_path_buf()), ..TrainArgs::default() };
+    config::resolve(&of_folder).map(|resolved| identity(&resolved))
+}
+
+/// The folder of an arm's name, or else one that is named by another spelling of it, or in which the same configuration was
+/// run.
+pub(super) fn folder_of(out: &Path, arm: &Arm, seeds: &[u64], identity: impl Fn(u64) -> Option<Table>) -> PathBuf {
+    let own = out.join(arm.folder());
+    if own.exists() {
+        return own;
+    }
+    let mut others: Vec<PathBuf> =
+        fs::read_dir(out).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    others.sort_unstable();
+    let is_it = |folder: &PathBuf| {
+        if folder.file_name().and_then(OsStr::to_str).is_some_and(|name| arm.is_spelled(name)) {
+            return true;
+        }
+        let begun = |seed: &&u64| folder.join(format!("seed-{seed}")).join(CONFIG).is_file();
+        let Some(seed) = seeds.iter().find(begun) else { return false };
+        let found = recorded(&folder.join(format!("seed-{seed}"))).ok();
+        found.is_some() && found == identity(*seed)
+    };
+    others.into_iter().find(is_it).unwrap_or(own)
+}
+
+/// Refuses a folder in which a run with other settings was begun.
+pub(super) fn was_run_so(run: &Path, wanted: &Table) -> Result<(), Failure> {
+    if !run.join(CONFIG).is_file() {
+        return Ok(());
+    }
+    let folder = run.display();
+    let found = recorded(run).map_err(|failure| {
+        Failure::new(failure.kind, format!("{folder}: {failure}; name another --out, or remove it"))
+    })?;
+    match wanted.iter().find(|(section, table)| found.get(*section) != Some(table)) {
+        None => Ok(()),
+        Some((section, table)) => Err(Failure::usage(format!(
+            "{folder} was run with other settings: [{section}] was `{}` and would be `{}`; name another --out, or remove it",
+            found.get(section).map(line).unwrap_or_default(),
+            line(table),
+        ))),
+    }
+}
+
+fn line(table: &Value) -> String {
+    table.to_string().replace('\n', " ").trim().to_string()
+}

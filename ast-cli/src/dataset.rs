@@ -15,6 +15,8 @@ pub(crate) struct Data {
     pub(crate) test: Box<dyn Loader>,
     /// sha256 of labels and pixels of the training set.
     pub(crate) fingerprint: String,
+    /// sha256 of labels and pixels of the data to evaluate on.
+    pub(crate) evaluation: String,
 }
 
 pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
@@ -47,13 +49,13 @@ pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
     let train = train.limit(limit.unwrap_or(usize::MAX));
     let noise = config.data.label_noise;
     let train = if noise > 0.0 { train.with_label_noise(noise, Random::new(config.train.seed)) } else { train };
-    let fingerprint = train.fingerprint();
+    let (fingerprint, evaluation) = (train.fingerprint(), test.fingerprint());
     let loader = |images: Images| -> Result<Box<dyn Loader>, Failure> {
         let loader = OrderedLoader::new(Arc::new(images), config.data.workers)
             .map_err(|error| Failure::new(Kind::Io, format!("cannot start loader threads: {error}")))?;
         Ok(Box::new(loader))
     };
-    Ok(Data { train: loader(train)?, test: loader(test)?, fingerprint })
+    Ok(Data { train: loader(train)?, test: loader(test)?, fingerprint, evaluation })
 }
 
 /// The training data without its last `samples`, and those.

@@ -20,17 +20,15 @@ impl Builds {
 
     /// Of a run that was begun. One that cannot be read is put aside: where the run began is then not known.
     pub(crate) fn of(claim: &Claim) -> Result<Self, Failure> {
-        let Some(text) = claim.read(PROVENANCE)? else { return Ok(Self(json!({}))) };
-        match serde_json::from_slice(&text) {
-            Ok(Value::Object(object)) => Ok(Self(Value::Object(object))),
-            _ => {
-                put_aside(claim.path(), [PROVENANCE.as_ref()])?;
-                note(&format!(
-                    "warning: {PROVENANCE} could not be read and was put aside: where the run began is lost"
-                ));
-                Ok(Self(json!({})))
-            }
+        let text = claim.read(PROVENANCE)?.unwrap_or_default();
+        if let Ok(Value::Object(object)) = serde_json::from_slice(&text) {
+            return Ok(Self(Value::Object(object)));
         }
+        note(&format!(
+            "warning: {PROVENANCE} is missing or damaged: with what the run was begun is not known any more"
+        ));
+        put_aside(claim.path(), [PROVENANCE.as_ref()])?;
+        Ok(Self(json!({})))
     }
 
     /// The fingerprint of the training data that a run was begun with, if it says so.

@@ -90,16 +90,15 @@ mod tests {
         assert_eq!(differing(&then, &now, &defaults), expected);
     }
 
-    /// A parameter of a policy has a default that only its plugin knows.
+    /// A parameter of a policy or scorer has a default that only its plugin knows.
     #[test]
     fn parameters_that_are_not_set_are_at_their_default() {
         let mut config = RunConfig::default();
-        config.policy.name = "fixed-threshold".into();
-        let known = defaults(&config);
-        let parameters: Vec<_> =
-            known.keys().filter(|key| key.starts_with("policy.") && *key != "policy.name").collect();
-        assert!(!parameters.is_empty());
-        let now = deciding(&config).unwrap();
-        assert_eq!(differing(&known, &now, &known), Vec::<String>::new());
+        (config.policy.name, config.scorer.name) = ("ast".into(), Some("loss-entropy".into()));
+        let (known, unset) = (defaults(&config), deciding(&config).unwrap());
+        for key in ["policy.kappa", "scorer.loss_weight"] {
+            assert!(known.contains_key(key) && !unset.contains_key(key), "{key}: {known:?}");
+        }
+        assert_eq!(differing(&known, &unset, &known), Vec::<String>::new());
     }
 }

@@ -17,10 +17,10 @@ pub(super) struct Kept {
 /// that begins in another way is of another run.
 pub(super) fn keep(log: &[u8], step: u64, then: &RunIdentity) -> Result<Kept, String> {
     let length = usize::try_from(then.metrics).unwrap_or(usize::MAX);
-    let known_gap = lines(log).find_map(|(begin, line)| is_gap(line, step, then).then_some(begin));
+    let known_gap = lines(log).find(|(begin, line)| *begin < length && is_gap(line, step, then));
     let (bytes, proven) = match (known_gap, log.get(..length)) {
         // It was too short before, and the run has not come to its next checkpoint since.
-        (Some(begin), _) => (begin, false),
+        (Some((begin, _)), _) => (begin, false),
         // The last line may have been cut.
         (None, None) => (log.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1), false),
         (None, Some(first)) => {

@@ -4,62 +4,15 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{SMALL, assert_same, copy, program, result, resume, signal, start, stderr, steps, succeed};
+use common::{
+    assert_same, copy, dense, program, result, resume, start, stderr, steps, stop_after, succeed, tree, unfinished,
+};
 use serde_json::Value;
-
-/// Thirty-one steps of a run that selects nothing.
-const DENSE: [&str; 8] = [
-    "--policy=dense",
-    "--epochs=10",
-    "--set=data.train_limit=100",
-    "--batch-size=32",
-    "--set=checkpoint.every_steps=5",
-    "--seed=5",
-    "--threads=1",
-    "--progress=none",
-];
-
-fn dense(out: &Path) -> Command {
-    let mut command = program();
-    command.args(DENSE).arg("--out").arg(out);
-    command
-}
-
-/// Runs until its log tells of a step, then sends SIGTERM.
-fn stop_after(mut command: Command, run: &Path, step: u64) -> String {
-    let before = fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
-    let child = command.spawn().unwrap();
-    let (begin, line) = (Instant::now(), format!("{{\"event\":\"step\",\"step\":{step},"));
-    while !fs::read_to_string(run.join("metrics.jsonl")).is_ok_and(|log| log != before && log.contains(&line)) {
-        assert!(begin.elapsed() < Duration::from_secs(60), "the run does not get to step {step}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    signal(&child, "TERM");
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(143), "{}", stderr(&output));
-    stderr(&output)
-}
-
-/// Every file and folder, but for those of the system.
-fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
-    let mut found = BTreeMap::new();
-    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if path.is_dir() {
-            found.extend(tree(&path));
-            found.insert(path, None);
-        } else {
-            found.insert(path.clone(), Some(fs::read(path).unwrap()));
-        }
-    }
-    found
-}
 
 /// Exit code 65, these words, and everything as it was.
 fn refuse(mut command: Command, run: &Path, words: &[&str]) {
@@ -87,15 +40,6 @@ fn numbers(run: &Path) -> Vec<u64> {
 fn append(file: PathBuf, bytes: &[u8]) {
     let content = [fs::read(&file).unwrap(), bytes.to_vec()].concat();
     fs::write(file, content).unwrap();
-}
-
-/// A run of [`SMALL`] as it was just before its end, and its result. It keeps two checkpoints.
-fn unfinished(folder: &Path) -> (PathBuf, common::Result) {
-    let whole = folder.join("whole");
-    succeed(start(&whole, &[]));
-    let expected = result(&whole);
-    fs::remove_file(whole.join("summary.json")).unwrap();
-    (whole, expected)
 }
 
 /// A run whose checkpoints are all damaged is refused; begun again, it keeps what it writes, however early it is stopped.
@@ -126,17 +70,20 @@ fn no_good_checkpoint_is_refused_and_start_over_begins_again() {
     succeed(resume(&run));
     assert_same(&run, &result(&whole), "begun again");
 
-    // Formats that nobody knows yet; and a second time.
-    fs::remove_file(run.join("summary.json")).unwrap();
+    // Formats that nobody knows yet; and a second time. That the run is finished is no objection.
+    let (summary, hidden) = (run.join("summary.json"), folder.path().join("hidden"));
+    fs::rename(&summary, &hidden).unwrap();
     for step in steps(&run) {
         let manifest = step.join("manifest.json");
         let text = fs::read_to_string(&manifest).unwrap();
         fs::write(manifest, text.replace("\"schema\":2", "\"schema\":99")).unwrap();
     }
     refuse(resume(&run), &run, &["no checkpoint can be used", "format 99"]);
+    fs::rename(hidden, summary).unwrap();
     succeed(over(&run));
     assert_same(&run, &result(&whole), "begun again twice");
     assert_eq!(numbers(&run.join("aside-2")).len(), 2);
+    assert!(run.join("aside-2/summary.json").is_file());
     assert_eq!(numbers(&aside), damaged, "what was put aside first stays");
 }
 
@@ -363,94 +310,6 @@ fn other_data_are_refused_and_the_same_may_move() {
     refuse(flag("other"), &run, &["training data in"]);
     succeed(flag("data"));
     assert_same(&run, &result(&whole), "from the beginning");
-}
-
-/// The program and the device that a run goes on with are recorded beside those that it was begun with.
-#[test]
-fn another_build_goes_on_and_is_recorded() {
-    let folder = tempfile::tempdir().unwrap();
-    let (run, expected) = unfinished(folder.path());
-    let file = run.join("run.json");
-    let mut provenance: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    let here = provenance["commit"].as_str().unwrap().to_string();
-    (provenance["commit"], provenance["version"]) = ("of another build".into(), "0.0.9".into());
-    fs::write(&file, provenance.to_string()).unwrap();
-    succeed(resume(&run));
-    let provenance: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    assert_eq!(provenance["commit"], "of another build");
-    let resumed = provenance["resumed"].as_array().unwrap();
-    assert_eq!(
-        (resumed.len(), &resumed[0]["commit"], &resumed[0]["device"]),
-        (1, &here.as_str().into(), &"flex".into())
-    );
-    let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    let line = log.lines().find(|line| line.contains("\"resumed\"")).unwrap();
-    assert!(line.contains(&format!("\"commit\":\"{here}\"")) && line.contains("\"device\":\"flex\""), "{line}");
-    let mut got = result(&run);
-    assert_eq!(got.summary["origin"]["commit"], format!("of another build, then {here}"));
-    got.summary["origin"]["commit"] = here.into();
-    assert!(got == expected);
-}
-
-/// Every file of a run follows the umask, as those that are created by `touch` do.
-#[test]
-fn files_follow_the_umask() {
-    let folder = tempfile::tempdir().unwrap();
-    for (umask, expected) in [("022", 0o644), ("027", 0o640), ("002", 0o664)] {
-        let run = folder.path().join(umask);
-        let mut shell = Command::new("sh");
-        let script = format!("umask {umask}; exec \"$0\" train \"$@\"");
-        shell.args(["-c", &script, env!("CARGO_BIN_EXE_ast")]).args(SMALL).arg("--out").arg(&run);
-        succeed({
-            shell.stdout(Stdio::null()).stderr(Stdio::piped());
-            shell
-        });
-        for (path, content) in tree(&run) {
-            let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-            let expected = if content.is_some() { expected } else { expected | (expected & 0o444) >> 2 };
-            assert_eq!(mode, expected, "{}: {mode:o}", path.display());
-        }
-    }
-}
-
-/// The command that a stopped run recommends works as it is printed, whatever its folder is called.
-#[test]
-fn the_command_that_is_recommended_can_be_copied() {
-    let folder = tempfile::tempdir().unwrap();
-    let (whole, run) = (folder.path().join("whole"), folder.path().join("it's $(a) `run` & more"));
-    succeed(dense(&whole));
-    let text = stop_after(dense(&run), &run, 7);
-    let copied = text.split_once("go on with `").unwrap().1.trim_end();
-    let copied = copied.strip_suffix('`').unwrap().strip_prefix("ast").unwrap();
-    let script = format!("\"$0\" {copied} --threads=1 --progress=none");
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &script, env!("CARGO_BIN_EXE_ast")]).stderr(Stdio::piped()).stdout(Stdio::piped());
-    let output = shell.output().unwrap();
-    assert!(output.status.success(), "{copied}: {}", stderr(&output));
-    assert_same(&run, &result(&whole), copied);
-    // The report names every file that a run leaves for its user.
-    let report = String::from_utf8(output.stdout).unwrap();
-    let files = report.lines().find(|line| line.contains("files:")).unwrap();
-    for file in ["model.safetensors", "best.safetensors", "run.svg", "summary.json"] {
-        assert!(files.contains(file) && run.join(file).is_file(), "{file}: {files}");
-    }
-}
-
-/// `runs/` may hold folders with any name.
-#[test]
-fn there_is_always_a_free_number() {
-    let folder = tempfile::tempdir().unwrap();
-    for (there, expected) in [
-        ("4294967290-mine", "4294967291-procedural-random"),
-        ("18446744073709551615-mine", "4294967292-procedural-random"),
-        ("99999999999999999999999-mine", "4294967293-procedural-random"),
-    ] {
-        fs::create_dir_all(folder.path().join("runs").join(there)).unwrap();
-        let mut command = program();
-        command.current_dir(folder.path()).args(SMALL).args(["--policy=random", "--set=train.epochs=1"]);
-        succeed(command);
-        assert!(folder.path().join("runs").join(expected).join("summary.json").is_file(), "{expected}");
-    }
 }
 
 /// A comparison whose run cannot be gone on with says what helps, and it does.

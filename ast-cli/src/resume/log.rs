@@ -149,6 +149,14 @@ mod tests {
         assert!(keep(&rubbish, 3, &then).unwrap_err().contains("line 1"));
     }
 
+    /// Programs of before did not say which they were.
+    #[test]
+    fn lines_of_an_earlier_program_are_read() {
+        let log = b"{\"event\":\"resumed\",\"step\":4}\n";
+        let then = RunIdentity { metrics: log.len() as u64, ..RunIdentity::default() };
+        assert!(matches!(keep(log, 4, &then).unwrap().events[..], [Event::Resumed { step: 4, .. }]));
+    }
+
     #[test]
     fn lines_of_a_later_program_stay() {
         let (mut log, _) = logged(&[warning("a")]);

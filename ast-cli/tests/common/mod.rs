@@ -1,6 +1,7 @@
 //! The program on a small run: started, resumed, signalled, and what it leaves.
 #![allow(dead_code)] // each test uses its part
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -116,4 +117,60 @@ pub(crate) fn underway(run: &Path) {
         assert!(begin.elapsed() < Duration::from_secs(60), "the run does not get going");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Thirty-one steps of a run that selects nothing.
+pub(crate) const DENSE: [&str; 8] = [
+    "--policy=dense",
+    "--epochs=10",
+    "--set=data.train_limit=100",
+    "--batch-size=32",
+    "--set=checkpoint.every_steps=5",
+    "--seed=5",
+    "--threads=1",
+    "--progress=none",
+];
+
+pub(crate) fn dense(out: &Path) -> Command {
+    let mut command = program();
+    command.args(DENSE).arg("--out").arg(out);
+    command
+}
+
+/// Runs until its log tells of a step, then sends SIGTERM.
+pub(crate) fn stop_after(mut command: Command, run: &Path, step: u64) -> String {
+    let before = fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+    let child = command.spawn().unwrap();
+    let (begin, line) = (Instant::now(), format!("{{\"event\":\"step\",\"step\":{step},"));
+    while !fs::read_to_string(run.join("metrics.jsonl")).is_ok_and(|log| log != before && log.contains(&line)) {
+        assert!(begin.elapsed() < Duration::from_secs(60), "the run does not get to step {step}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal(&child, "TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143), "{}", stderr(&output));
+    stderr(&output)
+}
+
+/// Every file and folder, but for those of the system.
+pub(crate) fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            found.extend(tree(&path));
+            found.insert(path, None);
+        } else {
+            found.insert(path.clone(), Some(fs::read(path).unwrap()));
+        }
+    }
+    found
+}
+
+/// A run of [`SMALL`] as it was just before its end, and its result. It keeps two checkpoints.
+pub(crate) fn unfinished(folder: &Path) -> (PathBuf, Result) {
+    let whole = folder.join("whole");
+    succeed(start(&whole, &[]));
+    let expected = result(&whole);
+    fs::remove_file(whole.join("summary.json")).unwrap();
+    (whole, expected)
 }

@@ -160,6 +160,8 @@ fn a_gap_up_to_the_end_is_no_reason_to_fail() {
     fs::remove_file(run.join("summary.json")).unwrap();
     fs::remove_file(run.join("metrics.jsonl")).unwrap();
     succeed(resume(&run));
+    let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    assert!(log.contains("{\"event\":\"gap\"") && !log.contains("{\"event\":\"step\""), "{log}");
     let mut got = result(&run);
     (got.metrics, expected.metrics) = (Vec::new(), Vec::new());
     assert!(got == expected);

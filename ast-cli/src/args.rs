@@ -137,6 +137,9 @@ pub(crate) struct TrainArgs {
     /// Go on with a run that was stopped, from its last checkpoint; everything else comes from its folder
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config", "set", "model", "policy", "scorer", "activation", "budget", "budget_seconds", "free_scoring", "epochs", "batch_size", "lr", "seed", "out"])]
     pub(crate) resume: Option<PathBuf>,
+    /// With --resume: begin the run again from its config.toml; what it has left is moved to RUN/aside-N, nothing is removed
+    #[arg(long, requires = "resume")]
+    pub(crate) start_over: bool,
     /// How to show progress
     #[arg(long, value_enum, default_value_t)]
     pub(crate) progress: Progress,

@@ -13,7 +13,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::args::DataCommand;
 use crate::dataset::read_cifar10;
 use crate::failure::{Failure, Kind, did_you_mean};
-use crate::output::{note, print, quoted};
+use crate::output::{note, print};
+use crate::shell::quoted;
 
 const NAMES: [&str; 1] = ["cifar10"];
 const BAR: &str = "{wide_bar} {percent:>3} % of {total_bytes}, {eta} left";

@@ -5,7 +5,7 @@ use ast_core::{Dataset, Loader, Random, RunConfig};
 use ast_data::{CifarError, Difficulty, Images, OrderedLoader, Pinned, Split, cifar10, procedural};
 
 use crate::failure::{Failure, Kind, did_you_mean};
-use crate::output::quoted;
+use crate::shell::quoted;
 
 const NAMES: [&str; 2] = ["cifar10", "procedural"];
 const PROCEDURAL_TRAIN: usize = 2000;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use ast_core::EnergyCounter;
 
+use crate::shell::quoted;
+
 /// Where Linux shows RAPL's counters.
 const POWERCAP: &str = "/sys/class/powercap";
 
@@ -111,7 +113,7 @@ impl Package {
 fn number(file: &Path) -> Result<u64, String> {
     let text = fs::read_to_string(file).map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            format!("RAPL: {} is readable by root only (as root: chmod a+r {0})", file.display())
+            format!("RAPL: {} is readable by root only (as root: chmod a+r {})", file.display(), quoted(file))
         }
         _ => format!("RAPL: {}: {error}", file.display()),
     })?;

@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod builds;
 mod catalogue;
+mod claim;
 mod compare;
 mod config;
 mod data;
@@ -20,7 +22,9 @@ mod plot;
 mod plugins;
 mod progress;
 mod report;
+mod resume;
 mod run_folder;
+mod shell;
 mod signals;
 mod simulate;
 mod train;

@@ -1,18 +1,18 @@
 //! What becomes of the events and snapshots of a run: onto the screen, into the folder, into the picture.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ast_core::{
-    CheckpointConfig, CheckpointError, Checkpoints, Event, Model, Observer, Snapshot, SnapshotError, TrainError,
-    Trainer, Wish,
+    CheckpointConfig, CheckpointError, Checkpoints, Event, Fingerprint, Observer, RunIdentity, Snapshot, SnapshotError,
+    TrainError, Wish,
 };
 
-use crate::args::Progress;
 use crate::failure::{Failure, Kind};
-use crate::output::note;
 use crate::progress::ProgressView;
+use crate::resume::Point;
 use crate::run_folder::RunFolder;
+use crate::shell::quoted;
 use crate::signals::Signals;
 
 pub(crate) struct Log {
@@ -22,8 +22,8 @@ pub(crate) struct Log {
     signals: Signals,
     config: CheckpointConfig,
     checkpoints: Checkpoints,
-    /// Fingerprint of the training data.
-    data: String,
+    /// Of the run, but for its log.
+    identity: RunIdentity,
     saved_step: u64,
     saved_at: Instant,
 }
@@ -31,59 +31,36 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn new(
         folder: RunFolder,
-        progress: Progress,
+        checkpoints: Checkpoints,
+        progress: ProgressView,
         signals: Signals,
         config: CheckpointConfig,
-        data: &str,
+        identity: RunIdentity,
     ) -> Self {
         Self {
-            progress: ProgressView::new(progress),
+            progress,
             events: Vec::new(),
             signals,
             config,
-            checkpoints: Checkpoints::new(folder.path().join("checkpoints"), config.keep),
-            data: data.to_string(),
+            checkpoints,
+            identity,
             saved_step: 0,
             saved_at: Instant::now(),
             folder,
         }
     }
 
-    /// Puts the trainer where the last good checkpoint was taken; `false` if there is none, and it starts over.
-    pub(crate) fn go_on<M: Model>(&mut self, trainer: &mut Trainer<M>) -> Result<bool, Failure> {
-        let (data, length) = (self.data.clone(), self.folder.metrics_length());
-        let found = self.checkpoints.latest(|manifest| {
-            if manifest.data != data {
-                return Err("it is of other training data".into());
-            }
-            if manifest.metrics > length {
-                return Err(format!("metrics.jsonl has {length} bytes, it was written at {}", manifest.metrics));
-            }
-            Ok(())
-        });
-        let found = found.map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
-        for refused in found.refused {
-            note(&format!("warning: checkpoint passed over: {refused}"));
-        }
-        let Some((manifest, snapshot)) = found.latest else {
-            note("no checkpoint to go on from: starting over");
-            self.folder.rewind(0)?;
-            return Ok(false);
-        };
-        self.events = self.folder.rewind(manifest.metrics)?;
-        trainer.restore(&snapshot).map_err(|error| Failure::new(Kind::Data, error.to_string()))?;
-        for event in self.events.iter().filter(|event| matches!(event, Event::Started { .. })) {
-            self.progress.event(event);
-        }
-        self.saved_step = snapshot.step;
+    /// Takes up the log of a run that goes on: what was lost of it, and what goes on.
+    pub(crate) fn go_on(&mut self, point: Point, resumed: &Event) -> Result<(), Failure> {
+        let Point { snapshot, events, gap, .. } = point;
+        (self.events, self.saved_step) = (events, snapshot.step);
         let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot write the log: {error}"));
-        self.event(&Event::Resumed { step: snapshot.step }).map_err(cannot)?;
-        Ok(true)
+        gap.iter().chain([resumed]).try_for_each(|event| self.event(event)).map_err(cannot)
     }
 
     /// Why the run ended before its end.
     pub(crate) fn stopped(&self) -> Failure {
-        let (step, run) = (self.saved_step, self.folder.path().display());
+        let (step, run) = (self.saved_step, quoted(self.folder.path()));
         let kind = self.signals.stop().unwrap_or(Kind::Interrupt);
         Failure::new(kind, format!("stopped after step {step}, saved; go on with `ast train --resume {run}`"))
     }
@@ -99,7 +76,7 @@ impl Observer for Log {
     fn wish(&mut self, step: u64) -> Wish {
         let CheckpointConfig { every_steps, every_minutes, .. } = self.config;
         let by_steps = every_steps > 0 && step.is_multiple_of(every_steps) && step > self.saved_step;
-        let by_time = every_minutes > 0.0 && self.saved_at.elapsed() >= Duration::from_secs_f64(60.0 * every_minutes);
+        let by_time = every_minutes > 0.0 && self.saved_at.elapsed().as_secs_f64() >= 60.0 * every_minutes;
         match self.signals.stop() {
             Some(_) => Wish::Stop,
             None if self.signals.save() || by_steps || by_time => Wish::Save,
@@ -110,7 +87,9 @@ impl Observer for Log {
     fn save(&mut self, snapshot: &Snapshot) -> io::Result<()> {
         // A checkpoint names the length of the log, which must be on the disk before it.
         self.folder.sync()?;
-        let saved = self.checkpoints.save(snapshot, self.folder.metrics_length(), &self.data);
+        let Fingerprint { bytes, sha256 } = self.folder.log_fingerprint();
+        let run = RunIdentity { metrics: bytes, metrics_sha256: Some(sha256), ..self.identity.clone() };
+        let saved = self.checkpoints.save(snapshot, &run);
         (self.saved_step, self.saved_at) = (snapshot.step, Instant::now());
         saved.map_err(|error| match error {
             CheckpointError::Io { path, source } => {

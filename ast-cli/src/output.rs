@@ -1,7 +1,6 @@
 //! Standard output and error, for readers that may go away at any time.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use crate::failure::{Failure, Kind};
 
@@ -32,33 +31,4 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 /// Says something beside the result. Training goes on whether or not anybody listens.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
-}
-
-/// A path as it is typed into a shell.
-pub(crate) fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=~".contains(c);
-    match !text.is_empty() && !text.starts_with(['-', '~']) && text.chars().all(plain) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_quoted_where_a_shell_needs_it() {
-        for (path, typed) in [
-            ("runs/0001-cifar10-ast", "runs/0001-cifar10-ast"),
-            ("my runs/1", "'my runs/1'"),
-            ("it's", "'it'\\''s'"),
-            ("$HOME", "'$HOME'"),
-            ("~x", "'~x'"),
-            ("", "''"),
-        ] {
-            assert_eq!(quoted(Path::new(path)), typed);
-        }
-    }
 }

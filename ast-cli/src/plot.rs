@@ -52,6 +52,8 @@ fn draw(events: &[Event], title: &str, text: &mut String) -> Outcome {
         Curve { label: "so far, as counted", colour: BLUE_LINE, points: over(&|s| Some(100.0 * s.activation)) },
     ];
     let highest = rate.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y).fold(2.0 * target, f64::max);
+    // Without steps, which a log that has a gap may lack, there is nothing to be seen, and still a scale.
+    let highest = if highest > 0.0 { highest } else { 100.0 };
     panel(&panels[0], "activation rate, % of offered samples", (epochs, 0.0, (1.1 * highest).min(101.0)), &rate)?;
     let threshold = [Curve { label: "threshold", colour: BLUE_LINE, points: over(&|s| s.control.threshold) }];
     let ends = threshold[0].points.iter().map(|(_, y)| *y);

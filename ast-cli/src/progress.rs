@@ -33,14 +33,17 @@ impl ProgressView {
         Self { bar, plain, total: 0, epochs: 0, printed: 0, accuracy: None }
     }
 
+    /// How much there is to be done.
+    pub(crate) fn of(&mut self, samples: usize, epochs: u32) {
+        (self.total, self.epochs) = (samples as u64 * u64::from(epochs), epochs);
+        if let Some(bar) = &self.bar {
+            bar.set_length(self.total);
+        }
+    }
+
     pub(crate) fn event(&mut self, event: &Event) {
         match event {
-            Event::Started { samples, epochs, .. } => {
-                (self.total, self.epochs) = (*samples as u64 * u64::from(*epochs), *epochs);
-                if let Some(bar) = &self.bar {
-                    bar.set_length(self.total);
-                }
-            }
+            Event::Started { samples, epochs, .. } => self.of(*samples, *epochs),
             Event::Warning { message } => self.print(&format!("warning: {message}")),
             Event::Step(step) => self.step(step),
             Event::Skipped { step, reason, .. } => self.print(&format!("warning: step {step} skipped: {reason}")),
@@ -50,7 +53,11 @@ impl ProgressView {
             Event::Decided { epoch, decision, .. } => {
                 self.print(&format!("epoch {epoch:5.1}/{}  {}", self.epochs, describe_decision(decision)));
             }
-            Event::Resumed { step } => self.print(&format!("continued after step {step}")),
+            Event::Resumed { step, .. } => self.print(&format!("continued after step {step}")),
+            Event::Gap { after, step, bytes, .. } => self.print(&format!(
+                "warning: {bytes} bytes of metrics.jsonl are missing: between step {after} and step {step} the log has a gap; \
+                 the result does not depend on it"
+            )),
             Event::Evaluated { epoch, accuracy, loss, .. } => {
                 self.accuracy = Some(*accuracy);
                 let epochs = self.epochs;

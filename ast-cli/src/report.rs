@@ -5,6 +5,10 @@ use std::path::Path;
 
 use ast_core::{Decision, Event, Phase, Ran, RunConfig, Summary};
 
+/// What a run leaves for its user.
+const FILES: [&str; 7] =
+    ["run.svg", "summary.json", "model.safetensors", "best.safetensors", "metrics.jsonl", "config.toml", "run.json"];
+
 pub(crate) struct Run<'a> {
     pub(crate) config: &'a RunConfig,
     pub(crate) device: &'a str,
@@ -111,11 +115,8 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
             writeln!(out, "    {name:24} {:>16} {:>20}", percent(group.share), percent(group.passes))?;
         }
     }
-    writeln!(
-        out,
-        "\n  files: {}/ (run.svg, summary.json, metrics.jsonl, config.toml, run.json)",
-        run.folder.display()
-    )?;
+    let files = FILES.into_iter().filter(|name| run.folder.join(name).exists()).collect::<Vec<_>>().join(", ");
+    writeln!(out, "\n  files: {}/ ({files})", run.folder.display())?;
     writeln!(out, "\nNext: {}", advice(summary.ran.as_ref(), &config.policy.name))
 }
 

@@ -1,29 +1,35 @@
-//! What a run leaves behind: `config.toml`, `run.json`, `metrics.jsonl`, `checkpoints/`, and at its end `summary.json`,
-//! `run.svg` and `model.safetensors`. A `lock` keeps two processes out of one folder.
+//! What a run leaves behind: `config.toml`, `run.json`, `metrics.jsonl`, `checkpoints/`, `best.safetensors`, and at its end
+//! `summary.json`, `run.svg` and `model.safetensors`. What it could not go on with lies in `aside-1/`, `aside-2/` and so on.
+//! A `lock` keeps two processes out of one folder.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ast_core::{Event, Ran, RunConfig};
+use ast_core::{Event, Fingerprint, Ran, RunConfig, RunningFingerprint};
 use serde::Serialize;
 
+use crate::claim::{Claim, LOCK, lock, put_aside};
 use crate::failure::{Failure, Kind};
+use crate::output::note;
 
 /// Where runs go if not told.
 const RUNS: &str = "runs";
 pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const SUMMARY: &str = "summary.json";
-const METRICS: &str = "metrics.jsonl";
-const LOCK: &str = "lock";
+pub(crate) const METRICS: &str = "metrics.jsonl";
+pub(crate) const PROVENANCE: &str = "run.json";
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
+/// What a run leaves beside its configuration, in the order in which it is put aside. The checkpoints are last: without them
+/// a run that is gone on with would begin the log again, so that they must not be gone before the log is safe.
+const LEFT: [&str; 7] = [SUMMARY, METRICS, PROVENANCE, "best.safetensors", "model.safetensors", "run.svg", CHECKPOINTS];
 
+/// The folder of a run, and its log.
 pub(crate) struct RunFolder {
-    path: PathBuf,
+    claim: Claim,
     metrics: File,
-    /// Bytes of `metrics`.
-    length: u64,
-    /// Held as long as the process lives.
-    _lock: File,
+    /// Of `metrics`.
+    fingerprint: RunningFingerprint,
 }
 
 /// `run.json`: where a result comes from.
@@ -56,44 +62,44 @@ impl RunFolder {
         new_or_empty(&path)?;
         let cannot =
             |error: io::Error| Failure::new(Kind::Create, format!("cannot create {}: {error}", path.display()));
-        let lock = lock(&path)?;
+        let claim = Claim::of(&path)?;
         let metrics = File::create_new(path.join(METRICS)).map_err(cannot)?;
-        let folder = Self { path, metrics, length: 0, _lock: lock };
-        let text = toml::to_string(config).map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
-        folder.write(CONFIG, text.as_bytes())?;
-        Ok(folder)
+        write_config(&path, config)?;
+        Ok(Self { claim, metrics, fingerprint: RunningFingerprint::default() })
     }
 
-    /// The folder of a run that was stopped.
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot open {}: {error}", path.display()));
-        let lock = lock(path)?;
-        let metrics = File::options().append(true).read(true).create(true).open(path.join(METRICS)).map_err(cannot)?;
-        let length = metrics.metadata().map_err(cannot)?.len();
-        Ok(Self { path: path.to_path_buf(), metrics, length, _lock: lock })
+    /// The folder of a run that goes on, with a log that is cut to `keep`.
+    pub(crate) fn go_on(claim: Claim, keep: &[u8]) -> Result<Self, Failure> {
+        let file = claim.path().join(METRICS);
+        let open = || {
+            let metrics = File::options().append(true).create(true).open(&file)?;
+            metrics.set_len(keep.len() as u64)?;
+            Ok(metrics)
+        };
+        let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot write {}: {error}", file.display()));
+        let metrics = open().map_err(cannot)?;
+        let mut fingerprint = RunningFingerprint::default();
+        fingerprint.update(keep);
+        Ok(Self { claim, metrics, fingerprint })
     }
 
-    /// Bytes that `metrics.jsonl` has.
-    pub(crate) fn metrics_length(&self) -> u64 {
-        self.length
+    /// The folder of a run that begins again. All that it has left is put aside, with a copy of its configuration.
+    pub(crate) fn start_over(claim: Claim, config: &RunConfig) -> Result<Self, Failure> {
+        let run = claim.path();
+        if let Some(aside) = put_aside(run, LEFT.map(Path::new))? {
+            let cannot = |error: io::Error| {
+                Failure::new(Kind::Io, format!("cannot copy {CONFIG} into {}: {error}", aside.display()))
+            };
+            fs::copy(run.join(CONFIG), aside.join(CONFIG)).map_err(cannot)?;
+            note(&format!("the old files are in {}", aside.display()));
+        }
+        write_config(run, config)?;
+        Self::go_on(claim, &[])
     }
 
-    /// The events of the first `length` bytes of `metrics.jsonl`; what comes after them is cut off.
-    pub(crate) fn rewind(&mut self, length: u64) -> Result<Vec<Event>, Failure> {
-        let file = self.path.join(METRICS);
-        let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display()));
-        let mut bytes = vec![0; length as usize];
-        self.metrics.seek(SeekFrom::Start(0)).map_err(cannot)?;
-        self.metrics.read_exact(&mut bytes).map_err(cannot)?;
-        let lines = bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
-        let events = lines.map(|(number, line)| {
-            serde_json::from_slice(line)
-                .map_err(|error| Failure::new(Kind::Data, format!("{}, line {}: {error}", file.display(), number + 1)))
-        });
-        let events = events.collect::<Result<_, _>>()?;
-        self.metrics.set_len(length).map_err(cannot)?;
-        self.length = length;
-        Ok(events)
+    /// Length and SHA-256 of `metrics.jsonl`.
+    pub(crate) fn log_fingerprint(&self) -> Fingerprint {
+        self.fingerprint.fingerprint()
     }
 
     /// Everything logged so far is on the disk when this returns.
@@ -102,7 +108,7 @@ impl RunFolder {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.claim.path()
     }
 
     /// Appends one line; a line is written whole or not at all as far as the system allows.
@@ -110,7 +116,7 @@ impl RunFolder {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
         self.metrics.write_all(&line)?;
-        self.length += line.len() as u64;
+        self.fingerprint.update(&line);
         Ok(())
     }
 
@@ -121,8 +127,13 @@ impl RunFolder {
     }
 
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        write(&self.path.join(name), bytes)
+        write(&self.path().join(name), bytes)
     }
+}
+
+fn write_config(run: &Path, config: &RunConfig) -> Result<(), Failure> {
+    let text = toml::to_string(config).map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
+    write(&run.join(CONFIG), text.as_bytes())
 }
 
 /// Removes what somebody left who was killed before there was a configuration.
@@ -154,7 +165,7 @@ pub(crate) fn new_or_empty(path: &Path) -> Result<(), Failure> {
 /// Writes a file so that it appears whole or not at all.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+        let mut file = with_the_usual_mode().tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)
@@ -163,28 +174,25 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     write().map(drop).map_err(cannot)
 }
 
-/// Nobody else's while it is held; the system lets go of it whatever becomes of the process.
-fn lock(path: &Path) -> Result<File, Failure> {
-    let file = path.join(LOCK);
-    let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot open {}: {error}", file.display()));
-    let lock = File::options().write(true).create(true).truncate(false).open(&file).map_err(cannot)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            Err(Failure::new(Kind::TryAgain, format!("{} is in use by another process", path.display())))
-        }
-        Err(TryLockError::Error(error)) => Err(cannot(error)),
-    }
+/// Temporary files are for their owner alone. These become files like any other, and so follow the umask.
+fn with_the_usual_mode() -> tempfile::Builder<'static, 'static> {
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
 }
 
 /// `runs/0001-NAME`, or one more than the highest number there is.
 fn next_free(runs: &Path, name: &str) -> Result<PathBuf, Failure> {
     let cannot = |error: io::Error| Failure::new(Kind::Create, format!("cannot create {}: {error}", runs.display()));
     fs::create_dir_all(runs).map_err(cannot)?;
-    let number = |entry: io::Result<fs::DirEntry>| -> Option<u32> {
+    let number = |entry: io::Result<fs::DirEntry>| -> Option<u64> {
         entry.ok()?.file_name().to_str()?.split('-').next()?.parse().ok()
     };
-    let highest = fs::read_dir(runs).map_err(cannot)?.filter_map(number).max().unwrap_or(0);
+    // A number that cannot be counted on from is no number of ours.
+    let ours = |number: &u64| *number < 1 << 62;
+    let highest = fs::read_dir(runs).map_err(cannot)?.filter_map(number).filter(ours).max().unwrap_or(0);
     // Two runs that start together must not share a folder: creating it is what claims the number.
     for number in highest + 1..highest + 1000 {
         let path = runs.join(format!("{number:04}-{name}"));

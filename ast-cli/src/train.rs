@@ -5,11 +5,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ast_core::models::SimpleCnn;
 use ast_core::{
-    Origin, Parts, PassError, PolicyError, Ran, Resolved, RunConfig, SCHEMA, Summary, TestSet, TrainError, Trainer,
-    Weights, safetensors,
+    Checkpoints, Model, Origin, Parts, PassError, PolicyError, Ran, Resolved, RunConfig, RunIdentity, SCHEMA, Summary,
+    TestSet, TrainError, Trainer, Weights, safetensors,
 };
 
 use crate::args::{Progress, TrainArgs};
+use crate::builds::Builds;
+use crate::claim::Claim;
 use crate::config;
 use crate::dataset::{self, Data};
 use crate::device;
@@ -18,18 +20,22 @@ use crate::failure::{Failure, Kind};
 use crate::log::Log;
 use crate::output::{note, print};
 use crate::plot;
+use crate::progress::ProgressView;
 use crate::report::{Run, report};
-use crate::run_folder::{Provenance, RunFolder, SUMMARY};
+use crate::resume::{self, Point};
+use crate::run_folder::{CHECKPOINTS, PROVENANCE, Provenance, RunFolder, SUMMARY};
+use crate::shell::quoted;
 use crate::signals::Signals;
 
 pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     let signals = listen()?;
-    if let Some(run) = args.resume.as_deref().filter(|run| run.join(SUMMARY).is_file()) {
+    if let Some(run) = args.resume.as_deref().filter(|run| !args.start_over && run.join(SUMMARY).is_file()) {
         return finished(run, args.json);
     }
     let resolved = config::resolve(args)?;
     set_threads(resolved.config.device.threads)?;
     let place = match &args.resume {
+        Some(run) if args.start_over => Place::Again(run),
         Some(run) => Place::Stopped(run),
         None => Place::New(args.out.as_deref()),
     };
@@ -43,6 +49,8 @@ pub(crate) enum Place<'a> {
     New(Option<&'a Path>),
     /// That of a run that was stopped.
     Stopped(&'a Path),
+    /// That of a run that begins again; what it has left is put aside.
+    Again(&'a Path),
 }
 
 /// What came of a run.
@@ -59,19 +67,11 @@ pub(crate) fn run(
     progress: Progress,
     signals: Signals,
 ) -> Result<Finished, Failure> {
-    let (config, random) = (resolved.config.clone(), resolved.checked.random());
+    let (config, effective, random) = (resolved.config.clone(), resolved.effective(), resolved.checked.random());
     let scorer_origin = resolved.scorer_entry.map(|(_, origin)| origin);
     let Data { train, test, fingerprint, evaluation } = dataset::load(&config)?;
+    let identity = resume::identity(&effective, &fingerprint, &evaluation)?;
     let (backend, device) = device::choose(&config.device.name)?;
-    let (folder, resumes) = match place {
-        Place::Stopped(run) => (RunFolder::open(run)?, true),
-        Place::New(out) => (RunFolder::create(out, &config)?, false),
-    };
-    let path = folder.path().to_path_buf();
-    if progress != Progress::None {
-        let threads = rayon::current_num_threads();
-        note(&format!("training on {backend}, {threads} threads; run folder {}", path.display()));
-    }
 
     let device = device.autodiff();
     let (data, test_samples) = (train.dataset().clone(), test.dataset().samples());
@@ -79,19 +79,37 @@ pub(crate) fn run(
     let mut trainer =
         Trainer::new(Parts { run: resolved, train, test, model, device, energy: energy::counter(backend) });
     let ran = trainer.ran();
-    let mut log = Log::new(folder, progress, signals, config.checkpoint, &fingerprint);
-    if !resumes || !log.go_on(&mut trainer)? {
-        log.folder.write_json("run.json", &provenance(&config, backend, &ran, scorer_origin, &fingerprint))?;
+    let place = open(place, &config, &effective, &identity, &mut trainer)?;
+    let path = place.folder.path().to_path_buf();
+    if progress != Progress::None {
+        let threads = rayon::current_num_threads();
+        note(&format!("training on {backend}, {threads} threads; run folder {}", path.display()));
     }
+    let mut view = ProgressView::new(progress);
+    view.of(data.samples(), config.train.epochs);
+    let mut log = Log::new(place.folder, place.checkpoints, view, signals, config.checkpoint, identity);
+    let builds = match place.goes_on {
+        None => {
+            let provenance = provenance(&config, backend, &ran, scorer_origin, &fingerprint);
+            log.folder.write_json(PROVENANCE, &provenance)?;
+            Builds::begin(&provenance)?
+        }
+        Some((point, mut builds)) => {
+            let resumed = builds.go_on(point.snapshot.step, backend);
+            log.folder.write_json(PROVENANCE, builds.json())?;
+            log.go_on(point, &resumed)?;
+            builds
+        }
+    };
     let outcome = trainer.run(&mut log);
     log.progress.finish();
     let Some(mut summary) = outcome.map_err(|error| failure(&error, &path))? else { return Err(log.stopped()) };
     summary.origin = Some(Origin {
-        commit: env!("AST_COMMIT").into(),
-        device: backend.into(),
+        commit: builds.all("commit"),
+        device: builds.all("device"),
         data: fingerprint.clone(),
         evaluation: Some(evaluation),
-        version: Some(env!("CARGO_PKG_VERSION").into()),
+        version: Some(builds.all("version")),
         instructions: device::instructions(backend),
     });
     summary.test = Some(TestSet { samples: test_samples, classes: data.classes() });
@@ -114,6 +132,44 @@ pub(crate) fn run(
     };
     let report = report(&summary, &run);
     Ok(Finished { summary, report })
+}
+
+/// A run's folder, ready to be written into.
+struct Opened {
+    folder: RunFolder,
+    checkpoints: Checkpoints,
+    /// If it is not from the beginning.
+    goes_on: Option<(Point, Builds)>,
+}
+
+/// Puts the trainer where the run is to go on, if it is. Whatever may be refused is refused before anything is changed.
+fn open<M: Model>(
+    place: Place<'_>,
+    config: &RunConfig,
+    effective: &RunConfig,
+    identity: &RunIdentity,
+    trainer: &mut Trainer<M>,
+) -> Result<Opened, Failure> {
+    let checkpoints = |run: &Path| Checkpoints::new(run.join(CHECKPOINTS), config.checkpoint.keep);
+    let begin = |folder: RunFolder| {
+        let checkpoints = checkpoints(folder.path());
+        Opened { folder, checkpoints, goes_on: None }
+    };
+    let run = match place {
+        Place::New(out) => return RunFolder::create(out, config).map(begin),
+        Place::Again(run) => return RunFolder::start_over(Claim::of(run)?, config).map(begin),
+        Place::Stopped(run) => run,
+    };
+    let (claim, mut checkpoints) = (Claim::of(run)?, checkpoints(run));
+    let Some(point) = resume::find(&claim, &mut checkpoints, effective, identity)? else {
+        note("no checkpoint to go on from: starting over");
+        return Ok(Opened { folder: RunFolder::go_on(claim, &[])?, checkpoints, goes_on: None });
+    };
+    trainer.restore(&point.snapshot).map_err(|error| resume::refusal(run, &error.to_string()))?;
+    point.put_refused_aside(&claim)?;
+    let builds = Builds::of(&claim)?;
+    let folder = RunFolder::go_on(claim, &point.log)?;
+    Ok(Opened { folder, checkpoints, goes_on: Some((point, builds)) })
 }
 
 /// From here on signals are wishes.
@@ -190,10 +246,12 @@ fn failure(error: &TrainError, run: &Path) -> Failure {
         TrainError::Device(_) | TrainError::Pass(PassError::Read(_)) => Kind::Device,
         TrainError::Load(_) | TrainError::Pass(_) | TrainError::Policy(_) | TrainError::Snapshot(_) => Kind::Bug,
     };
-    let run = run.display();
     let next = match kind {
-        Kind::Io => format!("; when that is mended, `ast train --resume {run}` goes on from the last checkpoint"),
-        _ => format!("; what was done until then is in {run}"),
+        Kind::Io => {
+            let run = quoted(run);
+            format!("; when that is mended, `ast train --resume {run}` goes on from the last checkpoint")
+        }
+        _ => format!("; what was done until then is in {}", run.display()),
     };
     Failure::new(kind, format!("{error}{next}"))
 }

@@ -2,92 +2,14 @@
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 
+mod common;
+
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-const SMALL: [&str; 9] = [
-    "--set=data.train_limit=256",
-    "--set=train.epochs=8",
-    "--activation=0.2",
-    "--batch-size=16",
-    "--set=checkpoint.every_steps=2",
-    "--set=eval.every_epochs=3",
-    "--seed=5",
-    "--threads=1",
-    "--progress=none",
-];
-
-/// With the signals as the system has them: whoever starts the tests in the background may have had some ignored, and the
-/// program keeps to that.
-fn program() -> Command {
-    let mut command = Command::new("env");
-    command.args(["--default-signal=HUP,INT,TERM,USR1", env!("CARGO_BIN_EXE_ast")]);
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AST_")) {
-        command.env_remove(name);
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).arg("train");
-    command
-}
-
-fn start(out: &Path, more: &[&str]) -> Command {
-    let mut command = program();
-    command.args(SMALL).args(more).arg("--out").arg(out);
-    command
-}
-
-fn resume(run: &Path) -> Command {
-    let mut command = program();
-    command.args(["--threads=1", "--progress=none", "--resume"]).arg(run);
-    command
-}
-
-fn stderr(output: &Output) -> String {
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!text.contains("panicked") && !text.contains("bug in ast"), "{text}");
-    text
-}
-
-fn succeed(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    let text = stderr(&output);
-    assert!(output.status.success(), "{:?}: {text}", output.status);
-    text
-}
-
-/// All that a finished run has to show, but for the clocks and the note that it was continued.
-#[derive(PartialEq)]
-struct Result {
-    weights: Vec<u8>,
-    best: Vec<u8>,
-    metrics: Vec<String>,
-    summary: Value,
-}
-
-fn result(run: &Path) -> Result {
-    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    let mut summary: Value = serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap();
-    for path in ["/seconds/total", "/seconds/phases", "/seconds/dense_equivalent", "/savings/seconds"] {
-        *summary.pointer_mut(path).unwrap() = Value::Null;
-    }
-    Result {
-        weights: fs::read(run.join("model.safetensors")).unwrap(),
-        best: fs::read(run.join("best.safetensors")).unwrap(),
-        metrics: metrics.lines().filter(|line| !line.contains("\"resumed\"")).map(ToString::to_string).collect(),
-        summary,
-    }
-}
-
-fn assert_same(run: &Path, expected: &Result, what: &str) {
-    let got = result(run);
-    assert_eq!(got.metrics, expected.metrics, "{what}");
-    assert_eq!(got.summary, expected.summary, "{what}");
-    assert!(got.weights == expected.weights && got.best == expected.best, "{what}: other weights");
-}
+use common::{SMALL, assert_same, copy, program, result, resume, signal, start, stderr, steps, succeed, underway};
 
 /// Numbers that look random and are the same every time.
 struct Dice(u64);
@@ -102,24 +24,6 @@ impl Dice {
 /// AST_TEST_FULL=1 asks for the sizes that take an hour.
 fn size(usual: usize, full: usize) -> usize {
     if std::env::var_os("AST_TEST_FULL").is_some() { full } else { usual }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
-        let target = to.join(entry.file_name().unwrap());
-        if entry.is_dir() {
-            copy(&entry, &target);
-        } else {
-            fs::copy(&entry, &target).unwrap();
-        }
-    }
-}
-
-fn steps(run: &Path) -> Vec<PathBuf> {
-    let mut steps: Vec<_> = fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    steps.sort();
-    steps
 }
 
 /// `kill -9` at random moments, again and again, until the run has come to its end: as if nothing had been.
@@ -223,19 +127,6 @@ fn threads_and_workers_change_nothing() {
             Some(first) => assert_same(&run, first, &format!("{threads} threads, {workers} workers")),
             None => first = Some(result(&run)),
         }
-    }
-}
-
-fn signal(child: &Child, name: &str) {
-    assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
-}
-
-/// Waits until the run has logged something, so that it is in its loop.
-fn underway(run: &Path) {
-    let begin = Instant::now();
-    while fs::metadata(run.join("metrics.jsonl")).map_or(0, |file| file.len()) < 600 {
-        assert!(begin.elapsed() < Duration::from_secs(60), "the run does not get going");
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -450,11 +341,4 @@ fn what_cannot_be_resumed_is_refused() {
     let mut both = resume(folder.path());
     both.args(["--epochs", "3"]);
     refused(both, 2, "--epochs");
-    let run = folder.path().join("run");
-    succeed(start(&run, &[]));
-    fs::remove_file(run.join("summary.json")).unwrap();
-    // Other data under the same name: no checkpoint fits it, and nobody mixes the two.
-    let config = fs::read_to_string(run.join("config.toml")).unwrap();
-    fs::write(run.join("config.toml"), config.replace("train_limit = 256", "train_limit = 255")).unwrap();
-    assert!(succeed(resume(&run)).contains("it is of other training data"));
 }

@@ -5,49 +5,22 @@
 //! size and SHA-256 of every file last, each synchronised; then the folder gets its name, and the folder above is
 //! synchronised. Whoever is killed in between leaves a `.tmp` that nobody reads and the next save removes.
 
-use std::collections::BTreeMap;
+mod disk;
+mod manifest;
+
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
 use crate::snapshot::Snapshot;
+use disk::{Disk, System};
+use manifest::SCHEMA;
+pub use manifest::{Fingerprint, Manifest, RunIdentity, RunningFingerprint};
 
-/// Version of the format. An older one is migrated when it is read, a newer one is refused.
-const SCHEMA: u32 = 1;
 const MANIFEST: &str = "manifest.json";
-/// A manifest is a few hundred bytes; nobody reads a gigabyte to find that it is none.
+/// A manifest is a few kilobytes; nobody reads a gigabyte to find that it is none.
 const LARGEST_MANIFEST: u64 = 1 << 20;
-
-/// What a checkpoint is, and how to tell that it is whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest {
-    /// Version of the format.
-    pub schema: u32,
-    /// Steps done.
-    pub step: u64,
-    /// Length of `metrics.jsonl` then, in bytes.
-    pub metrics: u64,
-    /// Fingerprint of the training data.
-    pub data: String,
-    /// Size and SHA-256 of every file beside the manifest.
-    pub files: BTreeMap<String, Fingerprint>,
-    /// SHA-256 of this manifest as compact JSON, with this field empty.
-    pub sha256: String,
-}
-
-/// Size and content of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fingerprint {
-    /// Bytes.
-    pub bytes: u64,
-    /// SHA-256 in hexadecimal.
-    pub sha256: String,
-}
 
 /// Why a checkpoint could not be written, or is not to be trusted.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +56,8 @@ pub enum CheckpointError {
 pub struct Checkpoints {
     folder: PathBuf,
     keep: usize,
+    /// Steps of those that were written or read here. Others may be damaged, so that they never count as kept.
+    good: BTreeSet<u64>,
 }
 
 /// What there is to go on from.
@@ -90,24 +65,32 @@ pub struct Checkpoints {
 pub struct Found {
     /// The latest that is whole.
     pub latest: Option<(Manifest, Snapshot)>,
-    /// Later ones that are not, and why.
-    pub refused: Vec<CheckpointError>,
+    /// Later ones that are not whole, the last one first.
+    pub refused: Vec<Refused>,
+}
+
+/// A checkpoint that is not to be trusted.
+#[derive(Debug)]
+pub struct Refused {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Why.
+    pub error: CheckpointError,
 }
 
 impl Checkpoints {
     /// In `folder`, of which the last `keep` are kept.
     #[must_use]
     pub fn new(folder: PathBuf, keep: usize) -> Self {
-        Self { folder, keep: keep.max(1) }
+        Self { folder, keep: keep.max(1), good: BTreeSet::new() }
     }
 
-    /// Writes a snapshot, then removes those that are too many. `metrics` is the length of `metrics.jsonl`, `data` the
-    /// fingerprint of the training data.
+    /// Writes a snapshot of `run`, then removes those that are too many: all before the last `keep` good ones.
     ///
     /// # Errors
     /// [`CheckpointError::Io`]; earlier checkpoints are then as they were.
-    pub fn save(&self, snapshot: &Snapshot, metrics: u64, data: &str) -> Result<(), CheckpointError> {
-        let outcome = self.save_to(&mut System, snapshot, metrics, data);
+    pub fn save(&mut self, snapshot: &Snapshot, run: &RunIdentity) -> Result<(), CheckpointError> {
+        let outcome = self.save_to(&mut System, snapshot, run);
         if outcome.is_err() {
             // Half a checkpoint on a disk that is full helps nobody. If even this fails, the next save tries again.
             let left_over = self.entries().unwrap_or_default().into_iter().filter(|(step, _)| step.is_none());
@@ -116,13 +99,7 @@ impl Checkpoints {
         outcome
     }
 
-    fn save_to(
-        &self,
-        disk: &mut dyn Disk,
-        snapshot: &Snapshot,
-        metrics: u64,
-        data: &str,
-    ) -> Result<(), CheckpointError> {
+    fn save_to(&mut self, disk: &mut dyn Disk, snapshot: &Snapshot, run: &RunIdentity) -> Result<(), CheckpointError> {
         let target = self.folder.join(format!("step-{:08}", snapshot.step));
         let (scratch, replaced) = (target.with_extension("tmp"), target.with_extension("replaced.tmp"));
         disk.create_dir(&self.folder)?;
@@ -136,7 +113,8 @@ impl Checkpoints {
         for (name, bytes) in snapshot.files() {
             disk.write(&scratch.join(name), bytes)?;
         }
-        disk.write(&scratch.join(MANIFEST), &manifest(snapshot, metrics, data))?;
+        let manifest = Manifest::new(snapshot.step, run, snapshot.files().into_iter());
+        disk.write(&scratch.join(MANIFEST), &manifest.text())?;
         disk.sync_dir(&scratch)?;
         // The same step again, after a rollback or from a checkpoint before it.
         if target.exists() {
@@ -147,29 +125,32 @@ impl Checkpoints {
         if replaced.exists() {
             disk.remove_dir(&replaced)?;
         }
-        let steps = self.entries()?.into_iter().filter(|(step, _)| step.is_some());
-        for (_, path) in steps.rev().skip(self.keep) {
-            disk.remove_dir(&path)?;
+        self.good.insert(snapshot.step);
+        let Some(oldest) = oldest_kept(&self.good, snapshot.step, self.keep) else { return Ok(()) };
+        for (step, path) in self.entries()? {
+            if step.is_some_and(|step| step < oldest) {
+                disk.remove_dir(&path)?;
+            }
         }
+        self.good.retain(|step| *step >= oldest);
         Ok(())
     }
 
-    /// The latest checkpoint that is whole and that `accept` does not object to.
+    /// The latest checkpoint that is whole.
     ///
     /// # Errors
     /// [`CheckpointError::Io`] if the folder cannot be read. A broken checkpoint is no error: it is
     /// [`refused`](Found::refused).
-    pub fn latest(&self, accept: impl Fn(&Manifest) -> Result<(), String>) -> Result<Found, CheckpointError> {
+    pub fn latest(&mut self) -> Result<Found, CheckpointError> {
         let mut refused = Vec::new();
-        for (step, path) in self.entries()?.into_iter().rev() {
+        for (step, folder) in self.entries()?.into_iter().rev() {
             let Some(step) = step else { continue };
-            let accepted = read(&path, step).and_then(|(manifest, snapshot)| match accept(&manifest) {
-                Ok(()) => Ok((manifest, snapshot)),
-                Err(reason) => Err(CheckpointError::Broken { path, reason }),
-            });
-            match accepted {
-                Ok(latest) => return Ok(Found { latest: Some(latest), refused }),
-                Err(error) => refused.push(error),
+            match read(&folder, step) {
+                Ok(latest) => {
+                    self.good.insert(step);
+                    return Ok(Found { latest: Some(latest), refused });
+                }
+                Err(error) => refused.push(Refused { folder, error }),
             }
         }
         Ok(Found { latest: None, refused })
@@ -198,45 +179,21 @@ impl Checkpoints {
     }
 }
 
-fn manifest(snapshot: &Snapshot, metrics: u64, data: &str) -> Vec<u8> {
-    let fingerprint = |bytes: &[u8]| Fingerprint { bytes: bytes.len() as u64, sha256: sha256(bytes) };
-    let files = snapshot.files().into_iter().map(|(name, bytes)| (name.to_string(), fingerprint(bytes))).collect();
-    let (step, data) = (snapshot.step, data.to_string());
-    let mut manifest = Manifest { schema: SCHEMA, step, metrics, data, files, sha256: String::new() };
-    manifest.sha256 = manifest.digest();
-    let mut text = json(&manifest);
-    text.push(b'\n');
-    text
-}
-
-impl Manifest {
-    fn digest(&self) -> String {
-        sha256(&json(&Self { sha256: String::new(), ..self.clone() }))
-    }
-}
-
-fn json(manifest: &Manifest) -> Vec<u8> {
-    // Numbers, text and maps with text for keys: there is nothing in it that JSON could refuse.
-    serde_json::to_vec(manifest).unwrap_or_default()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+/// Of `keep` good checkpoints, the last of which was written just now, the first: whatever is before it has had its day,
+/// damaged or not. `None` while there are fewer, and then nothing is removed. Those of later steps have no say: they are of
+/// an attempt that was given up.
+fn oldest_kept(good: &BTreeSet<u64>, written: u64, keep: usize) -> Option<u64> {
+    good.range(..=written).rev().nth(keep - 1).copied()
 }
 
 /// A checkpoint, if it is what was written.
 fn read(folder: &Path, step: u64) -> Result<(Manifest, Snapshot), CheckpointError> {
     let path = folder.join(MANIFEST);
     let broken = |reason: String| CheckpointError::Broken { path: path.clone(), reason };
-    let text = contents(&path, LARGEST_MANIFEST)?;
-    let schema = serde_json::from_slice::<serde_json::Value>(&text).ok().and_then(|json| json.get("schema")?.as_u64());
-    if let Some(found) = schema.filter(|schema| *schema > u64::from(SCHEMA)) {
-        return Err(CheckpointError::TooNew { path, found: u32::try_from(found).unwrap_or(u32::MAX) });
-    }
-    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| broken(error.to_string()))?;
-    if manifest.sha256 != manifest.digest() {
-        return Err(broken("its checksum does not fit".into()));
-    }
+    let manifest = Manifest::parse(&contents(&path, LARGEST_MANIFEST)?).map_err(|unfit| match unfit {
+        manifest::Unfit::TooNew(found) => CheckpointError::TooNew { path: path.clone(), found },
+        manifest::Unfit::Broken(reason) => broken(reason),
+    })?;
     if manifest.step != step {
         return Err(broken(format!("it is of step {}", manifest.step)));
     }
@@ -247,7 +204,7 @@ fn read(folder: &Path, step: u64) -> Result<(Manifest, Snapshot), CheckpointErro
         };
         let path = folder.join(name);
         let bytes = contents(&path, expected.bytes)?;
-        match sha256(&bytes) == expected.sha256 {
+        match Fingerprint::of(&bytes) == *expected {
             true => Ok(bytes),
             false => Err(CheckpointError::Broken { path, reason: "its checksum does not fit the manifest".into() }),
         }
@@ -268,49 +225,6 @@ fn contents(path: &Path, largest: u64) -> Result<Vec<u8>, CheckpointError> {
         true => Err(CheckpointError::Broken { path: path.to_path_buf(), reason: format!("more than {largest} bytes") }),
         false => Ok(bytes),
     }
-}
-
-/// What a save asks of the system, one call each, so that a test can end it between any two.
-trait Disk {
-    fn create_dir(&mut self, path: &Path) -> Result<(), CheckpointError>;
-    fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<(), CheckpointError>;
-    fn sync_dir(&mut self, path: &Path) -> Result<(), CheckpointError>;
-    fn rename(&mut self, from: &Path, to: &Path) -> Result<(), CheckpointError>;
-    fn remove_dir(&mut self, path: &Path) -> Result<(), CheckpointError>;
-}
-
-struct System;
-
-impl Disk for System {
-    fn create_dir(&mut self, path: &Path) -> Result<(), CheckpointError> {
-        at(path, fs::create_dir_all(path))
-    }
-
-    fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-        let write = || {
-            let mut file = File::create_new(path)?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        };
-        at(path, write())
-    }
-
-    fn sync_dir(&mut self, path: &Path) -> Result<(), CheckpointError> {
-        // Only here can a folder be opened, and only here does its content have to be synchronised by itself.
-        if cfg!(unix) { at(path, File::open(path).and_then(|folder| folder.sync_all())) } else { Ok(()) }
-    }
-
-    fn rename(&mut self, from: &Path, to: &Path) -> Result<(), CheckpointError> {
-        at(to, fs::rename(from, to))
-    }
-
-    fn remove_dir(&mut self, path: &Path) -> Result<(), CheckpointError> {
-        at(path, fs::remove_dir_all(path))
-    }
-}
-
-fn at(path: &Path, outcome: io::Result<()>) -> Result<(), CheckpointError> {
-    outcome.map_err(|source| CheckpointError::Io { path: path.to_path_buf(), source })
 }
 
 #[cfg(test)]

@@ -65,6 +65,26 @@ pub enum Event {
     Resumed {
         /// Steps done when the snapshot was taken.
         step: u64,
+        /// Version of the program that goes on; empty in logs that are older than this field, as are the others.
+        #[serde(default)]
+        version: String,
+        /// Commit that it was built from.
+        #[serde(default)]
+        commit: String,
+        /// Backend that computes from here on.
+        #[serde(default)]
+        device: String,
+    },
+    /// Lines of the log were lost, and the run goes on without them. Its result does not depend on them.
+    Gap {
+        /// Steps done when the snapshot was taken that the run goes on from.
+        step: u64,
+        /// Steps done at the last line before the gap.
+        after: u64,
+        /// Bytes that the log had when the snapshot was taken, less those that are left of it.
+        bytes: u64,
+        /// SHA-256 of the log when the snapshot was taken, if the snapshot says so.
+        sha256: Option<String>,
     },
     /// The network was evaluated on the test set.
     Evaluated {

@@ -64,7 +64,9 @@ pub use inventory;
 
 pub use adam::optimizer;
 pub use budget::{Budget, Cost};
-pub use checkpoint::{CheckpointError, Checkpoints, Found, Manifest};
+pub use checkpoint::{
+    CheckpointError, Checkpoints, Fingerprint, Found, Manifest, Refused, RunIdentity, RunningFingerprint,
+};
 pub use config::{
     BudgetConfig, Checked, CheckpointConfig, ConfigError, ControlConfig, DataConfig, DeviceConfig, EvalConfig,
     ModelConfig, OnNan, PolicyConfig, RunConfig, ScorerConfig, TrainConfig,

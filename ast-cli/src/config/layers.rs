@@ -14,6 +14,9 @@ use crate::failure::{Failure, Kind, did_you_mean};
 /// A configuration has a kilobyte.
 const LARGEST_FILE: u64 = 1 << 20;
 
+/// The variable for `data.dir`.
+const DATA_DIR: &str = "AST_DATA_DIR";
+
 /// Keys that each say how much is trained.
 const TARGET: (&str, &str) = ("control", "target");
 const BUDGET: (&str, &str) = ("budget", "fraction");
@@ -25,6 +28,8 @@ const INSTEAD: [((&str, &str), (&str, &str)); 4] =
 /// The layers of a run that is continued: its own file, and where its data, device and threads are now.
 pub(super) fn of_run(file: &Path, args: &TrainArgs) -> Result<Table, Failure> {
     let mut table = of_file(file)?;
+    let place = std::env::var_os(DATA_DIR).map(|dir| (DATA_DIR.to_string(), dir));
+    overlay(&mut table, of_environment(place.into_iter())?);
     overlay(&mut table, of_flags(args)?);
     Ok(table)
 }
@@ -112,7 +117,7 @@ fn of_environment(variables: impl Iterator<Item = (String, OsString)>) -> Result
         let text = || text_of(&value, &name);
         let (key, value) = match name.strip_prefix("AST__") {
             Some(key) => (key.to_lowercase().replace("__", "."), value_of(text()?)),
-            None if name == "AST_DATA_DIR" => ("data.dir".to_string(), Value::from(text()?)),
+            None if name == DATA_DIR => ("data.dir".to_string(), Value::from(text()?)),
             None => continue,
         };
         overlay(&mut table, nested(&key, value, &name)?);

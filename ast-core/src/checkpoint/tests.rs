@@ -1,6 +1,12 @@
+use std::collections::BTreeMap;
+
+use super::disk::at;
 use super::*;
 
-const DATA: &str = "fingerprint";
+fn run(metrics: u64) -> RunIdentity {
+    let config = BTreeMap::from([("train.lr".to_string(), "0.001".to_string())]);
+    RunIdentity { data: "fingerprint".into(), metrics, config: Some(config), ..RunIdentity::default() }
+}
 
 fn snapshot(step: u64) -> Snapshot {
     let part = |tag: u8| (0..40).map(|i| tag ^ (step as u8) ^ i).collect();
@@ -13,8 +19,8 @@ fn checkpoints(keep: usize) -> (tempfile::TempDir, Checkpoints) {
     (folder, checkpoints)
 }
 
-fn latest(checkpoints: &Checkpoints) -> (Option<Snapshot>, usize) {
-    let found = checkpoints.latest(|_| Ok(())).unwrap();
+fn latest(checkpoints: &mut Checkpoints) -> (Option<Snapshot>, usize) {
+    let found = checkpoints.latest().unwrap();
     (found.latest.map(|(_, snapshot)| snapshot), found.refused.len())
 }
 
@@ -24,30 +30,60 @@ fn steps(checkpoints: &Checkpoints) -> Vec<Option<u64>> {
 
 #[test]
 fn the_last_so_many_are_kept() {
-    let (_folder, checkpoints) = checkpoints(2);
-    assert_eq!(latest(&checkpoints), (None, 0));
+    let (_folder, mut checkpoints) = checkpoints(2);
+    assert_eq!(latest(&mut checkpoints), (None, 0));
     for step in [5, 10, 15, 100] {
-        checkpoints.save(&snapshot(step), 7 * step, DATA).unwrap();
+        checkpoints.save(&snapshot(step), &run(7 * step)).unwrap();
     }
     assert_eq!(steps(&checkpoints), [Some(15), Some(100)]);
-    assert_eq!(latest(&checkpoints), (Some(snapshot(100)), 0));
-    let (manifest, _) = checkpoints.latest(|_| Ok(())).unwrap().latest.unwrap();
-    assert_eq!((manifest.step, manifest.metrics, manifest.data.as_str()), (100, 700, DATA));
+    assert_eq!(latest(&mut checkpoints), (Some(snapshot(100)), 0));
+    let (manifest, _) = checkpoints.latest().unwrap().latest.unwrap();
+    assert_eq!((manifest.step, manifest.run), (100, run(700)));
     // The same step once more.
-    checkpoints.save(&snapshot(100), 700, DATA).unwrap();
+    checkpoints.save(&snapshot(100), &run(700)).unwrap();
     assert_eq!(steps(&checkpoints), [Some(15), Some(100)]);
 }
 
+/// What was written last is kept, whatever else there is; refused ones are neither counted nor removed before `keep` good
+/// ones stand after them.
 #[test]
-fn what_the_caller_objects_to_is_passed_over() {
-    let (_folder, checkpoints) = checkpoints(3);
-    for step in [1, 2, 3] {
-        checkpoints.save(&snapshot(step), step, DATA).unwrap();
+fn damaged_checkpoints_never_push_out_good_ones() {
+    let (_folder, mut first) = checkpoints(2);
+    for step in [10, 20, 30] {
+        first.save(&snapshot(step), &run(1)).unwrap();
     }
-    let found =
-        checkpoints.latest(|manifest| if manifest.metrics > 2 { Err("longer".into()) } else { Ok(()) }).unwrap();
-    assert_eq!(found.latest.unwrap().1, snapshot(2));
-    assert!(found.refused[0].to_string().ends_with("longer"));
+    for step in [20, 30] {
+        fs::write(first.folder.join(format!("step-000000{step}/weights.bpk")), "damaged").unwrap();
+    }
+    // Another process; nothing is good.
+    let mut second = Checkpoints::new(first.folder.clone(), 2);
+    assert_eq!(latest(&mut second), (None, 2));
+    second.save(&snapshot(5), &run(1)).unwrap();
+    assert_eq!(steps(&second), [Some(5), Some(20), Some(30)]);
+    second.save(&snapshot(7), &run(1)).unwrap();
+    second.save(&snapshot(12), &run(1)).unwrap();
+    assert_eq!(steps(&second), [Some(7), Some(12), Some(20), Some(30)]);
+    second.save(&snapshot(25), &run(1)).unwrap();
+    assert_eq!(steps(&second), [Some(12), Some(20), Some(25), Some(30)]);
+    second.save(&snapshot(40), &run(1)).unwrap();
+    assert_eq!(steps(&second), [Some(25), Some(30), Some(40)]);
+    assert_eq!(latest(&mut second), (Some(snapshot(40)), 0));
+}
+
+/// What was not read may be damaged: it stays until enough good ones stand after it.
+#[test]
+fn what_was_not_read_does_not_count() {
+    let (_folder, mut first) = checkpoints(3);
+    for step in [10, 20, 30] {
+        first.save(&snapshot(step), &run(1)).unwrap();
+    }
+    let mut second = Checkpoints::new(first.folder.clone(), 2);
+    assert_eq!(latest(&mut second), (Some(snapshot(30)), 0));
+    second.save(&snapshot(40), &run(1)).unwrap();
+    assert_eq!(steps(&second), [Some(30), Some(40)]);
+    let mut third = Checkpoints::new(first.folder.clone(), 2);
+    third.save(&snapshot(50), &run(1)).unwrap();
+    assert_eq!(steps(&third), [Some(30), Some(40), Some(50)]);
 }
 
 /// The system, until it fails at one call: before it, or in the middle of a write. What was done stays, as after a kill.
@@ -102,12 +138,12 @@ fn a_save_that_ends_anywhere_loses_nothing() {
     for step in [30, 20] {
         for partial in [0, 1, 39, 4000] {
             for calls in 0.. {
-                let (_folder, checkpoints) = checkpoints(2);
-                checkpoints.save(&snapshot(10), 1, DATA).unwrap();
-                checkpoints.save(&snapshot(20), 1, DATA).unwrap();
+                let (_folder, mut checkpoints) = checkpoints(2);
+                checkpoints.save(&snapshot(10), &run(1)).unwrap();
+                checkpoints.save(&snapshot(20), &run(1)).unwrap();
                 let mut disk = Failing { calls_left: calls, partial };
-                let outcome = checkpoints.save_to(&mut disk, &snapshot(step), 1, DATA);
-                let (found, refused) = latest(&checkpoints);
+                let outcome = checkpoints.save_to(&mut disk, &snapshot(step), &run(1));
+                let (found, refused) = latest(&mut checkpoints);
                 assert_eq!(
                     refused, 0,
                     "{calls} calls, {partial} bytes: nothing half-done has the name of a checkpoint"
@@ -115,8 +151,8 @@ fn a_save_that_ends_anywhere_loses_nothing() {
                 let found = found.unwrap();
                 let renaming = step == 20 && found == snapshot(10);
                 assert!(found == snapshot(20) || found == snapshot(step) || renaming, "{calls} calls: {}", found.step);
-                checkpoints.save(&snapshot(40), 1, DATA).unwrap();
-                assert_eq!(latest(&checkpoints), (Some(snapshot(40)), 0));
+                checkpoints.save(&snapshot(40), &run(1)).unwrap();
+                assert_eq!(latest(&mut checkpoints), (Some(snapshot(40)), 0));
                 assert!(!steps(&checkpoints).contains(&None), "left-overs are removed");
                 points += 1;
                 if outcome.is_ok() {
@@ -132,9 +168,9 @@ fn a_save_that_ends_anywhere_loses_nothing() {
 /// step: the checkpoint before is used instead, and nobody panics.
 #[test]
 fn a_damaged_checkpoint_gives_way_to_the_one_before() {
-    let (_folder, checkpoints) = checkpoints(2);
-    checkpoints.save(&snapshot(10), 1, DATA).unwrap();
-    checkpoints.save(&snapshot(20), 1, DATA).unwrap();
+    let (_folder, mut checkpoints) = checkpoints(2);
+    checkpoints.save(&snapshot(10), &run(1)).unwrap();
+    checkpoints.save(&snapshot(20), &run(1)).unwrap();
     let whole = checkpoints.folder.join("step-00000020");
     let mut cases = 0;
     let mut files: Vec<PathBuf> = fs::read_dir(&whole).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -153,48 +189,48 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
         let grown = [[bytes.clone(), vec![0]].concat(), [bytes.clone(), bytes.clone()].concat(), other];
         for damaged in flipped.chain(cut).chain(grown) {
             fs::write(file, &damaged).unwrap();
-            let (found, refused) = latest(&checkpoints);
+            let (found, refused) = latest(&mut checkpoints);
             // White space around JSON says nothing: such a manifest is still the same.
             let same = found == Some(snapshot(20)) && damaged.trim_ascii_end() == bytes.trim_ascii_end();
             assert!(same || (found == Some(snapshot(10)) && refused == 1), "{file:?}: {damaged:?}");
             cases += 1;
         }
         fs::remove_file(file).unwrap();
-        assert_eq!(latest(&checkpoints), (Some(snapshot(10)), 1));
+        assert_eq!(latest(&mut checkpoints), (Some(snapshot(10)), 1));
         fs::create_dir(file).unwrap();
-        assert_eq!(latest(&checkpoints), (Some(snapshot(10)), 1));
+        assert_eq!(latest(&mut checkpoints), (Some(snapshot(10)), 1));
         fs::remove_dir(file).unwrap();
         fs::write(file, &bytes).unwrap();
-        assert_eq!(latest(&checkpoints), (Some(snapshot(20)), 0));
+        assert_eq!(latest(&mut checkpoints), (Some(snapshot(20)), 0));
         cases += 2;
     }
     assert!(cases >= 5000, "{cases}");
     println!("{cases} damaged checkpoints");
     fs::rename(whole, checkpoints.folder.join("step-00000021")).unwrap();
-    assert_eq!(latest(&checkpoints), (Some(snapshot(10)), 1), "a folder under another step's name");
+    assert_eq!(latest(&mut checkpoints), (Some(snapshot(10)), 1), "a folder under another step's name");
 }
 
 /// A run without small networks, or of before there were any, has no file for them; one that has lost it is refused.
 #[test]
 fn small_networks_are_there_if_the_manifest_says_so() {
-    let (_folder, checkpoints) = checkpoints(2);
+    let (_folder, mut checkpoints) = checkpoints(2);
     let without = Snapshot { small: Vec::new(), ..snapshot(10) };
-    checkpoints.save(&without, 1, DATA).unwrap();
+    checkpoints.save(&without, &run(1)).unwrap();
     assert!(!checkpoints.folder.join("step-00000010").join(Snapshot::OPTIONAL).exists());
-    assert_eq!(latest(&checkpoints), (Some(without.clone()), 0));
-    checkpoints.save(&snapshot(20), 1, DATA).unwrap();
-    assert_eq!(latest(&checkpoints), (Some(snapshot(20)), 0));
+    assert_eq!(latest(&mut checkpoints), (Some(without.clone()), 0));
+    checkpoints.save(&snapshot(20), &run(1)).unwrap();
+    assert_eq!(latest(&mut checkpoints), (Some(snapshot(20)), 0));
     fs::remove_file(checkpoints.folder.join("step-00000020").join(Snapshot::OPTIONAL)).unwrap();
-    assert_eq!(latest(&checkpoints), (Some(without), 1));
+    assert_eq!(latest(&mut checkpoints), (Some(without), 1));
 }
 
 #[test]
 fn a_later_format_is_named_as_such() {
-    let (_folder, checkpoints) = checkpoints(2);
-    checkpoints.save(&snapshot(10), 1, DATA).unwrap();
+    let (_folder, mut checkpoints) = checkpoints(2);
+    checkpoints.save(&snapshot(10), &run(1)).unwrap();
     let file = checkpoints.folder.join("step-00000010").join(MANIFEST);
-    let text = fs::read_to_string(&file).unwrap().replace("\"schema\":1", "\"schema\":99");
+    let text = fs::read_to_string(&file).unwrap().replace("\"schema\":2", "\"schema\":99");
     fs::write(&file, text).unwrap();
-    let found = checkpoints.latest(|_| Ok(())).unwrap();
-    assert!(matches!(found.refused[0], CheckpointError::TooNew { found: 99, .. }), "{:?}", found.refused);
+    let found = checkpoints.latest().unwrap();
+    assert!(matches!(found.refused[0].error, CheckpointError::TooNew { found: 99, .. }), "{:?}", found.refused);
 }

@@ -1,0 +1,85 @@
+//! Which programs and devices a run has been on: what `run.json` says of it, and the origin in its summary.
+
+use ast_core::Event;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::claim::{Claim, put_aside};
+use crate::failure::{Failure, Kind};
+use crate::output::note;
+use crate::run_folder::PROVENANCE;
+
+/// `run.json`. What another build has put into it stays in it.
+pub(crate) struct Builds(Value);
+
+impl Builds {
+    /// Of a run that begins here.
+    pub(crate) fn begin(provenance: &impl Serialize) -> Result<Self, Failure> {
+        serde_json::to_value(provenance).map(Self).map_err(|error| Failure::new(Kind::Bug, error.to_string()))
+    }
+
+    /// Of a run that was begun. One that cannot be read is put aside: where the run began is then not known.
+    pub(crate) fn of(claim: &Claim) -> Result<Self, Failure> {
+        let text = claim.read(PROVENANCE)?.unwrap_or_default();
+        if let Ok(Value::Object(object)) = serde_json::from_slice(&text) {
+            return Ok(Self(Value::Object(object)));
+        }
+        note(&format!(
+            "warning: {PROVENANCE} is missing or damaged: with what the run was begun is not known any more"
+        ));
+        put_aside(claim.path(), [PROVENANCE.as_ref()])?;
+        Ok(Self(json!({})))
+    }
+
+    /// The fingerprint of the training data that a run was begun with, if it says so.
+    pub(crate) fn data(claim: &Claim) -> Result<Option<String>, Failure> {
+        let text = claim.read(PROVENANCE)?.unwrap_or_default();
+        let value: Value = serde_json::from_slice(&text).unwrap_or_default();
+        Ok(value.get("data").and_then(Value::as_str).map(ToString::to_string))
+    }
+
+    /// Adds the program and the device that go on after `step`; what the log says of it.
+    pub(crate) fn go_on(&mut self, step: u64, device: &str) -> Event {
+        let (version, commit) = (env!("CARGO_PKG_VERSION").to_string(), env!("AST_COMMIT").to_string());
+        let threads = rayon::current_num_threads();
+        let entry = json!({ "step": step, "version": version, "commit": commit, "device": device, "threads": threads });
+        match self.0.get_mut("resumed").and_then(Value::as_array_mut) {
+            Some(resumed) => resumed.push(entry),
+            None => self.0["resumed"] = json!([entry]),
+        }
+        Event::Resumed { step, version, commit, device: device.to_string() }
+    }
+
+    /// What `key` was at the beginning and each time that the run went on: every value once, in order.
+    pub(crate) fn all(&self, key: &str) -> String {
+        let resumed = self.0.get("resumed").and_then(Value::as_array).into_iter().flatten();
+        let mut values: Vec<&str> = Vec::new();
+        for value in std::iter::once(&self.0).chain(resumed).filter_map(|entry| entry.get(key)?.as_str()) {
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        values.join(", then ")
+    }
+
+    pub(crate) fn json(&self) -> &Value {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_build_is_named_once() {
+        let mut builds = Builds(json!({ "commit": "first", "unknown": 1 }));
+        let here = env!("AST_COMMIT");
+        builds.go_on(3, "flex");
+        builds.go_on(5, "cuda");
+        assert_eq!(builds.all("commit"), format!("first, then {here}"));
+        assert_eq!(builds.all("device"), "flex, then cuda");
+        assert_eq!(builds.json()["unknown"], 1);
+        assert_eq!(builds.json()["resumed"].as_array().unwrap().len(), 2);
+    }
+}

@@ -1,0 +1,108 @@
+//! A folder that belongs to one process at a time, and what lies in it before anything is changed.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Failure, Kind};
+
+pub(crate) const LOCK: &str = "lock";
+/// More than anybody will have.
+const MOST_ASIDE: u32 = 10_000;
+
+/// A folder that is ours alone for as long as this lives. Claiming it changes nothing in it but for a `lock` that was missing.
+pub(crate) struct Claim {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Claim {
+    /// Of a folder that is there.
+    pub(crate) fn of(path: &Path) -> Result<Self, Failure> {
+        Ok(Self { path: path.to_path_buf(), _lock: lock(path)? })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What a file of the folder holds, if it is there.
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let file = self.path.join(name);
+        let read = || match fs::metadata(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            // A pipe would be waited for, and a device has no end.
+            Ok(found) if !found.is_file() => Err(io::Error::other("it is not a file")),
+            Ok(_) => fs::read(&file).map(Some),
+            Err(error) => Err(error),
+        };
+        read().map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())))
+    }
+}
+
+/// Nobody else's while it is held; the system lets go of it whatever becomes of the process.
+pub(crate) fn lock(path: &Path) -> Result<File, Failure> {
+    let file = path.join(LOCK);
+    let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot open {}: {error}", file.display()));
+    let lock = File::options().write(true).create(true).truncate(false).open(&file).map_err(cannot)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::new(Kind::TryAgain, format!("{} is in use by another process", path.display())))
+        }
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+/// Moves what is there of `names` from `folder` into its `aside-1`, or the next free number, in that order; where it is
+/// then, if there was any. The two are on one disk, so that nothing is copied and nothing can be lost half-way.
+pub(crate) fn put_aside<'a>(
+    folder: &Path,
+    names: impl IntoIterator<Item = &'a Path>,
+) -> Result<Option<PathBuf>, Failure> {
+    let there: Vec<&Path> = names.into_iter().filter(|name| folder.join(name).symlink_metadata().is_ok()).collect();
+    if there.is_empty() {
+        return Ok(None);
+    }
+    let cannot =
+        |path: &Path, error: io::Error| Failure::new(Kind::Io, format!("cannot put {} aside: {error}", path.display()));
+    let aside = next_aside(folder).map_err(|error| cannot(folder, error))?;
+    for name in there {
+        let path = folder.join(name);
+        fs::rename(&path, aside.join(name)).map_err(|error| cannot(&path, error))?;
+    }
+    Ok(Some(aside))
+}
+
+fn next_aside(folder: &Path) -> io::Result<PathBuf> {
+    for number in 1..=MOST_ASIDE {
+        let aside = folder.join(format!("aside-{number}"));
+        match fs::create_dir(&aside) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return created.map(|()| aside),
+        }
+    }
+    Err(io::Error::other(format!("there are {MOST_ASIDE} folders aside-N already; remove some")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_aside_is_kept_every_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let names = || ["a", "b"].map(Path::new);
+        assert_eq!(put_aside(folder.path(), names()).unwrap(), None);
+        assert!(!path("aside-1").exists());
+        for (number, content) in ["first", "second"].into_iter().enumerate() {
+            fs::write(path("b"), content).unwrap();
+            let aside = put_aside(folder.path(), names()).unwrap().unwrap();
+            assert_eq!(aside, path(&format!("aside-{}", number + 1)));
+            assert!(!path("b").exists());
+        }
+        assert_eq!(fs::read_to_string(path("aside-1/b")).unwrap(), "first");
+        assert_eq!(fs::read_to_string(path("aside-2/b")).unwrap(), "second");
+    }
+}

@@ -1,0 +1,115 @@
+//! Whether a stopped run goes on, and from where. All of it is decided before anything in its folder is changed.
+
+mod keys;
+mod log;
+
+use std::path::Path;
+
+use ast_core::{Checkpoints, Event, Found, Refused, RunConfig, RunIdentity, Snapshot};
+
+use crate::builds::Builds;
+use crate::claim::{Claim, put_aside};
+use crate::failure::{Failure, Kind};
+use crate::output::note;
+use crate::run_folder::{CHECKPOINTS, METRICS};
+use crate::shell::quoted;
+
+/// From where a run goes on.
+pub(crate) struct Point {
+    pub(crate) snapshot: Snapshot,
+    /// What stays of the log.
+    pub(crate) log: Vec<u8>,
+    pub(crate) events: Vec<Event>,
+    /// What is said about lines that were lost.
+    pub(crate) gap: Option<Event>,
+    refused: Vec<Refused>,
+}
+
+/// What a run is told from others by, as it is now.
+pub(crate) fn identity(config: &RunConfig, data: &str, evaluation: &str) -> Result<RunIdentity, Failure> {
+    Ok(RunIdentity {
+        data: data.to_string(),
+        evaluation: Some(evaluation.to_string()),
+        config: Some(keys::deciding(config)?),
+        ..RunIdentity::default()
+    })
+}
+
+/// The last good checkpoint, if the run is still the one that it was taken of; `None` if there is no checkpoint at all, and
+/// the run begins again.
+pub(crate) fn find(
+    claim: &Claim,
+    checkpoints: &mut Checkpoints,
+    config: &RunConfig,
+    now: &RunIdentity,
+) -> Result<Option<Point>, Failure> {
+    let run = claim.path();
+    let Found { latest, refused } = checkpoints.latest().map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
+    let Some((manifest, snapshot)) = latest else {
+        if !refused.is_empty() {
+            let reasons: Vec<String> = refused.iter().map(|refused| refused.error.to_string()).collect();
+            return Err(refusal(run, &format!("no checkpoint can be used ({})", reasons.join("; "))));
+        }
+        let begun = Builds::data(claim)?.unwrap_or_else(|| now.data.clone());
+        other_data("training data", &begun, &now.data, config).map_err(|why| refusal(run, &why))?;
+        return Ok(None);
+    };
+    is_the_same(&manifest.run, config, now).map_err(|why| refusal(run, &why))?;
+    let log = claim.read(METRICS)?.unwrap_or_default();
+    let kept = log::keep(&log, snapshot.step, &manifest.run)
+        .map_err(|why| refusal(run, &format!("{METRICS} {why}; without it the run goes on with a gap in the log")))?;
+    let log::Kept { bytes, events, gap } = kept;
+    Ok(Some(Point { snapshot, log: log[..bytes].to_vec(), events, gap, refused }))
+}
+
+impl Point {
+    /// Moves the checkpoints that were passed over out of the way: the run writes these steps anew.
+    pub(crate) fn put_refused_aside(&self, claim: &Claim) -> Result<(), Failure> {
+        let folder = claim.path().join(CHECKPOINTS);
+        for Refused { error, .. } in &self.refused {
+            note(&format!("warning: checkpoint passed over: {error}"));
+        }
+        let names = self.refused.iter().filter_map(|refused| refused.folder.file_name()).map(Path::new);
+        if let Some(aside) = put_aside(&folder, names)? {
+            note(&format!("what was passed over is in {}", aside.display()));
+        }
+        Ok(())
+    }
+}
+
+/// What is said where a run is not gone on with.
+pub(crate) fn refusal(run: &Path, why: &str) -> Failure {
+    let message = format!(
+        "{} cannot be gone on with: {why}; nothing was changed. `ast train --resume {} --start-over` moves the old files \
+         aside and begins again",
+        run.display(),
+        quoted(run)
+    );
+    Failure::new(Kind::Data, message)
+}
+
+fn is_the_same(then: &RunIdentity, config: &RunConfig, now: &RunIdentity) -> Result<(), String> {
+    if let (Some(then), Some(now)) = (&then.config, &now.config) {
+        let differing = keys::differing(then, now, &keys::defaults(config));
+        if !differing.is_empty() {
+            let rule = "these keys decide results, so that they stay as they were when the run began";
+            return Err(format!("{}: {rule}", differing.join(", ")));
+        }
+    }
+    other_data("training data", &then.data, &now.data, config)?;
+    match (&then.evaluation, &now.evaluation) {
+        (Some(then), Some(now)) => other_data("evaluation data", then, now, config),
+        _ => Ok(()),
+    }
+}
+
+fn other_data(what: &str, then: &str, now: &str, config: &RunConfig) -> Result<(), String> {
+    if then == now {
+        return Ok(());
+    }
+    let place = config.data.dir.as_deref().map(|dir| format!(" in {}", dir.display())).unwrap_or_default();
+    Err(format!(
+        "the {what}{place} (sha256 {now:.12}) are other than those that the run was begun with ({then:.12}); name their folder \
+         with --data-dir or AST_DATA_DIR"
+    ))
+}

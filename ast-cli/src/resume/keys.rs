@@ -1,0 +1,104 @@
+//! The keys of a configuration that decide results, and in which of them two differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ast_core::{BuildPolicy, BuildScorer, ParamValue, Params, Registry, RunConfig};
+use toml::{Table, Value};
+
+use crate::failure::{Failure, Kind};
+
+/// Where things are and how they are computed: a run may go on with others. All of `checkpoint` may change as well.
+const FREE: [&str; 4] = ["data.dir", "data.workers", "device.name", "device.threads"];
+const FREE_SECTION: &str = "checkpoint";
+
+/// Every key that is set and decides results, `section.key`, with its value as TOML.
+pub(super) fn deciding(config: &RunConfig) -> Result<BTreeMap<String, String>, Failure> {
+    let table = Table::try_from(config).map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
+    let sections = table.into_iter().filter(|(section, _)| section != FREE_SECTION);
+    let keys = sections.flat_map(|(section, value)| {
+        let Value::Table(keys) = value else { return Vec::new() };
+        keys.into_iter().map(|(key, value)| (format!("{section}.{key}"), value.to_string())).collect()
+    });
+    Ok(keys.filter(|(key, _)| !FREE.contains(&key.as_str())).collect())
+}
+
+/// What keys are that are not set, with the policy and the scorer of `config`.
+pub(super) fn defaults(config: &RunConfig) -> BTreeMap<String, String> {
+    let mut defaults = RunConfig::default();
+    (defaults.policy.name, defaults.scorer.name) = (config.policy.name.clone(), config.scorer.name.clone());
+    defaults.policy.params = Registry::<BuildPolicy>::linked()
+        .ok()
+        .and_then(|policies| Some(unset(policies.get(&config.policy.name).ok()?.params)))
+        .unwrap_or_default();
+    defaults.scorer.params = Registry::<BuildScorer>::linked()
+        .ok()
+        .and_then(|scorers| Some(unset(scorers.get(config.scorer.name.as_deref()?).ok()?.params)))
+        .unwrap_or_default();
+    deciding(&defaults).unwrap_or_default()
+}
+
+fn unset(params: &'static [ast_core::ParamSpec]) -> BTreeMap<String, ParamValue> {
+    let params = Params::resolve(params, &BTreeMap::new());
+    params.iter().flat_map(Params::iter).map(|(key, value)| (key.to_string(), value.clone())).collect()
+}
+
+/// Each key that was something else, in words. One that is not set, or that an earlier or later program does not know, is at
+/// its default.
+pub(super) fn differing(
+    then: &BTreeMap<String, String>,
+    now: &BTreeMap<String, String>,
+    defaults: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let value = |of: &BTreeMap<String, String>, key: &str| of.get(key).or(defaults.get(key)).cloned();
+    let text = |value: Option<String>| value.unwrap_or_else(|| "not set".into());
+    let keys: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+    let differing = keys.into_iter().filter(|key| value(then, key) != value(now, key));
+    differing.map(|key| format!("`{key}` was {} and is {}", text(value(then, key)), text(value(now, key)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+    }
+
+    #[test]
+    fn every_key_decides_but_those_that_say_where_and_how() {
+        let keys = deciding(&RunConfig::default()).unwrap();
+        for key in
+            ["data.name", "model.name", "policy.name", "control.kp", "train.lr", "train.seed", "eval.every_epochs"]
+        {
+            assert!(keys.contains_key(key), "{key}");
+        }
+        let free = |key: &&String| FREE.contains(&key.as_str()) || key.starts_with("checkpoint");
+        assert_eq!(keys.keys().find(free), None);
+        let mut moved = RunConfig::default();
+        (moved.data.dir, moved.data.workers) = (Some("elsewhere".into()), 7);
+        (moved.device.name, moved.device.threads, moved.checkpoint.keep) = ("cuda".into(), 3, 9);
+        assert_eq!(deciding(&moved).unwrap(), keys);
+    }
+
+    #[test]
+    fn differing_keys_are_named_with_both_values() {
+        let then = map(&[("a.x", "1"), ("a.y", "2"), ("a.gone", "5"), ("a.old", "7")]);
+        let now = map(&[("a.x", "1"), ("a.y", "3"), ("a.new", "6"), ("a.added", "8")]);
+        // A program that does not know `old`, and one that did not know `new`.
+        let defaults = map(&[("a.new", "6"), ("a.old", "7"), ("a.y", "2")]);
+        let expected = ["`a.added` was not set and is 8", "`a.gone` was 5 and is not set", "`a.y` was 2 and is 3"];
+        assert_eq!(differing(&then, &now, &defaults), expected);
+    }
+
+    /// A parameter of a policy or scorer has a default that only its plugin knows.
+    #[test]
+    fn parameters_that_are_not_set_are_at_their_default() {
+        let mut config = RunConfig::default();
+        (config.policy.name, config.scorer.name) = ("ast".into(), Some("loss-entropy".into()));
+        let (known, unset) = (defaults(&config), deciding(&config).unwrap());
+        for key in ["policy.kappa", "scorer.loss_weight"] {
+            assert!(known.contains_key(key) && !unset.contains_key(key), "{key}: {known:?}");
+        }
+        assert_eq!(differing(&known, &unset, &known), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,60 @@
+//! Paths in commands that a person copies into a shell.
+
+use std::path::Path;
+
+/// The path as one word of a POSIX shell; as it is where nothing in it is special.
+pub(crate) fn quoted(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    // A word that begins with a dash would be read as an option.
+    let here = if bytes.starts_with(b"-") { "./" } else { "" };
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(byte);
+    match path.to_str() {
+        Some(text) if !text.is_empty() && bytes.iter().all(plain) => format!("{here}{text}"),
+        Some(text) if !text.chars().any(char::is_control) => format!("'{here}{}'", text.replace('\'', r"'\''")),
+        // Neither a line break nor a byte that is no text survives being copied.
+        _ => {
+            let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+            format!("$'{here}{escaped}'")
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_plain_path_stays_as_it_is() {
+        assert_eq!(quoted(Path::new("runs/0001-cifar10-ast")), "runs/0001-cifar10-ast");
+    }
+
+    #[test]
+    fn a_shell_reads_back_every_path() {
+        for path in [
+            "",
+            "a b",
+            "it's",
+            "\"$(x)\" `y` \\ ~ #!*?[]{}|&;<>()",
+            "-rf",
+            "- x",
+            "\u{e9}\u{4e2d}",
+            "line\nbreak\t",
+            "~",
+        ]
+        .map(str::as_bytes)
+        .into_iter()
+        .chain([&b"\xff'"[..]])
+        {
+            let path = Path::new(OsStr::from_bytes(path));
+            let script = format!("printf %s {}", quoted(path));
+            let read = Command::new("bash").args(["-c", &script]).output().unwrap();
+            let expected =
+                if path.as_os_str().as_bytes().starts_with(b"-") { Path::new("./").join(path) } else { path.into() };
+            assert_eq!(OsStr::from_bytes(&read.stdout), expected.as_os_str(), "{script}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The program on a small run: started, resumed, signalled, and what it leaves.
+#![allow(dead_code)] // each test uses its part
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+pub(crate) const SMALL: [&str; 9] = [
+    "--set=data.train_limit=256",
+    "--set=train.epochs=8",
+    "--activation=0.2",
+    "--batch-size=16",
+    "--set=checkpoint.every_steps=2",
+    "--set=eval.every_epochs=3",
+    "--seed=5",
+    "--threads=1",
+    "--progress=none",
+];
+
+/// With the signals as the system has them: whoever starts the tests in the background may have had some ignored, and the
+/// program keeps to that.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,TERM,USR1", env!("CARGO_BIN_EXE_ast")]);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AST_")) {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).arg("train");
+    command
+}
+
+pub(crate) fn start(out: &Path, more: &[&str]) -> Command {
+    let mut command = program();
+    command.args(SMALL).args(more).arg("--out").arg(out);
+    command
+}
+
+pub(crate) fn resume(run: &Path) -> Command {
+    let mut command = program();
+    command.args(["--threads=1", "--progress=none", "--resume"]).arg(run);
+    command
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!text.contains("panicked") && !text.contains("bug in ast"), "{text}");
+    text
+}
+
+pub(crate) fn succeed(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    let text = stderr(&output);
+    assert!(output.status.success(), "{:?}: {text}", output.status);
+    text
+}
+
+/// All that a finished run has to show, but for the clocks and the note that it was continued.
+#[derive(PartialEq)]
+pub(crate) struct Result {
+    pub(crate) weights: Vec<u8>,
+    pub(crate) best: Vec<u8>,
+    pub(crate) metrics: Vec<String>,
+    pub(crate) summary: Value,
+}
+
+pub(crate) fn result(run: &Path) -> Result {
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let mut summary: Value = serde_json::from_slice(&fs::read(run.join("summary.json")).unwrap()).unwrap();
+    for path in ["/seconds/total", "/seconds/phases", "/seconds/dense_equivalent", "/savings/seconds"] {
+        *summary.pointer_mut(path).unwrap() = Value::Null;
+    }
+    Result {
+        weights: fs::read(run.join("model.safetensors")).unwrap(),
+        best: fs::read(run.join("best.safetensors")).unwrap(),
+        metrics: metrics.lines().filter(|line| !line.contains("\"resumed\"")).map(ToString::to_string).collect(),
+        summary,
+    }
+}
+
+pub(crate) fn assert_same(run: &Path, expected: &Result, what: &str) {
+    let got = result(run);
+    assert_eq!(got.metrics, expected.metrics, "{what}");
+    assert_eq!(got.summary, expected.summary, "{what}");
+    assert!(got.weights == expected.weights && got.best == expected.best, "{what}: other weights");
+}
+
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
+        let target = to.join(entry.file_name().unwrap());
+        if entry.is_dir() {
+            copy(&entry, &target);
+        } else {
+            fs::copy(&entry, &target).unwrap();
+        }
+    }
+}
+
+pub(crate) fn steps(run: &Path) -> Vec<PathBuf> {
+    let mut steps: Vec<_> = fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    steps.sort();
+    steps
+}
+
+pub(crate) fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Waits until the run has logged something, so that it is in its loop.
+pub(crate) fn underway(run: &Path) {
+    let begin = Instant::now();
+    while fs::metadata(run.join("metrics.jsonl")).map_or(0, |file| file.len()) < 600 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "the run does not get going");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Thirty-one steps of a run that selects nothing.
+pub(crate) const DENSE: [&str; 8] = [
+    "--policy=dense",
+    "--epochs=10",
+    "--set=data.train_limit=100",
+    "--batch-size=32",
+    "--set=checkpoint.every_steps=5",
+    "--seed=5",
+    "--threads=1",
+    "--progress=none",
+];
+
+pub(crate) fn dense(out: &Path) -> Command {
+    let mut command = program();
+    command.args(DENSE).arg("--out").arg(out);
+    command
+}
+
+/// Runs until its log tells of a step, then sends SIGTERM.
+pub(crate) fn stop_after(mut command: Command, run: &Path, step: u64) -> String {
+    let before = fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+    let child = command.spawn().unwrap();
+    let (begin, line) = (Instant::now(), format!("{{\"event\":\"step\",\"step\":{step},"));
+    while !fs::read_to_string(run.join("metrics.jsonl")).is_ok_and(|log| log != before && log.contains(&line)) {
+        assert!(begin.elapsed() < Duration::from_secs(60), "the run does not get to step {step}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal(&child, "TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143), "{}", stderr(&output));
+    stderr(&output)
+}
+
+/// Every file and folder, but for those of the system.
+pub(crate) fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            found.extend(tree(&path));
+            found.insert(path, None);
+        } else {
+            found.insert(path.clone(), Some(fs::read(path).unwrap()));
+        }
+    }
+    found
+}
+
+/// A run of [`SMALL`] as it was just before its end, and its result. It keeps two checkpoints.
+pub(crate) fn unfinished(folder: &Path) -> (PathBuf, Result) {
+    let whole = folder.join("whole");
+    succeed(start(&whole, &[]));
+    let expected = result(&whole);
+    fs::remove_file(whole.join("summary.json")).unwrap();
+    (whole, expected)
+}

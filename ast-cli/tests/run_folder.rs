@@ -1,0 +1,100 @@
+//! What a run leaves in its folder: modes, names, builds, and commands that can be copied.
+#![forbid(unsafe_code)]
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use common::{SMALL, assert_same, dense, program, result, resume, stderr, stop_after, succeed, tree, unfinished};
+use serde_json::Value;
+
+/// The program and the device that a run goes on with are recorded beside those that it was begun with.
+#[test]
+fn another_build_goes_on_and_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, expected) = unfinished(folder.path());
+    let file = run.join("run.json");
+    let mut provenance: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let here = provenance["commit"].as_str().unwrap().to_string();
+    (provenance["commit"], provenance["version"]) = ("of another build".into(), "0.0.9".into());
+    fs::write(&file, provenance.to_string()).unwrap();
+    succeed(resume(&run));
+    let provenance: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(provenance["commit"], "of another build");
+    let resumed = provenance["resumed"].as_array().unwrap();
+    assert_eq!(
+        (resumed.len(), &resumed[0]["commit"], &resumed[0]["device"]),
+        (1, &here.as_str().into(), &"flex".into())
+    );
+    let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let line = log.lines().find(|line| line.contains("\"resumed\"")).unwrap();
+    assert!(line.contains(&format!("\"commit\":\"{here}\"")) && line.contains("\"device\":\"flex\""), "{line}");
+    let mut got = result(&run);
+    assert_eq!(got.summary["origin"]["commit"], format!("of another build, then {here}"));
+    got.summary["origin"]["commit"] = here.into();
+    assert!(got == expected);
+}
+
+/// Every file of a run follows the umask, as those that are created by `touch` do.
+#[test]
+fn files_follow_the_umask() {
+    let folder = tempfile::tempdir().unwrap();
+    for (umask, expected) in [("022", 0o644), ("027", 0o640), ("002", 0o664)] {
+        let run = folder.path().join(umask);
+        let mut shell = Command::new("sh");
+        let script = format!("umask {umask}; exec \"$0\" train \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_ast")]).args(SMALL).arg("--out").arg(&run);
+        succeed({
+            shell.stdout(Stdio::null()).stderr(Stdio::piped());
+            shell
+        });
+        for (path, content) in tree(&run) {
+            let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            let expected = if content.is_some() { expected } else { expected | (expected & 0o444) >> 2 };
+            assert_eq!(mode, expected, "{}: {mode:o}", path.display());
+        }
+    }
+}
+
+/// The command that a stopped run recommends works as it is printed, whatever its folder is called.
+#[test]
+fn the_command_that_is_recommended_can_be_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, run) = (folder.path().join("whole"), folder.path().join("it's $(a) `run` & more"));
+    succeed(dense(&whole));
+    let text = stop_after(dense(&run), &run, 7);
+    let copied = text.split_once("go on with `").unwrap().1.trim_end();
+    let copied = copied.strip_suffix('`').unwrap().strip_prefix("ast").unwrap();
+    let script = format!("\"$0\" {copied} --threads=1 --progress=none");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_ast")]).stderr(Stdio::piped()).stdout(Stdio::piped());
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{copied}: {}", stderr(&output));
+    assert_same(&run, &result(&whole), copied);
+    // The report names every file that a run leaves for its user.
+    let report = String::from_utf8(output.stdout).unwrap();
+    let files = report.lines().find(|line| line.contains("files:")).unwrap();
+    for file in ["model.safetensors", "best.safetensors", "run.svg", "summary.json"] {
+        assert!(files.contains(file) && run.join(file).is_file(), "{file}: {files}");
+    }
+}
+
+/// `runs/` may hold folders with any name.
+#[test]
+fn there_is_always_a_free_number() {
+    let folder = tempfile::tempdir().unwrap();
+    for (there, expected) in [
+        ("4294967290-mine", "4294967291-procedural-random"),
+        ("18446744073709551615-mine", "4294967292-procedural-random"),
+        ("99999999999999999999999-mine", "4294967293-procedural-random"),
+    ] {
+        fs::create_dir_all(folder.path().join("runs").join(there)).unwrap();
+        let mut command = program();
+        command.current_dir(folder.path()).args(SMALL).args(["--policy=random", "--set=train.epochs=1"]);
+        succeed(command);
+        assert!(folder.path().join("runs").join(expected).join("summary.json").is_file(), "{expected}");
+    }
+}

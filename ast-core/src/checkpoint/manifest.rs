@@ -1,0 +1,206 @@
+//! `manifest.json`: which run a checkpoint is of, and how to tell that it is whole.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Version of the format. An older one is migrated when it is read, a newer one is refused.
+pub(super) const SCHEMA: u32 = 2;
+
+/// What a checkpoint is, and how to tell that it is whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of the format.
+    pub schema: u32,
+    /// Steps done.
+    pub step: u64,
+    /// The run that it is of.
+    pub run: RunIdentity,
+    /// Size and SHA-256 of every file beside the manifest.
+    pub files: BTreeMap<String, Fingerprint>,
+    /// SHA-256 of this manifest as compact JSON, with this field empty.
+    pub sha256: String,
+}
+
+/// What tells a run from another one. Whoever goes on from a checkpoint compares it with what is there now.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunIdentity {
+    /// Fingerprint of the training data.
+    pub data: String,
+    /// Fingerprint of the data that the run is evaluated on; not known in format 1.
+    pub evaluation: Option<String>,
+    /// The keys of the configuration that decide results, and their values as text; not known in format 1.
+    pub config: Option<BTreeMap<String, String>>,
+    /// Length of `metrics.jsonl`, in bytes.
+    pub metrics: u64,
+    /// SHA-256 of so many bytes of `metrics.jsonl`; not known in format 1.
+    pub metrics_sha256: Option<String>,
+}
+
+/// Size and content of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    /// Bytes.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+impl Fingerprint {
+    /// Of a file with this content.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut running = RunningFingerprint::default();
+        running.update(bytes);
+        running.fingerprint()
+    }
+}
+
+/// The fingerprint of a file that grows, without reading it again.
+#[derive(Debug, Clone, Default)]
+pub struct RunningFingerprint {
+    bytes: u64,
+    hash: Sha256,
+}
+
+impl RunningFingerprint {
+    /// Takes in what was appended.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        self.hash.update(bytes);
+    }
+
+    /// Of everything so far.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        let sha256 = self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Fingerprint { bytes: self.bytes, sha256 }
+    }
+}
+
+impl Manifest {
+    pub(super) fn new<'a>(step: u64, run: &RunIdentity, files: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let files = files.map(|(name, bytes)| (name.to_string(), Fingerprint::of(bytes))).collect();
+        let mut manifest = Self { schema: SCHEMA, step, run: run.clone(), files, sha256: String::new() };
+        manifest.sha256 = manifest.digest();
+        manifest
+    }
+
+    /// One line of JSON.
+    pub(super) fn text(&self) -> Vec<u8> {
+        let mut text = json(self);
+        text.push(b'\n');
+        text
+    }
+
+    /// From the text of any format up to the present one.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, Unfit> {
+        let json: serde_json::Value = read(text)?;
+        match json.get("schema").and_then(serde_json::Value::as_u64) {
+            Some(1) => Format1::parse(text).map(Self::from),
+            Some(found) if found > u64::from(SCHEMA) => Err(Unfit::TooNew(u32::try_from(found).unwrap_or(u32::MAX))),
+            _ => {
+                let manifest: Self = read(text)?;
+                let fits = manifest.schema == SCHEMA && manifest.sha256 == manifest.digest();
+                if fits { Ok(manifest) } else { Err(Unfit::checksum()) }
+            }
+        }
+    }
+
+    fn digest(&self) -> String {
+        Fingerprint::of(&json(&Self { sha256: String::new(), ..self.clone() })).sha256
+    }
+}
+
+/// Why the text of a manifest is not to be trusted.
+pub(super) enum Unfit {
+    /// Of a later version of this program.
+    TooNew(u32),
+    /// Not what was written.
+    Broken(String),
+}
+
+impl Unfit {
+    fn checksum() -> Self {
+        Self::Broken("its checksum does not fit".into())
+    }
+}
+
+/// Format 1 knew neither the configuration nor the content of the log.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Format1 {
+    schema: u32,
+    step: u64,
+    metrics: u64,
+    data: String,
+    files: BTreeMap<String, Fingerprint>,
+    sha256: String,
+}
+
+impl Format1 {
+    fn parse(text: &[u8]) -> Result<Self, Unfit> {
+        let manifest: Self = read(text)?;
+        let digest = Fingerprint::of(&json(&Self { sha256: String::new(), ..manifest.clone() })).sha256;
+        if manifest.sha256 == digest { Ok(manifest) } else { Err(Unfit::checksum()) }
+    }
+}
+
+impl From<Format1> for Manifest {
+    fn from(old: Format1) -> Self {
+        let Format1 { step, metrics, data, files, .. } = old;
+        let run = RunIdentity { data, metrics, ..RunIdentity::default() };
+        let mut manifest = Self { schema: SCHEMA, step, run, files, sha256: String::new() };
+        manifest.sha256 = manifest.digest();
+        manifest
+    }
+}
+
+fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Unfit> {
+    serde_json::from_slice(text).map_err(|error| Unfit::Broken(error.to_string()))
+}
+
+fn json(manifest: &impl Serialize) -> Vec<u8> {
+    // Numbers, text and maps with text for keys: there is nothing in it that JSON could refuse.
+    serde_json::to_vec(manifest).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_grows_with_its_file() {
+        let mut running = RunningFingerprint::default();
+        for part in [&b"ab"[..], b"", b"c"] {
+            running.update(part);
+        }
+        // FIPS 180-2, appendix B.1.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(running.fingerprint(), Fingerprint { bytes: 3, sha256: abc.into() });
+        assert_eq!(Fingerprint::of(b"abc"), running.fingerprint());
+    }
+
+    #[test]
+    fn the_first_format_is_migrated_and_checked() {
+        let mut old = Format1 {
+            schema: 1,
+            step: 7,
+            metrics: 9,
+            data: "d".into(),
+            files: BTreeMap::from([("a".into(), Fingerprint::of(b"abc"))]),
+            sha256: String::new(),
+        };
+        old.sha256 = Fingerprint::of(&json(&old)).sha256;
+        let read = Manifest::parse(&json(&old)).ok().unwrap();
+        let run = RunIdentity { data: "d".into(), metrics: 9, ..RunIdentity::default() };
+        assert_eq!((read.schema, read.step, read.run, read.files), (SCHEMA, 7, run, old.files.clone()));
+        old.metrics = 8;
+        assert!(matches!(Manifest::parse(&json(&old)), Err(Unfit::Broken(reason)) if reason.contains("checksum")));
+    }
+}

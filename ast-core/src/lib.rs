@@ -18,6 +18,24 @@
 //!
 //! Scorers and policies register themselves by being linked ([`register_scorer!`], [`register_policy!`]); a crate with
 //! scorers of your own depends on this crate only.
+//!
+//! A run is described by a [`RunConfig`]. [`RunConfig::resolve`] looks up what it names and checks every number; a
+//! [`Trainer`] is made of that, data and a network ([`Parts`]). What a person should know of the run comes as
+//! [`Event::Warning`].
+//!
+//! ```
+//! use ast_core::RunConfig;
+//!
+//! let mut config = RunConfig::default();
+//! config.policy.name = "random".into();
+//! config.control.target = Some(0.2);
+//! let run = config.clone().resolve(&["simple-cnn"]).unwrap();
+//! assert_eq!(run.policy.trace().target, 0.2);
+//!
+//! // What nobody can build or keep is refused, never ignored.
+//! config.model.name = "my-mlp".into();
+//! assert!(config.resolve(&["simple-cnn"]).is_err());
+//! ```
 #![forbid(unsafe_code)]
 
 mod adam;

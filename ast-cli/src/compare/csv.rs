@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use csv::{ReaderBuilder, StringRecord, Trim};
+
 use crate::failure::{Failure, Kind, did_you_mean};
 
 const COLUMNS: [&str; 4] = ["arm", "seed", "cost", "result"];
@@ -15,14 +17,14 @@ const LARGEST: f64 = 1e15;
 /// One line of the file.
 #[derive(Debug, PartialEq)]
 pub(super) struct Record {
-    pub(super) line: usize,
+    pub(super) line: u64,
     pub(super) arm: String,
     pub(super) seed: u64,
     pub(super) cost: f64,
     pub(super) result: f64,
 }
 
-pub(super) fn read(file: &Path) -> Result<String, Failure> {
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let origin = file.display();
     let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot read {origin}: {error}"));
     if !fs::metadata(file).map_err(cannot)?.is_file() {
@@ -37,46 +39,36 @@ pub(super) fn read(file: &Path) -> Result<String, Failure> {
             format!("{origin}: more than {LARGEST_FILE} bytes: that is no table of runs"),
         ));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        Failure::new(Kind::Data, format!("{origin}, line {line}: it is not UTF-8 text"))
-    })
+    Ok(bytes)
 }
 
 /// The runs, and the names of columns that are not used.
-pub(super) fn parse(text: &str, origin: &str) -> Result<(Vec<Record>, Vec<String>), Failure> {
-    let wrong = |line: usize, what: String| Failure::new(Kind::Data, format!("{origin}, line {line}: {what}"));
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = text.lines().enumerate().map(|(i, line)| (i + 1, line)).filter(|(_, line)| !line.trim().is_empty());
+pub(super) fn parse(text: &[u8], origin: &str) -> Result<(Vec<Record>, Vec<String>), Failure> {
+    let wrong = |line: u64, what: String| Failure::new(Kind::Data, format!("{origin}, line {line}: {what}"));
+    let line_of = |record: &StringRecord| record.position().map_or(1, csv::Position::line);
+    let unreadable = |error: csv::Error| {
+        let line = error.position().map_or(1, csv::Position::line);
+        let what = match error.kind() {
+            csv::ErrorKind::Utf8 { .. } => "it is not UTF-8 text".into(),
+            _ => error.to_string(),
+        };
+        wrong(line, what)
+    };
+    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(text);
+    let mut records = reader.records();
     let expected = || format!("the first line names the columns, separated by commas: {}", COLUMNS.join(","));
-    let Some((first, header)) = lines.next() else { return Err(wrong(1, format!("it is empty; {}", expected()))) };
-    let header = fields(header).map_err(|what| wrong(first, what))?;
-    let mut places = [0; COLUMNS.len()];
-    for (place, column) in places.iter_mut().zip(COLUMNS) {
-        let mut found = header.iter().enumerate().filter(|(_, name)| *name == column);
-        match (found.next(), found.next()) {
-            (Some((only, _)), None) => *place = only,
-            (Some(_), Some(_)) => return Err(wrong(first, format!("the column `{column}` is there twice"))),
-            (None, _) => {
-                let others = header.iter().map(String::as_str).filter(|name| !COLUMNS.contains(name));
-                let hint = others
-                    .filter(|name| !did_you_mean(name, [column]).is_empty())
-                    .map(|name| format!("; is it `{name}`?"));
-                let hint = hint.take(1).collect::<String>();
-                return Err(wrong(first, format!("there is no column `{column}`{hint}; {}", expected())));
-            }
-        }
-    }
-    let unused =
-        header.iter().filter(|name| !COLUMNS.contains(&name.as_str())).map(|name| format!("`{name}`")).collect();
+    let Some(header) = records.next() else { return Err(wrong(1, format!("it is empty; {}", expected()))) };
+    let header = header.map_err(unreadable)?;
+    let places = places(&header).map_err(|what| wrong(line_of(&header), format!("{what}; {}", expected())))?;
+    let unused = header.iter().filter(|name| !COLUMNS.contains(name)).map(|name| format!("`{name}`")).collect();
 
-    let record = |(line, text): (usize, &str)| {
-        let row = fields(text).map_err(|what| wrong(line, what))?;
+    let record = |row: Result<StringRecord, csv::Error>| {
+        let row = row.map_err(unreadable)?;
+        let line = line_of(&row);
         if row.len() != header.len() {
             return Err(wrong(line, format!("{} values for {} columns", row.len(), header.len())));
         }
-        let [arm, seed, cost, result] = places.map(|place| row[place].as_str());
+        let [arm, seed, cost, result] = places.map(|place| row.get(place).unwrap_or_default());
         if arm.is_empty() || arm.chars().any(char::is_control) {
             return Err(wrong(line, format!("`arm` = {arm:?} is no name")));
         }
@@ -93,47 +85,26 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<(Vec<Record>, Vec<String
         }
         Ok(Record { line, arm: arm.to_string(), seed, cost, result })
     };
-    Ok((lines.map(record).collect::<Result<_, _>>()?, unused))
+    Ok((records.map(record).collect::<Result<_, _>>()?, unused))
 }
 
-/// The values of a line, separated by commas; one in quotes may hold commas, and quotes as two.
-fn fields(line: &str) -> Result<Vec<String>, String> {
-    let (mut all, mut rest) = (Vec::new(), line);
-    loop {
-        rest = rest.trim_start();
-        let (field, after) = match rest.strip_prefix('"') {
-            Some(quoted) => {
-                let (field, after) = unquote(quoted)?;
-                (field, after.trim_start())
+/// Where each of [`COLUMNS`] stands.
+fn places(header: &StringRecord) -> Result<[usize; COLUMNS.len()], String> {
+    let mut places = [0; COLUMNS.len()];
+    for (place, column) in places.iter_mut().zip(COLUMNS) {
+        let mut found = header.iter().enumerate().filter(|(_, name)| *name == column);
+        match (found.next(), found.next()) {
+            (Some((only, _)), None) => *place = only,
+            (Some(_), Some(_)) => return Err(format!("the column `{column}` is there twice")),
+            (None, _) => {
+                let mut others = header.iter().filter(|name| !COLUMNS.contains(name));
+                let near = others.find(|name| !did_you_mean(name, [column]).is_empty());
+                let hint = near.map(|name| format!("; is it `{name}`?")).unwrap_or_default();
+                return Err(format!("there is no column `{column}`{hint}"));
             }
-            None => {
-                let end = rest.find(',').unwrap_or(rest.len());
-                (rest[..end].trim_end().to_string(), &rest[end..])
-            }
-        };
-        all.push(field);
-        match after.strip_prefix(',') {
-            Some(next) => rest = next,
-            None if after.is_empty() => return Ok(all),
-            None => return Err(format!("after a closing quote stands {after:?} and no comma")),
         }
     }
-}
-
-/// What is before the closing quote, and what is behind it.
-fn unquote(quoted: &str) -> Result<(String, &str), String> {
-    let (mut field, mut rest) = (String::new(), quoted);
-    loop {
-        let (before, after) = rest.split_once('"').ok_or("a quote is not closed on its line")?;
-        field.push_str(before);
-        match after.strip_prefix('"') {
-            Some(more) => {
-                field.push('"');
-                rest = more;
-            }
-            None => return Ok((field, after)),
-        }
-    }
+    Ok(places)
 }
 
 #[cfg(test)]
@@ -142,11 +113,9 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_name_and_values_may_be_quoted() {
-        let text = "\u{feff}seed, result,note,arm,cost\r\n\r\n3, 61.5,,\"a \"\"b\"\", c\" ,2e3\r\n";
-        let (records, unused) = parse(text, "r.csv").unwrap();
+        let text = "\u{feff}seed, result,note,arm,cost\r\n\r\n3, 61.5,,\"a \"\"b\"\", c\",2e3\r\n";
+        let (records, unused) = parse(text.as_bytes(), "r.csv").unwrap();
         assert_eq!(records, [Record { line: 3, arm: "a \"b\", c".into(), seed: 3, cost: 2000.0, result: 61.5 }]);
         assert_eq!(unused, ["`note`"]);
-        assert_eq!(fields(",,").unwrap(), ["", "", ""]);
-        assert!(fields("\"a\"b").is_err() && fields("\"a").is_err());
     }
 }

@@ -18,7 +18,7 @@ fn another_build_goes_on_and_is_recorded() {
     let (run, expected) = unfinished(folder.path());
     let file = run.join("run.json");
     let mut provenance: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    let here = provenance["commit"].as_str().unwrap().to_string();
+    let [here, version] = ["commit", "version"].map(|key| provenance[key].as_str().unwrap().to_string());
     (provenance["commit"], provenance["version"]) = ("of another build".into(), "0.0.9".into());
     fs::write(&file, provenance.to_string()).unwrap();
     succeed(resume(&run));
@@ -34,7 +34,8 @@ fn another_build_goes_on_and_is_recorded() {
     assert!(line.contains(&format!("\"commit\":\"{here}\"")) && line.contains("\"device\":\"flex\""), "{line}");
     let mut got = result(&run);
     assert_eq!(got.summary["origin"]["commit"], format!("of another build, then {here}"));
-    got.summary["origin"]["commit"] = here.into();
+    assert_eq!(got.summary["origin"]["version"], format!("0.0.9, then {version}"));
+    (got.summary["origin"]["commit"], got.summary["origin"]["version"]) = (here.into(), version.into());
     assert!(got == expected);
 }
 

@@ -1,8 +1,9 @@
 use serde::{Deserialize, Serialize};
 
+use crate::codec::SnapshotError;
 use crate::guard::Decision;
 use crate::policy::Trace;
-use crate::snapshot::{Snapshot, SnapshotError};
+use crate::snapshot::Snapshot;
 use crate::train_error::TrainError;
 
 /// Version of the event format, written with the first event of a run.

@@ -5,12 +5,12 @@ use burn::tensor::{Device, Int, Tensor};
 use crate::data::{Dataset, Request, SampleId, Visit};
 use crate::meter::{Meter, Phase};
 use crate::model::{Forward, Input, Mode, Model};
+use crate::not_finite::NotFinite;
 use crate::observation::cross_entropy;
 use crate::passes::{PassError, Passed, ReadBack, Surroundings, gradient_sum, not_finite, upload};
 use crate::random::Purpose;
 use crate::schedule::learning_rate;
 use crate::small::{HalfStep, Small, SmallNetworks};
-use crate::train_error::NotFinite;
 
 /// Passes over samples that may then not be trained on. Charged to the run.
 ///

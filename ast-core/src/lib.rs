@@ -40,19 +40,24 @@
 
 mod adam;
 mod budget;
+mod checked;
 mod checkpoint;
+mod codec;
 mod config;
 mod data;
 mod energy;
+mod evaluation;
 mod event;
 mod fresh;
 /// Which of a chunk of keys pass a threshold.
 pub mod gate;
 mod guard;
+mod layer_cost;
 mod ledger;
 mod meter;
 mod model;
 pub mod models;
+mod not_finite;
 mod numbers;
 mod observation;
 pub mod ops;
@@ -82,21 +87,26 @@ pub use inventory;
 
 pub use adam::optimizer;
 pub use budget::{Budget, Cost};
+pub use checked::Checked;
 pub use checkpoint::{
     CheckpointError, Checkpoints, Fingerprint, Found, Manifest, Refused, RunIdentity, RunningFingerprint,
 };
+pub use codec::{SnapshotError, decode, encode};
 pub use config::{
-    BudgetConfig, Checked, CheckpointConfig, ConfigError, ControlConfig, DataConfig, DeviceConfig, EvalConfig,
-    ModelConfig, OnNan, PolicyConfig, RunConfig, ScorerConfig, TrainConfig,
+    BudgetConfig, CheckpointConfig, ConfigError, ControlConfig, DataConfig, DeviceConfig, EvalConfig, ModelConfig,
+    OnNan, PolicyConfig, RunConfig, ScorerConfig, TrainConfig,
 };
 pub use data::{Dataset, HostBatch, LoadError, Loader, Request, SampleId, Visit};
 pub use energy::EnergyCounter;
+pub use evaluation::Evaluation;
 pub use event::{Event, Observer, SCHEMA, StepEvent, Wish};
 pub use fresh::{Fresh, FreshPass};
 pub use guard::{Alignment, Decision, Evidence};
+pub use layer_cost::LayerCost;
 pub use ledger::{Ledger, Seen};
 pub use meter::{Meter, Phase};
-pub use model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
+pub use model::{Forward, Input, Mode, Model, Weights, dropout};
+pub use not_finite::NotFinite;
 pub use numbers::{NUMBERS, NumberRange, NumberSpec};
 pub use observation::{History, Needs, Observation, cross_entropy};
 pub use params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
@@ -110,11 +120,10 @@ pub use sampler::{Offer, Plan, Sampler};
 pub use schedule::learning_rate;
 pub use scorer::{BuildScorer, Context, ScoreError, Scorer, ScorerEntry};
 pub use small::Small;
-pub use snapshot::{Snapshot, SnapshotError, decode, encode, safetensors};
+pub use snapshot::{Snapshot, safetensors};
 pub use summary::{
-    Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, Origin, Ran, Samples, Savings, Seconds, Summary,
-    TestSet,
+    Accuracy, Activation, Flops, Group, Joules, Loss, Origin, Ran, Samples, Savings, Seconds, Summary, TestSet,
 };
-pub use train_error::{NotFinite, TrainError};
+pub use train_error::TrainError;
 pub use trainer::{Parts, Trainer};
 pub use window::{Quantile, Window};

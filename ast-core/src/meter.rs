@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::LayerCost;
+use crate::layer_cost::LayerCost;
 
 /// Steps whose seconds are kept: a long run takes no more memory than a short one.
 const MOST_STEPS: usize = 4096;

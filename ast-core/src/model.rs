@@ -1,8 +1,8 @@
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Bytes, Device, Tensor, TensorData};
 
+use crate::layer_cost::LayerCost;
 use crate::random::{Purpose, Random, Stream};
-use crate::small::Small;
 
 /// A batch of inputs on a device.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub trait Model: Module {
     fn layers(&self) -> Vec<LayerCost>;
 
     /// A smaller network of the same kind, for the same inputs and classes, whose step costs about 4 % of this one's:
-    /// what a [`Small`] network is.
+    /// what a [`Small`](crate::Small) network is.
     #[must_use]
     fn smaller(&self, weights: Weights<'_>) -> Self;
 
@@ -54,46 +54,6 @@ pub trait Model: Module {
     }
 }
 
-/// Floating-point operations of one layer for one sample; a multiply-add counts two.
-///
-/// Convolutions and linear layers are counted, element-wise work (activations, pooling, the optimizer) is not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerCost {
-    /// Its name in the model.
-    pub name: &'static str,
-    /// Forward pass.
-    pub forward: u64,
-    /// Gradient by the weights.
-    pub weight_gradient: u64,
-    /// Gradient by the input; 0 for the first layer, whose input needs none.
-    pub input_gradient: u64,
-}
-
-impl LayerCost {
-    /// A convolution with `[channels in, channels out]`, a `kernel` x `kernel` window and `places` outputs a channel.
-    #[must_use]
-    pub fn convolution(name: &'static str, channels: [usize; 2], kernel: usize, places: usize) -> Self {
-        Self::product(name, channels[0] * kernel * kernel * channels[1] * places)
-    }
-
-    /// A linear layer with `[width in, width out]`.
-    #[must_use]
-    pub fn linear(name: &'static str, widths: [usize; 2]) -> Self {
-        Self::product(name, widths[0] * widths[1])
-    }
-
-    /// As the first layer: no gradient by its input is ever computed.
-    #[must_use]
-    pub fn first(self) -> Self {
-        Self { input_gradient: 0, ..self }
-    }
-
-    fn product(name: &'static str, multiply_adds: usize) -> Self {
-        let flops = 2 * multiply_adds as u64;
-        Self { name, forward: flops, weight_gradient: flops, input_gradient: flops }
-    }
-}
-
 /// Initial weights, uniform within `+-1/sqrt(fan_in)` (He et al. 2015 with gain 1/sqrt 3, as PyTorch does by default).
 ///
 /// Drawn on the host from counter-based randomness, so that a seed gives the same network on every backend.
@@ -102,20 +62,21 @@ pub struct Weights<'a> {
     random: Random,
     device: &'a Device,
     drawn: u64,
-    /// Of which small network, if of one.
-    small: Option<Small>,
+    /// What they are drawn for, and for which of several networks: two that differ in either share no number.
+    purpose: Purpose,
+    network: u64,
 }
 
 impl<'a> Weights<'a> {
     /// For parameters on `device`.
     #[must_use]
     pub fn new(random: Random, device: &'a Device) -> Self {
-        Self { random, device, drawn: 0, small: None }
+        Self::of(Purpose::Weights, 0, random, device)
     }
 
-    /// For parameters of a small network on `device`, which are none of the run's own.
-    pub(crate) fn of_small(which: Small, random: Random, device: &'a Device) -> Self {
-        Self { small: Some(which), ..Self::new(random, device) }
+    /// For parameters of network number `network` among those of a purpose, on `device`.
+    pub(crate) fn of(purpose: Purpose, network: u64, random: Random, device: &'a Device) -> Self {
+        Self { random, device, drawn: 0, purpose, network }
     }
 
     /// Where the parameters live.
@@ -126,10 +87,7 @@ impl<'a> Weights<'a> {
 
     /// The next parameter.
     pub fn draw<const D: usize>(&mut self, shape: [usize; D], fan_in: usize) -> Param<Tensor<D>> {
-        let mut stream = match self.small {
-            None => self.random.stream(Purpose::Weights, self.drawn, 0),
-            Some(which) => self.random.stream(Purpose::SmallWeights, self.drawn, which as u64),
-        };
+        let mut stream = self.random.stream(self.purpose, self.drawn, self.network);
         self.drawn += 1;
         let bound = 1.0 / (fan_in as f64).sqrt();
         let values: Vec<f32> =
@@ -147,4 +105,9 @@ pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, mode: Mode<'_>) -> Tensor<D
     let mask: Vec<f32> = (0..shape.iter().product()).map(|_| if stream.uniform() < p { 0.0 } else { kept }).collect();
     let mask = Tensor::from_data(TensorData::new(mask, shape), &x.device());
     x * mask
+}
+
+/// Bytes that Burn can read.
+pub(crate) fn burn_bytes(bytes: &[u8]) -> Bytes {
+    Bytes::from_bytes_vec(bytes.to_vec())
 }

@@ -2,8 +2,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::numbers::short;
-
 /// A parameter that a scorer or policy declares.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ParamSpec {
@@ -208,6 +206,13 @@ impl ParamKind {
     }
 }
 
+/// A number in few characters: `0.1`, `1e308`.
+pub(crate) fn short(number: f64) -> String {
+    let size = number.abs();
+    let plain = size == 0.0 || (1e-5..1e7).contains(&size) || !number.is_finite();
+    if plain { number.to_string() } else { format!("{number:e}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,5 +274,11 @@ mod tests {
         let params = Params::resolve(SPECS, &given("every", ParamValue::Number(2.0))).unwrap();
         assert_eq!((params.integer("every"), params.number("every")), (Ok(2), Ok(2.0)));
         assert_eq!(params.integer("share"), Err(ParamError::Undeclared("share")), "it may have a fraction");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        let text = [0.0, 0.1, 65_536.0, -1.0, 1e308, 1e-9, f64::NAN, f64::INFINITY].map(short);
+        assert_eq!(text, ["0", "0.1", "65536", "-1", "1e308", "1e-9", "NaN", "inf"]);
     }
 }

@@ -7,10 +7,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::data::{HostBatch, LoadError, Loader, Request, SampleId, Visit};
 use crate::ledger::Ledger;
 use crate::model::{Forward, Input, Mode, Model};
+use crate::not_finite::NotFinite;
 use crate::observation::{History, Observation, cross_entropy, hits};
 use crate::random::Random;
 use crate::scorer::{Context, ScoreError, Scorer};
-use crate::train_error::NotFinite;
 
 /// Samples a forward pass of the evaluation.
 const EVAL_BATCH: usize = 250;

@@ -1,6 +1,7 @@
 use ast_control::{ControlError, PiConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::codec::SnapshotError;
 use crate::data::{Dataset, SampleId};
 use crate::fresh::FreshPass;
 use crate::guard::{Alignment, Decision};
@@ -11,7 +12,6 @@ use crate::queue::Queue;
 use crate::random::Random;
 use crate::registry::Entry;
 use crate::sampler::Offer;
-use crate::snapshot::SnapshotError;
 
 /// Decides which of the offered samples are trained on. Each policy is one small file, never a branch in the loop.
 pub trait Policy: Send {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{BudgetConfig, Checked, ConfigError, ControlConfig, RunConfig, ScorerConfig};
+use crate::checked::Checked;
+use crate::config::{BudgetConfig, ConfigError, ControlConfig, RunConfig, ScorerConfig};
 use crate::observation::Observation;
 use crate::params::{ParamError, ParamValue, Params};
 use crate::policy::{Extent, Policy, PolicyEntry, PolicyError, Scores};
 use crate::registry::{Registry, RegistryError};
 use crate::scorer::{BuildScorer, Context, ScoreError, Scorer, ScorerEntry};
+use crate::summary::Ran;
 use burn::tensor::Tensor;
 
 /// The scorer used where several are compiled in and neither the configuration nor the policy names one.
@@ -180,6 +182,18 @@ impl Resolved {
     pub fn of(config: RunConfig, policy: Box<dyn Policy>, scorer: Box<dyn Scorer>) -> Result<Self, ConfigError> {
         let checked = config.check()?;
         Ok(Self { config, checked, policy, scorer, scorer_entry: None, scorer_params: BTreeMap::new() })
+    }
+
+    /// What the run is called before it has begun.
+    #[must_use]
+    pub fn ran(&self) -> Ran {
+        let uses = self.policy.scores() != Scores::Unused;
+        Ran {
+            policy: self.config.policy.name.clone(),
+            acts_as: self.policy.acts_as().map(Into::into),
+            scorer: self.scorer_entry.filter(|_| uses).map(|(name, _)| name.into()),
+            warnings: Vec::new(),
+        }
     }
 
     /// What decides the run, written out: the target and the scorer that are used though nobody named them, and without what

@@ -13,10 +13,10 @@ use ciborium::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::adam::optimizer;
-use crate::model::{Forward, Input, Mode, Model, Weights};
+use crate::codec::{SnapshotError, decode, encode};
+use crate::model::{Forward, Input, Mode, Model, Weights, burn_bytes};
 use crate::observation::cross_entropy;
 use crate::random::{Purpose, Random};
-use crate::snapshot::{SnapshotError, burn_bytes, decode, encode};
 
 /// Which small network.
 ///
@@ -53,7 +53,7 @@ pub(crate) struct HalfStep {
 
 impl<M: Model> SmallNetwork<M> {
     fn new(which: Small, full: &M, random: Random, device: &Device) -> Self {
-        let model = full.smaller(Weights::of_small(which, random, device));
+        let model = full.smaller(Weights::of(Purpose::SmallWeights, which as u64, random, device));
         let layers = model.layers();
         let forward_flops = layers.iter().map(|l| l.forward).sum();
         let step_flops = layers.iter().map(|l| l.forward + l.weight_gradient + l.input_gradient).sum();

@@ -3,17 +3,16 @@ use std::collections::VecDeque;
 use ast_control::Ema;
 use burn::module::Module;
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
-use burn::tensor::Bytes;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Cost;
+use crate::codec::SnapshotError;
+use crate::evaluation::Evaluation;
 use crate::ledger::Ledger;
 use crate::meter::Meter;
 use crate::policy::Trace;
 use crate::queue::{Accepted, Queue};
 use crate::sampler::{Plan, Sampler};
-use crate::summary::Evaluation;
 
 /// A run between two steps: all it takes to go on to the same bits. Randomness is counter-based, so there is none in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,43 +56,6 @@ impl Snapshot {
     }
 }
 
-/// Why a snapshot could not be taken or put back.
-#[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    /// A part could not be written into bytes.
-    #[error("cannot take a snapshot of the {0}: {1}")]
-    Encode(&'static str, String),
-    /// The bytes of a part say something else.
-    #[error("the {0} in the snapshot cannot be read: {1}")]
-    Decode(&'static str, String),
-    /// It is of a dataset of another size.
-    #[error("the snapshot is of {found} samples, the dataset has {expected}")]
-    Samples {
-        /// Of the dataset.
-        expected: usize,
-        /// Of the snapshot.
-        found: usize,
-    },
-}
-
-/// The bytes of what a part remembers. Exact for every number but NaN's payload.
-///
-/// # Errors
-/// [`SnapshotError::Encode`].
-pub fn encode<T: Serialize>(part: &'static str, value: &T) -> Result<Vec<u8>, SnapshotError> {
-    let mut bytes = Vec::new();
-    ciborium::into_writer(value, &mut bytes).map_err(|error| SnapshotError::Encode(part, error.to_string()))?;
-    Ok(bytes)
-}
-
-/// The value that [`encode`] wrote.
-///
-/// # Errors
-/// [`SnapshotError::Decode`].
-pub fn decode<T: DeserializeOwned>(part: &'static str, bytes: &[u8]) -> Result<T, SnapshotError> {
-    ciborium::from_reader(bytes).map_err(|error| SnapshotError::Decode(part, error.to_string()))
-}
-
 /// A network's parameters in the safetensors format, laid out and named as PyTorch's modules have them: linear weights
 /// are `[out, in]`.
 ///
@@ -106,11 +68,6 @@ pub fn safetensors<M: Module>(model: &M) -> Result<Vec<u8>, SnapshotError> {
     let mut store = store.with_to_adapter(BurnToPyTorchAdapter);
     model.save_into(&mut store).map_err(|error| failed(error.to_string()))?;
     store.get_bytes().map_err(|error| failed(error.to_string()))
-}
-
-/// Bytes that Burn can read.
-pub(crate) fn burn_bytes(bytes: &[u8]) -> Bytes {
-    Bytes::from_bytes_vec(bytes.to_vec())
 }
 
 /// Everything a run remembers beside weights, optimizer and policy.
@@ -175,19 +132,10 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::decode;
     use proptest::prelude::*;
 
     proptest! {
-        /// Floats of any kind survive bit for bit, infinities and the smallest ones included.
-        #[test]
-        fn floats_survive(bits in prop::collection::vec(any::<u32>(), 0..50), wide in prop::collection::vec(any::<u64>(), 0..50)) {
-            let narrow: Vec<f32> = bits.into_iter().map(f32::from_bits).filter(|x| !x.is_nan()).collect();
-            let wide: Vec<f64> = wide.into_iter().map(f64::from_bits).filter(|x| !x.is_nan()).collect();
-            let back: (Vec<f32>, Vec<f64>) = decode("test", &encode("test", &(&narrow, &wide)).unwrap()).unwrap();
-            prop_assert!(back.0.iter().zip(&narrow).all(|(a, b)| a.to_bits() == b.to_bits()) && back.0.len() == narrow.len());
-            prop_assert!(back.1.iter().zip(&wide).all(|(a, b)| a.to_bits() == b.to_bits()) && back.1.len() == wide.len());
-        }
-
         /// Bytes that are none of ours are an error, not a panic.
         #[test]
         fn rubbish_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {

@@ -12,12 +12,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::{SnapshotError, decode, encode};
 use crate::data::{SampleId, Visit};
 use crate::params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
 use crate::policy::{PolicyError, View};
 use crate::sampler::Offer;
 use crate::small::Small;
-use crate::snapshot::{SnapshotError, decode, encode};
 use crate::window::Window;
 
 /// How many recent scores a rank is taken among: as many as in the ledger.

@@ -2,13 +2,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Checked, Limit};
+use crate::checked::{Checked, Limit};
 use crate::data::{Dataset, SampleId};
+use crate::evaluation::Evaluation;
 use crate::event::SCHEMA;
 use crate::ledger::Ledger;
 use crate::meter::Phase;
-use crate::policy::Scores;
-use crate::resolve::Resolved;
 use crate::snapshot::State;
 
 /// The result of a run: `summary.json`.
@@ -97,18 +96,6 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// What a run is called before it has begun.
-    #[must_use]
-    pub fn of(run: &Resolved) -> Self {
-        let uses = run.policy.scores() != Scores::Unused;
-        Self {
-            policy: run.config.policy.name.clone(),
-            acts_as: run.policy.acts_as().map(Into::into),
-            scorer: run.scorer_entry.filter(|_| uses).map(|(name, _)| name.into()),
-            warnings: Vec::new(),
-        }
-    }
-
     /// The policy in words: `ast with scorer loss`, or ``ast (`random` in this run)``.
     #[must_use]
     pub fn title(&self) -> String {
@@ -230,17 +217,6 @@ pub struct Group {
     pub share: f64,
     /// Its share of all training passes, 0..=1.
     pub passes: f64,
-}
-
-/// One evaluation on the test set.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Nominal epochs done.
-    pub epoch: f64,
-    /// Percent.
-    pub accuracy: f64,
-    /// Nats.
-    pub loss: f64,
 }
 
 impl Summary {

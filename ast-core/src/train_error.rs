@@ -1,11 +1,10 @@
-use std::fmt;
-
 use burn::tensor::ExecutionError;
 
-use crate::data::{LoadError, SampleId};
+use crate::codec::SnapshotError;
+use crate::data::LoadError;
+use crate::not_finite::NotFinite;
 use crate::passes::PassError;
 use crate::policy::PolicyError;
-use crate::snapshot::SnapshotError;
 
 /// Why a run stopped.
 #[derive(Debug, thiserror::Error)]
@@ -62,25 +61,4 @@ pub enum TrainError {
     /// An observer could not write down an event or a snapshot.
     #[error("could not write: {0}")]
     Write(#[from] std::io::Error),
-}
-
-/// A NaN or an infinity where a number must be.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum NotFinite {
-    /// The loss of the first such sample of the batch.
-    Loss(SampleId, f32),
-    /// The score of the first such sample of the batch.
-    Score(SampleId, f32),
-    /// The sum of all gradients.
-    Gradient(f32),
-}
-
-impl fmt::Display for NotFinite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Loss(sample, value) => write!(f, "the loss of sample {sample} is {value}"),
-            Self::Score(sample, value) => write!(f, "the score of sample {sample} is {value}"),
-            Self::Gradient(value) => write!(f, "the gradients add up to {value}"),
-        }
-    }
 }

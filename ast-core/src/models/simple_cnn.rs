@@ -8,7 +8,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 
-use crate::model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
+use crate::layer_cost::LayerCost;
+use crate::model::{Forward, Input, Mode, Model, Weights, dropout};
 use crate::ops::{Block, conv_relu_pool};
 
 const WIDTHS: Widths = Widths { channels: [3, 32, 64, 128], hidden: 256 };
@@ -154,7 +155,6 @@ impl Model for SimpleCnn {
 mod tests {
     use super::*;
     use crate::random::{Purpose, Random};
-    use crate::small::Small;
     use burn::tensor::Device;
 
     fn model(device: &Device) -> SimpleCnn {
@@ -187,7 +187,7 @@ mod tests {
         };
         for (shape, classes) in [([3, 32, 32], 10), ([3, 8, 8], 2)] {
             let full = SimpleCnn::new(shape, classes, Weights::new(Random::new(1), &device));
-            let small = full.smaller(Weights::of_small(Small::Proxy, Random::new(1), &device));
+            let small = full.smaller(Weights::of(Purpose::SmallWeights, 0, Random::new(1), &device));
             let places = (shape[1] * shape[2]) as u64;
             let first = 27 * 6 * places;
             let others = 54 * 12 * places + 108 * 24 * places / 4 + 24 * places / 16 * 48 + 48 * classes as u64;

@@ -11,6 +11,7 @@
 
 use ast_control::{Controller, Output, PiController, RankControl, Setpoint};
 
+use crate::codec::{SnapshotError, decode, encode};
 use crate::data::SampleId;
 use crate::gate;
 use crate::guard::{Alignment, Decision, Guard};
@@ -18,7 +19,6 @@ use crate::params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
 use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
-use crate::snapshot::{SnapshotError, decode, encode};
 use crate::source::{EVERY, RESOLUTION, SOURCE, Source};
 use crate::window::Window;
 

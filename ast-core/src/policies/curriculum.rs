@@ -6,13 +6,13 @@
 //! first), and of every chunk the share closest to it is trained on. The rank of a sample that has none is drawn at random:
 //! it is as likely to be in the window as any.
 
+use crate::codec::{SnapshotError, decode, encode};
 use crate::data::SampleId;
 use crate::params::{ParamKind, ParamSpec};
 use crate::policies::{Quota, largest};
 use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
-use crate::snapshot::{SnapshotError, decode, encode};
 use crate::source::{EVERY, RESOLUTION, SOURCE, Source};
 
 crate::register_policy! {

@@ -1,9 +1,9 @@
 //! Everything, every epoch: the reference run. The target is ignored and reported as 1.
 
+use crate::codec::SnapshotError;
 use crate::data::SampleId;
 use crate::policy::{Extent, Policy, PolicyError, Scores, Trace, View};
 use crate::sampler::Offer;
-use crate::snapshot::SnapshotError;
 
 crate::register_policy! {
     name: "dense",

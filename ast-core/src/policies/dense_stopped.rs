@@ -3,10 +3,10 @@
 //! Whoever compares a method at a tenth of the cost with *this*, instead of with a tenth of the epochs under a learning
 //! rate that comes down in time (`random`), will find that nearly anything wins.
 
+use crate::codec::SnapshotError;
 use crate::data::SampleId;
 use crate::policy::{Extent, Policy, PolicyError, Scores, Trace, View};
 use crate::sampler::Offer;
-use crate::snapshot::SnapshotError;
 
 crate::register_policy! {
     name: "dense-stopped",

@@ -5,11 +5,11 @@
 //! wrong as soon as the scores drift. At least
 //! one sample of a chunk is trained on, the highest, so that training never stops.
 
+use crate::codec::{SnapshotError, decode, encode};
 use crate::data::SampleId;
 use crate::params::{ParamKind, ParamSpec};
 use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::sampler::Offer;
-use crate::snapshot::{SnapshotError, decode, encode};
 use crate::window::Window;
 
 /// How many scores the constant is taken among.

@@ -16,6 +16,7 @@
 
 use ast_control::Ema;
 
+use crate::codec::{SnapshotError, decode, encode};
 use crate::data::SampleId;
 use crate::ledger::Seen;
 use crate::params::{ParamKind, ParamSpec};
@@ -23,7 +24,6 @@ use crate::policies::Quota;
 use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
-use crate::snapshot::{SnapshotError, decode, encode};
 
 /// Weight of the newest tau in its average.
 const TAU_EMA: f64 = 0.1;

@@ -7,13 +7,13 @@
 //!
 //! Deviation: a step divides by the mean of its weights, so that the learning rate means the same for every policy.
 
+use crate::codec::{SnapshotError, decode, encode};
 use crate::data::SampleId;
 use crate::ledger::Ledger;
 use crate::params::{ParamKind, ParamSpec};
 use crate::policy::{Policy, PolicyError, Scores, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
-use crate::snapshot::{SnapshotError, decode, encode};
 
 crate::register_policy! {
     name: "infobatch",

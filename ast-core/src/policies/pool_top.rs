@@ -8,13 +8,13 @@
 //! With `source = "fresh"` it is what the paper does, at the price of a forward pass over every candidate; with
 //! `source = "proxy"` it is the policy `proxy`, in which scores may be remembered.
 
+use crate::codec::{SnapshotError, decode, encode};
 use crate::data::SampleId;
 use crate::params::{ParamKind, ParamSpec};
 use crate::policies::{Quota, largest};
 use crate::policy::{Policy, PolicyError, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
-use crate::snapshot::{SnapshotError, decode, encode};
 use crate::source::{EVERY, RESOLUTION, SOURCE, Source};
 
 crate::register_policy! {

@@ -12,12 +12,12 @@
 //! Deviations: the original records the top half of each batch; here the share is the target. Its learning rate is the run's,
 //! scheduled to the same budget.
 
+use crate::codec::{SnapshotError, decode, encode};
 use crate::data::SampleId;
 use crate::policies::{Quota, largest};
 use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::sampler::Offer;
 use crate::small::Small;
-use crate::snapshot::{SnapshotError, decode, encode};
 
 crate::register_policy! {
     name: "proxy",

@@ -4,10 +4,10 @@
 //! Learning*, ICLR 2024). With the learning rate scheduled to the budget this *is* dense training for `target x epochs`
 //! epochs.
 
+use crate::codec::SnapshotError;
 use crate::data::SampleId;
 use crate::policy::{Policy, PolicyError, Scores, Trace, View};
 use crate::sampler::Offer;
-use crate::snapshot::SnapshotError;
 
 crate::register_policy! {
     name: "random",

@@ -10,12 +10,12 @@
 //! network or smaller, ours has 4 % of the work. It is paid for before the first step, and the learning rate follows what is
 //! spent: at a budget of 10 % of twenty epochs the network begins at four fifths of the peak, with little of the warm-up.
 
+use crate::codec::{SnapshotError, decode, encode};
 use crate::data::SampleId;
 use crate::params::{ParamKind, ParamSpec};
 use crate::policies::{Quota, largest};
 use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::sampler::Offer;
-use crate::snapshot::{SnapshotError, decode, encode};
 
 crate::register_policy! {
     name: "reducible",

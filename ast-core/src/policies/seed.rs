@@ -12,11 +12,11 @@
 
 use ast_control::{Controller, Output, SeedController, Setpoint};
 
+use crate::codec::{SnapshotError, decode, encode};
 use crate::data::SampleId;
 use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::random::{Purpose, Stream};
 use crate::sampler::Offer;
-use crate::snapshot::{SnapshotError, decode, encode};
 
 crate::register_policy! {
     name: "seed",

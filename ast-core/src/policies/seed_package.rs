@@ -10,11 +10,11 @@
 
 use ast_control::{Controller, Output, PackageController, Setpoint};
 
+use crate::codec::{SnapshotError, decode, encode};
 use crate::data::SampleId;
 use crate::policies::largest;
 use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::sampler::Offer;
-use crate::snapshot::{SnapshotError, decode, encode};
 
 /// The share of a batch that is trained on in any case.
 const LEAST: f64 = 0.1;

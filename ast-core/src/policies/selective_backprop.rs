@@ -6,12 +6,12 @@
 //! between (their StaleSB). At activation rho a nominal epoch costs `(1/n + 3 rho)/3` of a dense one, `(0.3/n + 3 rho)/3` if
 //! it looks at half the resolution.
 
+use crate::codec::{SnapshotError, decode, encode};
 use crate::data::SampleId;
 use crate::params::{ParamError, ParamKind, ParamSpec, ParamValue};
 use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
-use crate::snapshot::{SnapshotError, decode, encode};
 use crate::source::{RESOLUTION, Source};
 use crate::window::Window;
 

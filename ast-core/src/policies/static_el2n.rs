@@ -4,12 +4,12 @@
 //! says which samples matter; the top of them is kept. Deviations: one network instead of the mean over ten, and it is the
 //! run's own, after a warm-up on random samples. The look costs a forward pass over every sample and is charged.
 
+use crate::codec::{SnapshotError, decode, encode};
 use crate::data::{SampleId, Visit};
 use crate::params::{ParamKind, ParamSpec};
 use crate::policies::largest;
 use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::sampler::Offer;
-use crate::snapshot::{SnapshotError, decode, encode};
 
 /// Samples of a forward pass.
 const BATCH: usize = 250;

@@ -1,10 +1,10 @@
 //! One random subset for the whole run: what every choice of a subset has to beat.
 
+use crate::codec::SnapshotError;
 use crate::data::SampleId;
 use crate::policy::{Policy, PolicyError, Scores, Task, Trace, View};
 use crate::random::Purpose;
 use crate::sampler::Offer;
-use crate::snapshot::SnapshotError;
 
 crate::register_policy! {
     name: "static-random",

@@ -15,7 +15,8 @@ use burn::tensor::Device;
 
 use crate::adam::optimizer;
 use crate::budget::Budget;
-use crate::config::{Checked, Limit, OnNan};
+use crate::checked::{Checked, Limit};
+use crate::config::OnNan;
 use crate::data::{Loader, SampleId};
 use crate::energy::{Energy, EnergyCounter};
 use crate::event::{Event, Observer, Wish};
@@ -83,7 +84,7 @@ impl<M: Model> Trainer<M> {
     #[must_use]
     pub fn new(parts: Parts<M>) -> Self {
         let Parts { run, train, test, model, device, energy } = parts;
-        let ran = Ran::of(&run);
+        let ran = run.ran();
         let Resolved { checked: config, policy, scorer, .. } = run;
         let dataset = train.dataset().clone();
         let (samples, random) = (dataset.samples(), config.random());

@@ -1,7 +1,8 @@
 //! Evaluations, and what observers are told.
 
 use super::Trainer;
-use crate::config::Limit;
+use crate::checked::Limit;
+use crate::evaluation::Evaluation;
 use crate::event::{Event, Observer, SCHEMA, StepEvent};
 use crate::ledger::Seen;
 use crate::meter::Phase;
@@ -10,7 +11,7 @@ use crate::passes::evaluate;
 use crate::policy::{Extent, Scores};
 use crate::schedule::learning_rate;
 use crate::snapshot::{Batch, safetensors};
-use crate::summary::{Evaluation, Ran, Summary};
+use crate::summary::{Ran, Summary};
 use crate::train_error::TrainError;
 
 impl<M: Model> Trainer<M> {

@@ -4,12 +4,13 @@ use burn::store::{ModuleRecord, RecordError};
 
 use super::Trainer;
 use crate::adam::optimizer;
+use crate::codec::{SnapshotError, decode, encode};
 use crate::config::OnNan;
 use crate::data::Request;
 use crate::event::Event;
-use crate::model::Model;
+use crate::model::{Model, burn_bytes};
 use crate::small::SmallNetworks;
-use crate::snapshot::{Snapshot, SnapshotError, State, burn_bytes, decode, encode};
+use crate::snapshot::{Snapshot, State};
 use crate::train_error::TrainError;
 
 /// How often a run goes back to the same snapshot: what half the learning rate does not heal five times over, it will

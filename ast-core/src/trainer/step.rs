@@ -10,12 +10,13 @@ use crate::guard::Alignment;
 use crate::ledger::Seen;
 use crate::meter::Phase;
 use crate::model::{Forward, Mode, Model};
+use crate::not_finite::NotFinite;
 use crate::observation::cross_entropy;
 use crate::passes::{Passed, ReadBack, Surroundings, gradient_sum, not_finite, upload};
 use crate::queue::Accepted;
 use crate::random::Purpose;
 use crate::snapshot::Batch;
-use crate::train_error::{NotFinite, TrainError};
+use crate::train_error::TrainError;
 
 /// What a step showed of its samples.
 pub(super) struct Observed {

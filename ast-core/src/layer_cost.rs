@@ -1,0 +1,39 @@
+/// Floating-point operations of one layer for one sample; a multiply-add counts two.
+///
+/// Convolutions and linear layers are counted, element-wise work (activations, pooling, the optimizer) is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerCost {
+    /// Its name in the model.
+    pub name: &'static str,
+    /// Forward pass.
+    pub forward: u64,
+    /// Gradient by the weights.
+    pub weight_gradient: u64,
+    /// Gradient by the input; 0 for the first layer, whose input needs none.
+    pub input_gradient: u64,
+}
+
+impl LayerCost {
+    /// A convolution with `[channels in, channels out]`, a `kernel` x `kernel` window and `places` outputs a channel.
+    #[must_use]
+    pub fn convolution(name: &'static str, channels: [usize; 2], kernel: usize, places: usize) -> Self {
+        Self::product(name, channels[0] * kernel * kernel * channels[1] * places)
+    }
+
+    /// A linear layer with `[width in, width out]`.
+    #[must_use]
+    pub fn linear(name: &'static str, widths: [usize; 2]) -> Self {
+        Self::product(name, widths[0] * widths[1])
+    }
+
+    /// As the first layer: no gradient by its input is ever computed.
+    #[must_use]
+    pub fn first(self) -> Self {
+        Self { input_gradient: 0, ..self }
+    }
+
+    fn product(name: &'static str, multiply_adds: usize) -> Self {
+        let flops = 2 * multiply_adds as u64;
+        Self { name, forward: flops, weight_gradient: flops, input_gradient: flops }
+    }
+}

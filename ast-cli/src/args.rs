@@ -1,9 +1,11 @@
+mod compare;
+
 use std::path::PathBuf;
 
 use ast_control::PiConfig;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::compare::CompareArgs;
+pub(crate) use compare::CompareArgs;
 
 /// Adaptive sparse training: train on the most significant samples, and measure what that is worth.
 #[derive(Debug, Parser)]

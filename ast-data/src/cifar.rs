@@ -4,9 +4,9 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::cifar_missing::missing;
+use crate::cifar_files::{CifarError, Version, missing};
 use crate::images::Images;
 
 const SHAPE: [usize; 3] = [3, 32, 32];
@@ -29,102 +29,6 @@ pub const CIFAR10_FILES: [(&str, u64); 6] = [
     ("cifar-10-batches-bin/data_batch_5.bin", (RECORDS * RECORD) as u64),
     ("cifar-10-batches-bin/test_batch.bin", (RECORDS * RECORD) as u64),
 ];
-
-/// One of the two versions that are published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Version {
-    Binary,
-    Python,
-}
-
-impl Version {
-    pub(crate) const ALL: [Self; 2] = [Self::Binary, Self::Python];
-
-    /// The folder in the published archive.
-    pub(crate) fn folder(self) -> &'static str {
-        match self {
-            Self::Binary => "cifar-10-batches-bin",
-            Self::Python => "cifar-10-batches-py",
-        }
-    }
-
-    pub(crate) fn train(self) -> Vec<String> {
-        (1..=5).map(|number| format!("data_batch_{number}{}", self.extension())).collect()
-    }
-
-    pub(crate) fn test(self) -> String {
-        format!("test_batch{}", self.extension())
-    }
-
-    fn extension(self) -> &'static str {
-        match self {
-            Self::Binary => ".bin",
-            Self::Python => "",
-        }
-    }
-}
-
-/// Why CIFAR-10 could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum CifarError {
-    /// No such files.
-    #[error(
-        "{}: neither this folder nor its subfolders cifar-10-batches-bin and cifar-10-batches-py hold CIFAR-10 \
-         (test_batch.bin or test_batch)",
-        .0.display()
-    )]
-    Missing(PathBuf),
-    /// There is no such folder.
-    #[error("{}: there is no such folder; it should hold CIFAR-10 (test_batch.bin or test_batch)", .0.display())]
-    NoFolder(PathBuf),
-    /// It is a file.
-    #[error("{}: this is a file, not a folder that holds CIFAR-10", .0.display())]
-    NotAFolder(PathBuf),
-    /// CIFAR-10 is there in an archive.
-    #[error("{}: this is an archive, not a folder with the files in it", .0.display())]
-    Packed(PathBuf),
-    /// A file is missing where others of the same version are.
-    #[error("{}: this file is missing, others of CIFAR-10 are there", .0.display())]
-    Incomplete(PathBuf),
-    /// A file could not be read.
-    #[error("{}: {source}", file.display())]
-    Io {
-        /// Which file.
-        file: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A file is too short or too long.
-    #[error("{}: {found} bytes instead of {expected}: {}", file.display(), if found < expected { "it is cut off" } else { "it is not a CIFAR-10 file" })]
-    Size {
-        /// Which file.
-        file: PathBuf,
-        /// Bytes it should have, at most for a pickle.
-        expected: u64,
-        /// Bytes it has.
-        found: u64,
-    },
-    /// A label is not a class.
-    #[error("{}: label {found} at byte {offset}, expected 0 to 9", file.display())]
-    Label {
-        /// Which file.
-        file: PathBuf,
-        /// Where in it.
-        offset: usize,
-        /// What is there.
-        found: u8,
-    },
-    /// A pickle is not one of CIFAR-10.
-    #[error("{}: at byte {offset}: {reason}", file.display())]
-    Pickle {
-        /// Which file.
-        file: PathBuf,
-        /// Where in it.
-        offset: usize,
-        /// What is wrong.
-        reason: String,
-    },
-}
 
 /// Reads training and test images from `dir`, `dir/cifar-10-batches-bin` or `dir/cifar-10-batches-py`, whichever is there
 /// first. The version makes no difference to what is read.

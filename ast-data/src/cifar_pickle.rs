@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use crate::cifar::{Batch, CLASSES, CifarError, RECORD};
+use crate::cifar::{Batch, CLASSES, RECORD};
+use crate::cifar_files::CifarError;
 use crate::pickle::{Class, Nonsense, Value, parse};
 
 const PIXELS: usize = RECORD - 1;

@@ -7,7 +7,7 @@
 mod archive;
 mod augment;
 mod cifar;
-mod cifar_missing;
+mod cifar_files;
 mod cifar_pickle;
 mod fetch;
 mod images;
@@ -20,7 +20,8 @@ mod published;
 
 pub use archive::{ArchiveError, extract};
 pub use augment::{Augmentation, MAX_SHIFT};
-pub use cifar::{CIFAR10_FILES, CifarError, cifar10};
+pub use cifar::{CIFAR10_FILES, cifar10};
+pub use cifar_files::CifarError;
 pub use fetch::{FetchError, FetchOptions, Pinned, fetch, sha256};
 pub use images::Images;
 pub use loader::OrderedLoader;

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::cifar::{Batch, CifarError, RECORD};
+use crate::cifar::{Batch, RECORD};
+use crate::cifar_files::CifarError;
 use crate::pickle::{Nonsense, parse};
 
 /// Written by Python 3.13 with numpy 2.4: two images, labels 3 and 9, pixel `i` of image `r` is `(7 i + 13 r) mod 256`.

@@ -6,10 +6,11 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::caveat::Limits;
+use super::comparison::Comparison;
 use super::csv::{Record, parse, read};
 use super::measured::{Measured, Spent};
 use super::statistics::MOST_PAIRS;
-use super::verdict::{Comparison, Terms};
+use super::verdict::Terms;
 use super::{FILES, begun::SEEDS};
 use crate::failure::{Failure, Kind};
 use crate::output::note;

@@ -1,11 +1,11 @@
 //! `ast compare`: arms times seeds, each run once, held against `random` and `dense`.
 
-mod args;
 mod arm;
 mod begun;
 mod caveat;
 mod chance;
 mod circumstances;
+mod comparison;
 mod csv;
 mod execute;
 mod from;
@@ -20,16 +20,17 @@ mod verdict;
 use std::fs;
 use std::path::Path;
 
+use crate::args::CompareArgs;
 use crate::failure::{Failure, Kind};
 use crate::output::{note, print};
 use crate::run_folder::write;
 use crate::train;
-pub(crate) use args::CompareArgs;
 use arm::{Arm, seeds};
 use circumstances::Circumstances;
+use comparison::Comparison;
 use measured::Measured;
 use plan::Plan;
-use verdict::{Comparison, Terms};
+use verdict::Terms;
 
 /// What a comparison leaves in its folder.
 const FILES: [&str; 3] = ["comparison.md", "comparison.json", "comparison.svg"];

@@ -3,7 +3,8 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::verdict::{Comparison, Difference, LEVEL, REFERENCES};
+use super::comparison::Comparison;
+use super::verdict::{Difference, LEVEL, REFERENCES};
 use crate::plot::{BLUE_LINE, GREY_LINE, ORANGE_LINE, Outcome};
 
 const HEAD: u32 = 82;

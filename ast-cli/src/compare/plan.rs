@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use ast_core::{Resolved, Summary};
 use toml::Table;
 
-use super::CompareArgs;
 use super::arm::{Arm, decided_elsewhere};
 use super::caveat::Limits;
 use super::same::{self, are_different, folder_of, identity};
-use crate::args::TrainArgs;
+use crate::args::{CompareArgs, TrainArgs};
 use crate::config::{self, assigned, leaves};
 use crate::dataset;
 use crate::device;

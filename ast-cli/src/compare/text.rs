@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use super::comparison::Comparison;
 use super::measured::Spent;
 use super::statistics::LEAST_PAIRS;
-use super::verdict::{Comparison, Difference, LEVEL, Row, SAME_COST, Terms, brackets};
+use super::verdict::{Difference, LEVEL, Row, SAME_COST, Terms, brackets};
 use crate::output::table;
 
 impl Comparison {

@@ -17,13 +17,14 @@ const LARGEST_FILE: u64 = 1 << 20;
 /// The variable for `data.dir`.
 const DATA_DIR: &str = "AST_DATA_DIR";
 
+/// Section and key.
+type Key = (&'static str, &'static str);
 /// Keys that each say how much is trained.
-const TARGET: (&str, &str) = ("control", "target");
-const BUDGET: (&str, &str) = ("budget", "fraction");
-const SECONDS: (&str, &str) = ("budget", "seconds");
+const TARGET: Key = ("control", "target");
+const BUDGET: Key = ("budget", "fraction");
+const SECONDS: Key = ("budget", "seconds");
 /// Of these the second goes where a higher layer gives the first.
-const INSTEAD: [((&str, &str), (&str, &str)); 4] =
-    [(TARGET, BUDGET), (BUDGET, TARGET), (BUDGET, SECONDS), (SECONDS, BUDGET)];
+const INSTEAD: [(Key, Key); 4] = [(TARGET, BUDGET), (BUDGET, TARGET), (BUDGET, SECONDS), (SECONDS, BUDGET)];
 
 /// The layers of a run that is continued: its own file, and where its data, device and threads are now.
 pub(super) fn of_run(file: &Path, args: &TrainArgs) -> Result<Table, Failure> {

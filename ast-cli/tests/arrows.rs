@@ -1,0 +1,109 @@
+//! Files import each other in one direction: within each crate there is no circle of `use` lines.
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+const CRATES: [&str; 5] = ["ast-control", "ast-core", "ast-scoring", "ast-data", "ast-cli"];
+
+/// The text of every file of a crate by its module path, `a::b` for `a/b.rs`; tests and comments are left out.
+fn modules(folder: &Path, path: &str, found: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let stem = entry.file_stem().unwrap().to_str().unwrap().to_string();
+        let below = |name: &str| if path.is_empty() { name.to_string() } else { format!("{path}::{name}") };
+        if entry.is_dir() {
+            modules(&entry, &below(&stem), found);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            let module = if ["lib", "main", "mod"].contains(&stem.as_str()) { path.to_string() } else { below(&stem) };
+            let text = fs::read_to_string(&entry).unwrap();
+            let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default().lines();
+            let code = code.filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+            found.entry(module).or_default().push_str(&code);
+        }
+    }
+}
+
+/// The modules that a file takes something from by `crate::a::b` or `super::a`.
+fn imports(module: &str, code: &str, all: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
+    let mut found = BTreeSet::new();
+    for (prefix, root) in [("crate::", ""), ("super::", parent)] {
+        for (at, _) in code.match_indices(prefix) {
+            let before = code[..at].chars().next_back().unwrap_or(' ');
+            if before == '$' || before == ':' || before == '_' || before.is_alphanumeric() {
+                continue; // `$crate::` of a macro, or the end of another word
+            }
+            let mut target = root.to_string();
+            let path = code[at + prefix.len()..].split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
+            for segment in path.into_iter().next().unwrap_or_default().split("::") {
+                let deeper = if target.is_empty() { segment.to_string() } else { format!("{target}::{segment}") };
+                if !all.contains_key(&deeper) {
+                    break;
+                }
+                target = deeper;
+            }
+            // What lib.rs passes on is imported from where it is.
+            if !target.is_empty() && target != module {
+                found.insert(target);
+            }
+        }
+    }
+    found
+}
+
+/// A circle, if there is one: each imports the next.
+fn circle(arrows: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    let mut left = arrows.clone();
+    loop {
+        let below = |from: &BTreeSet<String>, left: &BTreeMap<_, _>| from.iter().all(|to| !left.contains_key(to));
+        let free: Vec<String> = left.iter().filter(|(_, to)| below(to, &left)).map(|(from, _)| from.clone()).collect();
+        if free.is_empty() {
+            break;
+        }
+        free.iter().for_each(|module| drop(left.remove(module)));
+    }
+    // Every module that is left imports one that is left: walk until one comes again.
+    let mut walk = vec![left.keys().next()?.clone()];
+    loop {
+        let next = left[walk.last()?].iter().find(|to| left.contains_key(*to))?.clone();
+        if let Some(begin) = walk.iter().position(|module| *module == next) {
+            return Some(walk.split_off(begin));
+        }
+        walk.push(next);
+    }
+}
+
+#[test]
+fn no_crate_has_a_circle_of_imports() {
+    for name in CRATES {
+        let mut all = BTreeMap::new();
+        modules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name).join("src"), "", &mut all);
+        assert!(all.len() >= 3, "{name}: {all:?}");
+        let arrows: BTreeMap<_, _> =
+            all.iter().map(|(module, code)| (module.clone(), imports(module, code, &all))).collect();
+        let count: usize = arrows.values().map(BTreeSet::len).sum();
+        println!("{name}: {} files, {count} arrows", all.len());
+        assert!(name == "ast-scoring" || count >= all.len() / 2, "{name}: the arrows are not found");
+        assert_eq!(circle(&arrows), None, "{name}: which of these arrows runs the wrong way?");
+    }
+}
+
+#[test]
+fn a_circle_is_found() {
+    let arrows = |pairs: &[(&str, &[&str])]| {
+        let set = |to: &[&str]| to.iter().map(ToString::to_string).collect();
+        pairs.iter().map(|(from, to)| (from.to_string(), set(to))).collect()
+    };
+    assert_eq!(circle(&arrows(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &[])])), None);
+    let found = circle(&arrows(&[("a", &["b"]), ("b", &["c", "d"]), ("c", &["d"]), ("d", &["b"])])).unwrap();
+    assert_eq!(found, ["b", "c", "d"]);
+
+    let code = |text: &str| ("x::y".to_string(), text.to_string());
+    let all = BTreeMap::from([
+        code("use crate::a::Z;\nuse super::b;\n$crate::a"),
+        ("a".into(), String::new()),
+        ("x::b".into(), String::new()),
+    ]);
+    assert_eq!(imports("x::y", &all["x::y"], &all), ["a", "x::b"].map(String::from).into());
+}

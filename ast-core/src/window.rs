@@ -30,16 +30,18 @@ impl Window {
     }
 
     /// Takes values in; the oldest drop out. NaN is passed over: it has no place in an order.
+    ///
+    /// What comes and what goes is sorted, not the window: `k log k` for `k` values and one copy.
     pub fn extend(&mut self, values: impl IntoIterator<Item = f32>) {
-        for value in values.into_iter().filter(|value| !value.is_nan()) {
-            if self.recent.len() == self.capacity {
-                self.recent.pop_front();
-            }
-            self.recent.push_back(value);
-        }
-        self.sorted.clear();
-        self.sorted.extend(&self.recent);
-        self.sorted.sort_unstable_by(f32::total_cmp);
+        let mut new: Vec<f32> = values.into_iter().filter(|value| !value.is_nan()).collect();
+        let surplus = new.len().saturating_sub(self.capacity);
+        new.drain(..surplus);
+        let gone = (self.recent.len() + new.len()).saturating_sub(self.capacity);
+        let mut gone: Vec<f32> = self.recent.drain(..gone).collect();
+        self.recent.extend(&new);
+        gone.sort_unstable_by(f32::total_cmp);
+        new.sort_unstable_by(f32::total_cmp);
+        self.sorted = merged(&self.sorted, &gone, &new);
     }
 
     /// Mid-rank of `value`, 0..=1: the share of smaller values plus half the share of equal ones; 1/2 if empty.
@@ -82,6 +84,32 @@ impl Window {
     }
 }
 
+/// `sorted` without `gone`, which are all in it, and with `new`; all three in order.
+fn merged(sorted: &[f32], gone: &[f32], new: &[f32]) -> Vec<f32> {
+    let mut out = Vec::with_capacity(sorted.len() + new.len());
+    let (mut rest, mut gone, mut new) = (sorted, gone, new);
+    loop {
+        let removes = match (gone.first(), new.first()) {
+            (None, None) => break,
+            (Some(old), Some(value)) => old.total_cmp(value).is_le(),
+            (removed, _) => removed.is_some(),
+        };
+        let from = if removes { &mut gone } else { &mut new };
+        let Some((value, others)) = from.split_first() else { break };
+        *from = others;
+        let (before, after) = rest.split_at(rest.partition_point(|x| x.total_cmp(value).is_lt()));
+        out.extend_from_slice(before);
+        if removes {
+            rest = after.get(1..).unwrap_or_default();
+        } else {
+            out.push(*value);
+            rest = after;
+        }
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +136,26 @@ mod tests {
     }
 
     proptest! {
+        /// What is kept in order is what a sort of the last values gives, whatever comes in whatever portions.
+        #[test]
+        fn the_order_is_that_of_a_sort(
+            portions in prop::collection::vec(prop::collection::vec(prop_oneof![
+                Just(f32::NAN), Just(0.0), Just(-0.0), (-3i8..3).prop_map(f32::from), any::<f32>(),
+            ], 0..30), 0..20),
+            capacity in 1usize..40,
+        ) {
+            let mut window = Window::new(capacity);
+            let mut all: Vec<f32> = Vec::new();
+            for portion in portions {
+                window.extend(portion.iter().copied());
+                all.extend(portion.iter().filter(|value| !value.is_nan()));
+                let mut last = all[all.len().saturating_sub(capacity)..].to_vec();
+                last.sort_unstable_by(f32::total_cmp);
+                let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+                prop_assert_eq!(bits(&window.sorted), bits(&last));
+            }
+        }
+
         /// Mass above the quantile, ties counted by their share, is 1 - theta exactly.
         #[test]
         fn mass_above_the_quantile_is_one_minus_theta(

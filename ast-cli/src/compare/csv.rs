@@ -45,26 +45,26 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 /// The runs, and the names of columns that are not used.
 pub(super) fn parse(text: &[u8], origin: &str) -> Result<(Vec<Record>, Vec<String>), Failure> {
     let wrong = |line: u64, what: String| Failure::new(Kind::Data, format!("{origin}, line {line}: {what}"));
-    let line_of = |record: &StringRecord| record.position().map_or(1, csv::Position::line);
-    let unreadable = |error: csv::Error| {
-        let line = error.position().map_or(1, csv::Position::line);
+    let mut lines = Lines { text, byte: 0, line: 1 };
+    let unreadable = |error: csv::Error, lines: &mut Lines<'_>| {
         let what = match error.kind() {
             csv::ErrorKind::Utf8 { .. } => "it is not UTF-8 text".into(),
             _ => error.to_string(),
         };
-        wrong(line, what)
+        wrong(lines.of(error.position()), what)
     };
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(text);
     let mut records = reader.records();
     let expected = || format!("the first line names the columns, separated by commas: {}", COLUMNS.join(","));
     let Some(header) = records.next() else { return Err(wrong(1, format!("it is empty; {}", expected()))) };
-    let header = header.map_err(unreadable)?;
-    let places = places(&header).map_err(|what| wrong(line_of(&header), format!("{what}; {}", expected())))?;
+    let header = header.map_err(|error| unreadable(error, &mut lines))?;
+    let first = lines.of(header.position());
+    let places = places(&header).map_err(|what| wrong(first, format!("{what}; {}", expected())))?;
     let unused = header.iter().filter(|name| !COLUMNS.contains(name)).map(|name| format!("`{name}`")).collect();
 
     let record = |row: Result<StringRecord, csv::Error>| {
-        let row = row.map_err(unreadable)?;
-        let line = line_of(&row);
+        let row = row.map_err(|error| unreadable(error, &mut lines))?;
+        let line = lines.of(row.position());
         if row.len() != header.len() {
             return Err(wrong(line, format!("{} values for {} columns", row.len(), header.len())));
         }
@@ -86,6 +86,25 @@ pub(super) fn parse(text: &[u8], origin: &str) -> Result<(Vec<Record>, Vec<Strin
         Ok(Record { line, arm: arm.to_string(), seed, cost, result })
     };
     Ok((records.map(record).collect::<Result<_, _>>()?, unused))
+}
+
+/// Counts lines up to records that come in order. The reader's own count is that of the end of the record before, where the
+/// line feed after a carriage return and empty lines are still to come.
+struct Lines<'a> {
+    text: &'a [u8],
+    byte: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    fn of(&mut self, position: Option<&csv::Position>) -> u64 {
+        let at = position.map_or(0, |position| position.byte() as usize).min(self.text.len());
+        let ends = self.text[at..].iter().take_while(|byte| b"\r\n".contains(byte)).count();
+        let passed = self.text.get(self.byte..at + ends).unwrap_or_default();
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.byte = at + ends;
+        self.line
+    }
 }
 
 /// Where each of [`COLUMNS`] stands.

@@ -47,6 +47,10 @@ fn get_cifar10(dir: &Path) -> Result<(), Failure> {
     let modified = cifar10_files_modified(dir);
     if !modified.is_empty() {
         let folder = dir.join("cifar-10-batches-bin");
+        if let Err(error) = ast_data::cifar10(dir) {
+            let what = format!("{error}; move {} away and fetch again: nothing was changed", folder.display());
+            return Err(Failure::new(Kind::Data, what));
+        }
         return Err(Failure::new(
             Kind::Data,
             format!(

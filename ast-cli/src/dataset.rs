@@ -95,7 +95,7 @@ fn remedy(error: &CifarError) -> String {
             format!("; unpack it (`tar -xf {}`) and name the folder that its files come out in", quoted(archive))
         }
         CifarError::Incomplete(_) | CifarError::Size { .. } | CifarError::Label { .. } | CifarError::Pickle { .. } => {
-            "; `ast data fetch cifar10` gets the published files".into()
+            "; move the folder away, and `ast data fetch cifar10` gets the published files".into()
         }
         CifarError::Io { .. } => String::new(),
     }

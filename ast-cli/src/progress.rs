@@ -19,6 +19,8 @@ pub(crate) struct ProgressView {
     epochs: u32,
     printed: u64,
     accuracy: Option<f64>,
+    /// Whether it is evaluated on a part of the training data instead of on the test set.
+    pub(crate) held_out: bool,
 }
 
 impl ProgressView {
@@ -30,7 +32,7 @@ impl ProgressView {
         // A file, or a terminal that cannot move its cursor (TERM=dumb), hides a bar and all that is printed through it.
         let bar = matches!(progress, Progress::Auto | Progress::Bar).then(draw).filter(|bar| !bar.is_hidden());
         let plain = bar.is_none() && progress != Progress::None;
-        Self { bar, plain, total: 0, epochs: 0, printed: 0, accuracy: None }
+        Self { bar, plain, total: 0, epochs: 0, printed: 0, accuracy: None, held_out: false }
     }
 
     /// How much there is to be done.
@@ -60,8 +62,8 @@ impl ProgressView {
             )),
             Event::Evaluated { epoch, accuracy, loss, .. } => {
                 self.accuracy = Some(*accuracy);
-                let epochs = self.epochs;
-                self.print(&format!("epoch {epoch:5.1}/{epochs}  test accuracy {accuracy:.1} %, loss {loss:.3}"));
+                let (epochs, set) = (self.epochs, if self.held_out { "held-out" } else { "test" });
+                self.print(&format!("epoch {epoch:5.1}/{epochs}  {set} accuracy {accuracy:.1} %, loss {loss:.3}"));
             }
         }
     }

@@ -5,6 +5,9 @@ use std::path::Path;
 
 use ast_core::{Decision, Event, Phase, Ran, RunConfig, Summary};
 
+use crate::run_folder::CONFIG;
+use crate::shell::quoted;
+
 /// What a run leaves for its user.
 const FILES: [&str; 7] =
     ["run.svg", "summary.json", "model.safetensors", "best.safetensors", "metrics.jsonl", "config.toml", "run.json"];
@@ -117,7 +120,7 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     }
     let files = FILES.into_iter().filter(|name| run.folder.join(name).exists()).collect::<Vec<_>>().join(", ");
     writeln!(out, "\n  files: {}/ ({files})", run.folder.display())?;
-    writeln!(out, "\nNext: {}", advice(summary.ran.as_ref(), &config.policy.name))
+    writeln!(out, "\nNext: {}", advice(summary.ran.as_ref(), &config.policy.name, run.folder))
 }
 
 /// What the policy found out about itself.
@@ -130,18 +133,19 @@ fn turn(event: &Event) -> Option<String> {
     })
 }
 
-fn advice(ran: Option<&Ran>, policy: &str) -> String {
+fn advice(ran: Option<&Ran>, policy: &str, run: &Path) -> String {
     // Under `cargo run` the program is not on the path.
     let ast = if std::env::var_os("CARGO").is_some() { "cargo run --release --" } else { "ast" };
+    let same = format!("{ast} train --config {}", quoted(&run.join(CONFIG)));
     match ran.and_then(|ran| ran.acts_as.as_deref()).unwrap_or(policy) {
-        "random" if policy == "ast" => format!(
-            "`{ast} train --set policy.lambda=0.8` selects in a run like this;\n      `{ast} compare` finds out what that is worth"
-        ),
+        "random" if policy == "ast" => {
+            format!("`{same} --set policy.lambda=0.8` selects;\n      `{ast} compare` finds out what that is worth")
+        }
         "random" | "dense" => {
-            format!("`{ast} train` selects by significance; `{ast} policies` lists what else can select")
+            format!("`{same} --policy ast` selects by significance;\n      `{ast} policies` lists what else can select")
         }
         _ => format!(
-            "`{ast} train --policy random` is the control: the same budget without significance.\n      \
+            "`{same} --policy random` is the control: the same budget without significance.\n      \
              `{ast} scorers` lists what significance can be, `{ast} train --help` what can be set"
         ),
     }

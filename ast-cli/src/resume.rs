@@ -44,6 +44,11 @@ pub(crate) fn find(
     now: &RunIdentity,
 ) -> Result<Option<Point>, Failure> {
     let run = claim.path();
+    let folder = run.join(CHECKPOINTS);
+    if folder.symlink_metadata().is_ok() && !folder.is_dir() {
+        let what = "is no folder, or a link to one that is not there: is a disk missing? Nothing was changed";
+        return Err(Failure::new(Kind::Io, format!("{} {what}", folder.display())));
+    }
     let Found { latest, refused } = checkpoints.latest().map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
     let Some((manifest, snapshot)) = latest else {
         if !refused.is_empty() {

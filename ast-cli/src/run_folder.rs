@@ -86,7 +86,11 @@ impl RunFolder {
     /// The folder of a run that begins again. All that it has left is put aside, with a copy of its configuration.
     pub(crate) fn start_over(claim: Claim, config: &RunConfig) -> Result<Self, Failure> {
         let run = claim.path();
-        if let Some(aside) = put_aside(run, LEFT.map(Path::new))? {
+        // A log without a line, beside its run.json, is of a run that had only just begun.
+        let begun = fs::metadata(run.join(METRICS)).is_ok_and(|log| log.len() > 0);
+        let left = LEFT.into_iter().any(|name| ![METRICS, PROVENANCE].contains(&name) && run.join(name).exists());
+        let names = LEFT.map(Path::new).into_iter().filter(|_| begun || left);
+        if let Some(aside) = put_aside(run, names)? {
             let cannot = |error: io::Error| {
                 Failure::new(Kind::Io, format!("cannot copy {CONFIG} into {}: {error}", aside.display()))
             };

@@ -87,6 +87,7 @@ pub(crate) fn run(
     }
     let mut view = ProgressView::new(progress);
     view.of(data.samples(), config.train.epochs);
+    view.held_out = config.data.validation.is_some();
     let mut log = Log::new(place.folder, place.checkpoints, view, signals, config.checkpoint, identity);
     let builds = match place.goes_on {
         None => {
@@ -119,7 +120,10 @@ pub(crate) fn run(
     log.folder.write("model.safetensors", &weights)?;
     let title = format!("{} on {}, seed {}", ran.title(), config.data.name, config.train.seed);
     let picture = plot::svg(&log.events, &title).map_err(|error| bug("run.svg", error))?;
-    log.folder.write("run.svg", picture.as_bytes())?;
+    if let Err(failure) = log.folder.write("run.svg", picture.as_bytes()) {
+        // A picture is not worth the result.
+        note(&format!("warning: {failure}"));
+    }
     // Last: a run that has a summary is finished.
     log.folder.write_json(SUMMARY, &summary)?;
     let run = Run {
@@ -162,8 +166,8 @@ fn open<M: Model>(
     };
     let (claim, mut checkpoints) = (Claim::of(run)?, checkpoints(run));
     let Some(point) = resume::find(&claim, &mut checkpoints, effective, identity)? else {
-        note("no checkpoint to go on from: starting over");
-        return Ok(Opened { folder: RunFolder::go_on(claim, &[])?, checkpoints, goes_on: None });
+        note(&format!("{}: no checkpoint to go on from: starting over", run.display()));
+        return RunFolder::start_over(claim, config).map(begin);
     };
     trainer.restore(&point.snapshot).map_err(|error| resume::refusal(run, &error.to_string()))?;
     point.put_refused_aside(&claim)?;
@@ -183,7 +187,8 @@ pub(crate) fn summary_of(run: &Path) -> Result<Summary, Failure> {
     let text = std::fs::read_to_string(&file)
         .map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())))?;
     let damaged = |error| {
-        format!("{}: {error}; no finished run has left that: remove {} and run it again", file.display(), run.display())
+        let (file, run) = (file.display(), quoted(run));
+        format!("{file}: {error}; move it away, and `ast train --resume {run}` goes on from the last checkpoint")
     };
     serde_json::from_str(&text).map_err(|error: serde_json::Error| Failure::new(Kind::Data, damaged(error)))
 }
@@ -192,7 +197,7 @@ pub(crate) fn summary_of(run: &Path) -> Result<Summary, Failure> {
 fn finished(run: &Path, json: bool) -> Result<(), Failure> {
     let summary = summary_of(run)?;
     let (path, accuracy) = (run.display(), summary.accuracy.last);
-    show(&summary, &format!("{path} is finished: test accuracy {accuracy:.1} % after {} steps", summary.steps), json)
+    show(&summary, &format!("{path} is finished: accuracy {accuracy:.1} % after {} steps", summary.steps), json)
 }
 
 fn show(summary: &Summary, text: &str, json: bool) -> Result<(), Failure> {
@@ -248,8 +253,10 @@ fn failure(error: &TrainError, run: &Path) -> Failure {
     };
     let next = match kind {
         Kind::Io => {
-            let run = quoted(run);
-            format!("; when that is mended, `ast train --resume {run}` goes on from the last checkpoint")
+            let saved = run.join(CHECKPOINTS).read_dir().is_ok_and(|mut entries| entries.next().is_some());
+            let how =
+                if saved { "goes on from the last checkpoint" } else { "begins again: there is no checkpoint yet" };
+            format!("; when that is mended, `ast train --resume {}` {how}", quoted(run))
         }
         _ => format!("; what was done until then is in {}", run.display()),
     };

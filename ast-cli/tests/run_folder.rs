@@ -99,3 +99,47 @@ fn there_is_always_a_free_number() {
         assert!(folder.path().join("runs").join(expected).join("summary.json").is_file(), "{expected}");
     }
 }
+
+/// A run that has no checkpoint begins again, with whatever its configuration says now, and keeps what it had left.
+#[test]
+fn starting_over_keeps_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, _) = unfinished(folder.path());
+    fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    let log = fs::read(run.join("metrics.jsonl")).unwrap();
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    fs::write(run.join("config.toml"), config.replace("lr = 0.001", "lr = 0.002")).unwrap();
+    let text = succeed(resume(&run));
+    assert!(text.contains("starting over") && text.contains("aside-1"), "{text}");
+    assert!(fs::read(run.join("aside-1/metrics.jsonl")).unwrap() == log);
+}
+
+/// A disk that is not there is no reason to begin again.
+#[test]
+fn checkpoints_on_a_missing_disk_are_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, _) = unfinished(folder.path());
+    fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("unmounted"), run.join("checkpoints")).unwrap();
+    let log = fs::read(run.join("metrics.jsonl")).unwrap();
+    let output = resume(&run).output().unwrap();
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(74), "{text}");
+    assert!(text.contains("checkpoints") && text.contains("disk"), "{text}");
+    assert!(fs::read(run.join("metrics.jsonl")).unwrap() == log);
+}
+
+/// A summary that was cut off does not make anybody remove the run that can write it again.
+#[test]
+fn a_damaged_summary_is_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, expected) = unfinished(folder.path());
+    fs::write(run.join("summary.json"), "").unwrap();
+    let output = resume(&run).output().unwrap();
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(65), "{text}");
+    assert!(text.contains("move it away") && text.contains("--resume") && !text.contains("remove"), "{text}");
+    fs::remove_file(run.join("summary.json")).unwrap();
+    succeed(resume(&run));
+    assert_same(&run, &expected, "after the summary was moved away");
+}

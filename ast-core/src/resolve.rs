@@ -184,6 +184,13 @@ impl Resolved {
         Ok(Self { config, checked, policy, scorer, scorer_entry: None, scorer_params: BTreeMap::new() })
     }
 
+    /// What is to be said before the run starts, as far as it follows from the configuration alone.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let policy = self.policy.as_ref();
+        ignored_target(policy, &self.config.policy.name, &self.checked).into_iter().chain(policy.remark()).collect()
+    }
+
     /// What the run is called before it has begun.
     #[must_use]
     pub fn ran(&self) -> Ran {
@@ -214,6 +221,19 @@ impl Resolved {
         }
         config
     }
+}
+
+/// What to say where a policy does not keep an activation that was asked for.
+pub(crate) fn ignored_target(policy: &dyn Policy, name: &str, checked: &Checked) -> Option<String> {
+    let (target, whole) = (checked.target, policy.extent() == Extent::Whole);
+    let as_asked = policy.keeps_target() || (whole && target == 1.0);
+    (checked.target_is_given && !as_asked).then(|| {
+        format!(
+            "`{name}` decides by itself how much it trains and does not keep an activation of {:.1} %{}",
+            100.0 * target,
+            if whole { "" } else { "; --budget ends a run at a given cost" }
+        )
+    })
 }
 
 /// `None` where the policy uses no scores and nobody named a scorer.

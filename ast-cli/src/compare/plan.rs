@@ -90,7 +90,7 @@ impl<'a> Plan<'a> {
                 (limits, ..) => limits,
             };
         }
-        if let Some(remark) = resolved.policy.remark() {
+        for remark in resolved.remarks() {
             note(&format!("{}: {remark}", arm.name));
             self.remarks.push(format!("{}: {remark}", arm.name));
         }

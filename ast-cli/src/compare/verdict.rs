@@ -138,7 +138,8 @@ impl Difference {
                  can establish nothing."
             );
         }
-        let interval = brackets(*interval, decimals);
+        let why = if interval.is_none() { " (all pairs differ by the same, so there is no interval)" } else { "" };
+        let interval = format!("{}{why}", brackets(*interval, decimals));
         format!("Not established: {arm} against {to}, {mean:+.decimals$}{unit}{interval}, {pairs} pairs{p}{but}.")
     }
 }

@@ -135,6 +135,9 @@ pub(crate) fn assigned(assignment: &str, origin: &str) -> Result<Table, Failure>
     let Some((key, value)) = assignment.split_once('=') else {
         return Err(Failure::usage(format!("{origin}: write it as KEY=VALUE, for example train.epochs=20")));
     };
+    if value.trim().contains(['\n', '\r']) {
+        return Err(Failure::usage(format!("{origin}: one value only, on one line")));
+    }
     nested(key.trim(), value_of(value.trim()), origin)
 }
 

@@ -7,8 +7,9 @@ use toml::{Table, Value};
 
 use crate::failure::{Failure, Kind};
 
-/// Where things are and how they are computed: a run may go on with others. All of `checkpoint` may change as well.
-const FREE: [&str; 4] = ["data.dir", "data.workers", "device.name", "device.threads"];
+/// Where things are, how they are computed, and what is done about a NaN that was not met yet: a run may go on with others.
+/// All of `checkpoint` may change as well.
+const FREE: [&str; 5] = ["data.dir", "data.workers", "device.name", "device.threads", "train.on_nan"];
 const FREE_SECTION: &str = "checkpoint";
 
 /// Every key that is set and decides results, `section.key`, with its value as TOML.

@@ -9,6 +9,7 @@ use crate::meter::Phase;
 use crate::model::Model;
 use crate::passes::evaluate;
 use crate::policy::{Extent, Scores};
+use crate::resolve::ignored_target;
 use crate::schedule::learning_rate;
 use crate::snapshot::{Batch, safetensors};
 use crate::summary::{Ran, Summary};
@@ -69,16 +70,7 @@ impl<M: Model> Trainer<M> {
 
     /// What a person should know before the run starts, or when reading its summary.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let (policy, target) = (&self.ran.policy, self.config.target);
-        let whole = self.policy.extent() == Extent::Whole;
-        let as_asked = self.policy.keeps_target() || (whole && target == 1.0);
-        let ignored = (self.config.target_is_given && !as_asked).then(|| {
-            format!(
-                "`{policy}` decides by itself how much it trains and does not keep an activation of {:.1} %{}",
-                100.0 * target,
-                if whole { "" } else { "; --budget ends a run at a given cost" }
-            )
-        });
+        let ignored = ignored_target(self.policy.as_ref(), &self.ran.policy, &self.config);
         let (batch, samples) = (self.config.batch_size, self.state.ledger.samples());
         let large = (batch > samples).then(|| {
             let steps = self.planned_steps().map(|steps| format!(": the whole run is about {steps} steps"));

@@ -38,7 +38,7 @@ pub(crate) enum Command {
 pub(crate) enum DataCommand {
     /// Download a dataset, check it and unpack it
     #[command(after_help = "\
-What was interrupted is gone on with. AST_MIRROR names other servers (folders, separated by commas)
+A download that was interrupted continues. AST_MIRROR names other servers (folders, separated by commas)
 to be asked first, AST_OFFLINE=1 asks none; HTTPS_PROXY is respected.
 
 What is there and differs from the published files is left alone, with exit code 65.

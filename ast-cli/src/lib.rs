@@ -16,6 +16,7 @@ mod device;
 mod doctor;
 mod energy;
 mod failure;
+mod input;
 mod log;
 mod output;
 mod plot;

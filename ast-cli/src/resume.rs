@@ -82,10 +82,10 @@ impl Point {
     }
 }
 
-/// What is said where a run is not gone on with.
+/// The error for a run that is not resumed.
 pub(crate) fn refusal(run: &Path, why: &str) -> Failure {
     let message = format!(
-        "{} cannot be gone on with: {why}; nothing was changed. `ast train --resume {} --start-over` moves the old files \
+        "{} cannot be resumed: {why}; nothing was changed. `ast train --resume {} --start-over` moves the old files \
          aside and begins again",
         run.display(),
         quoted(run)

@@ -21,7 +21,7 @@ pub(crate) const METRICS: &str = "metrics.jsonl";
 pub(crate) const PROVENANCE: &str = "run.json";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// What a run leaves beside its configuration, in the order in which it is put aside. The checkpoints are last: without them
-/// a run that is gone on with would begin the log again, so that they must not be gone before the log is safe.
+/// a resumed run begins its log again, so that they must not be gone before the log is safe.
 const LEFT: [&str; 7] = [SUMMARY, METRICS, PROVENANCE, "best.safetensors", "model.safetensors", "run.svg", CHECKPOINTS];
 
 /// The folder of a run, and its log.

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 /// Every arm is run once for each seed: the same initial network, order and augmentation for all arms of a seed. Runs that
-/// are finished are not run again, so a comparison that was stopped is gone on with by the same command.
+/// are finished are not run again, so the same command continues a comparison that was stopped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 An arm is a policy, with keys of the configuration after colons; a key without a dot is one of the policy's. Its keys go over

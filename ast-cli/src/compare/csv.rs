@@ -1,12 +1,11 @@
 //! A table of runs in a CSV file: its columns by name, an error with file and line.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use crate::failure::{Failure, Kind, did_you_mean};
+use crate::input;
 
 const COLUMNS: [&str; 4] = ["arm", "seed", "cost", "result"];
 /// A line a run: that is thousands of comparisons.
@@ -25,21 +24,7 @@ pub(super) struct Record {
 }
 
 pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let origin = file.display();
-    let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot read {origin}: {error}"));
-    if !fs::metadata(file).map_err(cannot)?.is_file() {
-        // A pipe would be waited for, and a device has no end.
-        return Err(Failure::new(Kind::Io, format!("cannot read {origin}: it is not a file")));
-    }
-    let mut bytes = Vec::new();
-    File::open(file).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)).map_err(cannot)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Failure::new(
-            Kind::Data,
-            format!("{origin}: more than {LARGEST_FILE} bytes: that is no table of runs"),
-        ));
-    }
-    Ok(bytes)
+    input::read(file, LARGEST_FILE, Kind::Data, ": that is no table of runs")
 }
 
 /// The runs, and the names of columns that are not used.

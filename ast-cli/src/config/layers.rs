@@ -1,8 +1,6 @@
 //! Defaults < preset < file < `AST__` variables < `--set` < flags, merged key by key.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::Path;
 
 use toml::{Table, Value};
@@ -10,6 +8,7 @@ use toml::{Table, Value};
 use super::{known_keys, presets};
 use crate::args::TrainArgs;
 use crate::failure::{Failure, Kind, did_you_mean};
+use crate::input;
 
 /// A configuration has a kilobyte.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -88,16 +87,7 @@ fn of_preset(name: &str) -> Result<Table, Failure> {
 
 fn of_file(path: &Path) -> Result<Table, Failure> {
     let origin = path.display().to_string();
-    let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot read {origin}: {error}"));
-    if !fs::metadata(path).map_err(cannot)?.is_file() {
-        // A pipe would be waited for, and a device has no end.
-        return Err(Failure::new(Kind::Io, format!("cannot read {origin}: it is not a file")));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)).map_err(cannot)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(Failure::usage(format!("{origin}: more than {LARGEST_FILE} bytes: that is no configuration")));
-    }
+    let bytes = input::read(path, LARGEST_FILE, Kind::Usage, ": that is no configuration")?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let place = error.utf8_error().valid_up_to();
         Failure::usage(format!("{origin}: at byte {place}: it is not UTF-8 text"))

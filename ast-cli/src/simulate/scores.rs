@@ -1,30 +1,19 @@
 //! Recorded scores: one number a line.
 
-use std::fs::{self, File};
-use std::io::Read;
 use std::path::Path;
 
 use super::MOST_SCORES;
 use crate::failure::{Failure, Kind};
+use crate::input;
 
 /// A number of a score has no more than some twenty digits.
 const LARGEST_FILE: u64 = 32 * MOST_SCORES as u64;
 
 pub(super) fn read(path: &Path) -> Result<Vec<f32>, Failure> {
     let origin = path.display();
-    let cannot = |error: std::io::Error| Failure::new(Kind::Io, format!("cannot read {origin}: {error}"));
-    // A pipe or a device might never end.
-    if !fs::metadata(path).map_err(cannot)?.is_file() {
-        return Err(Failure::new(Kind::Io, format!("cannot read {origin}: it is not a file")));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)).map_err(cannot)?;
+    let enough = format!("; {MOST_SCORES} scores are enough, one number a line");
+    let bytes = input::read(path, LARGEST_FILE, Kind::Data, &enough)?;
     let wrong = |problem: &str| Failure::new(Kind::Data, format!("{origin}: {problem}"));
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(wrong(&format!(
-            "more than {LARGEST_FILE} bytes; {MOST_SCORES} scores are enough, one number a line"
-        )));
-    }
     let scores = parse(&bytes).map_err(|problem| wrong(&problem))?;
     match scores.len() {
         0 => Err(wrong("it is empty; write one score a line")),

@@ -116,7 +116,7 @@ fn a_log_that_is_lost_leaves_a_gap() {
             None => fs::remove_file(run.join("metrics.jsonl")).unwrap(),
             Some(left) => fs::write(run.join("metrics.jsonl"), &log[..left]).unwrap(),
         }
-        // Killed at once, and gone on with once more: the log is by then as long as it was, and another one.
+        // Killed at once and resumed once more: by then the log is as long as it was, and another one.
         let mut killed = resume(&run).spawn().unwrap();
         let begin = Instant::now();
         while number % 2 == 0 && begin.elapsed() < Duration::from_secs(60) {
@@ -314,7 +314,7 @@ fn other_data_are_refused_and_the_same_may_move() {
     assert_same(&run, &result(&whole), "from the beginning");
 }
 
-/// A comparison whose run cannot be gone on with says what helps, and it does.
+/// A comparison whose run cannot be resumed says what helps, and it does.
 #[test]
 fn a_comparison_says_what_to_do_with_a_damaged_run() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::checked::Checked;
 use crate::config::{BudgetConfig, ConfigError, ControlConfig, RunConfig, ScorerConfig};
-use crate::observation::Observation;
 use crate::params::{ParamError, ParamValue, Params};
 use crate::policy::{Extent, Policy, PolicyEntry, PolicyError, Scores};
 use crate::registry::{Registry, RegistryError};
-use crate::scorer::{BuildScorer, Context, ScoreError, Scorer, ScorerEntry};
+use crate::scorer::{BuildScorer, PlainLoss, ScoreError, Scorer, ScorerEntry};
 use crate::summary::Ran;
-use burn::tensor::Tensor;
 
 /// The scorer used where several are compiled in and neither the configuration nor the policy names one.
 pub const DEFAULT_SCORER: &str = "loss-intensity";
@@ -150,7 +148,7 @@ impl RunConfig {
                 config: self,
                 checked,
                 policy,
-                scorer: Box::new(Unscored),
+                scorer: Box::new(PlainLoss),
                 scorer_entry: None,
                 scorer_params: BTreeMap::new(),
             });
@@ -258,15 +256,6 @@ fn choose_scorer(
         (None, _, None) => Err(ResolveError::NoScorers),
         (None, 1, only) => Ok(only),
         (None, _, _) => scorers.get(DEFAULT_SCORER).map(Some).map_err(ResolveError::NoDefault),
-    }
-}
-
-/// What stands where no score is needed: the loss, which is there anyway.
-struct Unscored;
-
-impl Scorer for Unscored {
-    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
-        Ok(seen.loss.clone())
     }
 }
 

@@ -26,6 +26,15 @@ pub trait Scorer: Send {
     fn score(&self, seen: &Observation, context: &Context) -> Result<Tensor<1>, ScoreError>;
 }
 
+/// The loss, which is there anyway: what stands where no other score is wanted, or none can be had yet.
+pub(crate) struct PlainLoss;
+
+impl Scorer for PlainLoss {
+    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
+        Ok(seen.loss.clone())
+    }
+}
+
 /// What a scorer may know beyond the batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Context {

@@ -12,11 +12,10 @@ use crate::config::OnNan;
 use crate::data::{SampleId, Visit};
 use crate::fresh::{FreshPass, Looking};
 use crate::model::Model;
-use crate::observation::Observation;
 use crate::passes::Surroundings;
 use crate::policy::Scores;
 use crate::random::{Purpose, Random};
-use crate::scorer::{Context, ScoreError, Scorer};
+use crate::scorer::PlainLoss;
 use crate::small::{Small, SmallNetworks};
 use crate::train_error::TrainError;
 
@@ -46,7 +45,8 @@ impl<M: Model> Trainer<M> {
             dataset: self.train.dataset().as_ref(),
             device: &self.device,
             around: Surroundings {
-                scorer: &Loss,
+                // Until there is a reference there is nothing to be reduced.
+                scorer: &PlainLoss,
                 ledger: &self.state.ledger,
                 reference: &[],
                 mean_loss: self.state.mean_loss.value(),
@@ -94,15 +94,6 @@ fn halves(random: Random, samples: usize) -> [Vec<SampleId>; 2] {
     let first = |id: &SampleId| random.stream(Purpose::ReferenceHalf, u64::from(*id), 0).below(2) == 0;
     let (first, second) = (0..samples as SampleId).partition(first);
     [first, second]
-}
-
-/// Until there is a reference there is nothing to be reduced.
-struct Loss;
-
-impl Scorer for Loss {
-    fn score(&self, seen: &Observation, _: &Context) -> Result<burn::tensor::Tensor<1>, ScoreError> {
-        Ok(seen.loss.clone())
-    }
 }
 
 #[cfg(test)]

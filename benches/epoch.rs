@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ast_benches::{BATCH, trainer};
-use ast_core::models::SimpleCnn;
-use ast_core::{Dataset, Phase, Random, Trainer};
+use ast_core::data::Dataset;
+use ast_core::model::zoo::SimpleCnn;
+use ast_core::random::Random;
+use ast_core::train::{Phase, Trainer};
 use ast_data::{Difficulty, Split, procedural};
 
 const PAIRS: usize = 5;

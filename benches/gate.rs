@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
-use ast_core::{Purpose, Random, Window, gate};
+use ast_core::random::{Purpose, Random};
+use ast_core::select::{Window, gate};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn benches(c: &mut Criterion) {

@@ -4,8 +4,12 @@
 
 use std::sync::Arc;
 
-use ast_core::models::SimpleCnn;
-use ast_core::{Dataset, ParamValue, Parts, RunConfig, Trainer, Weights};
+use ast_core::data::Dataset;
+use ast_core::model::Weights;
+use ast_core::model::zoo::SimpleCnn;
+use ast_core::plugin::ParamValue;
+use ast_core::run::RunConfig;
+use ast_core::train::{Parts, Trainer};
 use ast_data::OrderedLoader;
 use ast_scoring as _;
 use burn::tensor::Device;

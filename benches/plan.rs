@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
-use ast_core::{Random, Sampler};
+use ast_core::random::Random;
+use ast_core::select::Sampler;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn benches(c: &mut Criterion) {

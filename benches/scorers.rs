@@ -2,8 +2,9 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
+use ast_core::plugin::{Params, Registry};
+use ast_core::score::ScorerEntry;
 use ast_core::testing::{context, observation};
-use ast_core::{Params, Registry, ScorerEntry};
 use ast_scoring as _;
 use burn::tensor::Device;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use ast_core::plugin::{ParamValue, Params, Registry};
+use ast_core::random::Random;
+use ast_core::select::{Ledger, PolicyEntry, Queue, SampleId, Sampler, Seen, View};
 use ast_core::testing::{Labels, NoLook, task};
-use ast_core::{Ledger, ParamValue, Params, PolicyEntry, Queue, Random, Registry, SampleId, Sampler, Seen, View};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn benches(c: &mut Criterion) {

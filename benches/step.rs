@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ast_benches::{BATCH, trainer};
-use ast_core::models::SimpleCnn;
-use ast_core::{Dataset, Random, Trainer};
+use ast_core::data::Dataset;
+use ast_core::model::zoo::SimpleCnn;
+use ast_core::random::Random;
+use ast_core::train::Trainer;
 use ast_data::{Difficulty, Split, procedural};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 

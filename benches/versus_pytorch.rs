@@ -4,8 +4,10 @@
 
 use std::time::Instant;
 
-use ast_core::models::SimpleCnn;
-use ast_core::{Input, Mode, Model, Purpose, Random, Weights, cross_entropy};
+use ast_core::model::zoo::SimpleCnn;
+use ast_core::model::{Input, Mode, Model, Weights};
+use ast_core::random::{Purpose, Random};
+use ast_core::score::cross_entropy;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
@@ -18,7 +20,7 @@ fn main() {
     let device = Device::flex().autodiff();
     let random = Random::new(0);
     let mut model = SimpleCnn::new([3, 32, 32], 10, Weights::new(random, &device));
-    let mut optimizer = ast_core::optimizer();
+    let mut optimizer = ast_core::optim::optimizer();
     let mut normal = random.stream(Purpose::Data, 0, 0);
     let pixels: Vec<f32> = (0..BATCH * 3072).map(|_| normal.uniform() as f32 * 3.4 - 1.7).collect();
     let data = burn::tensor::TensorData::new(pixels, [BATCH, 3, 32, 32]);

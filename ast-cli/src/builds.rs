@@ -1,6 +1,6 @@
 //! Which programs and devices a run has been on: what `run.json` says of it, and the origin in its summary.
 
-use ast_core::Event;
+use ast_core::run::Event;
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -1,6 +1,8 @@
 //! `ast scorers` and `ast policies`: what is compiled in, from the registries themselves.
 
-use ast_core::{Entry, ParamSpec, PolicyEntry, Registry, ScorerEntry};
+use ast_core::plugin::{Entry, ParamSpec, Registry};
+use ast_core::score::ScorerEntry;
+use ast_core::select::PolicyEntry;
 use serde_json::json;
 
 use crate::args::Format;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::Dataset;
+use ast_core::data::Dataset;
 use ast_data::{
     ArchiveError, CIFAR10_FILES, FetchError, FetchOptions, Images, Pinned, cifar10_files_modified, cifar10_modified,
     extract, fetch,

@@ -1,7 +1,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ast_core::{Dataset, Loader, Random, RunConfig};
+use ast_core::data::{Dataset, Loader};
+use ast_core::random::Random;
+use ast_core::run::RunConfig;
 use ast_data::{CifarError, Difficulty, Images, OrderedLoader, Pinned, Split, cifar10, procedural};
 
 use crate::failure::{Failure, Kind, did_you_mean};

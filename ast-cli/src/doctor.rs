@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use ast_core::{PolicyEntry, Registry, ScorerEntry};
+use ast_core::plugin::Registry;
+use ast_core::score::ScorerEntry;
+use ast_core::select::PolicyEntry;
 
 use crate::config;
 use crate::device::{COMPILED, NAMES};
@@ -31,9 +33,9 @@ pub(crate) fn doctor() -> Result<(), Failure> {
     print(&lines.join("\n"))
 }
 
-fn linked<B>(name: impl Fn(&'static ast_core::Entry<B>) -> &'static str) -> Result<Vec<&'static str>, Failure>
+fn linked<B>(name: impl Fn(&'static ast_core::plugin::Entry<B>) -> &'static str) -> Result<Vec<&'static str>, Failure>
 where
-    ast_core::Entry<B>: ast_core::inventory::Collect,
+    ast_core::plugin::Entry<B>: ast_core::inventory::Collect,
 {
     let registry = Registry::<B>::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
     Ok(registry.iter().map(name).collect())

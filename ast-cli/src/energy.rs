@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ast_core::EnergyCounter;
+use ast_core::run::EnergyCounter;
 
 use crate::shell::quoted;
 

@@ -3,10 +3,11 @@
 use std::io;
 use std::time::Instant;
 
-use ast_core::{
-    CheckpointConfig, CheckpointError, Checkpoints, Event, Fingerprint, Observer, RunIdentity, Snapshot, SnapshotError,
-    TrainError, Wish,
+use ast_core::codec::SnapshotError;
+use ast_core::run::{
+    CheckpointConfig, CheckpointError, Checkpoints, Event, Fingerprint, Observer, RunIdentity, Snapshot, Wish,
 };
+use ast_core::train::TrainError;
 
 use crate::failure::{Failure, Kind};
 use crate::progress::ProgressView;

@@ -1,6 +1,6 @@
 //! One picture of a run: activation rate, threshold and accuracy over nominal epochs, as SVG.
 
-use ast_core::{Event, StepEvent};
+use ast_core::run::{Event, StepEvent};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 

@@ -1,7 +1,8 @@
 //! What a person sees while training: a bar where one can be drawn, a line every now and then otherwise. On standard
 //! error.
 
-use ast_core::{Decision, Event, Evidence, StepEvent};
+use ast_core::run::{Event, StepEvent};
+use ast_core::select::{Decision, Evidence};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::Progress;

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ast_core::{Decision, Event, Phase, Ran, RunConfig, Summary};
+use ast_core::run::{Event, Ran, RunConfig, Summary};
+use ast_core::select::Decision;
+use ast_core::train::Phase;
 
 use crate::run_folder::CONFIG;
 use crate::shell::quoted;

@@ -5,7 +5,7 @@ mod log;
 
 use std::path::Path;
 
-use ast_core::{Checkpoints, Event, Found, Refused, RunConfig, RunIdentity, Snapshot};
+use ast_core::run::{Checkpoints, Event, Found, Refused, RunConfig, RunIdentity, Snapshot};
 
 use crate::builds::Builds;
 use crate::claim::{Claim, put_aside};

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ast_core::{Event, Fingerprint, Ran, RunConfig, RunningFingerprint};
+use ast_core::run::{Event, Fingerprint, Ran, RunConfig, RunningFingerprint};
 use serde::Serialize;
 
 use crate::claim::{Claim, LOCK, lock, put_aside};

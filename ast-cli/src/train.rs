@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ast_core::models::SimpleCnn;
-use ast_core::{
-    Checkpoints, Model, Origin, Parts, PassError, PolicyError, Ran, Resolved, RunConfig, RunIdentity, SCHEMA, Summary,
-    TestSet, TrainError, Trainer, Weights, safetensors,
-};
+use ast_core::model::zoo::SimpleCnn;
+use ast_core::model::{Model, Weights};
+use ast_core::run::{Checkpoints, Origin, Ran, Resolved, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
+use ast_core::select::PolicyError;
+use ast_core::train::{Parts, PassError, TrainError, Trainer, safetensors};
 
 use crate::args::{Progress, TrainArgs};
 use crate::builds::Builds;

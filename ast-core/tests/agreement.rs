@@ -16,11 +16,13 @@ use std::sync::Arc;
 use ast_core::burn::module::{Module, ModuleVisitor, Param};
 use ast_core::burn::optim::GradientsParams;
 use ast_core::burn::tensor::{Device, Int, Tensor, TensorData};
-use ast_core::models::SimpleCnn;
+use ast_core::model::zoo::SimpleCnn;
+use ast_core::model::{Input, Mode, Model, Weights};
+use ast_core::random::{Purpose, Random};
+use ast_core::run::{Event, Resolved, StepEvent};
+use ast_core::score::cross_entropy;
 use ast_core::testing::DirectLoader;
-use ast_core::{
-    Event, Input, Mode, Model, Parts, Purpose, Random, Resolved, StepEvent, Trainer, Weights, cross_entropy,
-};
+use ast_core::train::{Parts, Trainer};
 use common::{Halves, Loss, config, policy};
 
 /// The devices to be held against the CPU.

@@ -9,12 +9,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ast_core::burn;
 use ast_core::burn::module::{Module, Param};
 use ast_core::burn::tensor::{Device, Tensor};
+use ast_core::codec::SnapshotError;
+use ast_core::data::Dataset;
+use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Weights};
+use ast_core::random::Stream;
+use ast_core::run::{Event, NotFinite, OnNan, Resolved, RunConfig, Summary};
+use ast_core::score::{Context, Observation, ScoreError, Scorer};
+use ast_core::select::{Offer, Policy, PolicyError, SampleId, Trace, View};
 use ast_core::testing::DirectLoader;
-use ast_core::{
-    Context, Dataset, Event, Forward, Input, LayerCost, Mode, Model, NotFinite, Observation, Offer, OnNan, Parts,
-    Policy, PolicyError, Resolved, RunConfig, SampleId, ScoreError, Scorer, SnapshotError, Stream, Summary, Trace,
-    TrainError, Trainer, View, Weights,
-};
+use ast_core::train::{Parts, TrainError, Trainer};
 use common::{Halves, SAMPLES, SIDE, config, policy};
 
 const MODES: [OnNan; 3] = [OnNan::Abort, OnNan::Skip, OnNan::Rollback];

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use ast_core::plugin::{Entry, ParamValue, Params, Registry};
+use ast_core::random::{Purpose, Random};
+use ast_core::select::{BuildPolicy, Policy};
 use ast_core::testing::{realised_rate, task};
-use ast_core::{BuildPolicy, Entry, ParamValue, Params, Policy, Purpose, Random, Registry};
 use proptest::prelude::*;
 
 const EPOCHS: u32 = 20;

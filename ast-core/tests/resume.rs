@@ -3,10 +3,11 @@
 
 mod common;
 
-use ast_core::{
-    Checkpoints, Event, Observer, ParamValue, PolicyEntry, Registry, RunConfig, RunIdentity, Scorer, Snapshot, Trainer,
-    Wish,
-};
+use ast_core::plugin::{ParamValue, Registry};
+use ast_core::run::{Checkpoints, Event, Observer, RunConfig, RunIdentity, Snapshot, Wish};
+use ast_core::score::Scorer;
+use ast_core::select::PolicyEntry;
+use ast_core::train::Trainer;
 use common::{Excess, Halves, Loss, Tiny, config, policy_with, tiny, tiny_with};
 
 const SAMPLES: usize = 320;
@@ -34,7 +35,7 @@ impl Observer for Recorder {
 }
 
 fn policies() -> Vec<&'static str> {
-    Registry::<ast_core::BuildPolicy>::linked().unwrap().iter().map(|entry: &PolicyEntry| entry.name).collect()
+    Registry::<ast_core::select::BuildPolicy>::linked().unwrap().iter().map(|entry: &PolicyEntry| entry.name).collect()
 }
 
 fn trainer(config: &RunConfig, policy: &str) -> Trainer<Tiny> {

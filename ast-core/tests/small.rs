@@ -3,7 +3,9 @@
 
 mod common;
 
-use ast_core::{ParamValue, RunConfig, Scorer, Summary};
+use ast_core::plugin::ParamValue;
+use ast_core::run::{RunConfig, Summary};
+use ast_core::score::Scorer;
 use common::{Excess, Halves, Loss, SIDE, config, policy_with, tiny_with};
 
 const SAMPLES: u64 = 320;

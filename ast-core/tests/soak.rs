@@ -7,9 +7,11 @@ mod common;
 use std::sync::Arc;
 
 use ast_core::burn::tensor::Device;
-use ast_core::models::SimpleCnn;
+use ast_core::model::Weights;
+use ast_core::model::zoo::SimpleCnn;
+use ast_core::run::Resolved;
 use ast_core::testing::DirectLoader;
-use ast_core::{Parts, Resolved, Trainer, Weights};
+use ast_core::train::{Parts, Trainer};
 use common::{Halves, Loss, SAMPLES, SIDE, config, policy};
 
 /// Resident memory in bytes.

@@ -6,12 +6,13 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use ast_core::burn::tensor::Device;
-use ast_core::models::SimpleCnn;
+use ast_core::data::{Dataset, HostBatch, LoadError, Loader, Request};
+use ast_core::model::Weights;
+use ast_core::model::zoo::SimpleCnn;
+use ast_core::run::{Event, NotFinite, Resolved, RunConfig, Summary};
+use ast_core::select::{SampleId, Visit};
 use ast_core::testing::DirectLoader;
-use ast_core::{
-    Dataset, Event, HostBatch, LoadError, Loader, NotFinite, Parts, Request, Resolved, RunConfig, SampleId, Summary,
-    TrainError, Trainer, Visit, Weights,
-};
+use ast_core::train::{Parts, TrainError, Trainer};
 use common::{Halves, Loss, SAMPLES, SIDE, config, policy};
 
 /// Notes every visit that is asked for.

@@ -1,4 +1,4 @@
-use ast_core::Stream;
+use ast_core::random::Stream;
 
 /// Largest shift, in pixels, in each direction.
 pub const MAX_SHIFT: usize = 4;
@@ -38,7 +38,7 @@ impl Augmentation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ast_core::{Purpose, Random};
+    use ast_core::random::{Purpose, Random};
 
     #[test]
     fn sources_of_a_small_image() {

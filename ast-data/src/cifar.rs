@@ -107,7 +107,7 @@ fn contents(file: &Path, records: usize, extra: u64) -> Result<Vec<u8>, CifarErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ast_core::Dataset;
+    use ast_core::data::Dataset;
 
     /// A folder of made-up files; record `r` of every file has label `r % 10` and pixels `r % 256`.
     fn folder() -> tempfile::TempDir {

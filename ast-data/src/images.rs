@@ -1,4 +1,6 @@
-use ast_core::{Dataset, Purpose, Random, SampleId, Stream};
+use ast_core::data::Dataset;
+use ast_core::random::{Purpose, Random, Stream};
+use ast_core::select::SampleId;
 use sha2::{Digest, Sha256};
 
 use crate::augment::Augmentation;
@@ -161,7 +163,7 @@ impl Dataset for Images {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ast_core::{Purpose, Random};
+    use ast_core::random::{Purpose, Random};
 
     fn images() -> Images {
         let pixels = (0..2 * 3 * 8 * 8).map(|i| (i * 37 % 256) as u8).collect();

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, mpsc};
 
-use ast_core::{Dataset, HostBatch, LoadError, Loader, Request};
+use ast_core::data::{Dataset, HostBatch, LoadError, Loader, Request};
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// Puts batches together on worker threads and hands them out in the order in which they were requested.
@@ -63,7 +63,8 @@ impl Loader for OrderedLoader {
 mod tests {
     use super::*;
     use crate::procedural::{Difficulty, Split, procedural};
-    use ast_core::{Random, Visit};
+    use ast_core::random::Random;
+    use ast_core::select::Visit;
 
     #[test]
     fn a_worker_that_panics_is_an_error_and_not_the_end() {

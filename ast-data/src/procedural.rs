@@ -1,4 +1,5 @@
-use ast_core::{Purpose, Random, SampleId, Stream};
+use ast_core::random::{Purpose, Random, Stream};
+use ast_core::select::SampleId;
 
 use crate::images::Images;
 
@@ -34,7 +35,7 @@ impl Default for Difficulty {
 /// Images that need no download: ten shapes in random colours, sizes and places on 3 x 32 x 32 pixels.
 ///
 /// Easy ones are large, bright and clean; hard ones small, faint and noisy; mislabelled ones look easy. Which is which
-/// is known ([`Dataset::group`](ast_core::Dataset::group)), so that a run can say what its selection went after. Every
+/// is known ([`Dataset::group`](ast_core::data::Dataset::group)), so that a run can say what its selection went after. Every
 /// image is a function of seed, split and number.
 #[must_use]
 pub fn procedural(random: Random, split: Split, samples: usize, difficulty: Difficulty) -> Images {
@@ -117,7 +118,7 @@ fn inside(kind: usize, [y, x]: [f64; 2]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ast_core::Dataset;
+    use ast_core::data::Dataset;
 
     #[test]
     fn proportions_are_those_asked_for() {

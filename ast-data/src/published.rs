@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use ast_core::Dataset;
+use ast_core::data::Dataset;
 use sha1::{Digest, Sha1};
 
 use crate::cifar::{CIFAR10_FILES, RECORDS};

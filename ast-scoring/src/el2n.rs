@@ -1,7 +1,7 @@
 //! `|p - onehot(y)|`, the error L2 norm: Paul, Ganguli & Dziugaite, *Deep Learning on a Data Diet*, NeurIPS 2021.
 
 use ast_core::burn::tensor::Tensor;
-use ast_core::{Context, Observation, ScoreError, Scorer};
+use ast_core::score::{Context, Observation, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "el2n",

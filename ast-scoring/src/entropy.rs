@@ -1,7 +1,7 @@
 //! `H(p) = -sum p log p` of the predicted distribution: what the network is least sure of, whatever the label.
 
 use ast_core::burn::tensor::Tensor;
-use ast_core::{Context, Observation, ScoreError, Scorer};
+use ast_core::score::{Context, Observation, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "entropy",

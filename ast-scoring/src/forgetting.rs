@@ -4,7 +4,7 @@
 //! transitions from correct to wrong between successive visits, this one included.
 
 use ast_core::burn::tensor::Tensor;
-use ast_core::{Context, History, Needs, Observation, ScoreError, Scorer};
+use ast_core::score::{Context, History, Needs, Observation, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "forgetting",

@@ -5,7 +5,7 @@
 //! Equal*, ICML 2018, is the gradient by the logits, without `h`: that is `el2n`.
 
 use ast_core::burn::tensor::Tensor;
-use ast_core::{Context, Needs, Observation, ScoreError, Scorer};
+use ast_core::score::{Context, Needs, Observation, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "grad-norm",
@@ -34,8 +34,10 @@ mod tests {
     use super::*;
     use crate::reference::values;
     use ast_core::burn::tensor::{Device, Int, TensorData};
+    use ast_core::model::{Mode, dropout};
+    use ast_core::random::{Purpose, Random};
+    use ast_core::score::cross_entropy;
     use ast_core::testing::context;
-    use ast_core::{Mode, Purpose, Random, cross_entropy, dropout};
 
     const BATCH: usize = 6;
     const WIDTH: usize = 12;

@@ -31,8 +31,8 @@ mod reducible_loss;
 /// Plain f64 arithmetic to check scorers against.
 #[cfg(test)]
 mod reference {
-    use ast_core::Observation;
     use ast_core::burn::tensor::Tensor;
+    use ast_core::score::Observation;
 
     pub(crate) fn values(tensor: Tensor<1>) -> Vec<f32> {
         tensor.into_data().try_into_vec().unwrap()

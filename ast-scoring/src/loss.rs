@@ -1,7 +1,7 @@
 //! `-log p_y`: what the network gets most wrong.
 
 use ast_core::burn::tensor::Tensor;
-use ast_core::{Context, Observation, ScoreError, Scorer};
+use ast_core::score::{Context, Observation, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "loss",

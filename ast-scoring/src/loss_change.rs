@@ -4,7 +4,7 @@
 //! stopping, the newest with weight 0.3. The first time, the loss before is that of a guess, `ln classes`.
 
 use ast_core::burn::tensor::Tensor;
-use ast_core::{Context, History, Needs, Observation, ScoreError, Scorer};
+use ast_core::score::{Context, History, Needs, Observation, ScoreError, Scorer};
 
 /// Weight of the newest change: that of the ledger.
 const NEWEST: f64 = 0.3;

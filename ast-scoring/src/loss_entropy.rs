@@ -1,7 +1,8 @@
 //! `0.7 l + 0.3 H(p)`: the significance of the original's PyPI package (adaptive-sparse-training 1.0.1).
 
 use ast_core::burn::tensor::Tensor;
-use ast_core::{Context, Observation, ParamKind, ParamSpec, ScoreError, Scorer};
+use ast_core::plugin::{ParamKind, ParamSpec};
+use ast_core::score::{Context, Observation, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "loss-entropy",

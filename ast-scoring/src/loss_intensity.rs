@@ -5,7 +5,8 @@
 //! training set. Weights 0.7 and 0.3 as in the Adaptive Sparse Training script.
 
 use ast_core::burn::tensor::Tensor;
-use ast_core::{Context, Needs, Observation, ParamKind, ParamSpec, ScoreError, Scorer};
+use ast_core::plugin::{ParamKind, ParamSpec};
+use ast_core::score::{Context, Needs, Observation, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "loss-intensity",

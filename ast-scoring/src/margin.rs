@@ -1,7 +1,7 @@
 //! `1 - (p_y - max_{j != y} p_j)`: how far the right answer is from winning, 0..=2.
 
 use ast_core::burn::tensor::Tensor;
-use ast_core::{Context, Observation, ScoreError, Scorer};
+use ast_core::score::{Context, Observation, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "margin",

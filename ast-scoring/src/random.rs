@@ -1,7 +1,7 @@
 //! Uniform noise: the control. A policy that gains as much with this scorer as with another gains nothing from scores.
 
 use ast_core::burn::tensor::Tensor;
-use ast_core::{Context, Observation, ScoreError, Scorer};
+use ast_core::score::{Context, Observation, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "random",

@@ -7,7 +7,7 @@
 //! at its start, and charged to it.
 
 use ast_core::burn::tensor::Tensor;
-use ast_core::{Context, Needs, Observation, ScoreError, Scorer};
+use ast_core::score::{Context, Needs, Observation, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "reducible-loss",

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use ast_core::burn::tensor::Device;
+use ast_core::plugin::{Params, Registry};
+use ast_core::score::ScorerEntry;
 use ast_core::testing::check_scorer;
-use ast_core::{Params, Registry, ScorerEntry};
 use ast_scoring as _;
 
 fn linked() -> Vec<&'static ScorerEntry> {

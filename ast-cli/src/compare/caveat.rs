@@ -111,7 +111,7 @@ fn unequal_costs(rows: &[Row], terms: &Terms, limits: Limits) -> Option<Caveat> 
 
 #[cfg(test)]
 mod tests {
-    use ast_core::TestSet;
+    use ast_core::run::TestSet;
 
     use super::*;
     use crate::compare::measured::{Measured, Spent};

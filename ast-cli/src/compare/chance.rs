@@ -1,6 +1,6 @@
 //! When a network has hardly learned anything: its accuracy is near what guessing gives.
 
-use ast_core::TestSet;
+use ast_core::run::TestSet;
 
 /// The accuracy, percent, below which a network counts as near chance: twice what guessing gives, or, of few classes, an eighth of
 /// the way from there to everything; and in any case what guessing reaches by luck, three binomial standard errors, where

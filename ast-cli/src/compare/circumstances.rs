@@ -1,6 +1,6 @@
 //! What the circumstances of the runs give a reader to know: programs, devices, a shared machine.
 
-use ast_core::{Origin, Summary};
+use ast_core::run::{Origin, Summary};
 
 use super::caveat::{Caveat, Limits, caveat};
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use ast_core::Summary;
+use ast_core::run::Summary;
 
 use super::plan::Run;
 use crate::args::Progress;

@@ -1,6 +1,7 @@
 //! What a comparison takes of a run.
 
-use ast_core::{Phase, Summary, TestSet};
+use ast_core::run::{Summary, TestSet};
+use ast_core::train::Phase;
 use serde::Serialize;
 
 /// One run, as far as a comparison needs it.

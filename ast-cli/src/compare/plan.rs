@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::{Resolved, Summary};
+use ast_core::run::{Resolved, Summary};
 use toml::Table;
 
 use super::arm::{Arm, decided_elsewhere};

@@ -1,6 +1,6 @@
 //! What a handful of paired runs can establish. Checked against SciPy 1.17.1.
 
-use ast_core::{Purpose, Random};
+use ast_core::random::{Purpose, Random};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Bootstrap resamples: the ends of an interval are then good to about 1 % of its width.

@@ -1,6 +1,6 @@
 //! From runs to differences and to sentences: what is established and what is not.
 
-use ast_core::TestSet;
+use ast_core::run::TestSet;
 use serde::Serialize;
 
 use super::chance;

@@ -3,7 +3,9 @@
 
 use std::panic::catch_unwind;
 
-use ast_core::{ParamKind, ParamSpec, PolicyEntry, Registry, ScorerEntry};
+use ast_core::plugin::{ParamKind, ParamSpec, Registry};
+use ast_core::score::ScorerEntry;
+use ast_core::select::PolicyEntry;
 
 use super::*;
 

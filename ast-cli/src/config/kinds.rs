@@ -1,6 +1,6 @@
 //! Values of a wrong kind, refused in the words of a person before they are read.
 
-use ast_core::{NUMBERS, NumberRange};
+use ast_core::run::{NUMBERS, NumberRange};
 use toml::{Table, Value};
 
 use super::known_keys;
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn the_documentation_has_every_key() {
         let page = include_str!("../../../docs/configuration.md");
-        let defaults = Table::try_from(ast_core::RunConfig::default()).unwrap();
+        let defaults = Table::try_from(ast_core::run::RunConfig::default()).unwrap();
         let mut keys = 0;
         for (section, inner) in known_keys() {
             for (key, example) in inner.as_table().unwrap() {

@@ -175,7 +175,7 @@ fn fuzz() {
         for _ in 0..200 {
             let bytes = mutate(&corpus, seed);
             let outcome = catch_unwind(|| {
-                let _: Result<ast_core::Event, _> = serde_json::from_slice(&bytes);
+                let _: Result<ast_core::run::Event, _> = serde_json::from_slice(&bytes);
                 let Ok(text) = String::from_utf8(bytes.clone()) else { return };
                 if let Ok(table) = layers::parse(&text, "fuzz").and_then(resolve_table) {
                     drop(table);

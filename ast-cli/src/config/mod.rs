@@ -9,7 +9,9 @@ pub(crate) use layers::{assigned, leaves, of_surroundings, overlay};
 mod malformed;
 mod presets;
 
-use ast_core::{DEFAULT_SCORER, ParamError, RegistryError, ResolveError, Resolved, RunConfig, Scores};
+use ast_core::plugin::{ParamError, RegistryError};
+use ast_core::run::{DEFAULT_SCORER, ResolveError, Resolved, RunConfig};
+use ast_core::select::Scores;
 use toml::Table;
 
 use crate::args::TrainArgs;
@@ -56,7 +58,7 @@ fn resolve_table(table: Table) -> Result<Resolved, Failure> {
 
 /// Whether the default was left no choice.
 fn is_the_only_one(scorer: &str) -> bool {
-    let registry = ast_core::Registry::<ast_core::BuildScorer>::linked();
+    let registry = ast_core::plugin::Registry::<ast_core::score::BuildScorer>::linked();
     scorer != DEFAULT_SCORER && registry.is_ok_and(|scorers| scorers.iter().len() == 1)
 }
 
@@ -113,7 +115,7 @@ fn known_keys() -> Table {
 
 #[cfg(test)]
 mod tests {
-    use ast_core::ParamValue;
+    use ast_core::plugin::ParamValue;
 
     use super::*;
     use crate::args::TrainArgs;

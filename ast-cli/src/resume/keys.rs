@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ast_core::{BuildPolicy, BuildScorer, ParamValue, Params, Registry, RunConfig};
+use ast_core::plugin::{ParamValue, Params, Registry};
+use ast_core::run::RunConfig;
+use ast_core::score::BuildScorer;
+use ast_core::select::BuildPolicy;
 use toml::{Table, Value};
 
 use crate::failure::{Failure, Kind};
@@ -38,7 +41,7 @@ pub(super) fn defaults(config: &RunConfig) -> BTreeMap<String, String> {
     deciding(&defaults).unwrap_or_default()
 }
 
-fn unset(params: &'static [ast_core::ParamSpec]) -> BTreeMap<String, ParamValue> {
+fn unset(params: &'static [ast_core::plugin::ParamSpec]) -> BTreeMap<String, ParamValue> {
     let params = Params::resolve(params, &BTreeMap::new());
     params.iter().flat_map(Params::iter).map(|(key, value)| (key.to_string(), value.clone())).collect()
 }

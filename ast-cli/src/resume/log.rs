@@ -1,6 +1,6 @@
 //! What of a log is that of a checkpoint.
 
-use ast_core::{Event, Fingerprint, RunIdentity, StepEvent};
+use ast_core::run::{Event, Fingerprint, RunIdentity, StepEvent};
 
 /// The part of a log that stays.
 #[derive(Debug, PartialEq)]

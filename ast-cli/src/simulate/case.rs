@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ast_core::{Purpose, Random};
+use ast_core::random::{Purpose, Random};
 
 use crate::args::CaseName;
 

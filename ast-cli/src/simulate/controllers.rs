@@ -1,7 +1,8 @@
 //! The four that are compared, each against the same case: what passes, and by which threshold.
 
 use ast_control::{ControlError, Controller, PiConfig, SeedController, Setpoint, simulate};
-use ast_core::{Purpose, Window, gate};
+use ast_core::random::Purpose;
+use ast_core::select::{Window, gate};
 
 use super::case::{Case, Chunk};
 

@@ -11,7 +11,7 @@ use std::fmt::{self, Write};
 use std::path::Path;
 
 use ast_control::PiConfig;
-use ast_core::{ControlConfig, RunConfig};
+use ast_core::run::{ControlConfig, RunConfig};
 use serde::Serialize;
 
 use crate::args::SimulateArgs;

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 
 use super::{KnownLosses, Labels};
-use crate::data::{SampleId, Visit};
-use crate::ledger::{Ledger, Seen};
-use crate::policy::{Policy, PolicyError, View};
-use crate::queue::{Accepted, Queue};
 use crate::random::Random;
-use crate::sampler::Sampler;
+use crate::select::ledger::{Ledger, Seen};
+use crate::select::policy::{Policy, PolicyError, View};
+use crate::select::queue::{Accepted, Queue};
+use crate::select::sample::{SampleId, Visit};
+use crate::select::sampler::Sampler;
 
 /// Samples a chunk and a batch.
 const BATCH: usize = 32;

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use ast_core::burn;
 use ast_core::burn::module::{Module, Param};
 use ast_core::burn::tensor::{Device, Tensor};
+use ast_core::data::Dataset;
+use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
+use ast_core::plugin::{ParamValue, Params, Registry};
+use ast_core::random::{Purpose, Random, Stream};
+use ast_core::run::{Resolved, RunConfig};
+use ast_core::score::{Context, Needs, Observation, ScoreError, Scorer};
+use ast_core::select::{Policy, PolicyEntry, SampleId};
 use ast_core::testing::DirectLoader;
-use ast_core::{
-    Context, Dataset, Forward, Input, LayerCost, Mode, Model, Needs, Observation, ParamValue, Params, Parts, Policy,
-    PolicyEntry, Purpose, Random, Registry, Resolved, RunConfig, SampleId, ScoreError, Scorer, Stream, Trainer,
-    Weights, dropout,
-};
+use ast_core::train::{Parts, Trainer};
 
 pub(crate) const SAMPLES: usize = 640;
 pub(crate) const SIDE: usize = 8;

@@ -3,7 +3,8 @@
 
 use ast_core::burn::tensor::Tensor;
 use ast_core::burn::tensor::activation::softmax;
-use ast_core::{Context, Observation, ParamKind, ParamSpec, ScoreError, Scorer};
+use ast_core::plugin::{ParamKind, ParamSpec};
+use ast_core::score::{Context, Observation, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "doubt",

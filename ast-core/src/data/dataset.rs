@@ -1,0 +1,84 @@
+use std::sync::Arc;
+
+use crate::random::{Purpose, Random, Stream};
+use crate::select::sample::{SampleId, Visit};
+
+/// Labelled images, held once in host memory.
+pub trait Dataset: Send + Sync {
+    /// Number of samples.
+    fn samples(&self) -> usize;
+    /// Number of classes.
+    fn classes(&self) -> usize;
+    /// `[channels, height, width]` of every image.
+    fn shape(&self) -> [usize; 3];
+    /// The class of a sample, 0..classes.
+    fn label(&self, id: SampleId) -> usize;
+    /// Writes the normalised pixels of a sample, channels first, into `out` (channels x height x width values);
+    /// augmented if a stream is given.
+    fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]);
+    /// Standard deviation of the un-augmented pixels in 0..1 over all channels and places, a statistic of the input
+    /// alone.
+    fn input_std(&self, id: SampleId) -> f32;
+    /// The known group of a sample, where data comes with such knowledge (procedural data does).
+    fn group(&self, _: SampleId) -> Option<&'static str> {
+        None
+    }
+}
+
+/// A batch to be put together by a [`Loader`].
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The samples, in order.
+    pub visits: Vec<Visit>,
+    /// Randomness for augmentation; `None` leaves the images as they are.
+    pub augment: Option<Random>,
+}
+
+/// A batch in host memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostBatch {
+    /// The samples, in the order of the request.
+    pub ids: Vec<SampleId>,
+    /// Normalised pixels, `[batch, channels, height, width]`, row-major.
+    pub pixels: Vec<f32>,
+    /// Class of each sample, `[batch]`.
+    pub targets: Vec<i32>,
+    /// [`Dataset::input_std`] of each sample, `[batch]`.
+    pub input_std: Vec<f32>,
+}
+
+impl Request {
+    /// Puts the batch together on the calling thread: what every loader does, wherever it does it.
+    #[must_use]
+    pub fn collate(&self, dataset: &dyn Dataset) -> HostBatch {
+        let size = dataset.shape().iter().product();
+        let mut pixels = vec![0.0; self.visits.len() * size];
+        for (visit, out) in self.visits.iter().zip(pixels.chunks_exact_mut(size)) {
+            let (epoch, sample) = (u64::from(visit.epoch), u64::from(visit.id));
+            let mut stream = self.augment.map(|random| random.stream(Purpose::Augment, epoch, sample));
+            dataset.write(visit.id, stream.as_mut(), out);
+        }
+        let ids: Vec<_> = self.visits.iter().map(|visit| visit.id).collect();
+        let targets = ids.iter().map(|id| dataset.label(*id) as i32).collect();
+        let input_std = ids.iter().map(|id| dataset.input_std(*id)).collect();
+        HostBatch { ids, pixels, targets, input_std }
+    }
+}
+
+/// Hands out batches in the order in which they were requested.
+pub trait Loader: Send {
+    /// Where the samples come from.
+    fn dataset(&self) -> &Arc<dyn Dataset>;
+    /// Asks for a batch; may start to work on it at once.
+    fn request(&mut self, request: Request);
+    /// The oldest batch asked for and not yet received; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`LoadError`] if it could not be put together.
+    fn receive(&mut self) -> Result<Option<HostBatch>, LoadError>;
+}
+
+/// A batch could not be put together.
+#[derive(Debug, thiserror::Error)]
+#[error("a loader worker stopped while it put a batch together; this is a bug in the dataset")]
+pub struct LoadError;

@@ -1,0 +1,238 @@
+//! The small network of the original script: three 3x3 convolutions and two linear layers, 2.2 million parameters.
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
+use burn::tensor::module::avg_pool2d;
+use burn::tensor::ops::AvgPoolOptions;
+
+use crate::model::cost::LayerCost;
+use crate::model::network::{Forward, Input, Mode, Model, Weights, dropout};
+use crate::ops::{Block, conv_relu_pool};
+
+const WIDTHS: Widths = Widths { channels: [3, 32, 64, 128], hidden: 256 };
+/// Width of a smaller network, in sixteenths: (3/16)^2 is 3.5 % in the layers between, more in the first and the last.
+const NARROW: usize = 3;
+const DROPOUT: f64 = 0.5;
+
+/// Convolutions 3-32-64-128 (3x3, same padding, ReLU), max-pool 2x2 after the second and third, linear
+/// (128 h/4 w/4)-256-classes with dropout 0.5 between them.
+#[derive(Module, Debug)]
+pub struct SimpleCnn {
+    conv1: Conv2d,
+    conv2: Conv2d,
+    conv3: Conv2d,
+    linear1: Linear,
+    linear2: Linear,
+    places: usize,
+}
+
+/// Channels before the first and after each convolution, and the width of the hidden layer.
+#[derive(Clone, Copy)]
+struct Widths {
+    channels: [usize; 4],
+    hidden: usize,
+}
+
+impl SimpleCnn {
+    /// For images of `[3, height, width]`, height and width multiples of 4.
+    #[must_use]
+    pub fn new(shape: [usize; 3], classes: usize, weights: Weights<'_>) -> Self {
+        Self::of_widths(WIDTHS, shape[1] * shape[2], classes, weights)
+    }
+
+    fn of_widths(widths: Widths, places: usize, classes: usize, mut weights: Weights<'_>) -> Self {
+        let Widths { channels: [c0, c1, c2, c3], hidden } = widths;
+        Self {
+            conv1: convolution([c0, c1], &mut weights),
+            conv2: convolution([c1, c2], &mut weights),
+            conv3: convolution([c2, c3], &mut weights),
+            linear1: linear([c3 * places / 16, hidden], &mut weights),
+            linear2: linear([hidden, classes], &mut weights),
+            places,
+        }
+    }
+
+    fn widths(&self) -> Widths {
+        let [c1, c0, ..] = self.conv1.weight.dims();
+        let [c3, c2, ..] = self.conv3.weight.dims();
+        Widths { channels: [c0, c1, c2, c3], hidden: self.linear2.weight.dims()[0] }
+    }
+}
+
+fn convolution(channels: [usize; 2], weights: &mut Weights<'_>) -> Conv2d {
+    let config = Conv2dConfig::new(channels, [3, 3]).with_padding(PaddingConfig2d::Same);
+    let mut conv = config.init(weights.device());
+    conv.weight = weights.draw([channels[1], channels[0], 3, 3], 9 * channels[0]);
+    conv.bias = Some(weights.draw([channels[1]], 9 * channels[0]));
+    conv
+}
+
+/// Same padding, ReLU, and the maximum of windows of `pool` x `pool`.
+fn block(conv: &Conv2d, x: Tensor<4>, pool: usize) -> Tensor<4> {
+    let bias = conv.bias.as_ref().expect("made with a bias").val();
+    conv_relu_pool(x, conv.weight.val(), bias, Block { stride: [1, 1], padding: [1, 1], pool })
+}
+
+fn linear(widths: [usize; 2], weights: &mut Weights<'_>) -> Linear {
+    let mut linear = LinearConfig::new(widths[0], widths[1]).init(weights.device());
+    linear.weight = weights.draw(widths, widths[0]);
+    linear.bias = Some(weights.draw([widths[1]], widths[0]));
+    linear
+}
+
+impl SimpleCnn {
+    fn convolve(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = block(&self.conv1, x, 1);
+        let x = block(&self.conv2, x, 2);
+        block(&self.conv3, x, 2)
+    }
+
+    fn classify(&self, x: Tensor<4>, mode: Mode<'_>) -> Forward {
+        let x = relu(self.linear1.forward(x.flatten::<2>(1, 3)));
+        let features = dropout(x, DROPOUT, mode);
+        Forward { logits: self.linear2.forward(features.clone()), features }
+    }
+
+    /// The layers on images of so many places; the linear ones are what they are.
+    fn layers_at(&self, places: usize) -> Vec<LayerCost> {
+        let Widths { channels: [c0, c1, c2, c3], hidden } = self.widths();
+        let (flat, classes) = (c3 * self.places / 16, self.linear2.weight.dims()[1]);
+        vec![
+            LayerCost::convolution("conv1", [c0, c1], 3, places).first(),
+            LayerCost::convolution("conv2", [c1, c2], 3, places),
+            LayerCost::convolution("conv3", [c2, c3], 3, places / 4),
+            LayerCost::linear("linear1", [flat, hidden]),
+            LayerCost::linear("linear2", [hidden, classes]),
+        ]
+    }
+}
+
+/// Each value at four places.
+fn repeat_2x2(x: Tensor<4>) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let x = x.reshape([batch, channels, height, 1, width, 1]).expand([batch, channels, height, 2, width, 2]);
+    x.reshape([batch, channels, 2 * height, 2 * width])
+}
+
+impl Model for SimpleCnn {
+    fn forward(&self, input: Input, mode: Mode<'_>) -> Forward {
+        let Input::Image(x) = input;
+        self.classify(self.convolve(x), mode)
+    }
+
+    fn layers(&self) -> Vec<LayerCost> {
+        self.layers_at(self.places)
+    }
+
+    /// The mean of each 2x2 places; each feature four times before the first linear layer. For sides that are multiples of
+    /// 8.
+    fn forward_half(&self, input: Input) -> Option<Forward> {
+        let Input::Image(x) = input;
+        let [_, _, height, width] = x.dims();
+        if height % 8 != 0 || width % 8 != 0 {
+            return None;
+        }
+        let x = self.convolve(avg_pool2d(x, AvgPoolOptions::new([2, 2])));
+        Some(self.classify(repeat_2x2(x), Mode::Eval))
+    }
+
+    fn layers_half(&self) -> Vec<LayerCost> {
+        self.layers_at(self.places / 4)
+    }
+
+    fn smaller(&self, weights: Weights<'_>) -> Self {
+        let narrow = |width: usize| (width * NARROW / 16).max(1);
+        let Widths { channels: [c0, c1, c2, c3], hidden } = self.widths();
+        let widths = Widths { channels: [c0, narrow(c1), narrow(c2), narrow(c3)], hidden: narrow(hidden) };
+        Self::of_widths(widths, self.places, self.linear2.weight.dims()[1], weights)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Purpose, Random};
+    use burn::tensor::Device;
+
+    fn model(device: &Device) -> SimpleCnn {
+        SimpleCnn::new([3, 32, 32], 10, Weights::new(Random::new(1), device))
+    }
+
+    #[test]
+    fn shapes_parameters_and_flops_are_those_of_the_design() {
+        let device = Device::flex();
+        let model = model(&device);
+        // 896 + 18,496 + 73,856 + 2,097,408 + 2,570
+        assert_eq!(model.num_params(), 2_193_226);
+        let layers = model.layers();
+        let forward: u64 = layers.iter().map(|l| l.forward).sum();
+        // 2 x (27 x 32 x 1024 + 288 x 64 x 1024 + 576 x 128 x 256 + 8192 x 256 + 256 x 10)
+        assert_eq!(forward, 81_466_368);
+        let step: u64 = layers.iter().map(|l| l.forward + l.weight_gradient + l.input_gradient).sum();
+        assert_eq!(step, 3 * forward - 2 * 27 * 32 * 1024);
+        let out = model.forward(Input::Image(Tensor::zeros([2, 3, 32, 32], &device)), Mode::Eval);
+        assert_eq!(out.logits.dims(), [2, 10]);
+        assert_eq!(out.features.dims(), [2, 256]);
+    }
+
+    /// Widths 6, 12, 24 and 48, counted by hand.
+    #[test]
+    fn a_step_of_the_smaller_one_costs_a_twenty_fifth() {
+        let device = Device::flex();
+        let step = |model: &SimpleCnn| -> u64 {
+            model.layers().iter().map(|l| l.forward + l.weight_gradient + l.input_gradient).sum()
+        };
+        for (shape, classes) in [([3, 32, 32], 10), ([3, 8, 8], 2)] {
+            let full = SimpleCnn::new(shape, classes, Weights::new(Random::new(1), &device));
+            let small = full.smaller(Weights::of(Purpose::SmallWeights, 0, Random::new(1), &device));
+            let places = (shape[1] * shape[2]) as u64;
+            let first = 27 * 6 * places;
+            let others = 54 * 12 * places + 108 * 24 * places / 4 + 24 * places / 16 * 48 + 48 * classes as u64;
+            assert_eq!(step(&small), 2 * (2 * first + 3 * others));
+            let share = step(&small) as f64 / step(&full) as f64;
+            assert!((0.036..0.044).contains(&share), "{shape:?}: {share}");
+            let images = Tensor::zeros([2, 3, shape[1], shape[2]], &device);
+            assert_eq!(small.forward(Input::Image(images), Mode::Eval).logits.dims(), [2, classes]);
+        }
+    }
+
+    /// Pooled and spread out by hand; convolutions a quarter, linear layers what they are.
+    #[test]
+    fn half_the_resolution_is_what_it_says() {
+        let device = Device::flex();
+        let model = SimpleCnn::new([3, 8, 16], 10, Weights::new(Random::new(1), &device));
+        let mut stream = Random::new(2).stream(Purpose::Data, 0, 0);
+        let pixels: Vec<f32> = (0..3 * 8 * 16).map(|_| stream.normal() as f32).collect();
+        let at = |channel: usize, y: usize, x: usize| pixels[(channel * 8 + y) * 16 + x];
+        let mean = |c, y, x| {
+            (at(c, 2 * y, 2 * x) + at(c, 2 * y + 1, 2 * x) + at(c, 2 * y, 2 * x + 1) + at(c, 2 * y + 1, 2 * x + 1))
+                / 4.0
+        };
+        let pooled: Vec<f32> = (0..3 * 4 * 8).map(|i| mean(i / 32, i / 8 % 4, i % 8)).collect();
+        let tensor = |values: &[f32], shape: [usize; 4]| Tensor::<1>::from_floats(values, &device).reshape(shape);
+        let small: Vec<f32> = model.convolve(tensor(&pooled, [1, 3, 4, 8])).into_data().try_into_vec().unwrap();
+        let spread: Vec<f32> = (0..128 * 2 * 4).map(|i| small[i / 8 * 2 + i % 4 / 2]).collect();
+        let expected = model.classify(tensor(&spread, [1, 128, 2, 4]), Mode::Eval).logits.into_data();
+        let got = model.forward_half(Input::Image(tensor(&pixels, [1, 3, 8, 16]))).unwrap().logits.into_data();
+        got.assert_approx_eq::<f32>(&expected, burn::tensor::Tolerance::absolute(1e-5));
+        assert!(model.forward_half(Input::Image(Tensor::zeros([1, 3, 12, 16], &device))).is_none());
+        let forward = |layers: Vec<LayerCost>| layers.iter().map(|l| l.forward).sum::<u64>();
+        let linear = 2 * (128 * 8 * 256 + 256 * 10);
+        assert_eq!(forward(model.layers_half()) - linear, (forward(model.layers()) - linear) / 4);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_weights_and_masks() {
+        let device = Device::flex();
+        let input = || Input::Image(Tensor::ones([2, 3, 32, 32], &device));
+        let logits = |seed| {
+            let mut stream = Random::new(seed).stream(Purpose::Dropout, 0, 0);
+            model(&device).forward(input(), Mode::Train(&mut stream)).logits.into_data()
+        };
+        assert_eq!(logits(1), logits(1));
+        assert_ne!(logits(1), logits(2));
+    }
+}

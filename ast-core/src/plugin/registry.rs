@@ -1,0 +1,116 @@
+use std::collections::BTreeMap;
+
+use crate::plugin::params::ParamSpec;
+
+/// Something that registers itself by being linked: a name, what it is, where it comes from and how to build it.
+///
+/// `B` is the type of the constructor, which tells a [`ScorerEntry`](crate::score::ScorerEntry) from a
+/// [`PolicyEntry`](crate::select::PolicyEntry).
+#[derive(Debug)]
+pub struct Entry<B: 'static> {
+    /// The name used on the command line and in configurations: the cargo feature and, with `_` for `-`, the file stem.
+    pub name: &'static str,
+    /// One line: the formula or rule, and its source.
+    pub summary: &'static str,
+    /// The crate it comes from.
+    pub origin: &'static str,
+    /// Its parameters.
+    pub params: &'static [ParamSpec],
+    /// Builds one.
+    pub build: B,
+}
+
+/// Everything of one kind that is linked into this program, by name.
+#[derive(Debug)]
+pub struct Registry<B: 'static> {
+    entries: BTreeMap<&'static str, &'static Entry<B>>,
+}
+
+/// Why a registry or a look-up failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// Two crates registered the same name.
+    #[error("`{name}` is registered twice, by {first} and by {second}; one of them must be renamed or left out")]
+    Duplicate {
+        /// The name.
+        name: &'static str,
+        /// The crate of the one.
+        first: &'static str,
+        /// The crate of the other.
+        second: &'static str,
+    },
+    /// Nothing of that name is linked.
+    #[error("`{name}` is not compiled in; there are: {}", if known.is_empty() { "none".into() } else { known.join(", ") })]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// What is there.
+        known: Vec<&'static str>,
+    },
+}
+
+impl<B> Registry<B>
+where
+    Entry<B>: inventory::Collect,
+{
+    /// Everything that is linked.
+    ///
+    /// # Errors
+    /// [`RegistryError::Duplicate`]: a repeated name is never "last wins".
+    pub fn linked() -> Result<Self, RegistryError> {
+        Self::of(inventory::iter::<Entry<B>>)
+    }
+}
+
+impl<B> Registry<B> {
+    fn of(all: impl IntoIterator<Item = &'static Entry<B>>) -> Result<Self, RegistryError> {
+        let mut entries = BTreeMap::new();
+        for entry in all {
+            if let Some(first) = entries.insert(entry.name, entry) {
+                let (name, first, second) = (entry.name, first.origin, entry.origin);
+                return Err(RegistryError::Duplicate { name, first, second });
+            }
+        }
+        Ok(Self { entries })
+    }
+
+    /// Looks a name up.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unknown`] with what there is; never a fallback.
+    pub fn get(&self, name: &str) -> Result<&'static Entry<B>, RegistryError> {
+        let unknown =
+            || RegistryError::Unknown { name: name.to_string(), known: self.entries.keys().copied().collect() };
+        self.entries.get(name).copied().ok_or_else(unknown)
+    }
+
+    /// All entries, by name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'static Entry<B>> {
+        self.entries.values().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn entry(name: &'static str, origin: &'static str) -> Entry<()> {
+        Entry { name, summary: "", origin, params: &[], build: () }
+    }
+    static ONE: Entry<()> = entry("one", "here");
+    static TWO: Entry<()> = entry("two", "here");
+    static TWIN: Entry<()> = entry("one", "there");
+
+    #[test]
+    fn a_repeated_name_names_both_crates() {
+        let error = Registry::of([&ONE, &TWO, &TWIN]).unwrap_err();
+        assert_eq!(error, RegistryError::Duplicate { name: "one", first: "here", second: "there" });
+    }
+
+    #[test]
+    fn a_missing_name_lists_what_is_there_in_order() {
+        let registry = Registry::of([&TWO, &ONE]).unwrap();
+        assert_eq!(registry.get("one").unwrap().origin, "here");
+        assert_eq!(registry.get("three").unwrap_err().to_string(), "`three` is not compiled in; there are: one, two");
+    }
+}

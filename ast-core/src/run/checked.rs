@@ -1,0 +1,136 @@
+//! From a configuration to the numbers that a run works with.
+
+use ast_control::PiConfig;
+
+use crate::random::Random;
+use crate::run::config::{BudgetConfig, ConfigError, ControlConfig, OnNan, RunConfig, TrainConfig};
+use crate::run::numbers::NUMBERS;
+use crate::select::policy::Task;
+
+/// The share that is trained where nothing is said.
+const DEFAULT_TARGET: f64 = 0.1;
+
+/// The numbers of a run that the trainer works with, checked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Checked {
+    pub(crate) target: f64,
+    /// Whether it was asked for, rather than being the default.
+    pub(crate) target_is_given: bool,
+    pub(crate) limit: Option<Limit>,
+    pub(crate) charges_scoring: bool,
+    pub(crate) control: PiConfig,
+    pub(crate) epochs: u32,
+    pub(crate) batch_size: usize,
+    pub(crate) lr: f64,
+    pub(crate) seed: u64,
+    pub(crate) on_nan: OnNan,
+    pub(crate) augment: bool,
+    pub(crate) eval_every: u32,
+}
+
+/// What ends a run other than its nominal epochs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Limit {
+    /// A share of the floating-point operations of a dense run.
+    Fraction(f64),
+    /// Seconds of training.
+    Seconds(f64),
+}
+
+impl RunConfig {
+    /// Checks every number, the stability of the control loop included.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the key.
+    pub fn check(&self) -> Result<Checked, ConfigError> {
+        let ControlConfig { target, kp, ki, ema } = self.control;
+        let TrainConfig { epochs, batch_size, lr, seed, on_nan } = self.train;
+        let BudgetConfig { fraction, seconds, free_scoring } = self.budget;
+        if fraction.is_some() && (target.is_some() || seconds.is_some()) {
+            return Err(ConfigError::Both);
+        }
+        for number in NUMBERS {
+            number.check(self)?;
+        }
+        let limit = fraction.map(Limit::Fraction).or(seconds.map(Limit::Seconds));
+        let target_is_given = target.is_some();
+        let target = target.or(fraction).unwrap_or(DEFAULT_TARGET);
+        let control = PiConfig { kp, ki, ema };
+        control.check(1.0)?;
+        let (augment, eval_every) = (self.data.augment, self.eval.every_epochs);
+        let charges_scoring = !free_scoring;
+        Ok(Checked {
+            target,
+            target_is_given,
+            limit,
+            charges_scoring,
+            control,
+            epochs,
+            batch_size,
+            lr,
+            seed,
+            on_nan,
+            augment,
+            eval_every,
+        })
+    }
+}
+
+impl Checked {
+    /// What a policy is built for.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        let known = !matches!(self.limit, Some(Limit::Seconds(_)));
+        let visits = known.then_some(self.target * f64::from(self.epochs));
+        Task { target: self.target, visits, control: self.control }
+    }
+
+    /// The run's randomness.
+    #[must_use]
+    pub fn random(&self) -> Random {
+        Random::new(self.seed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_passes_and_every_bad_number_is_named() {
+        assert!(RunConfig::default().check().is_ok());
+        type Break = fn(&mut RunConfig);
+        let cases: [(&str, Break); 24] = [
+            ("control.target", |c| c.control.target = Some(0.0)),
+            ("control.target", |c| c.control.target = Some(1.5)),
+            ("control.target", |c| c.control.target = Some(f64::NAN)),
+            ("budget.fraction", |c| c.budget.fraction = Some(0.0)),
+            ("--budget) alone", |c| (c.control.target, c.budget.fraction) = (Some(0.1), Some(0.1))),
+            ("--budget) alone", |c| (c.budget.seconds, c.budget.fraction) = (Some(9.0), Some(0.1))),
+            ("budget.seconds", |c| c.budget.seconds = Some(0.0)),
+            ("data.label_noise", |c| c.data.label_noise = 1.1),
+            ("data.validation", |c| c.data.validation = Some(0)),
+            ("checkpoint.keep", |c| c.checkpoint.keep = 0),
+            ("checkpoint.every_minutes", |c| c.checkpoint.every_minutes = f64::INFINITY),
+            ("train.epochs", |c| c.train.epochs = 0),
+            ("train.batch_size", |c| c.train.batch_size = 0),
+            ("train.lr", |c| c.train.lr = f64::INFINITY),
+            ("checkpoint.every_minutes", |c| c.checkpoint.every_minutes = 1e18),
+            ("checkpoint.every_steps", |c| c.checkpoint.every_steps = u64::MAX),
+            ("checkpoint.keep", |c| c.checkpoint.keep = usize::MAX),
+            ("budget.seconds", |c| c.budget.seconds = Some(1e18)),
+            ("train.epochs", |c| c.train.epochs = u32::MAX),
+            ("train.lr", |c| c.train.lr = 1e308),
+            ("eval.every_epochs", |c| c.eval.every_epochs = u32::MAX),
+            ("control.ema", |c| c.control.ema = f64::NAN),
+            ("control.kp", |c| c.control.kp = -1.0),
+            ("unstable", |c| c.control.ki = 50.0),
+        ];
+        for (named, broken) in cases {
+            let mut config = RunConfig::default();
+            broken(&mut config);
+            let message = config.check().unwrap_err().to_string();
+            assert!(message.contains(named), "{message}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Snapshots on disk: `step-00001234/` with a file each for weights, optimizer, policy, state and, where there are some, small
+//! networks, and a `manifest.json`.
+//!
+//! A checkpoint is there as a whole or not at all. Everything is written into `step-00001234.tmp/`, the manifest with the
+//! size and SHA-256 of every file last, each synchronised; then the folder gets its name, and the folder above is
+//! synchronised. Whoever is killed in between leaves a `.tmp` that nobody reads and the next save removes.
+
+mod disk;
+mod manifest;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::run::snapshot::Snapshot;
+use disk::{Disk, System};
+use manifest::SCHEMA;
+pub use manifest::{Fingerprint, Manifest, RunIdentity, RunningFingerprint};
+
+const MANIFEST: &str = "manifest.json";
+/// A manifest is a few kilobytes; nobody reads a gigabyte to find that it is none.
+const LARGEST_MANIFEST: u64 = 1 << 20;
+
+/// Why a checkpoint could not be written, or is not to be trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What it says.
+        source: io::Error,
+    },
+    /// Not what was written.
+    #[error("{}: {reason}", path.display())]
+    Broken {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Of a later version of this program.
+    #[error("{}: format {found}, this program reads up to {SCHEMA}: use a newer one", path.display())]
+    TooNew {
+        /// Which file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+}
+
+/// The checkpoints of a run.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    keep: usize,
+    /// Steps of those that were written or read here. Others may be damaged, so that they never count as kept.
+    good: BTreeSet<u64>,
+}
+
+/// What there is to go on from.
+#[derive(Debug)]
+pub struct Found {
+    /// The latest that is whole.
+    pub latest: Option<(Manifest, Snapshot)>,
+    /// Later ones that are not whole, the last one first.
+    pub refused: Vec<Refused>,
+}
+
+/// A checkpoint that is not to be trusted.
+#[derive(Debug)]
+pub struct Refused {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Why.
+    pub error: CheckpointError,
+}
+
+impl Checkpoints {
+    /// In `folder`, of which the last `keep` are kept.
+    #[must_use]
+    pub fn new(folder: PathBuf, keep: usize) -> Self {
+        Self { folder, keep: keep.max(1), good: BTreeSet::new() }
+    }
+
+    /// Writes a snapshot of `run`, then removes those that are too many: all before the last `keep` good ones.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Io`]; earlier checkpoints are then as they were.
+    pub fn save(&mut self, snapshot: &Snapshot, run: &RunIdentity) -> Result<(), CheckpointError> {
+        let outcome = self.save_to(&mut System, snapshot, run);
+        if outcome.is_err() {
+            // Half a checkpoint on a disk that is full helps nobody. If even this fails, the next save tries again.
+            let left_over = self.entries().unwrap_or_default().into_iter().filter(|(step, _)| step.is_none());
+            left_over.for_each(|(_, path)| drop(fs::remove_dir_all(path)));
+        }
+        outcome
+    }
+
+    fn save_to(&mut self, disk: &mut dyn Disk, snapshot: &Snapshot, run: &RunIdentity) -> Result<(), CheckpointError> {
+        let target = self.folder.join(format!("step-{:08}", snapshot.step));
+        let (scratch, replaced) = (target.with_extension("tmp"), target.with_extension("replaced.tmp"));
+        disk.create_dir(&self.folder)?;
+        if let Some(run) = self.folder.parent() {
+            disk.sync_dir(run)?;
+        }
+        for (_, path) in self.entries()?.into_iter().filter(|(step, _)| step.is_none()) {
+            disk.remove_dir(&path)?;
+        }
+        disk.create_dir(&scratch)?;
+        for (name, bytes) in snapshot.files() {
+            disk.write(&scratch.join(name), bytes)?;
+        }
+        let manifest = Manifest::new(snapshot.step, run, snapshot.files().into_iter());
+        disk.write(&scratch.join(MANIFEST), &manifest.text())?;
+        disk.sync_dir(&scratch)?;
+        // The same step again, after a rollback or from a checkpoint before it.
+        if target.exists() {
+            disk.rename(&target, &replaced)?;
+        }
+        disk.rename(&scratch, &target)?;
+        disk.sync_dir(&self.folder)?;
+        if replaced.exists() {
+            disk.remove_dir(&replaced)?;
+        }
+        self.good.insert(snapshot.step);
+        let Some(oldest) = oldest_kept(&self.good, snapshot.step, self.keep) else { return Ok(()) };
+        for (step, path) in self.entries()? {
+            if step.is_some_and(|step| step < oldest) {
+                disk.remove_dir(&path)?;
+            }
+        }
+        self.good.retain(|step| *step >= oldest);
+        Ok(())
+    }
+
+    /// The latest checkpoint that is whole.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Io`] if the folder cannot be read. A broken checkpoint is no error: it is
+    /// [`refused`](Found::refused).
+    pub fn latest(&mut self) -> Result<Found, CheckpointError> {
+        let mut refused = Vec::new();
+        for (step, folder) in self.entries()?.into_iter().rev() {
+            let Some(step) = step else { continue };
+            match read(&folder, step) {
+                Ok(latest) => {
+                    self.good.insert(step);
+                    return Ok(Found { latest: Some(latest), refused });
+                }
+                Err(error) => refused.push(Refused { folder, error }),
+            }
+        }
+        Ok(Found { latest: None, refused })
+    }
+
+    /// Everything in the folder that is ours, in order of steps; those without a step are left-overs.
+    fn entries(&self) -> Result<Vec<(Option<u64>, PathBuf)>, CheckpointError> {
+        let io = |source| CheckpointError::Io { path: self.folder.clone(), source };
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(io)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(io)?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let Some(rest) = name.strip_prefix("step-") else { continue };
+            if rest.ends_with(".tmp") {
+                found.push((None, path));
+            } else if let Ok(step) = rest.parse() {
+                found.push((Some(step), path));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// Of `keep` good checkpoints, the last of which was written just now, the first: whatever is before it has had its day,
+/// damaged or not. `None` while there are fewer, and then nothing is removed. Those of later steps have no say: they are of
+/// an attempt that was given up.
+fn oldest_kept(good: &BTreeSet<u64>, written: u64, keep: usize) -> Option<u64> {
+    good.range(..=written).rev().nth(keep - 1).copied()
+}
+
+/// A checkpoint, if it is what was written.
+fn read(folder: &Path, step: u64) -> Result<(Manifest, Snapshot), CheckpointError> {
+    let path = folder.join(MANIFEST);
+    let broken = |reason: String| CheckpointError::Broken { path: path.clone(), reason };
+    let manifest = Manifest::parse(&contents(&path, LARGEST_MANIFEST)?).map_err(|unfit| match unfit {
+        manifest::Unfit::TooNew(found) => CheckpointError::TooNew { path: path.clone(), found },
+        manifest::Unfit::Broken(reason) => broken(reason),
+    })?;
+    if manifest.step != step {
+        return Err(broken(format!("it is of step {}", manifest.step)));
+    }
+    let snapshot = Snapshot::from_files(step, |name| {
+        let expected = match manifest.files.get(name) {
+            None if name == Snapshot::OPTIONAL => return Ok(Vec::new()),
+            expected => expected.ok_or_else(|| broken(format!("it does not name {name}")))?,
+        };
+        let path = folder.join(name);
+        let bytes = contents(&path, expected.bytes)?;
+        match Fingerprint::of(&bytes) == *expected {
+            true => Ok(bytes),
+            false => Err(CheckpointError::Broken { path, reason: "its checksum does not fit the manifest".into() }),
+        }
+    })?;
+    Ok((manifest, snapshot))
+}
+
+/// A file of at most so many bytes; one that is larger is not read to its end.
+fn contents(path: &Path, largest: u64) -> Result<Vec<u8>, CheckpointError> {
+    let io = |source| CheckpointError::Io { path: path.to_path_buf(), source };
+    // Opening a pipe would wait for a writer.
+    if !fs::metadata(path).map_err(io)?.is_file() {
+        return Err(CheckpointError::Broken { path: path.to_path_buf(), reason: "it is not a file".into() });
+    }
+    let mut bytes = Vec::new();
+    File::open(path).map_err(io)?.take(largest + 1).read_to_end(&mut bytes).map_err(io)?;
+    match bytes.len() as u64 > largest {
+        true => Err(CheckpointError::Broken { path: path.to_path_buf(), reason: format!("more than {largest} bytes") }),
+        false => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests;

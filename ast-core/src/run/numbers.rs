@@ -1,0 +1,131 @@
+//! Every number of the configuration and what it may be: one table for the check, for messages and for the documentation.
+
+use crate::plugin::params::short;
+use crate::run::config::{ConfigError, RunConfig};
+
+/// A number of the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct NumberSpec {
+    /// Its key, e.g. `train.lr`.
+    pub key: &'static str,
+    /// What it may be.
+    pub range: NumberRange,
+    read: fn(&RunConfig) -> Option<f64>,
+}
+
+/// What a number may be. NaN and infinity are never in a range.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NumberRange {
+    /// An integer in `min..=max`.
+    Integer {
+        /// Smallest value allowed.
+        min: i64,
+        /// Largest value allowed.
+        max: i64,
+    },
+    /// A number in `0..=max`.
+    FromZero {
+        /// Largest value allowed.
+        max: f64,
+    },
+    /// A number in `(0, max]`.
+    AboveZero {
+        /// Largest value allowed.
+        max: f64,
+    },
+}
+
+/// Every number of the configuration. The upper bounds are generous: they keep out slips and what cannot be computed with.
+pub const NUMBERS: &[NumberSpec] = &[
+    integer("data.train_limit", 1, 100_000_000, |c| c.data.train_limit.map(|n| n as f64)),
+    integer("data.validation", 1, 100_000_000, |c| c.data.validation.map(|n| n as f64)),
+    from_zero("data.label_noise", 1.0, |c| Some(c.data.label_noise)),
+    integer("data.workers", 0, 256, |c| Some(c.data.workers as f64)),
+    above_zero("control.target", 1.0, |c| c.control.target),
+    from_zero("control.kp", 1e6, |c| Some(c.control.kp)),
+    above_zero("control.ki", 1e6, |c| Some(c.control.ki)),
+    above_zero("control.ema", 1.0, |c| Some(c.control.ema)),
+    above_zero("budget.fraction", 1.0, |c| c.budget.fraction),
+    // Thirty years.
+    above_zero("budget.seconds", 1e9, |c| c.budget.seconds),
+    integer("train.epochs", 1, 1_000_000, |c| Some(c.train.epochs.into())),
+    integer("train.batch_size", 1, 65_536, |c| Some(c.train.batch_size as f64)),
+    // Far from 3.4e38, the largest number that the optimizer can hold.
+    above_zero("train.lr", 1e30, |c| Some(c.train.lr)),
+    integer("train.seed", 0, i64::MAX, |c| Some(c.train.seed as f64)),
+    integer("eval.every_epochs", 0, 1_000_000, |c| Some(c.eval.every_epochs.into())),
+    integer("checkpoint.every_steps", 0, 1_000_000_000_000, |c| Some(c.checkpoint.every_steps as f64)),
+    // Almost two years.
+    from_zero("checkpoint.every_minutes", 1e6, |c| Some(c.checkpoint.every_minutes)),
+    integer("checkpoint.keep", 1, 1_000_000, |c| Some(c.checkpoint.keep as f64)),
+    integer("device.threads", 0, 4096, |c| Some(c.device.threads as f64)),
+];
+
+type Read = fn(&RunConfig) -> Option<f64>;
+
+const fn integer(key: &'static str, min: i64, max: i64, read: Read) -> NumberSpec {
+    NumberSpec { key, range: NumberRange::Integer { min, max }, read }
+}
+
+const fn from_zero(key: &'static str, max: f64, read: Read) -> NumberSpec {
+    NumberSpec { key, range: NumberRange::FromZero { max }, read }
+}
+
+const fn above_zero(key: &'static str, max: f64, read: Read) -> NumberSpec {
+    NumberSpec { key, range: NumberRange::AboveZero { max }, read }
+}
+
+impl NumberSpec {
+    /// Whether the number that `config` has here, if any, is in its range.
+    pub(crate) fn check(&self, config: &RunConfig) -> Result<(), ConfigError> {
+        match (self.read)(config) {
+            Some(value) if !self.range.contains(value) => {
+                Err(ConfigError::OutOfRange { key: self.key, value, allowed: self.range.to_string() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl NumberRange {
+    /// Whether it holds `value`.
+    #[must_use]
+    pub fn contains(self, value: f64) -> bool {
+        match self {
+            Self::Integer { min, max } => value.fract() == 0.0 && value >= min as f64 && value <= max as f64,
+            Self::FromZero { max } => value >= 0.0 && value <= max,
+            Self::AboveZero { max } => value > 0.0 && value <= max,
+        }
+    }
+}
+
+/// In words, e.g. `an integer in 1..=65536`.
+impl std::fmt::Display for NumberRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Self::Integer { min, max } => write!(f, "an integer in {min}..={max}"),
+            Self::FromZero { max } => write!(f, "a number in 0..={}", short(max)),
+            Self::AboveZero { max } => write!(f, "a number in (0, {}]", short(max)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_hold_their_ends_and_say_so() {
+        let cases = [
+            (NumberRange::Integer { min: 1, max: 9 }, [1.0, 9.0], [0.0, 1.5], "an integer in 1..=9"),
+            (NumberRange::FromZero { max: 1.0 }, [0.0, 1.0], [-1e-9, 1.1], "a number in 0..=1"),
+            (NumberRange::AboveZero { max: 1e30 }, [1e-9, 1e30], [0.0, 1e31], "a number in (0, 1e30]"),
+        ];
+        for (range, inside, outside, words) in cases {
+            assert!(inside.into_iter().all(|value| range.contains(value)), "{words}");
+            let never = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+            assert!(outside.into_iter().chain(never).all(|value| !range.contains(value)), "{words}");
+            assert_eq!(range.to_string(), words);
+        }
+    }
+}

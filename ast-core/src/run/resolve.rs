@@ -1,0 +1,312 @@
+//! From a configuration to the parts that it names.
+
+use std::collections::BTreeMap;
+
+use crate::plugin::params::{ParamError, ParamValue, Params};
+use crate::plugin::registry::{Registry, RegistryError};
+use crate::run::checked::Checked;
+use crate::run::config::{BudgetConfig, ConfigError, ControlConfig, RunConfig, ScorerConfig};
+use crate::run::summary::Ran;
+use crate::score::scorer::{BuildScorer, PlainLoss, ScoreError, Scorer, ScorerEntry};
+use crate::select::policy::{Extent, Policy, PolicyEntry, PolicyError, Scores};
+
+/// The scorer used where several are compiled in and neither the configuration nor the policy names one.
+pub const DEFAULT_SCORER: &str = "loss-intensity";
+
+/// A configuration in which every name is known and every number is in its range, with the policy and the scorer that it
+/// names: what a [`Trainer`](crate::train::Trainer) is built from.
+pub struct Resolved {
+    /// What was given, with the target and the parameters of what it names filled in. A scorer that nobody named is not
+    /// written into it: that default is the policy's, and another policy has another.
+    pub config: RunConfig,
+    /// Its numbers.
+    pub checked: Checked,
+    /// What selects.
+    pub policy: Box<dyn Policy>,
+    /// What significance is. Where the policy uses no scores and no scorer is named, it is the loss.
+    pub scorer: Box<dyn Scorer>,
+    /// The scorer's registered name and the crate it comes from; `None` where no registered one is used.
+    pub scorer_entry: Option<(&'static str, &'static str)>,
+    /// The scorer's parameters, defaults filled in.
+    pub scorer_params: BTreeMap<String, ParamValue>,
+}
+
+/// Why a configuration names no run.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// A number is out of its range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Two crates registered the same name.
+    #[error(transparent)]
+    Registry(RegistryError),
+    /// No network of this name.
+    #[error("`model.name`: no model `{name}`; there are: {}", known.join(", "))]
+    Model {
+        /// The name given.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// No policy of this name.
+    #[error("policy {0}")]
+    NoPolicy(RegistryError),
+    /// No scorer of this name.
+    #[error("scorer {0}")]
+    NoScorer(RegistryError),
+    /// The policy needs scores, and no scorer is compiled in.
+    #[error("no scorer is compiled in: build with a scorer's cargo feature, for example --features {DEFAULT_SCORER}")]
+    NoScorers,
+    /// Several scorers are compiled in, none is named, and the default is not among them.
+    #[error("no scorer is named and the default is missing: {0}; choose one with --scorer")]
+    NoDefault(RegistryError),
+    /// The policy is defined by another scorer.
+    #[error(
+        "policy `{policy}` is defined by the scorer `{only}` and cannot be had with `{given}`: leave the scorer out"
+    )]
+    OtherScorer {
+        /// The policy.
+        policy: &'static str,
+        /// Its scorer.
+        only: &'static str,
+        /// The scorer named.
+        given: String,
+    },
+    /// The policy trains on everything, whatever the limit.
+    #[error(
+        "`{key}`: policy `{policy}` trains on every sample in every epoch and keeps no budget; leave it out{}",
+        instead(policy)
+    )]
+    NoLimit {
+        /// The policy.
+        policy: &'static str,
+        /// The key that limits.
+        key: &'static str,
+    },
+    /// A parameter of the policy or the scorer was refused.
+    #[error("{section} `{name}`: {error}")]
+    Param {
+        /// `policy` or `scorer`.
+        section: &'static str,
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        error: ParamError,
+    },
+    /// The policy refused its parameters together.
+    #[error("policy `{0}`: {1}")]
+    Policy(&'static str, PolicyError),
+    /// The scorer refused its parameters together.
+    #[error("scorer `{0}`: {1}")]
+    Scorer(&'static str, ScoreError),
+}
+
+fn instead(policy: &str) -> &'static str {
+    if policy == "dense" { ", or take `random` (a shorter run) or `dense-stopped` (one broken off)" } else { "" }
+}
+
+impl RunConfig {
+    /// Looks every name up, checks every number, and builds the policy and the scorer. `models` are the names of the
+    /// networks that the caller can build: `model.name` must be one of them.
+    ///
+    /// # Errors
+    /// [`ResolveError`], naming the key.
+    pub fn resolve(mut self, models: &[&str]) -> Result<Resolved, ResolveError> {
+        let checked = self.check()?;
+        if !models.contains(&self.model.name.as_str()) {
+            let known = models.iter().map(ToString::to_string).collect();
+            return Err(ResolveError::Model { name: self.model.name, known });
+        }
+        let policies = Registry::linked().map_err(ResolveError::Registry)?;
+        let entry: &PolicyEntry = policies.get(&self.policy.name).map_err(ResolveError::NoPolicy)?;
+        let (section, name) = ("policy", entry.name);
+        let params = Params::resolve(entry.params, &self.policy.params).map_err(|error| ResolveError::Param {
+            section,
+            name,
+            error,
+        })?;
+        let policy = (entry.build)(&params, checked.task()).map_err(|error| match error {
+            PolicyError::Param(error) => ResolveError::Param { section, name, error },
+            error => ResolveError::Policy(name, error),
+        })?;
+        self.policy.params = params.given();
+        if self.budget.fraction.is_none() && policy.keeps_target() {
+            self.control.target = Some(checked.target);
+        }
+        if policy.extent() == Extent::Whole {
+            let budget = self.budget;
+            let keys = [("budget.fraction", budget.fraction.is_some()), ("budget.seconds", budget.seconds.is_some())];
+            if let Some((key, _)) = keys.into_iter().find(|(_, given)| *given) {
+                return Err(ResolveError::NoLimit { policy: name, key });
+            }
+        }
+
+        let scorers = Registry::linked().map_err(ResolveError::Registry)?;
+        let entry = choose_scorer(&scorers, self.scorer.name.as_deref(), name, policy.scores())?;
+        let Some(entry) = entry else {
+            return Ok(Resolved {
+                config: self,
+                checked,
+                policy,
+                scorer: Box::new(PlainLoss),
+                scorer_entry: None,
+                scorer_params: BTreeMap::new(),
+            });
+        };
+        let (section, name) = ("scorer", entry.name);
+        let params = Params::resolve(entry.params, &self.scorer.params).map_err(|error| ResolveError::Param {
+            section,
+            name,
+            error,
+        })?;
+        let scorer = (entry.build)(&params).map_err(|error| match error {
+            ScoreError::Param(error) => ResolveError::Param { section, name, error },
+            error => ResolveError::Scorer(name, error),
+        })?;
+        let (scorer_entry, scorer_params) = (Some((entry.name, entry.origin)), params.given());
+        if self.scorer.name.is_some() {
+            self.scorer.params.clone_from(&scorer_params);
+        }
+        Ok(Resolved { config: self, checked, policy, scorer, scorer_entry, scorer_params })
+    }
+}
+
+impl Resolved {
+    /// The same run with a policy and a scorer of one's own, which need not be registered. The configuration's `policy` and
+    /// `scorer` are then only labels.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn of(config: RunConfig, policy: Box<dyn Policy>, scorer: Box<dyn Scorer>) -> Result<Self, ConfigError> {
+        let checked = config.check()?;
+        Ok(Self { config, checked, policy, scorer, scorer_entry: None, scorer_params: BTreeMap::new() })
+    }
+
+    /// What is to be said before the run starts, as far as it follows from the configuration alone.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let policy = self.policy.as_ref();
+        ignored_target(policy, &self.config.policy.name, &self.checked).into_iter().chain(policy.remark()).collect()
+    }
+
+    /// What the run is called before it has begun.
+    #[must_use]
+    pub fn ran(&self) -> Ran {
+        let uses = self.policy.scores() != Scores::Unused;
+        Ran {
+            policy: self.config.policy.name.clone(),
+            acts_as: self.policy.acts_as().map(Into::into),
+            scorer: self.scorer_entry.filter(|_| uses).map(|(name, _)| name.into()),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What decides the run, written out: the target and the scorer that are used though nobody named them, and without what
+    /// the policy has no use for. Two configurations with the same effective one are the same run.
+    #[must_use]
+    pub fn effective(&self) -> RunConfig {
+        let mut config = self.config.clone();
+        config.scorer = match self.scorer_entry {
+            Some((name, _)) if self.policy.scores() != Scores::Unused => {
+                ScorerConfig { name: Some(name.into()), params: self.scorer_params.clone() }
+            }
+            _ => ScorerConfig::default(),
+        };
+        if self.policy.extent() == Extent::Whole {
+            (config.control, config.budget) = (ControlConfig::default(), BudgetConfig::default());
+        } else if config.budget.fraction.is_none() {
+            config.control.target = Some(self.checked.target);
+        }
+        config
+    }
+}
+
+/// What to say where a policy does not keep an activation that was asked for.
+pub(crate) fn ignored_target(policy: &dyn Policy, name: &str, checked: &Checked) -> Option<String> {
+    let (target, whole) = (checked.target, policy.extent() == Extent::Whole);
+    let as_asked = policy.keeps_target() || (whole && target == 1.0);
+    (checked.target_is_given && !as_asked).then(|| {
+        format!(
+            "`{name}` decides by itself how much it trains and does not keep an activation of {:.1} %{}",
+            100.0 * target,
+            if whole { "" } else { "; --budget ends a run at a given cost" }
+        )
+    })
+}
+
+/// `None` where the policy uses no scores and nobody named a scorer.
+fn choose_scorer(
+    scorers: &Registry<BuildScorer>,
+    named: Option<&str>,
+    policy: &'static str,
+    scores: Scores,
+) -> Result<Option<&'static ScorerEntry>, ResolveError> {
+    let name = match (named, scores) {
+        (Some(given), Scores::Only(only)) if given != only => {
+            return Err(ResolveError::OtherScorer { policy, only, given: given.to_string() });
+        }
+        (None, Scores::Unused) => return Ok(None),
+        (None, Scores::Only(only)) => Some(only),
+        (None, Scores::Prefer(preferred)) => scorers.get(preferred).ok().map(|entry| entry.name),
+        (name, _) => name,
+    };
+    let mut all = scorers.iter();
+    match (name, all.len(), all.next()) {
+        (Some(name), _, _) => scorers.get(name).map(Some).map_err(ResolveError::NoScorer),
+        (None, _, None) => Err(ResolveError::NoScorers),
+        (None, 1, only) => Ok(only),
+        (None, _, _) => scorers.get(DEFAULT_SCORER).map(Some).map_err(ResolveError::NoDefault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(change: impl FnOnce(&mut RunConfig)) -> Result<Resolved, ResolveError> {
+        let mut config = RunConfig::default();
+        change(&mut config);
+        config.resolve(&["simple-cnn"])
+    }
+
+    fn refused(change: impl FnOnce(&mut RunConfig)) -> String {
+        resolve(change).map(|_| ()).unwrap_err().to_string()
+    }
+
+    /// The policy is the one that the configuration describes, its parameters included.
+    #[test]
+    fn the_policy_is_that_of_the_configuration() {
+        let mut random = resolve(|config| config.policy.name = "random".into()).unwrap();
+        assert_eq!(random.policy.begin(0.5), 0.1);
+        assert!(random.config.scorer.name.is_none() && random.scorer_entry.is_none());
+        // `ast` needs a scorer, and none is linked here.
+        assert!(matches!(resolve(|_| {}), Err(ResolveError::NoScorers)));
+        let pruned = resolve(|config| {
+            config.policy.name = "infobatch".into();
+            config.policy.params.insert("ratio".into(), ParamValue::Number(0.0));
+        })
+        .unwrap();
+        assert_eq!(pruned.policy.trace().target, 1.0);
+        assert_eq!(pruned.config.policy.params["dense_tail"], ParamValue::Number(0.125), "defaults are filled in");
+    }
+
+    #[test]
+    fn names_and_limits_that_cannot_be_kept_are_refused() {
+        let message = refused(|config| config.model.name = "my-mlp".into());
+        assert_eq!(message, "`model.name`: no model `my-mlp`; there are: simple-cnn");
+        assert!(refused(|config| config.policy.name = "rndom".into()).starts_with("policy `rndom` is not compiled in"));
+        let limited = |set: fn(&mut RunConfig)| {
+            refused(|config| {
+                config.policy.name = "dense".into();
+                set(config);
+            })
+        };
+        assert!(limited(|config| config.budget.fraction = Some(0.1)).starts_with("`budget.fraction`: policy `dense`"));
+        assert!(limited(|config| config.budget.seconds = Some(1.0)).starts_with("`budget.seconds`: policy `dense`"));
+        let message = refused(|config| {
+            config.policy.name = "random".into();
+            config.policy.params.insert("lambda".into(), ParamValue::Number(0.5));
+        });
+        assert!(message.starts_with("policy `random`: "), "{message}");
+    }
+}

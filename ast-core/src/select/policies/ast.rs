@@ -1,0 +1,316 @@
+//! The default: random, with a share of it replaced by significance.
+//!
+//! Of the target rho, `c = (1 - lambda) rho` is coverage, the next slice of the same permutation that the policy
+//! `random` walks along. The rest is taken from the other samples through a gate: each draws a key `U^(1/w)` with weight
+//! `w` from its score (weighted sampling without replacement, Efraimidis & Spirakis 2006), and those among the top of
+//! recent keys pass. A PI controller holds the activation rate; the plant is `rate = c + (1 - c)(1 - threshold)`
+//! for any scorer. `lambda = 0` is `random`, sample for sample, and so is the default of a run that trains each sample less
+//! than five times on average: below that, nothing that is selective has been shown to beat it (docs/results.md). A guard
+//! watches whether selection pays, which it does not where labels are wrong. Scores are the ledger's unless another
+//! `source` is named, which is then asked about the candidates while lambda is above 0.
+
+use ast_control::{Controller, Output, PiController, RankControl, Setpoint};
+
+use crate::codec::{SnapshotError, decode, encode};
+use crate::plugin::params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
+use crate::random::Purpose;
+use crate::select::gate;
+use crate::select::guard::{Alignment, Decision, Guard};
+use crate::select::policy::{Policy, PolicyError, Task, Trace, View};
+use crate::select::sample::SampleId;
+use crate::select::sampler::Offer;
+use crate::select::source::{EVERY, RESOLUTION, SOURCE, Source};
+use crate::select::window::Window;
+
+/// How many offered keys a threshold is taken among.
+const KEY_WINDOW: usize = 4096;
+
+/// The default of `lambda` where a run trains each sample at least [`SHOWN`] times on average.
+const LAMBDA: f64 = 0.8;
+/// The fewest visits a sample at which selection has been shown to beat `random`: docs/results.md.
+const SHOWN: f64 = 5.0;
+/// The largest share of the candidates that the gate is asked to let through. Some cannot be trained on: they wait in the
+/// queue already, or had their share of visits.
+const MOST_PASSED: f64 = 0.9;
+
+const PARAMS: &[ParamSpec] = &[
+    ParamSpec {
+        name: "lambda",
+        summary: "largest share of the target that is chosen by significance; 0 is `random`; if none, 0.8 in a run that trains each sample 5 times or more on average, and 0 below, where nothing has been shown to beat `random`",
+        kind: ParamKind::Number { default: f64::NAN, min: 0.0, max: 0.95 },
+    },
+    ParamSpec {
+        name: "gamma",
+        summary: "weight = score^gamma: 0 ignores significance, larger insists on it",
+        kind: ParamKind::Number { default: 2.0, min: 0.0, max: 10.0 },
+    },
+    ParamSpec {
+        name: "horizon",
+        summary: "age, in dataset sizes trained, at which a score has lost 63 % of its say",
+        kind: ParamKind::Number { default: 3.0, min: 0.01, max: 1000.0 },
+    },
+    ParamSpec {
+        name: "kappa",
+        summary: "a sample is passed over once its visits exceed 1 + kappa x the average",
+        kind: ParamKind::Number { default: 3.0, min: 0.0, max: f64::INFINITY },
+    },
+    ParamSpec {
+        name: "gate",
+        summary: "randomised: in proportion to the weight; hard: the top scores",
+        kind: ParamKind::Choice(&["randomised", "hard"]),
+    },
+    ParamSpec {
+        name: "controller",
+        summary: "pi: feed-forward and feedback; quantile: feed-forward alone; seed: the original's increments",
+        kind: ParamKind::Choice(&["pi", "quantile", "seed"]),
+    },
+    ParamSpec {
+        name: "weights",
+        summary: "alpha of the loss weight (target / pi)^alpha, pi the chance of being trained on, kept within 0.5 and 3: 0 none, 1 undoes the choice within these bounds; none with a hard gate",
+        kind: ParamKind::Number { default: 0.0, min: 0.0, max: 1.0 },
+    },
+    ParamSpec {
+        name: "guard",
+        summary: "on: watch whether selection pays, and be `random` for some nominal epochs where it does not",
+        kind: ParamKind::Choice(&["on", "off"]),
+    },
+    SOURCE,
+    EVERY,
+    RESOLUTION,
+];
+
+crate::register_policy! {
+    name: "ast",
+    summary: "random, with a share of it replaced by significance through a PI-controlled gate; costs the target",
+    params: PARAMS,
+    build: |params, task| Ok(Box::new(Ast::new(params, task)?)),
+}
+
+struct Ast {
+    task: Task,
+    lambda_max: f64,
+    /// Why it selects less, or more, than one would think.
+    remark: Option<String>,
+    gamma: f64,
+    horizon: f64,
+    kappa: f64,
+    hard: bool,
+    alpha: f64,
+    guard: Option<Guard>,
+    source: Source,
+
+    lambda: f64,
+    controller: RankControl,
+    last: Option<Output>,
+    keys: Window,
+    chunk_keys: Vec<f32>,
+    /// The key that had to be reached in the last chunk, if there was one.
+    cut: Option<f64>,
+    passed: Vec<u32>,
+}
+
+impl Ast {
+    fn new(params: &Params, task: Task) -> Result<Self, PolicyError> {
+        let given = params.optional("lambda")?;
+        let pays = task.visits.is_some_and(|visits| visits >= SHOWN);
+        let wanted = given.unwrap_or(if pays { LAMBDA } else { 0.0 });
+        let lambda_max = wanted.min(largest_lambda(task.target));
+        let (alpha, source) = (params.number("weights")?, params.word("source")?);
+        if alpha > 0.0 && source != "ledger" {
+            let allowed =
+                format!("possible with source = \"{source}\": of coverage samples it gives no score to weigh by");
+            let value = ParamValue::Number(alpha);
+            return Err(ParamError::OutOfRange { key: "weights", value, allowed }.into());
+        }
+        let smallest_coverage = (1.0 - lambda_max) * task.target;
+        Ok(Self {
+            task,
+            lambda_max,
+            remark: remark(given, lambda_max, wanted, task),
+            gamma: params.number("gamma")?,
+            horizon: params.number("horizon")?,
+            kappa: params.number("kappa")?,
+            hard: params.word("gate")? == "hard",
+            alpha,
+            guard: (params.word("guard")? == "on").then(|| Guard::new(lambda_max)),
+            source: Source::new(params)?,
+            lambda: 0.0,
+            controller: match params.word("controller")? {
+                "quantile" => RankControl::quantile(task.control.ema),
+                "seed" => RankControl::seed(),
+                _ => RankControl::pi(task.control.check(1.0 - smallest_coverage)?),
+            },
+            last: None,
+            keys: Window::new(KEY_WINDOW),
+            chunk_keys: Vec::new(),
+            cut: None,
+            passed: Vec::new(),
+        })
+    }
+
+    /// The threshold that would give the target exactly if every candidate were eligible.
+    fn setpoint(&self) -> Setpoint {
+        let target = self.task.target;
+        let coverage = (1.0 - self.lambda) * target;
+        let bias = if coverage < 1.0 { 1.0 - self.lambda * target / (1.0 - coverage) } else { 1.0 };
+        Setpoint { target, bias }
+    }
+
+    /// The keys of a chunk's candidates: `ln U / w`, a monotone image of `U^(1/w)`, or the score itself if hard.
+    fn draw_keys(&mut self, offer: Offer<'_>, view: &mut View<'_>) -> Result<(), PolicyError> {
+        let scores = self.source.ranks(offer, view, self.horizon)?;
+        let mut stream = view.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk));
+        let mut keys = std::mem::take(&mut self.chunk_keys);
+        keys.clear();
+        keys.extend(scores.into_iter().map(|score| {
+            if self.hard {
+                return score.unwrap_or(0.5) as f32;
+            }
+            stream.uniform_above_zero().ln() / self.weight(score) as f32
+        }));
+        self.chunk_keys = keys;
+        Ok(())
+    }
+
+    fn weight(&self, score: Option<f64>) -> f64 {
+        score.map_or(1.0, |score| score.powf(self.gamma))
+    }
+
+    /// Whether a sample that passes is trained on: it is not on its way already, and has not had too much.
+    fn is_eligible(&self, id: SampleId, view: &View<'_>) -> bool {
+        let average = view.ledger.clock() as f64 / view.ledger.samples() as f64;
+        let cap = 1.0 + if average > 0.0 { self.kappa * average } else { 0.0 };
+        !view.queue.is_pending(id) && f64::from(view.ledger.visits(id)) <= cap
+    }
+
+    /// The chance that a sample had of being trained on in the last chunk: `c + (1 - c) P(ln U / w >= cut)`.
+    fn chance(&self, id: SampleId, cut: f64, view: &View<'_>) -> f64 {
+        let coverage = (1.0 - self.lambda) * self.task.target;
+        let weight = self.weight(view.ledger.score(id, self.horizon));
+        let passes = if weight > 0.0 { 1.0 - (cut * weight).exp() } else { 0.0 };
+        coverage + if self.is_eligible(id, view) { (1.0 - coverage) * passes } else { 0.0 }
+    }
+}
+
+impl Policy for Ast {
+    fn begin(&mut self, spent: f64) -> f64 {
+        let pays = self.guard.as_ref().is_none_or(Guard::selects);
+        self.lambda = if pays { self.lambda_max * ramp(spent) } else { 0.0 };
+        (1.0 - self.lambda) * self.task.target
+    }
+
+    fn select(
+        &mut self,
+        offer: Offer<'_>,
+        view: &mut View<'_>,
+        accepted: &mut Vec<SampleId>,
+    ) -> Result<(), PolicyError> {
+        let already = accepted.len();
+        self.cut = None;
+        if self.lambda > 0.0 {
+            self.draw_keys(offer, view)?;
+            self.keys.extend(self.chunk_keys.iter().copied());
+            if let Some(quantile) = self.keys.quantile(self.controller.threshold(self.setpoint())) {
+                let mut ties =
+                    view.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk) + 1);
+                gate::pass(&self.chunk_keys, quantile, &mut ties, &mut self.passed);
+                let passed = self.passed.iter().map(|i| offer.candidates[*i as usize]);
+                accepted.extend(passed.filter(|id| self.is_eligible(*id, view)));
+                self.cut = Some(f64::from(quantile.value));
+            }
+        }
+        let trained = offer.coverage.len() + accepted.len() - already;
+        self.last = Some(self.controller.update(trained as f64 / offer.len() as f64, self.setpoint())?);
+        Ok(())
+    }
+
+    fn weigh(&self, offer: Offer<'_>, accepted: &[SampleId], view: &View<'_>) -> Vec<f32> {
+        let Some(cut) = self.cut.filter(|_| self.alpha > 0.0 && !self.hard) else { return Vec::new() };
+        let weight = |id: &SampleId| (self.task.target / self.chance(*id, cut, view)).powf(self.alpha).clamp(0.5, 3.0);
+        offer.coverage.iter().chain(accepted).map(|id| weight(id) as f32).collect()
+    }
+
+    fn acts_as(&self) -> Option<&'static str> {
+        (self.lambda_max == 0.0).then_some("random")
+    }
+
+    fn remark(&self) -> Option<String> {
+        self.remark.clone()
+    }
+
+    fn watches(&self) -> bool {
+        self.guard.is_some() && self.lambda_max > 0.0
+    }
+
+    fn watch(&mut self, alignment: &Alignment, spent: f64) -> Option<Decision> {
+        self.guard.as_mut()?.watch(alignment, spent)
+    }
+
+    fn trace(&self) -> Trace {
+        Trace {
+            target: self.task.target,
+            rate: self.last.map(|last| last.rate),
+            threshold: self.last.map(|last| last.threshold),
+        }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        let own = encode("policy", &(&self.lambda, &self.controller, &self.last, &self.keys, &self.guard))?;
+        self.source.save(own)
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
+        let saved = &self.source.restore(saved)?;
+        if let Ok(five) = decode("policy", saved) {
+            (self.lambda, self.controller, self.last, self.keys, self.guard) = five;
+            return Ok(());
+        }
+        // Before there was a guard and a choice of controllers, there were four.
+        let (lambda, controller, last, keys): (f64, PiController, Option<Output>, Window) = decode("policy", saved)?;
+        self.controller = RankControl::Pi(controller, last.map_or(0.0, |last| last.proportional));
+        (self.lambda, self.last, self.keys, self.guard) = (lambda, last, keys, None);
+        Ok(())
+    }
+}
+
+/// The `lambda` at which the gate has to let [`MOST_PASSED`] of the candidates through: the solution of
+/// `lambda rho = MOST_PASSED (1 - (1 - lambda) rho)`. Where everything is trained there is nothing to choose, and it is 0.
+fn largest_lambda(target: f64) -> f64 {
+    MOST_PASSED / (1.0 - MOST_PASSED) * (1.0 - target) / target
+}
+
+/// What to say of a `lambda` that is not `wanted`, or that nothing speaks for.
+fn remark(given: Option<f64>, lambda: f64, wanted: f64, task: Task) -> Option<String> {
+    let percent = 100.0 * task.target;
+    let length = match task.visits {
+        Some(visits) => format!("a run that trains each sample {visits:.1} times on average is"),
+        None => "a run that ends after so many seconds may be".into(),
+    };
+    if lambda < wanted {
+        let is = if lambda == 0.0 { "`random`".into() } else { format!("held at a lambda of {lambda:.2}") };
+        return Some(format!(
+            "`ast` is {is} here: at an activation of {percent:.1} % there is little to choose between"
+        ));
+    }
+    let shown = task.visits.is_some_and(|visits| visits >= SHOWN);
+    match given {
+        None if lambda == 0.0 => Some(format!(
+            "`ast` is `random` here: {length} too short for selection to have been shown to pay ({SHOWN} times are enough); \
+             --set policy.lambda={LAMBDA} selects all the same"
+        )),
+        Some(given) if given > 0.0 && !shown => Some(format!(
+            "`ast` selects here because policy.lambda = {given} says so: {length} too short for selection to have been shown \
+             to beat `random` ({SHOWN} times are enough)"
+        )),
+        _ => None,
+    }
+}
+
+/// Share of `lambda` in force after a share `spent` of the budget: the ledger fills first, and the run ends as `random`,
+/// so that the last steps see the true distribution.
+fn ramp(spent: f64) -> f64 {
+    ((spent - 0.1) / 0.2).min((0.9 - spent) / 0.1).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests;

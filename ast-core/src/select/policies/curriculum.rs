@@ -1,0 +1,145 @@
+//! From easy to hard, or from hard to easy: a window of difficulty that moves across the ranks while the budget is spent.
+//!
+//! Curriculum learning (Bengio et al., ICML 2009), its reverse, and what they are worth under a budget: Wu, Dyer & Neyshabur,
+//! *When Do Curricula Work?*, ICLR 2021. Difficulty is the rank of a sample's score, in the ledger unless another `source` is
+//! named. At a share `u` of the budget the window's middle is at `t/2 + u (1 - t)`, `t` the target (`1 -` that if hard comes
+//! first), and of every chunk the share closest to it is trained on. The rank of a sample that has none is drawn at random:
+//! it is as likely to be in the window as any.
+
+use crate::codec::{SnapshotError, decode, encode};
+use crate::plugin::params::{ParamKind, ParamSpec};
+use crate::random::Purpose;
+use crate::select::policies::{Quota, largest};
+use crate::select::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::select::sample::SampleId;
+use crate::select::sampler::Offer;
+use crate::select::source::{EVERY, RESOLUTION, SOURCE, Source};
+
+crate::register_policy! {
+    name: "curriculum",
+    summary: "a window of difficulty that moves from easy to hard or back as the budget is spent (Wu et al. 2021); costs the target",
+    params: &[
+        ParamSpec {
+            name: "order",
+            summary: "which end of the ranks comes first",
+            kind: ParamKind::Choice(&["easy-first", "hard-first"]),
+        },
+        ParamSpec {
+            name: "horizon",
+            summary: "age, in dataset sizes trained, at which a score has lost 63 % of its say",
+            kind: ParamKind::Number { default: 3.0, min: 0.01, max: 1000.0 },
+        },
+        SOURCE,
+        EVERY,
+        RESOLUTION,
+    ],
+    build: |params, task| {
+        let (hard_first, horizon) = (params.word("order")? == "hard-first", params.number("horizon")?);
+        Ok(Box::new(Curriculum { task, hard_first, horizon, source: Source::new(params)?, quota: Quota::default() }))
+    },
+}
+
+struct Curriculum {
+    task: Task,
+    hard_first: bool,
+    horizon: f64,
+    source: Source,
+    quota: Quota,
+}
+
+impl Curriculum {
+    /// The window's middle, 0..=1.
+    fn middle(&self, spent: f64) -> f64 {
+        let from_easy = self.task.target / 2.0 + spent.clamp(0.0, 1.0) * (1.0 - self.task.target);
+        if self.hard_first { 1.0 - from_easy } else { from_easy }
+    }
+}
+
+impl Policy for Curriculum {
+    fn begin(&mut self, _: f64) -> f64 {
+        0.0
+    }
+
+    fn select(
+        &mut self,
+        offer: Offer<'_>,
+        view: &mut View<'_>,
+        accepted: &mut Vec<SampleId>,
+    ) -> Result<(), PolicyError> {
+        let ranks = self.source.ranks(offer, view, self.horizon)?;
+        let mut unknown = view.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
+        let middle = self.middle(view.spent);
+        let closeness = |rank: Option<f64>| {
+            let drawn = unknown.uniform();
+            -(rank.unwrap_or(drawn) - middle).abs()
+        };
+        let keys: Vec<f64> = ranks.into_iter().map(closeness).collect();
+        let due = self.quota.due(self.task.target, offer.len());
+        accepted.extend(largest(&keys, due).into_iter().map(|i| offer.candidates[i]));
+        Ok(())
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Prefer("loss")
+    }
+
+    fn trace(&self) -> Trace {
+        Trace { target: self.task.target, rate: None, threshold: None }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        self.source.save(encode("policy", &self.quota)?)
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
+        self.quota = decode("policy", &self.source.restore(saved)?)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Stage, task};
+
+    fn policy(hard_first: bool) -> Curriculum {
+        let task = task(0.2);
+        Curriculum { task, hard_first, horizon: 1000.0, source: Source::ledger(), quota: Quota::default() }
+    }
+
+    /// By a fresh look at losses 9, 8, .. 0, whatever the ledger says: the two easiest are the last.
+    #[test]
+    fn a_look_ranks_as_well() {
+        let mut stage = Stage::seen(&[1.0; 10]);
+        (stage.losses.0, stage.spent) = ((0..10).rev().map(|i| i as f32).collect(), 0.0);
+        let mut taken = stage.offer(&mut Curriculum { source: Source::fresh(1, false), ..policy(false) }).0;
+        taken.sort_unstable();
+        assert_eq!(taken, [8, 9]);
+    }
+
+    /// Ten samples of losses 0, 1, .. 9: at the start the two easiest, in the middle the two around it, in the end the two
+    /// hardest; the other way round if hard comes first.
+    #[test]
+    fn the_window_moves_across_the_ranks() {
+        let losses: Vec<f32> = (0..10).map(|i| i as f32).collect();
+        for (hard_first, expected) in [(false, [[0, 1], [4, 5], [8, 9]]), (true, [[8, 9], [4, 5], [0, 1]])] {
+            for (spent, expected) in [0.0, 0.5, 1.0].into_iter().zip(expected) {
+                let mut stage = Stage::seen(&losses);
+                stage.spent = spent;
+                let mut taken = stage.offer(&mut policy(hard_first)).0;
+                taken.sort_unstable();
+                assert_eq!(taken, expected, "{hard_first} {spent}");
+            }
+        }
+    }
+
+    /// Of samples without a rank the share that is due is taken at random.
+    #[test]
+    fn the_unseen_are_drawn() {
+        let (mut stage, mut policy) = (Stage::new(&[0.0; 1000]), policy(false));
+        let (first, second) = (stage.offer(&mut policy).0, stage.offer(&mut policy).0);
+        assert_eq!((first.len(), second.len()), (200, 200));
+        let common = first.iter().filter(|id| second.contains(id)).count();
+        assert!((20..60).contains(&common), "{common}, of 40 expected");
+    }
+}

@@ -1,0 +1,49 @@
+//! Everything, every epoch: the reference run. The target is ignored and reported as 1.
+
+use crate::codec::SnapshotError;
+use crate::select::policy::{Extent, Policy, PolicyError, Scores, Trace, View};
+use crate::select::sample::SampleId;
+use crate::select::sampler::Offer;
+
+crate::register_policy! {
+    name: "dense",
+    summary: "every sample, every epoch: the reference run; costs 1",
+    params: &[],
+    build: |_, _| Ok(Box::new(Dense)),
+}
+
+struct Dense;
+
+impl Policy for Dense {
+    fn begin(&mut self, _: f64) -> f64 {
+        1.0
+    }
+
+    fn select(&mut self, _: Offer<'_>, _: &mut View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
+        Ok(())
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Unused
+    }
+
+    fn extent(&self) -> Extent {
+        Extent::Whole
+    }
+
+    fn keeps_target(&self) -> bool {
+        false
+    }
+
+    fn trace(&self) -> Trace {
+        Trace { target: 1.0, rate: None, threshold: None }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        Ok(Vec::new())
+    }
+
+    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! Raw scores against a constant: what a controller has to beat.
+//!
+//! Every sample is forwarded (dropout off) and trained on if its score reaches the constant. Where none is given it is
+//! the `1 - target` quantile of the first 1,024 scores (of those so far while there are fewer): right at the start, and
+//! wrong as soon as the scores drift. At least
+//! one sample of a chunk is trained on, the highest, so that training never stops.
+
+use crate::codec::{SnapshotError, decode, encode};
+use crate::plugin::params::{ParamKind, ParamSpec};
+use crate::select::policy::{Policy, PolicyError, Task, Trace, View};
+use crate::select::sample::SampleId;
+use crate::select::sampler::Offer;
+use crate::select::window::Window;
+
+/// How many scores the constant is taken among.
+const CALIBRATION: usize = 1024;
+
+crate::register_policy! {
+    name: "fixed-threshold",
+    summary: "a forward pass over every sample, raw score against a constant: what a controller has to beat; costs 1/3 + its rate",
+    params: &[ParamSpec {
+        name: "threshold",
+        summary: "the constant, in the scorer's own scale; if none, the 1 - target quantile of the first 1,024 scores",
+        kind: ParamKind::Number { default: f64::NAN, min: f64::MIN, max: f64::MAX },
+    }],
+    build: |params, task| {
+        let given = params.optional("threshold")?;
+        Ok(Box::new(FixedThreshold { task, given, first: Window::new(CALIBRATION), seen: 0 }))
+    },
+}
+
+struct FixedThreshold {
+    task: Task,
+    given: Option<f64>,
+    first: Window,
+    seen: usize,
+}
+
+impl FixedThreshold {
+    fn threshold(&self) -> Option<f64> {
+        let quantile = || self.first.quantile(1.0 - self.task.target).map(|quantile| f64::from(quantile.value));
+        self.given.or_else(quantile)
+    }
+}
+
+impl Policy for FixedThreshold {
+    fn begin(&mut self, _: f64) -> f64 {
+        0.0
+    }
+
+    fn select(
+        &mut self,
+        offer: Offer<'_>,
+        view: &mut View<'_>,
+        accepted: &mut Vec<SampleId>,
+    ) -> Result<(), PolicyError> {
+        let scores: Vec<f32> = view.fresh.look(&offer.visits(), false)?.iter().map(|fresh| fresh.score).collect();
+        if self.seen < CALIBRATION {
+            self.first.extend(scores.iter().take(CALIBRATION - self.seen).copied());
+            self.seen += scores.len();
+        }
+        let threshold = self.threshold().unwrap_or(f64::INFINITY);
+        let before = accepted.len();
+        let scored = || scores.iter().zip(offer.candidates);
+        accepted.extend(scored().filter(|(score, _)| f64::from(**score) >= threshold).map(|(_, id)| *id));
+        if accepted.len() == before {
+            accepted.extend(scored().max_by(|a, b| a.0.total_cmp(b.0)).map(|(_, id)| *id));
+        }
+        Ok(())
+    }
+
+    fn keeps_target(&self) -> bool {
+        false
+    }
+
+    fn trace(&self) -> Trace {
+        Trace { target: self.task.target, rate: None, threshold: self.threshold() }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        encode("policy", &(&self.first, &self.seen))
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
+        (self.first, self.seen) = decode("policy", saved)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Stage, task};
+
+    fn select(policy: &mut FixedThreshold, losses: &[f32]) -> Vec<SampleId> {
+        Stage::new(losses).offer(policy).0
+    }
+
+    fn policy(given: Option<f64>) -> FixedThreshold {
+        let task = task(0.1);
+        FixedThreshold { task, given, first: Window::new(CALIBRATION), seen: 0 }
+    }
+
+    #[test]
+    fn a_given_constant_is_used_as_it_is() {
+        assert_eq!(select(&mut policy(Some(2.5)), &[1.0, 3.0, 2.5, 2.4]), [1, 2]);
+    }
+
+    /// The quantile of 0..1024 at 0.9 is 921: 10 % pass at first, and with scores halved, none but the highest.
+    #[test]
+    fn the_calibrated_constant_is_right_at_first_and_loses_a_drift() {
+        let mut policy = policy(None);
+        let scores: Vec<f32> = (0..1024).map(|i| ((i * 37) % 1024) as f32).collect();
+        let accepted = select(&mut policy, &scores);
+        assert_eq!(policy.threshold(), Some(921.0));
+        assert_eq!(accepted.len(), 1024 - 921);
+        let halved: Vec<f32> = scores.iter().map(|score| score / 2.0).collect();
+        assert_eq!(select(&mut policy, &halved).len(), 1);
+        assert_eq!(policy.threshold(), Some(921.0));
+    }
+}

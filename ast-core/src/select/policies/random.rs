@@ -1,0 +1,47 @@
+//! The next slice of a permutation each epoch, whatever the scores: what every selection has to beat.
+//!
+//! RS2 without replacement (Okanovic et al., *Repeated Random Sampling for Minimizing the Time-to-Accuracy of
+//! Learning*, ICLR 2024). With the learning rate scheduled to the budget this *is* dense training for `target x epochs`
+//! epochs.
+
+use crate::codec::SnapshotError;
+use crate::select::policy::{Policy, PolicyError, Scores, Trace, View};
+use crate::select::sample::SampleId;
+use crate::select::sampler::Offer;
+
+crate::register_policy! {
+    name: "random",
+    summary: "the next slice of a random permutation, scores ignored (RS2): what selection has to beat; costs the target",
+    params: &[],
+    build: |_, task| Ok(Box::new(Random { target: task.target })),
+}
+
+struct Random {
+    target: f64,
+}
+
+impl Policy for Random {
+    fn begin(&mut self, _: f64) -> f64 {
+        self.target
+    }
+
+    fn select(&mut self, _: Offer<'_>, _: &mut View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
+        Ok(())
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Unused
+    }
+
+    fn trace(&self) -> Trace {
+        Trace { target: self.target, rate: None, threshold: None }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        Ok(Vec::new())
+    }
+
+    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
+        Ok(())
+    }
+}

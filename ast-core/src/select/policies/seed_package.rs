@@ -1,0 +1,118 @@
+//! The PyPI package `adaptive-sparse-training` 1.0.1, gathered and charged for what it does.
+//!
+//! Every batch is forwarded in training mode to be scored: `0.7 loss + 0.3 entropy`, raw. A sample is trained on if that
+//! exceeds the threshold; if fewer than a tenth of the batch do, and no fewer than two, the highest tenth. The threshold is
+//! the package's ([`PackageController`]). At activation rho a nominal epoch costs `(1 + 3 rho)/3` of a dense one.
+//!
+//! Deviations from the package: selected samples are gathered into full batches (it forwards the whole batch a second time
+//! and backpropagates under a mask); the learning rate is scheduled to the budget; mixed precision and its ledger of
+//! imaginary energy are left out.
+
+use ast_control::{Controller, Output, PackageController, Setpoint};
+
+use crate::codec::{SnapshotError, decode, encode};
+use crate::select::policies::largest;
+use crate::select::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::select::sample::SampleId;
+use crate::select::sampler::Offer;
+
+/// The share of a batch that is trained on in any case.
+const LEAST: f64 = 0.1;
+
+crate::register_policy! {
+    name: "seed-package",
+    summary: "the original's PyPI package 1.0.1: a forward pass over every sample, loss-entropy against a raw threshold; costs 1/3 + the target",
+    params: &[],
+    build: |_, task| Ok(Box::new(SeedPackage { task, controller: PackageController::default(), last: None })),
+}
+
+struct SeedPackage {
+    task: Task,
+    controller: PackageController,
+    last: Option<Output>,
+}
+
+impl SeedPackage {
+    fn setpoint(&self) -> Setpoint {
+        Setpoint { target: self.task.target, bias: 0.0 }
+    }
+}
+
+impl Policy for SeedPackage {
+    fn begin(&mut self, _: f64) -> f64 {
+        0.0
+    }
+
+    fn select(
+        &mut self,
+        offer: Offer<'_>,
+        view: &mut View<'_>,
+        accepted: &mut Vec<SampleId>,
+    ) -> Result<(), PolicyError> {
+        let scores = view.fresh.look(&offer.visits(), true)?;
+        let scores: Vec<f64> = scores.iter().map(|fresh| f64::from(fresh.score)).collect();
+        let threshold = self.controller.threshold(self.setpoint());
+        let above = scores.iter().filter(|score| **score > threshold).count();
+        let least = ((LEAST * scores.len() as f64) as usize).max(2);
+        let mut chosen = largest(&scores, above.max(least));
+        chosen.sort_unstable();
+        accepted.extend(chosen.iter().map(|i| offer.candidates[*i]));
+        self.last = Some(self.controller.update(chosen.len() as f64 / offer.len() as f64, self.setpoint())?);
+        Ok(())
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Only("loss-entropy")
+    }
+
+    fn keeps_target(&self) -> bool {
+        false
+    }
+
+    fn trace(&self) -> Trace {
+        Trace {
+            target: self.task.target,
+            rate: self.last.map(|last| last.rate),
+            threshold: Some(self.controller.threshold(self.setpoint())),
+        }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        encode("policy", &(&self.controller, &self.last))
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
+        (self.controller, self.last) = decode("policy", saved)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Stage, task};
+
+    fn policy() -> SeedPackage {
+        let task = task(0.1);
+        SeedPackage { task, controller: PackageController::default(), last: None }
+    }
+
+    /// Above the first threshold of 3: three of ten; the smoothed rate is then 0.12 and the threshold 3 + 0.005 x 0.02 + ..
+    #[test]
+    fn what_exceeds_the_threshold_passes() {
+        let mut policy = policy();
+        let losses = [1.0, 3.5, 2.0, 3.0, 9.0, 0.0, 3.1, 0.1, 0.2, 0.3];
+        assert_eq!(Stage::new(&losses).offer(&mut policy).0, [1, 4, 6]);
+        assert!((policy.trace().threshold.unwrap() - 3.000_102).abs() < 1e-9);
+    }
+
+    /// None of forty does: the highest four.
+    #[test]
+    fn a_tenth_passes_in_any_case() {
+        let losses: Vec<f32> = (0..40).map(|i| ((i * 17) % 40) as f32 / 40.0).collect();
+        let chosen = Stage::new(&losses).offer(&mut policy()).0;
+        assert_eq!(chosen.len(), 4);
+        assert!(chosen.iter().all(|id| losses[*id as usize] >= 0.9));
+        assert_eq!(Stage::new(&losses[..5]).offer(&mut policy()).0.len(), 2);
+    }
+}

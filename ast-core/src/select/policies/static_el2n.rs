@@ -1,0 +1,103 @@
+//! One subset for the whole run, the hardest by an early look at everything.
+//!
+//! Paul, Ganguli & Dziugaite, *Deep Learning on a Data Diet*, NeurIPS 2021: the norm of the error vector, early in training,
+//! says which samples matter; the top of them is kept. Deviations: one network instead of the mean over ten, and it is the
+//! run's own, after a warm-up on random samples. The look costs a forward pass over every sample and is charged.
+
+use crate::codec::{SnapshotError, decode, encode};
+use crate::plugin::params::{ParamKind, ParamSpec};
+use crate::select::policies::largest;
+use crate::select::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::select::sample::{SampleId, Visit};
+use crate::select::sampler::Offer;
+
+/// Samples of a forward pass.
+const BATCH: usize = 250;
+
+crate::register_policy! {
+    name: "static-el2n",
+    summary: "one subset for the whole run, the highest EL2N scores after a random warm-up (Paul et al. 2021); costs the target + one look at all",
+    params: &[ParamSpec {
+        name: "warmup",
+        summary: "share of the budget before the look; random samples until then",
+        kind: ParamKind::Number { default: 0.1, min: 0.0, max: 0.9 },
+    }],
+    build: |params, task| Ok(Box::new(StaticEl2n { task, warmup: params.number("warmup")?, due: false, member: Vec::new() })),
+}
+
+struct StaticEl2n {
+    task: Task,
+    warmup: f64,
+    /// Whether the warm-up is over.
+    due: bool,
+    /// Whether each sample is in; empty before the look.
+    member: Vec<bool>,
+}
+
+impl Policy for StaticEl2n {
+    fn begin(&mut self, spent: f64) -> f64 {
+        self.due = spent >= self.warmup;
+        if self.due { 0.0 } else { self.task.target }
+    }
+
+    fn select(
+        &mut self,
+        offer: Offer<'_>,
+        view: &mut View<'_>,
+        accepted: &mut Vec<SampleId>,
+    ) -> Result<(), PolicyError> {
+        if !self.due {
+            return Ok(());
+        }
+        if self.member.is_empty() {
+            let samples = view.dataset.samples();
+            let visits: Vec<_> = (0..samples as SampleId).map(|id| Visit { id, epoch: offer.epoch }).collect();
+            let mut scores = Vec::with_capacity(samples);
+            for batch in visits.chunks(BATCH) {
+                scores.extend(view.fresh.look(batch, false)?.iter().map(|fresh| f64::from(fresh.score)));
+            }
+            self.member = vec![false; samples];
+            let size = (self.task.target * samples as f64).round() as usize;
+            largest(&scores, size.max(1)).into_iter().for_each(|id| self.member[id] = true);
+        }
+        accepted.extend(offer.candidates.iter().filter(|id| self.member[**id as usize]));
+        Ok(())
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Prefer("el2n")
+    }
+
+    fn trace(&self) -> Trace {
+        Trace { target: self.task.target, rate: None, threshold: None }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        encode("policy", &(&self.due, &self.member))
+    }
+
+    fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
+        (self.due, self.member) = decode("policy", saved)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Stage, task};
+
+    /// Random at first; then the two highest of five, and they stay though the scores change.
+    #[test]
+    fn the_highest_of_one_look_are_kept() {
+        let task = task(0.4);
+        let mut policy = StaticEl2n { task, warmup: 0.1, due: false, member: Vec::new() };
+        let mut stage = Stage::new(&[0.1, 0.5, 0.2, 0.4, 0.3]);
+        assert_eq!(policy.begin(0.05), 0.4);
+        assert!(stage.offer(&mut policy).0.is_empty());
+        assert_eq!(policy.begin(0.1), 0.0);
+        assert_eq!(stage.offer(&mut policy).0, [1, 3]);
+        stage.losses.0.reverse();
+        assert_eq!(stage.offer(&mut policy).0, [1, 3]);
+    }
+}

@@ -1,0 +1,75 @@
+//! One random subset for the whole run: what every choice of a subset has to beat.
+
+use crate::codec::SnapshotError;
+use crate::random::Purpose;
+use crate::select::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::select::sample::SampleId;
+use crate::select::sampler::Offer;
+
+crate::register_policy! {
+    name: "static-random",
+    summary: "one random subset for the whole run: what every choice of a subset has to beat; costs the target",
+    params: &[],
+    build: |_, task| Ok(Box::new(StaticRandom { task, member: Vec::new() })),
+}
+
+struct StaticRandom {
+    task: Task,
+    /// Whether each sample is in; a function of the seed, so it is not saved.
+    member: Vec<bool>,
+}
+
+impl Policy for StaticRandom {
+    fn begin(&mut self, _: f64) -> f64 {
+        0.0
+    }
+
+    fn select(
+        &mut self,
+        offer: Offer<'_>,
+        view: &mut View<'_>,
+        accepted: &mut Vec<SampleId>,
+    ) -> Result<(), PolicyError> {
+        if self.member.is_empty() {
+            let samples = view.dataset.samples();
+            self.member = vec![false; samples];
+            let order = view.random.stream(Purpose::Subset, 0, 0).permutation(samples);
+            let size = (self.task.target * samples as f64).round() as usize;
+            order.into_iter().take(size.max(1)).for_each(|id| self.member[id as usize] = true);
+        }
+        accepted.extend(offer.candidates.iter().filter(|id| self.member[**id as usize]));
+        Ok(())
+    }
+
+    fn scores(&self) -> Scores {
+        Scores::Unused
+    }
+
+    fn trace(&self) -> Trace {
+        Trace { target: self.task.target, rate: None, threshold: None }
+    }
+
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        Ok(Vec::new())
+    }
+
+    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Stage, task};
+
+    #[test]
+    fn the_subset_is_the_same_in_every_epoch() {
+        let task = task(0.3);
+        let mut stage = Stage::new(&[1.0; 100]);
+        let first = stage.offer(&mut StaticRandom { task, member: Vec::new() }).0;
+        assert_eq!(first.len(), 30);
+        assert_eq!(stage.offer(&mut StaticRandom { task, member: Vec::new() }).0, first);
+        assert!(first.windows(2).any(|pair| pair[1] - pair[0] > 1), "not the first thirty");
+    }
+}

@@ -1,0 +1,175 @@
+//! Where a policy's scores come from: three sources, and a memory for two of them.
+//!
+//! | source | a score is | costs a nominal epoch |
+//! |---|---|---|
+//! | `ledger` | what training showed of the sample when it was last trained on, faded into its class | nothing |
+//! | `fresh` | that of a forward pass over the candidates, dropout off | 1/3, or 0.1 at half the resolution |
+//! | `proxy` | that under a small network, trained on the candidates in lockstep (see the policy `proxy`) | 0.04 |
+//!
+//! With `every = k` no look is older than k nominal epochs; in between, the scores of
+//! the last look serve, and what was not looked at then is looked at now, by the small network without a step. All of it is
+//! charged. A source is asked only while its policy selects, and only about candidates.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{SnapshotError, decode, encode};
+use crate::plugin::params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
+use crate::select::policy::{PolicyError, View};
+use crate::select::sample::{SampleId, Visit};
+use crate::select::sampler::Offer;
+use crate::select::window::Window;
+use crate::train::auxiliary::Small;
+
+/// How many recent scores a rank is taken among: as many as in the ledger.
+const RECENT: usize = 1024;
+
+/// For [`Source::new`].
+pub(crate) const SOURCE: ParamSpec = ParamSpec {
+    name: "source",
+    summary: "where scores come from: the ledger, for nothing; a fresh forward pass over the candidates; a small network trained on them as proxy",
+    kind: ParamKind::Choice(&["ledger", "fresh", "proxy"]),
+};
+/// For [`Source::new`].
+pub(crate) const EVERY: ParamSpec = ParamSpec {
+    name: "every",
+    summary: "epochs for which the scores of one look serve, 1: a look in every epoch; not for the ledger",
+    kind: ParamKind::Integer { default: 1, min: 1, max: 1000 },
+};
+/// For [`Source::new`] and [`Source::fresh`].
+pub(crate) const RESOLUTION: ParamSpec = ParamSpec {
+    name: "resolution",
+    summary: "of the images in a fresh look: half costs a quarter in the convolutions",
+    kind: ParamKind::Choice(&["full", "half"]),
+};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Ledger,
+    Fresh { half: bool },
+    Proxy,
+}
+
+pub(crate) struct Source {
+    kind: Kind,
+    every: u32,
+    memory: Memory,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    /// The epoch of the last look.
+    looked: Option<u32>,
+    /// Score of each sample at its last look, as bits, because NaN stands for none. Empty if every epoch has a look.
+    last: Vec<u32>,
+    recent: Window,
+}
+
+impl Source {
+    /// As [`SOURCE`], [`EVERY`] and [`RESOLUTION`] say.
+    pub(crate) fn new(params: &Params) -> Result<Self, ParamError> {
+        let (every, half) = (params.integer("every")?, params.word("resolution")? == "half");
+        let source = params.word("source")?;
+        let needless = |key, value, than: &str| {
+            let allowed = format!("possible with source = \"{source}\": it is for source = {than}");
+            Err(ParamError::OutOfRange { key, value, allowed })
+        };
+        match source {
+            "fresh" => Ok(Self::fresh(every, half)),
+            _ if half => needless("resolution", ParamValue::Word("half".into()), "\"fresh\""),
+            "proxy" => Ok(Self::of(Kind::Proxy, every)),
+            _ if every > 1 => needless("every", ParamValue::Number(every.into()), "\"fresh\" or \"proxy\""),
+            _ => Ok(Self::ledger()),
+        }
+    }
+
+    /// What training showed anyway.
+    pub(crate) fn ledger() -> Self {
+        Self::of(Kind::Ledger, 1)
+    }
+
+    /// A look in every `every`-th nominal epoch.
+    pub(crate) fn fresh(every: u32, half: bool) -> Self {
+        Self::of(Kind::Fresh { half }, every)
+    }
+
+    fn of(kind: Kind, every: u32) -> Self {
+        let memory = Memory { looked: None, last: Vec::new(), recent: Window::new(RECENT) };
+        Self { kind, every: every.max(1), memory }
+    }
+
+    /// The score of each candidate, in the scorer's own scale; `None` if the ledger is to be asked. NaN is that of a sample to
+    /// be passed over.
+    pub(crate) fn scores(&mut self, offer: Offer<'_>, view: &mut View<'_>) -> Result<Option<Vec<f32>>, PolicyError> {
+        if self.kind == Kind::Ledger {
+            return Ok(None);
+        }
+        let looked = self.memory.looked;
+        let looks = looked.is_none_or(|last| offer.epoch == last || offer.epoch.saturating_sub(last) >= self.every);
+        if looks {
+            self.memory.looked = Some(offer.epoch);
+        }
+        let mut scores: Vec<f32> =
+            offer.candidates.iter().map(|id| if looks { f32::NAN } else { self.remembered(*id) }).collect();
+        let unknown: Vec<usize> = (0..scores.len()).filter(|i| scores[*i].is_nan()).collect();
+        let visits: Vec<_> = unknown.iter().map(|i| Visit { id: offer.candidates[*i], epoch: offer.epoch }).collect();
+        let seen = match self.kind {
+            Kind::Proxy if looks => view.fresh.train_small(Small::Proxy, &visits, view.spent)?,
+            Kind::Proxy => view.fresh.look_small(Small::Proxy, &visits)?,
+            Kind::Fresh { half: true } => view.fresh.look_half(&visits)?,
+            Kind::Fresh { half: false } | Kind::Ledger => view.fresh.look(&visits, false)?,
+        };
+        for (i, fresh) in unknown.into_iter().zip(seen) {
+            scores[i] = fresh.score;
+        }
+        if self.every > 1 {
+            self.memory.last.resize(view.dataset.samples(), f32::NAN.to_bits());
+            let scored = offer.candidates.iter().zip(&scores);
+            scored.for_each(|(id, score)| self.memory.last[*id as usize] = score.to_bits());
+        }
+        Ok(Some(scores))
+    }
+
+    /// The rank of each candidate, 0..=1; `None` if nothing is known of it. NaN is that of a sample to be passed over.
+    ///
+    /// The ledger's own with its `horizon`, or else that among the last 1,024 scores.
+    pub(crate) fn ranks(
+        &mut self,
+        offer: Offer<'_>,
+        view: &mut View<'_>,
+        horizon: f64,
+    ) -> Result<Vec<Option<f64>>, PolicyError> {
+        let Some(scores) = self.scores(offer, view)? else {
+            return Ok(offer.candidates.iter().map(|id| view.ledger.score(*id, horizon)).collect());
+        };
+        let recent = &mut self.memory.recent;
+        recent.extend(scores.iter().copied());
+        let rank = |score: f32| if score.is_nan() { f64::NAN } else { recent.rank(score).into() };
+        Ok(scores.into_iter().map(|score| Some(rank(score))).collect())
+    }
+
+    /// The score of a sample at its last look; NaN if there is none.
+    fn remembered(&self, id: SampleId) -> f32 {
+        self.memory.last.get(id as usize).map_or(f32::NAN, |bits| f32::from_bits(*bits))
+    }
+
+    /// What a policy has to save: `own`, what it knows itself, and what the source remembers.
+    pub(crate) fn save(&self, own: Vec<u8>) -> Result<Vec<u8>, SnapshotError> {
+        match self.kind {
+            Kind::Ledger => Ok(own),
+            _ => encode("policy", &(ciborium::Value::Bytes(own), &self.memory)),
+        }
+    }
+
+    /// Takes back what [`save`](Self::save) gave; returns the policy's own part.
+    pub(crate) fn restore(&mut self, saved: &[u8]) -> Result<Vec<u8>, SnapshotError> {
+        if self.kind == Kind::Ledger {
+            return Ok(saved.to_vec());
+        }
+        let (own, memory): (ciborium::Value, Memory) = decode("policy", saved)?;
+        self.memory = memory;
+        own.into_bytes().map_err(|_| SnapshotError::Decode("policy", "its own part is not made of bytes".into()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -98,11 +98,11 @@ impl Run {
         for _ in 0..steps {
             self.trainer.advance().expect("procedural data trains").expect("the run is longer");
         }
-        let meter = self.trainer.meter();
+        let clock = self.trainer.clock();
         self.counts = Counts {
             seconds: self.counts.seconds + begin.elapsed().as_secs_f64(),
-            samples: meter.trained,
-            busy: meter.seconds(Phase::Train) + meter.seconds(Phase::Optimizer),
+            samples: self.trainer.counts().trained,
+            busy: clock.seconds(Phase::Train) + clock.seconds(Phase::Optimizer),
         };
     }
 }

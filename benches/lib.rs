@@ -9,7 +9,7 @@ use ast_core::model::Weights;
 use ast_core::model::zoo::SimpleCnn;
 use ast_core::plugin::ParamValue;
 use ast_core::run::RunConfig;
-use ast_core::train::{Parts, Trainer};
+use ast_core::train::{Setup, Trainer};
 use ast_data::OrderedLoader;
 use ast_scoring as _;
 use burn::tensor::Device;
@@ -33,7 +33,7 @@ pub fn trainer(policy: &str, epochs: u32, data: &Arc<dyn Dataset>) -> Trainer<Si
     let run = config.resolve(&["simple-cnn"]).expect("linked and in range");
     let (random, device) = (run.checked.random(), Device::flex().autodiff());
     let loader = || Box::new(OrderedLoader::new(data.clone(), 1).expect("one thread"));
-    Trainer::new(Parts {
+    Trainer::new(Setup {
         run,
         train: loader(),
         test: loader(),
@@ -41,4 +41,5 @@ pub fn trainer(policy: &str, epochs: u32, data: &Arc<dyn Dataset>) -> Trainer<Si
         device,
         energy: Err("not counted".into()),
     })
+    .expect("ten classes")
 }

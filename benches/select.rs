@@ -7,16 +7,17 @@ use std::collections::BTreeMap;
 
 use ast_core::plugin::{ParamValue, Params, Registry};
 use ast_core::random::Random;
-use ast_core::select::{Ledger, PolicyEntry, Queue, SampleId, Sampler, Seen, View};
-use ast_core::testing::{Labels, NoLook, task};
+use ast_core::select::{
+    ChargedProbe, Counts, Groups, Ledger, NoProbe, PolicyEntry, Queue, SampleId, Sampler, Seen, SelectionContext,
+};
+use ast_core::testing::goal;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn benches(c: &mut Criterion) {
     let mut group = c.benchmark_group("select");
     for chunk in [128usize, 1_024, 65_536] {
         let samples = chunk.max(50_000) * 2;
-        let data = Labels((0..samples).map(|i| i % 10).collect());
-        let mut ledger = Ledger::new(&data);
+        let mut ledger = Ledger::new(Groups::of((0..samples).map(|i| i % 10)).expect("ten groups"));
         for id in 0..samples as SampleId {
             let score = (id * 7919 % 10_007) as f32;
             ledger.record(&[Seen { id, score, loss: score, correct: true, coverage: id % 64 == 0 }]);
@@ -26,19 +27,20 @@ fn benches(c: &mut Criterion) {
         let entry: &PolicyEntry = Registry::linked().and_then(|r| r.get("ast")).expect("linked");
         let given = BTreeMap::from([("lambda".into(), ParamValue::Number(0.8))]);
         let params = Params::resolve(entry.params, &given).expect("in range");
-        let mut policy = (entry.build)(&params, task(0.1)).expect("in range");
+        let mut policy = (entry.build)(&params, goal(0.1)).expect("in range");
         let coverage = policy.begin(0.5);
         let plan = Sampler::new(random, samples, chunk).plan(0, coverage);
         let (mut accepted, mut number) = (Vec::new(), 0);
+        let (mut none, mut counts) = (NoProbe, Counts::default());
         group.throughput(Throughput::Elements(chunk as u64));
         group.bench_function(BenchmarkId::new("ast", chunk), |bencher| {
             bencher.iter(|| {
                 accepted.clear();
                 number = (number + 1) % (samples / chunk) as u32;
                 let offer = plan.offer(0, number).expect("within the epoch");
-                let mut view =
-                    View { spent: 0.5, dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
-                policy.select(offer, &mut view, &mut accepted).expect("all numbers are finite");
+                let probe = ChargedProbe::new(&mut none, &mut counts, &ledger);
+                let mut context = SelectionContext { spent: 0.5, ledger: &ledger, queue: &queue, random, probe };
+                policy.select(offer, &mut context, &mut accepted).expect("all numbers are finite");
             });
         });
     }

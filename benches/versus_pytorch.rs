@@ -4,10 +4,10 @@
 
 use std::time::Instant;
 
+use ast_core::model::cross_entropy;
 use ast_core::model::zoo::SimpleCnn;
 use ast_core::model::{Input, Mode, Model, Weights};
 use ast_core::random::{Purpose, Random};
-use ast_core::score::cross_entropy;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};

@@ -4,10 +4,8 @@ use std::io;
 use std::time::Instant;
 
 use ast_core::codec::SnapshotError;
-use ast_core::run::{
-    CheckpointConfig, CheckpointError, Checkpoints, Event, Fingerprint, Observer, RunIdentity, Snapshot, Wish,
-};
-use ast_core::train::TrainError;
+use ast_core::run::{CheckpointConfig, CheckpointError, Checkpoints, Event, Fingerprint, RunIdentity, Snapshot};
+use ast_core::train::{Callback, Flow, TrainError};
 
 use crate::failure::{Failure, Kind};
 use crate::progress::ProgressView;
@@ -67,21 +65,21 @@ impl Log {
     }
 }
 
-impl Observer for Log {
+impl Callback for Log {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.progress.event(event);
         self.events.push(event.clone());
         self.folder.log(event)
     }
 
-    fn wish(&mut self, step: u64) -> Wish {
+    fn flow(&mut self, step: u64) -> Flow {
         let CheckpointConfig { every_steps, every_minutes, .. } = self.config;
         let by_steps = every_steps > 0 && step.is_multiple_of(every_steps) && step > self.saved_step;
         let by_time = every_minutes > 0.0 && self.saved_at.elapsed().as_secs_f64() >= 60.0 * every_minutes;
         match self.signals.stop() {
-            Some(_) => Wish::Stop,
-            None if self.signals.save() || by_steps || by_time => Wish::Save,
-            None => Wish::Continue,
+            Some(_) => Flow::Stop,
+            None if self.signals.save() || by_steps || by_time => Flow::Checkpoint,
+            None => Flow::Continue,
         }
     }
 

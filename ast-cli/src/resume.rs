@@ -5,7 +5,7 @@ mod log;
 
 use std::path::Path;
 
-use ast_core::run::{Checkpoints, Event, Found, Refused, RunConfig, RunIdentity, Snapshot};
+use ast_core::run::{Checkpoints, Event, LatestCheckpoint, Refused, RunConfig, RunIdentity, Snapshot};
 
 use crate::builds::Builds;
 use crate::claim::{Claim, put_aside};
@@ -49,7 +49,8 @@ pub(crate) fn find(
         let what = "is no folder, or a link to one that is not there: is a disk missing? Nothing was changed";
         return Err(Failure::new(Kind::Io, format!("{} {what}", folder.display())));
     }
-    let Found { latest, refused } = checkpoints.latest().map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
+    let LatestCheckpoint { latest, refused } =
+        checkpoints.latest().map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
     let Some((manifest, snapshot)) = latest else {
         if !refused.is_empty() {
             let reasons: Vec<String> = refused.iter().map(|refused| refused.error.to_string()).collect();

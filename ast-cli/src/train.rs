@@ -6,8 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ast_core::model::zoo::SimpleCnn;
 use ast_core::model::{Model, Weights};
 use ast_core::run::{Checkpoints, Origin, Ran, Resolved, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
-use ast_core::select::PolicyError;
-use ast_core::train::{Parts, PassError, TrainError, Trainer, safetensors};
+use ast_core::train::{PassError, Setup, TrainError, Trainer, safetensors};
 
 use crate::args::{Progress, TrainArgs};
 use crate::builds::Builds;
@@ -77,7 +76,8 @@ pub(crate) fn run(
     let (data, test_samples) = (train.dataset().clone(), test.dataset().samples());
     let model = SimpleCnn::new(data.shape(), data.classes(), Weights::new(random, &device));
     let mut trainer =
-        Trainer::new(Parts { run: resolved, train, test, model, device, energy: energy::counter(backend) });
+        Trainer::new(Setup { run: resolved, train, test, model, device, energy: energy::counter(backend) })
+            .map_err(|error| Failure::new(Kind::Data, error.to_string()))?;
     let ran = trainer.ran();
     let place = open(place, &config, &effective, &identity, &mut trainer)?;
     let path = place.folder.path().to_path_buf();
@@ -243,13 +243,11 @@ fn provenance<'a>(
 fn failure(error: &TrainError, run: &Path) -> Failure {
     let kind = match error {
         TrainError::NotFinite { .. } | TrainError::Diverged { .. } | TrainError::AllSkipped(_) => Kind::Data,
-        TrainError::Policy(PolicyError::Pass(PassError::NotFinite(_))) => Kind::Data,
         TrainError::Pass(PassError::NotFinite(_)) => Kind::Data,
-        TrainError::Policy(PolicyError::Pass(PassError::Resolution)) => Kind::Usage,
-        TrainError::NothingTrained | TrainError::NothingLeft => Kind::Usage,
+        TrainError::Pass(PassError::Resolution) | TrainError::NothingTrained | TrainError::NothingLeft => Kind::Usage,
         TrainError::Write(_) => Kind::Io,
         TrainError::Device(_) | TrainError::Pass(PassError::Read(_)) => Kind::Device,
-        TrainError::Load(_) | TrainError::Pass(_) | TrainError::Policy(_) | TrainError::Snapshot(_) => Kind::Bug,
+        TrainError::Load(_) | TrainError::Pass(_) | TrainError::Select(_) | TrainError::Snapshot(_) => Kind::Bug,
     };
     let next = match kind {
         Kind::Io => {

@@ -302,7 +302,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_used() {
     // With a small network, for which there is a file more.
     succeed(start(&whole, &["--policy", "proxy"]));
     let expected = result(&whole);
-    let files = ["manifest.json", "weights.bpk", "optimizer.bpk", "policy.cbor", "state.cbor", "small.cbor"];
+    let files = ["manifest.json", "weights.bpk", "optimizer.bpk", "selector.cbor", "state.cbor", "auxiliary.cbor"];
     for (number, file) in files.iter().enumerate() {
         let run = folder.path().join(format!("run{number}"));
         copy(&whole, &run);

@@ -3,7 +3,9 @@
 
 pub mod codec;
 pub mod data;
+#[cfg(feature = "train")]
 pub mod model;
+#[cfg(feature = "train")]
 pub mod ops;
 pub mod optim;
 pub mod plugin;
@@ -14,7 +16,9 @@ pub mod score;
 pub mod select;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(feature = "train")]
 pub mod train;
 
+#[cfg(feature = "train")]
 pub use burn;
 pub use inventory;

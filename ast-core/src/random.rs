@@ -35,9 +35,9 @@ pub enum Purpose {
     /// Which labels are flipped, and to what; key: sample.
     LabelNoise = 13,
     /// Initial weights of a small network; key: parameter index, which network.
-    SmallWeights = 14,
+    AuxiliaryWeights = 14,
     /// Dropout masks of a small network; key: steps it has made, which network.
-    SmallDropout = 15,
+    AuxiliaryDropout = 15,
     /// Which half of the samples a reference network is trained on; key: sample.
     ReferenceHalf = 16,
     /// The order in which a reference network sees its half; key: pass, which network.

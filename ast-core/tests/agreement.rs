@@ -16,13 +16,13 @@ use std::sync::Arc;
 use ast_core::burn::module::{Module, ModuleVisitor, Param};
 use ast_core::burn::optim::GradientsParams;
 use ast_core::burn::tensor::{Device, Int, Tensor, TensorData};
+use ast_core::model::cross_entropy;
 use ast_core::model::zoo::SimpleCnn;
 use ast_core::model::{Input, Mode, Model, Weights};
 use ast_core::random::{Purpose, Random};
 use ast_core::run::{Event, Resolved, StepEvent};
-use ast_core::score::cross_entropy;
 use ast_core::testing::DirectLoader;
-use ast_core::train::{Parts, Trainer};
+use ast_core::train::{Setup, Trainer};
 use common::{Halves, Loss, config, policy};
 
 /// The devices to be held against the CPU.
@@ -106,14 +106,15 @@ fn run(device: &Device, steps: usize, batch: usize) -> (Vec<StepEvent>, Vec<f32>
     let run = Resolved::of(config.clone(), policy("dense", None, &config), Box::new(Loss)).unwrap();
     let (random, device) = (run.checked.random(), device.clone().autodiff());
     let data = |samples| Box::new(DirectLoader::new(Arc::new(Halves { samples, broken: None })));
-    let mut trainer = Trainer::new(Parts {
+    let mut trainer = Trainer::new(Setup {
         energy: Err("not counted".into()),
         run,
         train: data(steps * batch),
         test: data(batch),
         model: SimpleCnn::new([3, 8, 8], 2, Weights::new(random, &device)),
         device,
-    });
+    })
+    .unwrap();
     let mut events: Vec<Event> = Vec::new();
     trainer.run(&mut events).unwrap().unwrap();
     struct All(Vec<f32>);

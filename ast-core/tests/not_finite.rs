@@ -14,10 +14,10 @@ use ast_core::data::Dataset;
 use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Weights};
 use ast_core::random::Stream;
 use ast_core::run::{Event, NotFinite, OnNan, Resolved, RunConfig, Summary};
-use ast_core::score::{Context, Observation, ScoreError, Scorer};
-use ast_core::select::{Offer, Policy, PolicyError, SampleId, Trace, View};
+use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer};
+use ast_core::select::{Offer, Policy, PolicyError, SampleId, SelectionContext, SelectionStats};
 use ast_core::testing::DirectLoader;
-use ast_core::train::{Parts, TrainError, Trainer};
+use ast_core::train::{Setup, TrainError, Trainer};
 use common::{Halves, SAMPLES, SIDE, config, policy};
 
 const MODES: [OnNan; 3] = [OnNan::Abort, OnNan::Skip, OnNan::Rollback];
@@ -68,16 +68,16 @@ impl Dataset for Images {
 struct Scores(Fault, AtomicU64);
 
 impl Scorer for Scores {
-    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
+    fn score(&self, seen: &Observation, _: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
         let calls = self.1.fetch_add(1, Ordering::Relaxed);
         Ok(match self.0 {
-            Fault::Scores(value) => seen.loss.full_like(value),
+            Fault::Scores(value) => vec![value; seen.loss().len()],
             Fault::ScoreOnce(value) if calls == 3 => {
-                let mut scores: Vec<f32> = seen.loss.to_data().try_into_vec().unwrap();
+                let mut scores = seen.loss().to_vec();
                 scores[2] = value;
-                Tensor::from_floats(scores.as_slice(), &seen.loss.device())
+                scores
             }
-            _ => seen.loss.clone(),
+            _ => seen.loss().to_vec(),
         })
     }
 }
@@ -100,7 +100,7 @@ impl Model for Root {
     fn layers(&self) -> Vec<LayerCost> {
         vec![LayerCost::linear("linear", [3 * SIDE * SIDE, 2]).first()]
     }
-    fn smaller(&self, weights: Weights<'_>) -> Self {
+    fn proxy(&self, weights: Weights<'_>) -> Self {
         Self::new(weights)
     }
 }
@@ -122,7 +122,7 @@ fn trainer(config: &RunConfig, policy: Box<dyn Policy>, fault: Fault) -> Trainer
     let run = Resolved::of(config.clone(), policy, Box::new(Scores(fault, AtomicU64::new(0)))).unwrap();
     let random = run.checked.random();
     let data = |fault| Box::new(DirectLoader::new(Arc::new(Images(Halves { samples: SAMPLES, broken: None }, fault))));
-    Trainer::new(Parts {
+    Trainer::new(Setup {
         energy: Err("not counted".into()),
         run,
         train: data(fault),
@@ -130,6 +130,7 @@ fn trainer(config: &RunConfig, policy: Box<dyn Policy>, fault: Fault) -> Trainer
         model: Root::new(Weights::new(random, &device)),
         device,
     })
+    .unwrap()
 }
 
 fn dense(on_nan: OnNan) -> RunConfig {
@@ -266,11 +267,11 @@ impl Policy for Nothing {
     fn begin(&mut self, _: f64) -> f64 {
         0.0
     }
-    fn select(&mut self, _: Offer<'_>, _: &mut View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
+    fn select(&mut self, _: Offer<'_>, _: &mut SelectionContext<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
         Ok(())
     }
-    fn trace(&self) -> Trace {
-        Trace { target: 0.1, rate: None, threshold: None }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: 0.1, rate: None, threshold: None }
     }
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
         Ok(Vec::new())
@@ -301,10 +302,13 @@ fn a_skipped_step_changes_nothing_but_its_counters() {
     let mut skipped = 0;
     loop {
         let before = trainer.snapshot().unwrap();
-        match trainer.advance().unwrap() {
-            Some(Event::Skipped { .. }) => {
+        let policy = |trainer: &Trainer<Root>| trainer.selector().policy().save().unwrap();
+        let policy_before = policy(&trainer);
+        match trainer.advance().unwrap().as_deref() {
+            Some([Event::Skipped { .. }]) => {
                 let after = trainer.snapshot().unwrap();
-                assert_eq!((&before.weights, before.step, &before.policy), (&after.weights, after.step, &after.policy));
+                assert_eq!((&before.weights, before.step), (&after.weights, after.step));
+                assert_eq!(policy(&trainer), policy_before);
                 assert!(before.optimizer == after.optimizer);
                 skipped += 1;
             }
@@ -351,7 +355,7 @@ fn a_small_network_is_not_broken_in_silence() {
         let summary = outcome.unwrap().unwrap();
         // Once an epoch it is offered to the small network; whether the run's own trains on it is for the policy to say.
         assert!((10..=20).contains(&summary.skipped), "{mode:?}: {}", summary.skipped);
-        assert!(summary.samples.small_trained >= 10 * SAMPLES as u64);
+        assert!(summary.samples.auxiliary_trained >= 10 * SAMPLES as u64);
         assert!(summary.accuracy.last > 90.0 && finite(&trainer), "{mode:?}: {:?}", summary.accuracy);
     }
 }

@@ -5,9 +5,9 @@ use ast_core::burn::tensor::activation::relu;
 use ast_core::burn::tensor::module::{conv2d, max_pool2d};
 use ast_core::burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use ast_core::burn::tensor::{Device, Int, Tensor, TensorData};
+use ast_core::model::cross_entropy;
 use ast_core::ops::{Block, conv_relu_pool};
 use ast_core::random::{Purpose, Random, Stream};
-use ast_core::score::cross_entropy;
 use proptest::prelude::*;
 
 type Operation = fn(Tensor<4>, Tensor<4>, Tensor<1>, Block) -> Tensor<4>;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ast_core::plugin::{Entry, ParamValue, Params, Registry};
 use ast_core::random::{Purpose, Random};
 use ast_core::select::{BuildPolicy, Policy};
-use ast_core::testing::{realised_rate, task};
+use ast_core::testing::{goal, realised_rate};
 use proptest::prelude::*;
 
 const EPOCHS: u32 = 20;
@@ -20,7 +20,7 @@ fn build(entry: &Entry<BuildPolicy>, target: f64) -> Box<dyn Policy> {
     // With all of it at work: the default of `ast` is to be `random` in a run as short as this.
     let lambda = BTreeMap::from([("lambda".to_string(), ParamValue::Number(0.8))]);
     let given = if entry.name == "ast" { lambda } else { BTreeMap::new() };
-    (entry.build)(&Params::resolve(entry.params, &given).unwrap(), task(target)).unwrap()
+    (entry.build)(&Params::resolve(entry.params, &given).unwrap(), goal(target)).unwrap()
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,7 @@ fn every_policy_that_promises_a_rate_keeps_it_for_any_scores() {
             // What scores NaN cannot be chosen by it: a tenth of the samples is out of reach.
             let target = if matches!(kind, Kind::SomeNan) { 0.8 * target } else { target };
             let scores = scores(kind, samples, seed);
-            let rate = realised_rate(build(entry, target).as_mut(), &scores, EPOCHS).unwrap();
+            let rate = realised_rate(build(entry, target), &scores, EPOCHS).unwrap();
             let offered = (samples * EPOCHS as usize) as f64;
             // Chance, for a policy that draws each sample; a subset of whole samples; a controller that has to settle.
             let chance = 5.0 * (target * (1.0 - target) / offered).sqrt();
@@ -77,9 +77,9 @@ fn every_policy_that_promises_a_rate_keeps_it_for_any_scores() {
 fn everything_is_trained_where_everything_is_asked_for() {
     let scores: Vec<f32> = (0..500).map(|i| (i * 7 % 13) as f32).collect();
     for entry in Registry::<BuildPolicy>::linked().unwrap().iter() {
-        let mut policy = build(entry, 1.0);
+        let policy = build(entry, 1.0);
         if policy.keeps_target() {
-            assert_eq!(realised_rate(policy.as_mut(), &scores, EPOCHS).unwrap(), 1.0, "{}", entry.name);
+            assert_eq!(realised_rate(policy, &scores, EPOCHS).unwrap(), 1.0, "{}", entry.name);
         }
     }
 }

@@ -4,10 +4,10 @@
 mod common;
 
 use ast_core::plugin::{ParamValue, Registry};
-use ast_core::run::{Checkpoints, Event, Observer, RunConfig, RunIdentity, Snapshot, Wish};
+use ast_core::run::{Checkpoints, Event, RunConfig, RunIdentity, Snapshot};
 use ast_core::score::Scorer;
 use ast_core::select::PolicyEntry;
-use ast_core::train::Trainer;
+use ast_core::train::{Callback, Flow, Trainer};
 use common::{Excess, Halves, Loss, Tiny, config, policy_with, tiny, tiny_with};
 
 const SAMPLES: usize = 320;
@@ -20,13 +20,13 @@ struct Recorder {
     every: u64,
 }
 
-impl Observer for Recorder {
+impl Callback for Recorder {
     fn event(&mut self, event: &Event) -> std::io::Result<()> {
         self.events.push(event.clone());
         Ok(())
     }
-    fn wish(&mut self, step: u64) -> Wish {
-        if self.every > 0 && step.is_multiple_of(self.every) { Wish::Save } else { Wish::Continue }
+    fn flow(&mut self, step: u64) -> Flow {
+        if self.every > 0 && step.is_multiple_of(self.every) { Flow::Checkpoint } else { Flow::Continue }
     }
     fn save(&mut self, snapshot: &Snapshot) -> std::io::Result<()> {
         self.snapshots.push((self.events.len(), snapshot.clone()));
@@ -43,8 +43,8 @@ fn trainer(config: &RunConfig, policy: &str) -> Trainer<Tiny> {
 }
 
 /// The end of a run: weights, and all of the summary but the clocks.
-fn finish(trainer: &mut Trainer<Tiny>, observer: &mut dyn Observer) -> (Vec<u32>, String) {
-    let mut summary = trainer.run(observer).unwrap().unwrap();
+fn finish(trainer: &mut Trainer<Tiny>, callback: &mut dyn Callback) -> (Vec<u32>, String) {
+    let mut summary = trainer.run(callback).unwrap().unwrap();
     summary.seconds.total = 0.0;
     summary.seconds.dense_equivalent = None;
     summary.seconds.phases.clear();
@@ -122,10 +122,15 @@ fn a_snapshot_that_is_put_back_is_the_same_snapshot() {
         let mut second = trainer(&config, policy);
         second.restore(&snapshot).unwrap();
         let again = second.snapshot().unwrap();
-        assert_eq!((snapshot.step, &snapshot.policy, &snapshot.weights), (again.step, &again.policy, &again.weights));
+        assert_eq!((snapshot.step, &snapshot.weights), (again.step, &again.weights));
+        assert!(snapshot.selector == again.selector, "{policy}");
         assert_eq!(snapshot.state, again.state, "{policy}");
-        assert_eq!(snapshot.small.is_empty(), policy != "proxy", "{policy}: small networks where they are needed only");
-        assert_eq!(again.small.is_empty(), policy != "proxy");
+        assert_eq!(
+            snapshot.auxiliary.is_empty(),
+            policy != "proxy",
+            "{policy}: auxiliary networks where they are needed only"
+        );
+        assert_eq!(again.auxiliary.is_empty(), policy != "proxy");
     }
 }
 
@@ -149,7 +154,7 @@ fn checkpoints_of_every_format_are_read() {
     if std::env::var_os("AST_TEST_WRITE_GOLDEN").is_some() {
         let mut first = trainer(&config, "ast");
         (0..12).for_each(|_| drop(first.advance().unwrap()));
-        let mut checkpoints = Checkpoints::new(folder.join("format-2"), 1);
+        let mut checkpoints = Checkpoints::new(folder.join("format-3"), 1);
         checkpoints.save(&first.snapshot().unwrap(), &golden()).unwrap();
     }
     let mut formats = 0;
@@ -171,7 +176,7 @@ fn checkpoints_of_every_format_are_read() {
         assert!(summary.accuracy.last > 80.0, "{:?}", summary.accuracy);
         formats += 1;
     }
-    assert_eq!(formats, 2, "one for every format");
+    assert_eq!(formats, 3, "one for every format");
 }
 
 #[test]
@@ -184,21 +189,21 @@ fn saving_changes_nothing() {
 #[test]
 fn whoever_wishes_for_the_end_gets_a_snapshot_and_no_summary() {
     struct Third(Option<u64>);
-    impl Observer for Third {
+    impl Callback for Third {
         fn event(&mut self, _: &Event) -> std::io::Result<()> {
             Ok(())
         }
-        fn wish(&mut self, step: u64) -> Wish {
-            if step == 3 { Wish::Stop } else { Wish::Continue }
+        fn flow(&mut self, step: u64) -> Flow {
+            if step == 3 { Flow::Stop } else { Flow::Continue }
         }
         fn save(&mut self, snapshot: &Snapshot) -> std::io::Result<()> {
             self.0 = Some(snapshot.step);
             Ok(())
         }
     }
-    let mut observer = Third(None);
-    assert_eq!(trainer(&config(0.2, 6), "ast").run(&mut observer).unwrap(), None);
-    assert_eq!(observer.0, Some(3));
+    let mut callback = Third(None);
+    assert_eq!(trainer(&config(0.2, 6), "ast").run(&mut callback).unwrap(), None);
+    assert_eq!(callback.0, Some(3));
 }
 
 #[test]
@@ -211,8 +216,8 @@ fn a_snapshot_of_another_run_is_refused() {
     assert!(larger.restore(&snapshot).unwrap_err().to_string().contains("of 320 samples"));
     for part in 0..5 {
         let mut broken = snapshot.clone();
-        let Snapshot { weights, optimizer, policy, state, small, .. } = &mut broken;
-        let bytes = [weights, optimizer, policy, state, small].into_iter().nth(part).unwrap();
+        let Snapshot { weights, optimizer, selector, state, auxiliary, .. } = &mut broken;
+        let bytes = [weights, optimizer, selector, state, auxiliary].into_iter().nth(part).unwrap();
         bytes.truncate(bytes.len() / 2);
         assert!(trainer(&config, "proxy").restore(&broken).is_err(), "part {part}");
     }

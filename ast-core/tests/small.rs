@@ -47,7 +47,7 @@ fn every_source_costs_what_it_does() {
     for policy in ["pool-top", "curriculum"] {
         for (given, [scored, halved, steps, looks]) in &cases {
             let Summary { samples, flops, .. } = run(&config(0.25, EPOCHS as u32), policy, given, Box::new(Loss));
-            let counted = [samples.scored, samples.halved, samples.small_trained, samples.small_scored];
+            let counted = [samples.scored, samples.scored_half, samples.auxiliary_trained, samples.auxiliary_scored];
             assert_eq!(counted, [*scored, *halved, *steps, *looks], "{policy} {given:?}");
             assert_eq!(samples.trained, all / 4, "{policy} {given:?}");
             let scoring = (scored - halved) * FORWARD + halved * HALF + steps * STEP + looks * FORWARD;
@@ -67,7 +67,7 @@ fn ast_asks_while_it_selects() {
         (vec![word("source", "proxy")], Some(2)),
     ] {
         let Summary { samples, activation, .. } = run(&config(0.25, 10), "ast", &given, Box::new(Loss));
-        let counted = [samples.scored - samples.halved, samples.halved, samples.small_trained];
+        let counted = [samples.scored - samples.scored_half, samples.scored_half, samples.auxiliary_trained];
         for (i, count) in counted.into_iter().enumerate() {
             let expected = if kind == Some(i) { SAMPLES * 5..SAMPLES * 9 } else { 0..1 };
             assert!(expected.contains(&count), "{given:?}: {counted:?}");
@@ -97,7 +97,7 @@ fn a_reference_is_trained_once_and_charged() {
         for (summary, passes) in [(run(Box::new(Loss)), 0), (run(Box::new(Excess)), asked)] {
             let Summary { samples, flops, .. } = summary;
             let looks = if passes > 0 { SAMPLES } else { 0 };
-            assert_eq!((samples.small_trained, samples.small_scored), (passes * SAMPLES, looks), "{policy}");
+            assert_eq!((samples.auxiliary_trained, samples.auxiliary_scored), (passes * SAMPLES, looks), "{policy}");
             let scoring = samples.scored * FORWARD + passes * SAMPLES * STEP + looks * FORWARD;
             assert_eq!((flops.scoring, flops.total), (scoring, scoring + samples.trained * STEP), "{policy}");
         }

@@ -11,7 +11,7 @@ use ast_core::model::Weights;
 use ast_core::model::zoo::SimpleCnn;
 use ast_core::run::Resolved;
 use ast_core::testing::DirectLoader;
-use ast_core::train::{Parts, Trainer};
+use ast_core::train::{Setup, Trainer};
 use common::{Halves, Loss, SAMPLES, SIDE, config, policy};
 
 /// Resident memory in bytes.
@@ -31,14 +31,15 @@ fn memory_does_not_grow() {
     let run = Resolved::of(config.clone(), policy("ast", None, &config), Box::new(Loss)).unwrap();
     let random = run.checked.random();
     let data = |samples| Box::new(DirectLoader::new(Arc::new(Halves { samples, broken: None })));
-    let mut trainer = Trainer::new(Parts {
+    let mut trainer = Trainer::new(Setup {
         energy: Err("not counted".into()),
         run,
         train: data(SAMPLES),
         test: data(100),
         model: SimpleCnn::new([3, SIDE, SIDE], 2, Weights::new(random, &device)),
         device,
-    });
+    })
+    .unwrap();
     let mut advance = |steps| {
         // Batches of 16 are so small that what malloc leaves between them shows: the mean of many looks does not.
         let mut sum = 0.0;

@@ -12,7 +12,7 @@ use ast_core::model::zoo::SimpleCnn;
 use ast_core::run::{Event, NotFinite, Resolved, RunConfig, Summary};
 use ast_core::select::{SampleId, Visit};
 use ast_core::testing::DirectLoader;
-use ast_core::train::{Parts, TrainError, Trainer};
+use ast_core::train::{Setup, TrainError, Trainer};
 use common::{Halves, Loss, SAMPLES, SIDE, config, policy};
 
 /// Notes every visit that is asked for.
@@ -53,14 +53,15 @@ fn run(config: &RunConfig, name: &str, lambda: Option<f64>, broken: Option<Sampl
     let random = run.checked.random();
     let train = DirectLoader::new(Arc::new(Halves { samples: SAMPLES, broken }));
     let mut events: Vec<Event> = Vec::new();
-    let mut trainer = Trainer::new(Parts {
+    let mut trainer = Trainer::new(Setup {
         energy: Err("not counted".into()),
         run,
         train: Box::new(Recorder(train, visits.clone())),
         test: Box::new(DirectLoader::new(Arc::new(Halves { samples: 300, broken: None }))),
         model: SimpleCnn::new([3, SIDE, SIDE], 2, Weights::new(random, &device)),
         device,
-    });
+    })
+    .unwrap();
     let result = trainer.run(&mut events).map(|summary| summary.expect("nobody wished for an end"));
     let visits = std::mem::take(&mut *visits.lock().unwrap());
     Outcome { visits, events, result }

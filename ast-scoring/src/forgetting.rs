@@ -3,8 +3,9 @@
 //! Toneva et al., *An Empirical Study of Example Forgetting during Deep Neural Network Learning*, ICLR 2019: the number of
 //! transitions from correct to wrong between successive visits, this one included.
 
-use ast_core::burn::tensor::Tensor;
-use ast_core::score::{Context, History, Needs, Observation, ScoreError, Scorer};
+use std::iter::zip;
+
+use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "forgetting",
@@ -16,36 +17,29 @@ ast_core::register_scorer! {
 struct Forgetting;
 
 impl Scorer for Forgetting {
-    fn needs(&self) -> Needs {
-        Needs { history: true, ..Needs::default() }
+    fn needs(&self) -> &'static [Statistic] {
+        &[Statistic::Forgotten, Statistic::WasCorrect, Statistic::Correct]
     }
 
-    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
-        let History { forgotten, correct, .. } = seen.history.clone().ok_or(ScoreError::Missing("history"))?;
-        Ok(forgotten + correct * (1.0 - seen.correct()))
+    fn score(&self, seen: &Observation, _: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
+        let (forgotten, was_correct) = (seen.get(Statistic::Forgotten)?, seen.get(Statistic::WasCorrect)?);
+        let visits = zip(zip(forgotten, was_correct), seen.get(Statistic::Correct)?);
+        Ok(visits.map(|((forgotten, was_correct), correct)| forgotten + was_correct * (1.0 - correct)).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::{probabilities, values};
-    use ast_core::burn::tensor::Device;
-    use ast_core::testing::{context, observation};
+    use ast_core::testing::context;
 
+    /// The four ways from one visit to the next; only from correct to wrong counts.
     #[test]
     fn counts_this_visit_too() {
-        let seen = observation(40, 3, 5, &Device::flex());
-        let got = values(Forgetting.score(&seen, &context()).unwrap());
-        let history = seen.history.clone().unwrap();
-        let (before, was_correct) = (values(history.forgotten), values(history.correct));
-        let mut forgotten = 0;
-        for (i, (p, target)) in probabilities(&seen).into_iter().enumerate() {
-            let wrong = p.iter().any(|other| *other > p[target]);
-            let now = wrong && was_correct[i] == 1.0;
-            assert_eq!(got[i], before[i] + f32::from(u8::from(now)));
-            forgotten += usize::from(now);
-        }
-        assert!(forgotten > 3, "{forgotten}");
+        let seen = Observation::new(vec![1, 2, 3, 4], vec![1.0; 4])
+            .with(Statistic::Forgotten, vec![2.0, 2.0, 0.0, 5.0])
+            .with(Statistic::WasCorrect, vec![1.0, 1.0, 0.0, 0.0])
+            .with(Statistic::Correct, vec![0.0, 1.0, 0.0, 1.0]);
+        assert_eq!(Forgetting.score(&seen, &context()).unwrap(), [3.0, 2.0, 0.0, 5.0]);
     }
 }

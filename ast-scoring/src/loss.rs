@@ -1,7 +1,6 @@
 //! `-log p_y`: what the network gets most wrong.
 
-use ast_core::burn::tensor::Tensor;
-use ast_core::score::{Context, Observation, ScoreError, Scorer};
+use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "loss",
@@ -13,7 +12,19 @@ ast_core::register_scorer! {
 struct Loss;
 
 impl Scorer for Loss {
-    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
-        Ok(seen.loss.clone())
+    fn score(&self, seen: &Observation, _: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
+        Ok(seen.loss().to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ast_core::testing::context;
+
+    #[test]
+    fn is_the_loss() {
+        let seen = Observation::new(vec![4, 9], vec![0.25, 3.0]);
+        assert_eq!(Loss.score(&seen, &context()).unwrap(), [0.25, 3.0]);
     }
 }

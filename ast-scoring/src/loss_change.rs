@@ -3,11 +3,12 @@
 //! Smoothed absolute difference between the losses of successive visits, as in evolved sampling and instance-dependent early
 //! stopping, the newest with weight 0.3. The first time, the loss before is that of a guess, `ln classes`.
 
-use ast_core::burn::tensor::Tensor;
-use ast_core::score::{Context, History, Needs, Observation, ScoreError, Scorer};
+use std::iter::zip;
+
+use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 /// Weight of the newest change: that of the ledger.
-const NEWEST: f64 = 0.3;
+const NEWEST: f32 = 0.3;
 
 ast_core::register_scorer! {
     name: "loss-change",
@@ -19,37 +20,36 @@ ast_core::register_scorer! {
 struct LossChange;
 
 impl Scorer for LossChange {
-    fn needs(&self) -> Needs {
-        Needs { history: true, ..Needs::default() }
+    fn needs(&self) -> &'static [Statistic] {
+        &[Statistic::LastLoss, Statistic::LossChange]
     }
 
-    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
-        let History { loss, change, .. } = seen.history.clone().ok_or(ScoreError::Missing("history"))?;
-        let now = (seen.loss.clone() - loss).abs();
-        // Before the second visit there is no average yet.
-        let first = change.clone().equal_elem(0.0).float();
-        Ok(change.clone() + (now - change) * (first * (1.0 - NEWEST) + NEWEST))
+    fn score(&self, seen: &Observation, _: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
+        let losses = zip(seen.loss(), seen.get(Statistic::LastLoss)?);
+        let smoothed = |((loss, last), change): ((&f32, &f32), &f32)| {
+            let now = (loss - last).abs();
+            // Before the second visit there is no average yet.
+            let weight = if *change == 0.0 { 1.0 } else { NEWEST };
+            change + (now - change) * weight
+        };
+        Ok(zip(losses, seen.get(Statistic::LossChange)?).map(smoothed).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::values;
-    use ast_core::burn::tensor::Device;
-    use ast_core::testing::{context, observation};
+    use ast_core::testing::context;
 
+    /// No average yet; a rise of 2 after changes of 1; a fall of 2 after the same; no change at all.
     #[test]
     fn is_the_smoothed_change() {
-        let seen = observation(7, 10, 5, &Device::flex());
-        let got = values(LossChange.score(&seen, &context()).unwrap());
-        let history = seen.history.clone().unwrap();
-        let (loss, before, change) = (values(seen.loss), values(history.loss), values(history.change));
-        assert_eq!(change[0], 0.0, "one of them has no average yet");
-        for i in 0..7 {
-            let now = (loss[i] - before[i]).abs();
-            let expected = if i == 0 { now } else { 0.7 * change[i] + 0.3 * now };
-            assert!((got[i] - expected).abs() < 1e-5, "{} {expected}", got[i]);
+        let seen = Observation::new(vec![1, 2, 3, 4], vec![2.0, 3.0, 1.0, 2.0])
+            .with(Statistic::LastLoss, vec![2.5, 1.0, 3.0, 2.0])
+            .with(Statistic::LossChange, vec![0.0, 1.0, 1.0, 1.0]);
+        let got = LossChange.score(&seen, &context()).unwrap();
+        for (got, expected) in zip(got, [0.5, 1.3, 1.3, 0.7]) {
+            assert!((got - expected).abs() < 1e-6, "{got} {expected}");
         }
     }
 }

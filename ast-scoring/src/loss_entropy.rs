@@ -1,8 +1,9 @@
 //! `0.7 l + 0.3 H(p)`: the significance of the original's PyPI package (adaptive-sparse-training 1.0.1).
 
-use ast_core::burn::tensor::Tensor;
+use std::iter::zip;
+
 use ast_core::plugin::{ParamKind, ParamSpec};
-use ast_core::score::{Context, Observation, ScoreError, Scorer};
+use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "loss-entropy",
@@ -31,25 +32,28 @@ struct LossEntropy {
 }
 
 impl Scorer for LossEntropy {
-    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
-        Ok(seen.loss.clone() * self.loss + seen.entropy() * self.entropy)
+    fn needs(&self) -> &'static [Statistic] {
+        &[Statistic::Entropy]
+    }
+
+    fn score(&self, seen: &Observation, _: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
+        let (of_loss, of_entropy) = (self.loss as f32, self.entropy as f32);
+        let both = zip(seen.loss(), seen.get(Statistic::Entropy)?);
+        Ok(both.map(|(loss, entropy)| loss * of_loss + entropy * of_entropy).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::{probabilities, values};
-    use ast_core::burn::tensor::Device;
-    use ast_core::testing::{context, observation};
+    use ast_core::testing::context;
 
     #[test]
     fn is_the_weighted_sum() {
-        let seen = observation(20, 10, 5, &Device::flex());
-        let got = values(LossEntropy { loss: 0.7, entropy: 0.3 }.score(&seen, &context()).unwrap());
-        for ((p, y), got) in probabilities(&seen).into_iter().zip(got) {
-            let entropy = -p.iter().map(|p| p * p.ln()).sum::<f64>();
-            assert!((f64::from(got) - (0.7 * -p[y].ln() + 0.3 * entropy)).abs() < 1e-5);
+        let seen = Observation::new(vec![1, 2, 3], vec![1.0, 2.0, 0.0]).with(Statistic::Entropy, vec![2.0, 0.0, 0.5]);
+        let got = LossEntropy { loss: 0.7, entropy: 0.3 }.score(&seen, &context()).unwrap();
+        for (got, expected) in zip(got, [1.3, 1.4, 0.15]) {
+            assert!((got - expected).abs() < 1e-6, "{got} {expected}");
         }
     }
 }

@@ -4,9 +4,10 @@
 //! ones would be biased), `sigma` the standard deviation of the image's own pixels and `sigmabar` its mean over the
 //! training set. Weights 0.7 and 0.3 as in the Adaptive Sparse Training script.
 
-use ast_core::burn::tensor::Tensor;
+use std::iter::zip;
+
 use ast_core::plugin::{ParamKind, ParamSpec};
-use ast_core::score::{Context, Needs, Observation, ScoreError, Scorer};
+use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "loss-intensity",
@@ -35,45 +36,50 @@ struct LossIntensity {
 }
 
 impl Scorer for LossIntensity {
-    fn needs(&self) -> Needs {
-        Needs { input_std: true, ..Needs::default() }
+    fn needs(&self) -> &'static [Statistic] {
+        &[Statistic::InputDeviation]
     }
 
-    fn score(&self, seen: &Observation, context: &Context) -> Result<Tensor<1>, ScoreError> {
-        let input_std = seen.input_std.clone().ok_or(ScoreError::Missing("input_std"))?;
+    fn score(&self, seen: &Observation, context: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
         // A mean of 0 means that all values are 0: then this part says nothing.
-        let over = |weight: f64, mean: f64| if mean > 0.0 { weight / mean } else { 0.0 };
-        let loss = seen.loss.clone() * over(self.loss, context.mean_loss);
-        Ok(loss + input_std * over(self.intensity, context.mean_input_std))
+        let over = |weight: f64, mean: f64| if mean > 0.0 { (weight / mean) as f32 } else { 0.0 };
+        let of_loss = over(self.loss, context.mean_loss);
+        let of_deviation = over(self.intensity, context.mean_input_deviation);
+        let both = zip(seen.loss(), seen.get(Statistic::InputDeviation)?);
+        Ok(both.map(|(loss, deviation)| loss * of_loss + deviation * of_deviation).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ast_core::burn::tensor::Device;
-    use ast_core::testing::{context, observation};
+    use ast_core::testing::context;
 
-    fn values(tensor: Tensor<1>) -> Vec<f32> {
-        tensor.into_data().try_into_vec().unwrap()
-    }
+    const DEFAULT: LossIntensity = LossIntensity { loss: 0.7, intensity: 0.3 };
 
+    /// The means are 1.7 and 0.24; the samples have twice and half of them, half and twice, none and once.
     #[test]
     fn is_the_formula_with_the_context_s_means() {
-        let seen = observation(20, 10, 5, &Device::flex());
-        let got = values(LossIntensity { loss: 0.7, intensity: 0.3 }.score(&seen, &context()).unwrap());
-        let (loss, std) = (values(seen.loss.clone()), values(seen.input_std.clone().unwrap()));
-        for i in 0..20 {
-            let expected = 0.7 * loss[i] / 1.7 + 0.3 * std[i] / 0.24;
-            assert!((got[i] - expected).abs() < 1e-5, "{} {expected}", got[i]);
+        let seen = Observation::new(vec![1, 2, 3], vec![3.4, 0.85, 0.0])
+            .with(Statistic::InputDeviation, vec![0.12, 0.48, 0.24]);
+        let got = DEFAULT.score(&seen, &context()).unwrap();
+        for (got, expected) in zip(got, [1.55, 0.95, 0.3]) {
+            assert!((got - expected).abs() < 1e-6, "{got} {expected}");
         }
     }
 
     #[test]
+    fn a_mean_of_zero_takes_its_part_out() {
+        let seen = Observation::new(vec![1], vec![3.4]).with(Statistic::InputDeviation, vec![0.12]);
+        let no_loss = DEFAULT.score(&seen, &ScoreContext { mean_loss: 0.0, ..context() }).unwrap();
+        let no_deviation = DEFAULT.score(&seen, &ScoreContext { mean_input_deviation: 0.0, ..context() }).unwrap();
+        assert!((no_loss[0] - 0.15).abs() < 1e-6, "{no_loss:?}");
+        assert!((no_deviation[0] - 1.4).abs() < 1e-6, "{no_deviation:?}");
+    }
+
+    #[test]
     fn says_what_it_lacks() {
-        let mut seen = observation(2, 2, 5, &Device::flex());
-        seen.input_std = None;
-        let error = LossIntensity { loss: 0.7, intensity: 0.3 }.score(&seen, &context()).unwrap_err();
-        assert!(error.to_string().contains("input_std"));
+        let error = DEFAULT.score(&Observation::new(vec![1], vec![3.4]), &context()).unwrap_err();
+        assert!(error.to_string().contains("no input deviation"), "{error}");
     }
 }

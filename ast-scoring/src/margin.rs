@@ -1,7 +1,6 @@
 //! `1 - (p_y - max_{j != y} p_j)`: how far the right answer is from winning, 0..=2.
 
-use ast_core::burn::tensor::Tensor;
-use ast_core::score::{Context, Observation, ScoreError, Scorer};
+use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "margin",
@@ -13,29 +12,24 @@ ast_core::register_scorer! {
 struct Margin;
 
 impl Scorer for Margin {
-    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
-        let (p, target) = (seen.probabilities(), seen.one_hot());
-        let right = (p.clone() * target.clone()).sum_dim(1);
-        // Minus 2 takes the target out of the running.
-        let best_other = (p - target * 2.0).max_dim(1);
-        Ok((best_other - right + 1.0).squeeze_dim(1))
+    fn needs(&self) -> &'static [Statistic] {
+        &[Statistic::Margin]
+    }
+
+    fn score(&self, seen: &Observation, _: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
+        Ok(seen.get(Statistic::Margin)?.iter().map(|margin| 1.0 - margin).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::{probabilities, values};
-    use ast_core::burn::tensor::Device;
-    use ast_core::testing::{context, observation};
+    use ast_core::testing::context;
 
+    /// Surely right, probably right, undecided, surely wrong.
     #[test]
-    fn is_the_definition() {
-        let seen = observation(20, 10, 5, &Device::flex());
-        let got = values(Margin.score(&seen, &context()).unwrap());
-        for ((p, y), got) in probabilities(&seen).into_iter().zip(got) {
-            let other = p.iter().enumerate().filter(|(j, _)| *j != y).map(|(_, p)| *p).fold(0.0, f64::max);
-            assert!((f64::from(got) - (1.0 - (p[y] - other))).abs() < 1e-5);
-        }
+    fn grows_as_the_right_answer_loses() {
+        let seen = Observation::new(vec![1, 2, 3, 4], vec![1.0; 4]).with(Statistic::Margin, vec![1.0, 0.25, 0.0, -1.0]);
+        assert_eq!(Margin.score(&seen, &context()).unwrap(), [0.0, 0.75, 1.0, 2.0]);
     }
 }

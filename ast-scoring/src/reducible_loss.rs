@@ -6,8 +6,9 @@
 //! The paper's score may be negative; here it is 0 then: nothing is left to be learned. The reference is trained by the run,
 //! at its start, and charged to it.
 
-use ast_core::burn::tensor::Tensor;
-use ast_core::score::{Context, Needs, Observation, ScoreError, Scorer};
+use std::iter::zip;
+
+use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "reducible-loss",
@@ -19,45 +20,36 @@ ast_core::register_scorer! {
 struct ReducibleLoss;
 
 impl Scorer for ReducibleLoss {
-    fn needs(&self) -> Needs {
-        Needs { reference: true, ..Needs::default() }
+    fn needs(&self) -> &'static [Statistic] {
+        &[Statistic::ReferenceLoss]
     }
 
-    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
-        let reference = seen.reference.clone().ok_or(ScoreError::Missing("reference"))?;
-        let excess = seen.loss.clone() - reference;
-        // A NaN is not below 0 and stays what it is; a maximum might make it 0.
-        let nothing = excess.clone().lower_elem(0.0);
-        Ok(excess.mask_fill(nothing, 0.0))
+    fn score(&self, seen: &Observation, _: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
+        let losses = zip(seen.loss(), seen.get(Statistic::ReferenceLoss)?);
+        let excess = losses.map(|(loss, reference)| loss - reference);
+        // A NaN is not below 0 and stays what it is; a maximum would make it 0.
+        Ok(excess.map(|excess| if excess < 0.0 { 0.0 } else { excess }).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::values;
-    use ast_core::burn::tensor::Device;
-    use ast_core::testing::{context, observation};
+    use ast_core::testing::context;
 
     #[test]
     fn is_the_excess_over_the_reference_and_never_below_zero() {
-        let mut seen = observation(40, 10, 5, &Device::flex());
-        let got = values(ReducibleLoss.score(&seen, &context()).unwrap());
-        let (loss, reference) = (values(seen.loss.clone()), values(seen.reference.clone().unwrap()));
-        let mut zeros = 0;
-        for i in 0..40 {
-            assert_eq!(got[i], if loss[i] > reference[i] { loss[i] - reference[i] } else { 0.0 });
-            zeros += usize::from(got[i] == 0.0);
-        }
-        assert!((5..35).contains(&zeros), "{zeros}");
-        seen.reference = None;
-        assert!(ReducibleLoss.score(&seen, &context()).unwrap_err().to_string().contains("reference"));
+        let seen =
+            Observation::new(vec![1, 2, 3], vec![2.5, 0.5, 1.0]).with(Statistic::ReferenceLoss, vec![1.0, 1.5, 1.0]);
+        assert_eq!(ReducibleLoss.score(&seen, &context()).unwrap(), [1.5, 0.0, 0.0]);
     }
 
     #[test]
     fn a_loss_that_is_no_number_is_no_zero() {
-        let mut seen = observation(2, 10, 5, &Device::flex());
-        seen.loss = seen.loss.full_like(f32::NAN);
-        assert!(values(ReducibleLoss.score(&seen, &context()).unwrap()).iter().all(|score| score.is_nan()));
+        let seen = Observation::new(vec![1, 2, 3], vec![f32::NAN, 2.5, 0.5])
+            .with(Statistic::ReferenceLoss, vec![1.0, f32::NAN, 1.5]);
+        let got = ReducibleLoss.score(&seen, &context()).unwrap();
+        assert!(got[0].is_nan() && got[1].is_nan(), "{got:?}");
+        assert_eq!(got[2], 0.0);
     }
 }

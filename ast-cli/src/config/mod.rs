@@ -11,7 +11,7 @@ mod presets;
 
 use ast_core::plugin::{ParamError, RegistryError};
 use ast_core::run::{DEFAULT_SCORER, ResolveError, Resolved, RunConfig};
-use ast_core::select::Scores;
+use ast_core::select::ScorerRule;
 use toml::Table;
 
 use crate::args::TrainArgs;
@@ -28,7 +28,7 @@ pub(crate) fn resolve(args: &TrainArgs) -> Result<Resolved, Failure> {
         Some(run) => layers::of_run(&run.join(CONFIG), args)?,
         None => layers::merge(args)?,
     })?;
-    if let (Some(scorer), Scores::Unused) = (&args.scorer, resolved.policy.scores()) {
+    if let (Some(scorer), ScorerRule::Unused) = (&args.scorer, resolved.policy.scorer_rule()) {
         let policy = &resolved.config.policy.name;
         note(&format!("policy {policy} decides without scores: {scorer} has no influence on this run"));
     }

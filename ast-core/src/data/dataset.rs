@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::random::{Purpose, Random, Stream};
-use crate::select::sample::{SampleId, Visit};
+use crate::select::{SampleId, Visit};
 
 /// Labelled images, held once in host memory.
 pub trait Dataset: Send + Sync {

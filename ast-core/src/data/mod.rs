@@ -1,5 +1,5 @@
 //! Samples and batches in host memory.
 
-pub(crate) mod dataset;
+mod dataset;
 
 pub use dataset::{Dataset, HostBatch, LoadError, Loader, Request};

@@ -1,9 +1,12 @@
-//! Networks.
+//! Networks, and what one layer costs.
 
-pub(crate) mod cost;
-pub(crate) mod network;
+mod cost;
+mod loss;
+mod network;
 /// One file per network.
 pub mod zoo;
 
 pub use cost::LayerCost;
+pub use loss::{cross_entropy, top1};
+pub(crate) use network::burn_bytes;
 pub use network::{Forward, Input, Mode, Model, Weights, dropout};

@@ -38,9 +38,9 @@ pub trait Model: Module {
     fn layers(&self) -> Vec<LayerCost>;
 
     /// A smaller network of the same kind, for the same inputs and classes, whose step costs about 4 % of this one's:
-    /// what a [`Small`](crate::train::Small) network is.
+    /// what a proxy and a reference are.
     #[must_use]
-    fn smaller(&self, weights: Weights<'_>) -> Self;
+    fn proxy(&self, weights: Weights<'_>) -> Self;
 
     /// The same network without dropout on images of half the width and height, features spread out where shapes must
     /// fit: a cheap look. `None` if it has no such pass for these images.

@@ -1,7 +1,9 @@
 //! One file per optimizer, and the schedule of the learning rate.
 
-pub(crate) mod adam;
-pub(crate) mod schedule;
+#[cfg(feature = "train")]
+mod adam;
+mod schedule;
 
+#[cfg(feature = "train")]
 pub use adam::optimizer;
 pub use schedule::learning_rate;

@@ -1,7 +1,8 @@
 //! What registers itself by being linked, and its parameters.
 
-pub(crate) mod params;
-pub(crate) mod registry;
+mod params;
+mod registry;
 
+pub(crate) use params::short;
 pub use params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
 pub use registry::{Entry, Registry, RegistryError};

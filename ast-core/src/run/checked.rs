@@ -5,7 +5,7 @@ use ast_control::PiConfig;
 use crate::random::Random;
 use crate::run::config::{BudgetConfig, ConfigError, ControlConfig, OnNan, RunConfig, TrainConfig};
 use crate::run::numbers::NUMBERS;
-use crate::select::policy::Task;
+use crate::select::{Goal, Limit};
 
 /// The share that is trained where nothing is said.
 const DEFAULT_TARGET: f64 = 0.1;
@@ -13,28 +13,15 @@ const DEFAULT_TARGET: f64 = 0.1;
 /// The numbers of a run that the trainer works with, checked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Checked {
-    pub(crate) target: f64,
-    /// Whether it was asked for, rather than being the default.
+    pub(crate) goal: Goal,
+    /// Whether the target was asked for, rather than being the default.
     pub(crate) target_is_given: bool,
-    pub(crate) limit: Option<Limit>,
-    pub(crate) charges_scoring: bool,
-    pub(crate) control: PiConfig,
-    pub(crate) epochs: u32,
     pub(crate) batch_size: usize,
     pub(crate) lr: f64,
     pub(crate) seed: u64,
     pub(crate) on_nan: OnNan,
     pub(crate) augment: bool,
     pub(crate) eval_every: u32,
-}
-
-/// What ends a run other than its nominal epochs.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Limit {
-    /// A share of the floating-point operations of a dense run.
-    Fraction(f64),
-    /// Seconds of training.
-    Seconds(f64),
 }
 
 impl RunConfig {
@@ -58,31 +45,16 @@ impl RunConfig {
         let control = PiConfig { kp, ki, ema };
         control.check(1.0)?;
         let (augment, eval_every) = (self.data.augment, self.eval.every_epochs);
-        let charges_scoring = !free_scoring;
-        Ok(Checked {
-            target,
-            target_is_given,
-            limit,
-            charges_scoring,
-            control,
-            epochs,
-            batch_size,
-            lr,
-            seed,
-            on_nan,
-            augment,
-            eval_every,
-        })
+        let goal = Goal { target, epochs, limit, charges_scoring: !free_scoring, control };
+        Ok(Checked { goal, target_is_given, batch_size, lr, seed, on_nan, augment, eval_every })
     }
 }
 
 impl Checked {
-    /// What a policy is built for.
+    /// How much is trained.
     #[must_use]
-    pub fn task(&self) -> Task {
-        let known = !matches!(self.limit, Some(Limit::Seconds(_)));
-        let visits = known.then_some(self.target * f64::from(self.epochs));
-        Task { target: self.target, visits, control: self.control }
+    pub fn goal(&self) -> Goal {
+        self.goal
     }
 
     /// The run's randomness.

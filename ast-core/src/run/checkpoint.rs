@@ -1,5 +1,5 @@
-//! Snapshots on disk: `step-00001234/` with a file each for weights, optimizer, policy, state and, where there are some, small
-//! networks, and a `manifest.json`.
+//! Snapshots on disk: `step-00001234/` with a file each for weights, optimizer, selector, state and, where there are some,
+//! auxiliary networks, and a `manifest.json`.
 //!
 //! A checkpoint is there as a whole or not at all. Everything is written into `step-00001234.tmp/`, the manifest with the
 //! size and SHA-256 of every file last, each synchronised; then the folder gets its name, and the folder above is
@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::run::snapshot::Snapshot;
+use crate::run::snapshot::{AUXILIARY, Snapshot};
 use disk::{Disk, System};
 use manifest::SCHEMA;
 pub use manifest::{Fingerprint, Manifest, RunIdentity, RunningFingerprint};
@@ -62,7 +62,7 @@ pub struct Checkpoints {
 
 /// What there is to go on from.
 #[derive(Debug)]
-pub struct Found {
+pub struct LatestCheckpoint {
     /// The latest that is whole.
     pub latest: Option<(Manifest, Snapshot)>,
     /// Later ones that are not whole, the last one first.
@@ -140,20 +140,20 @@ impl Checkpoints {
     ///
     /// # Errors
     /// [`CheckpointError::Io`] if the folder cannot be read. A broken checkpoint is no error: it is
-    /// [`refused`](Found::refused).
-    pub fn latest(&mut self) -> Result<Found, CheckpointError> {
+    /// [`refused`](LatestCheckpoint::refused).
+    pub fn latest(&mut self) -> Result<LatestCheckpoint, CheckpointError> {
         let mut refused = Vec::new();
         for (step, folder) in self.entries()?.into_iter().rev() {
             let Some(step) = step else { continue };
             match read(&folder, step) {
                 Ok(latest) => {
                     self.good.insert(step);
-                    return Ok(Found { latest: Some(latest), refused });
+                    return Ok(LatestCheckpoint { latest: Some(latest), refused });
                 }
                 Err(error) => refused.push(Refused { folder, error }),
             }
         }
-        Ok(Found { latest: None, refused })
+        Ok(LatestCheckpoint { latest: None, refused })
     }
 
     /// Everything in the folder that is ours, in order of steps; those without a step are left-overs.
@@ -197,10 +197,10 @@ fn read(folder: &Path, step: u64) -> Result<(Manifest, Snapshot), CheckpointErro
     if manifest.step != step {
         return Err(broken(format!("it is of step {}", manifest.step)));
     }
-    let snapshot = Snapshot::from_files(step, |name| {
-        let expected = match manifest.files.get(name) {
-            None if name == Snapshot::OPTIONAL => return Ok(Vec::new()),
-            expected => expected.ok_or_else(|| broken(format!("it does not name {name}")))?,
+    let snapshot = Snapshot::from_files(step, |names| {
+        let (name, expected) = match names.iter().find_map(|name| Some((*name, manifest.files.get(*name)?))) {
+            None if names == AUXILIARY => return Ok(Vec::new()),
+            found => found.ok_or_else(|| broken(format!("it does not name {}", names[0])))?,
         };
         let path = folder.join(name);
         let bytes = contents(&path, expected.bytes)?;

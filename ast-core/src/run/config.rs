@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use ast_control::{ControlError, PiConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::plugin::params::{ParamValue, short};
+use crate::plugin::{ParamValue, short};
 
 /// Everything that decides a run, unchecked. The keys are those of `config.toml` and of `--set`; the range of every number
 /// is in [`NUMBERS`](crate::run::NUMBERS).

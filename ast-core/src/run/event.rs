@@ -1,10 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::codec::SnapshotError;
-use crate::run::snapshot::Snapshot;
-use crate::select::guard::Decision;
-use crate::select::policy::Trace;
-use crate::train::error::TrainError;
+use crate::select::{Decision, SelectionStats};
 
 /// Version of the event format, written with the first event of a run.
 pub const SCHEMA: u32 = 1;
@@ -120,53 +116,5 @@ pub struct StepEvent {
     /// Samples trained over samples offered, so far.
     pub activation: f64,
     /// Selection when this batch was complete.
-    pub control: Trace,
-}
-
-/// What an observer wants of the run before its next step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    /// Nothing.
-    Continue,
-    /// A snapshot.
-    Save,
-    /// A snapshot, and the end for now.
-    Stop,
-}
-
-/// Receives the events and snapshots of a run, and may ask for some.
-pub trait Observer {
-    /// Takes an event.
-    ///
-    /// # Errors
-    /// What went wrong in writing it down; the run then stops.
-    fn event(&mut self, event: &Event) -> std::io::Result<()>;
-
-    /// Asked after every step.
-    fn wish(&mut self, _step: u64) -> Wish {
-        Wish::Continue
-    }
-
-    /// Told after the best evaluation so far; `weights` gives the network of then in the safetensors format.
-    ///
-    /// # Errors
-    /// What went wrong in writing it down; the run then stops.
-    fn best(&mut self, _weights: &dyn Fn() -> Result<Vec<u8>, SnapshotError>) -> Result<(), TrainError> {
-        Ok(())
-    }
-
-    /// Takes a snapshot that was wished for.
-    ///
-    /// # Errors
-    /// What went wrong in writing it down; the run then stops.
-    fn save(&mut self, _snapshot: &Snapshot) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Observer for Vec<Event> {
-    fn event(&mut self, event: &Event) -> std::io::Result<()> {
-        self.push(event.clone());
-        Ok(())
-    }
+    pub control: SelectionStats,
 }

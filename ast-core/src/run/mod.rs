@@ -1,20 +1,20 @@
 //! A run as a whole: its configuration, what happens in it, its result and its checkpoints.
 
-pub(crate) mod checked;
-pub(crate) mod checkpoint;
-pub(crate) mod config;
-pub(crate) mod energy;
-pub(crate) mod evaluation;
-pub(crate) mod event;
-pub(crate) mod not_finite;
-pub(crate) mod numbers;
-pub(crate) mod resolve;
-pub(crate) mod snapshot;
-pub(crate) mod summary;
+mod checked;
+mod checkpoint;
+mod config;
+mod energy;
+mod evaluation;
+mod event;
+mod not_finite;
+mod numbers;
+mod resolve;
+mod snapshot;
+mod summary;
 
 pub use checked::Checked;
 pub use checkpoint::{
-    CheckpointError, Checkpoints, Fingerprint, Found, Manifest, Refused, RunIdentity, RunningFingerprint,
+    CheckpointError, Checkpoints, Fingerprint, LatestCheckpoint, Manifest, Refused, RunIdentity, RunningFingerprint,
 };
 pub use config::{
     BudgetConfig, CheckpointConfig, ConfigError, ControlConfig, DataConfig, DeviceConfig, EvalConfig, ModelConfig,
@@ -22,9 +22,11 @@ pub use config::{
 };
 pub use energy::EnergyCounter;
 pub use evaluation::Evaluation;
-pub use event::{Event, Observer, SCHEMA, StepEvent, Wish};
+pub use event::{Event, SCHEMA, StepEvent};
 pub use not_finite::NotFinite;
 pub use numbers::{NUMBERS, NumberRange, NumberSpec};
+#[cfg(feature = "train")]
+pub(crate) use resolve::ignored_target;
 pub use resolve::{DEFAULT_SCORER, ResolveError, Resolved};
 pub use snapshot::Snapshot;
 pub use summary::{

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::select::sample::SampleId;
+use crate::select::SampleId;
 
 /// A NaN or an infinity where a number must be.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
 //! Every number of the configuration and what it may be: one table for the check, for messages and for the documentation.
 
-use crate::plugin::params::short;
+use crate::plugin::short;
 use crate::run::config::{ConfigError, RunConfig};
 
 /// A number of the configuration.

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::plugin::params::{ParamError, ParamValue, Params};
-use crate::plugin::registry::{Registry, RegistryError};
+use crate::plugin::{ParamError, ParamValue, Params, Registry, RegistryError};
 use crate::run::checked::Checked;
 use crate::run::config::{BudgetConfig, ConfigError, ControlConfig, RunConfig, ScorerConfig};
 use crate::run::summary::Ran;
-use crate::score::scorer::{BuildScorer, PlainLoss, ScoreError, Scorer, ScorerEntry};
-use crate::select::policy::{Extent, Policy, PolicyEntry, PolicyError, Scores};
+use crate::score::{BuildScorer, PlainLoss, ScoreError, Scorer, ScorerEntry};
+use crate::select::{Policy, PolicyEntry, PolicyError, RunLength, ScorerRule};
 
 /// The scorer used where several are compiled in and neither the configuration nor the policy names one.
 pub const DEFAULT_SCORER: &str = "loss-intensity";
@@ -125,15 +124,15 @@ impl RunConfig {
             name,
             error,
         })?;
-        let policy = (entry.build)(&params, checked.task()).map_err(|error| match error {
+        let policy = (entry.build)(&params, checked.goal()).map_err(|error| match error {
             PolicyError::Param(error) => ResolveError::Param { section, name, error },
             error => ResolveError::Policy(name, error),
         })?;
         self.policy.params = params.given();
         if self.budget.fraction.is_none() && policy.keeps_target() {
-            self.control.target = Some(checked.target);
+            self.control.target = Some(checked.goal.target);
         }
-        if policy.extent() == Extent::Whole {
+        if policy.run_length() == RunLength::Whole {
             let budget = self.budget;
             let keys = [("budget.fraction", budget.fraction.is_some()), ("budget.seconds", budget.seconds.is_some())];
             if let Some((key, _)) = keys.into_iter().find(|(_, given)| *given) {
@@ -142,7 +141,7 @@ impl RunConfig {
         }
 
         let scorers = Registry::linked().map_err(ResolveError::Registry)?;
-        let entry = choose_scorer(&scorers, self.scorer.name.as_deref(), name, policy.scores())?;
+        let entry = choose_scorer(&scorers, self.scorer.name.as_deref(), name, policy.scorer_rule())?;
         let Some(entry) = entry else {
             return Ok(Resolved {
                 config: self,
@@ -186,13 +185,13 @@ impl Resolved {
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         let policy = self.policy.as_ref();
-        ignored_target(policy, &self.config.policy.name, &self.checked).into_iter().chain(policy.remark()).collect()
+        ignored_target(policy, &self.config.policy.name, &self.checked).into_iter().chain(policy.warning()).collect()
     }
 
     /// What the run is called before it has begun.
     #[must_use]
     pub fn ran(&self) -> Ran {
-        let uses = self.policy.scores() != Scores::Unused;
+        let uses = self.policy.scorer_rule() != ScorerRule::Unused;
         Ran {
             policy: self.config.policy.name.clone(),
             acts_as: self.policy.acts_as().map(Into::into),
@@ -207,15 +206,15 @@ impl Resolved {
     pub fn effective(&self) -> RunConfig {
         let mut config = self.config.clone();
         config.scorer = match self.scorer_entry {
-            Some((name, _)) if self.policy.scores() != Scores::Unused => {
+            Some((name, _)) if self.policy.scorer_rule() != ScorerRule::Unused => {
                 ScorerConfig { name: Some(name.into()), params: self.scorer_params.clone() }
             }
             _ => ScorerConfig::default(),
         };
-        if self.policy.extent() == Extent::Whole {
+        if self.policy.run_length() == RunLength::Whole {
             (config.control, config.budget) = (ControlConfig::default(), BudgetConfig::default());
         } else if config.budget.fraction.is_none() {
-            config.control.target = Some(self.checked.target);
+            config.control.target = Some(self.checked.goal.target);
         }
         config
     }
@@ -223,7 +222,7 @@ impl Resolved {
 
 /// What to say where a policy does not keep an activation that was asked for.
 pub(crate) fn ignored_target(policy: &dyn Policy, name: &str, checked: &Checked) -> Option<String> {
-    let (target, whole) = (checked.target, policy.extent() == Extent::Whole);
+    let (target, whole) = (checked.goal.target, policy.run_length() == RunLength::Whole);
     let as_asked = policy.keeps_target() || (whole && target == 1.0);
     (checked.target_is_given && !as_asked).then(|| {
         format!(
@@ -239,15 +238,15 @@ fn choose_scorer(
     scorers: &Registry<BuildScorer>,
     named: Option<&str>,
     policy: &'static str,
-    scores: Scores,
+    scores: ScorerRule,
 ) -> Result<Option<&'static ScorerEntry>, ResolveError> {
     let name = match (named, scores) {
-        (Some(given), Scores::Only(only)) if given != only => {
+        (Some(given), ScorerRule::Only(only)) if given != only => {
             return Err(ResolveError::OtherScorer { policy, only, given: given.to_string() });
         }
-        (None, Scores::Unused) => return Ok(None),
-        (None, Scores::Only(only)) => Some(only),
-        (None, Scores::Prefer(preferred)) => scorers.get(preferred).ok().map(|entry| entry.name),
+        (None, ScorerRule::Unused) => return Ok(None),
+        (None, ScorerRule::Only(only)) => Some(only),
+        (None, ScorerRule::Prefer(preferred)) => scorers.get(preferred).ok().map(|entry| entry.name),
         (name, _) => name,
     };
     let mut all = scorers.iter();
@@ -286,7 +285,7 @@ mod tests {
             config.policy.params.insert("ratio".into(), ParamValue::Number(0.0));
         })
         .unwrap();
-        assert_eq!(pruned.policy.trace().target, 1.0);
+        assert_eq!(pruned.policy.stats().target, 1.0);
         assert_eq!(pruned.config.policy.params["dense_tail"], ParamValue::Number(0.125), "defaults are filled in");
     }
 

@@ -2,15 +2,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::dataset::Dataset;
-use crate::run::checked::{Checked, Limit};
-use crate::run::evaluation::Evaluation;
-use crate::run::event::SCHEMA;
-use crate::run::snapshot::State;
-use crate::select::ledger::Ledger;
-use crate::select::sample::SampleId;
-use crate::train::meter::Phase;
-
 /// The result of a run: `summary.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -148,14 +139,14 @@ pub struct Samples {
     /// Given an extra forward pass to be scored.
     pub scored: u64,
     /// Of these: at half the resolution.
-    #[serde(default)]
-    pub halved: u64,
+    #[serde(rename = "halved", default)]
+    pub scored_half: u64,
     /// Given a step of a small network, for its opinion.
-    #[serde(default)]
-    pub small_trained: u64,
+    #[serde(rename = "small_trained", default)]
+    pub auxiliary_trained: u64,
     /// Given a forward pass of a small network.
-    #[serde(default)]
-    pub small_scored: u64,
+    #[serde(rename = "small_scored", default)]
+    pub auxiliary_scored: u64,
 }
 
 /// `flops.*`
@@ -220,98 +211,6 @@ pub struct Group {
     pub passes: f64,
 }
 
-impl Summary {
-    pub(crate) fn new(
-        config: &Checked,
-        ran: Ran,
-        (target, kept): (f64, bool),
-        state: &State,
-        dataset: &dyn Dataset,
-        energy: Result<String, String>,
-    ) -> Self {
-        let State { meter, ledger, evaluations, .. } = state;
-        let last = evaluations.last().copied().unwrap_or(Evaluation { epoch: 0.0, accuracy: 0.0, loss: f64::NAN });
-        let best = evaluations.iter().map(|evaluation| evaluation.accuracy).fold(0.0, f64::max);
-        let total: f64 = Phase::ALL.iter().map(|phase| meter.seconds(*phase)).sum();
-        let dense_run = ledger.samples() as u64 * u64::from(config.epochs);
-        // A limit in seconds knows of no dense run.
-        let dense = if matches!(config.limit, Some(Limit::Seconds(_))) { meter.offered } else { dense_run };
-        let dense_steps = dense as f64 / config.batch_size as f64;
-        let dense_equivalent = meter.median_step().map(|step| step * dense_steps);
-        let saved = |spent: f64, dense: f64| 1.0 - spent / dense;
-        let dense_flops = meter.flops_of(dense);
-        // A dense run's joules are known where there was one: in a comparison.
-        let provenance =
-            [("samples", "counted"), ("flops", "counted"), ("seconds", "estimated"), ("joules", "unavailable")];
-        Self {
-            schema: SCHEMA,
-            origin: None,
-            ran: Some(ran),
-            test: None,
-            accuracy: Accuracy { last: last.accuracy, best },
-            loss: Loss { last: last.loss },
-            epochs: config.epochs,
-            steps: meter.steps,
-            skipped: meter.skipped,
-            activation: Activation { target, realised: meter.trained as f64 / meter.offered.max(1) as f64, kept },
-            samples: Samples {
-                offered: meter.offered,
-                trained: meter.trained,
-                scored: meter.scored,
-                halved: meter.halved,
-                small_trained: meter.small_trained,
-                small_scored: meter.small_scored,
-            },
-            flops: Flops {
-                total: meter.flops(),
-                dense_equivalent: dense_flops,
-                dense_run: meter.flops_of(dense_run),
-                scoring: meter.scoring_flops(),
-                eval: meter.eval_flops(),
-            },
-            seconds: Seconds {
-                total,
-                phases: Phase::ALL.iter().map(|phase| (phase.name().into(), meter.seconds(*phase))).collect(),
-                dense_equivalent,
-            },
-            joules: match energy {
-                Ok(method) if meter.joules.is_some() => {
-                    Joules { total: meter.joules, method: format!("measured: {method}") }
-                }
-                Ok(method) => {
-                    Joules { total: None, method: format!("unavailable: {method} did not measure all of this run") }
-                }
-                Err(reason) => Joules { total: None, method: format!("unavailable: {reason}") },
-            },
-            savings: Savings {
-                samples: saved(meter.trained as f64, dense as f64),
-                flops: saved(meter.flops() as f64, dense_flops as f64),
-                seconds: dense_equivalent.map(|dense| saved(total - meter.seconds(Phase::Eval), dense)),
-                joules: None,
-                provenance: provenance.map(|(saving, how)| (saving.into(), how.into())).into(),
-            },
-            groups: groups(ledger, dataset),
-        }
-    }
-}
-
 fn yes() -> bool {
     true
-}
-
-fn groups(ledger: &Ledger, dataset: &dyn Dataset) -> BTreeMap<String, Group> {
-    let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for id in 0..dataset.samples() as SampleId {
-        if let Some(group) = dataset.group(id) {
-            let (samples, visits) = counts.entry(group.into()).or_default();
-            *samples += 1;
-            *visits += u64::from(ledger.visits(id));
-        }
-    }
-    let visits = counts.values().map(|(_, visits)| visits).sum::<u64>().max(1) as f64;
-    let share = |(samples, passes): (u64, u64)| Group {
-        share: samples as f64 / dataset.samples() as f64,
-        passes: passes as f64 / visits,
-    };
-    counts.into_iter().map(|(name, counts)| (name, share(counts))).collect()
 }

@@ -1,7 +1,17 @@
-//! What significance is.
+//! What significance *is*: a [`Scorer`] maps per-sample statistics of a batch, columns of plain numbers, to one score a
+//! sample.
+//!
+//! Whoever trains computes the statistics that a scorer [needs](Scorer::needs). Our trainer reduces a batch to them on the
+//! device and reads them back together, once a step; a loop of your own fills them into an [`Observation`] itself.
 
-pub(crate) mod observation;
-pub(crate) mod scorer;
+mod context;
+mod observation;
+#[cfg(feature = "tensor-scorer")]
+mod on_device;
+mod scorer;
 
-pub use observation::{History, Needs, Observation, cross_entropy};
-pub use scorer::{BuildScorer, Context, ScoreError, Scorer, ScorerEntry};
+pub use context::ScoreContext;
+pub use observation::{Observation, Statistic};
+#[cfg(feature = "tensor-scorer")]
+pub use on_device::{OnDevice, TensorScorer, Tensors};
+pub use scorer::{BuildScorer, PlainLoss, ScoreError, Scorer, ScorerEntry};

@@ -1,61 +1,41 @@
-use burn::tensor::{Tensor, TensorData};
-
-use crate::plugin::params::{ParamError, Params};
-use crate::plugin::registry::Entry;
-use crate::random::{Purpose, Random};
-use crate::score::observation::{Needs, Observation};
+use super::context::ScoreContext;
+use super::observation::{Observation, Statistic};
+use crate::plugin::{Entry, ParamError, Params};
 
 /// Says what significance *is*: one number per sample, larger = more worth training on.
 ///
 /// A scorer knows nothing of where an observation came from, so one scorer serves every score source. It keeps no
 /// state; what is remembered per sample is the ledger's. Any scale will do: the gate works on ranks.
 ///
-/// The contract, checked by [`testing::check_scorer`](crate::testing::check_scorer): shape `[batch]`, finite for
-/// finite input, a batch of one works, permuting the samples permutes the scores, no gradient is attached, and NaN in
-/// one sample's input does not touch the score of another.
+/// The contract, checked by [`testing::check_scorer`](crate::testing::check_scorer): one score a sample, finite for
+/// finite input, a batch of one works, permuting the samples permutes the scores, and NaN in one sample's statistics does not
+/// touch the score of another.
 pub trait Scorer: Send {
-    /// What it wants to see beyond loss and logits.
-    fn needs(&self) -> Needs {
-        Needs::default()
+    /// The statistics it wants beside the loss, which is always there. Only these are computed.
+    fn needs(&self) -> &'static [Statistic] {
+        &[]
     }
 
-    /// Significance of each sample, `[batch]`.
+    /// Significance of each sample, as many as there are samples.
     ///
     /// # Errors
     /// [`ScoreError`] if the observation lacks what [`needs`](Self::needs) asked for.
-    fn score(&self, seen: &Observation, context: &Context) -> Result<Tensor<1>, ScoreError>;
-}
+    fn score(&self, seen: &Observation, context: &ScoreContext) -> Result<Vec<f32>, ScoreError>;
 
-/// The loss, which is there anyway: what stands where no other score is wanted, or none can be had yet.
-pub(crate) struct PlainLoss;
-
-impl Scorer for PlainLoss {
-    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
-        Ok(seen.loss.clone())
+    /// The scorer's part that wants whole tensors, if it has one: [`OnDevice`](super::OnDevice) has.
+    #[cfg(feature = "tensor-scorer")]
+    fn on_device(&self) -> Option<&dyn super::TensorScorer> {
+        None
     }
 }
 
-/// What a scorer may know beyond the batch.
+/// The loss, which is there anyway: what stands where no other score is wanted, or none can be had yet.
 #[derive(Debug, Clone, Copy)]
-pub struct Context {
-    /// Smoothed mean loss of *coverage* samples, in nats. A mean over selected samples would be biased, and 1 for a
-    /// batch of one.
-    pub mean_loss: f64,
-    /// Mean of [`Dataset::input_std`](crate::data::Dataset::input_std) over the training set.
-    pub mean_input_std: f64,
-    /// The run's randomness.
-    pub random: Random,
-    /// Steps done so far.
-    pub step: u64,
-}
+pub struct PlainLoss;
 
-impl Context {
-    /// A uniform number on [0, 1) for each sample of `seen`, `[batch]`, a function of seed, step and sample alone.
-    #[must_use]
-    pub fn uniform(&self, seen: &Observation) -> Tensor<1> {
-        let draw = |id: &u32| self.random.stream(Purpose::Score, self.step, u64::from(*id)).uniform() as f32;
-        let values: Vec<f32> = seen.ids.iter().map(draw).collect();
-        Tensor::from_data(TensorData::new(values, [seen.ids.len()]), &seen.loss.device())
+impl Scorer for PlainLoss {
+    fn score(&self, seen: &Observation, _: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
+        Ok(seen.loss().to_vec())
     }
 }
 

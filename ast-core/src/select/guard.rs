@@ -14,10 +14,7 @@
 use std::collections::VecDeque;
 use std::ops::AddAssign;
 
-use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
-
-use crate::score::observation::Observation;
 
 /// Steps that make up one block of evidence.
 const BLOCK: u32 = 4;
@@ -44,30 +41,10 @@ pub struct Alignment {
 }
 
 impl Alignment {
-    /// Floating-point operations of [`measure`](Self::measure) for a batch: two products of a matrix with its transpose.
-    pub(crate) fn flops(batch: usize, classes: usize, width: usize) -> u64 {
-        2 * (batch * batch * (classes + width)) as u64
-    }
-
-    /// The five sums, `[5]`, on the device, of a batch of which `coverage` says which samples are coverage. `features` is
-    /// `[batch, width]`.
-    pub(crate) fn measure(seen: &Observation, features: Tensor<2>, coverage: &[bool]) -> Tensor<1> {
-        let errors = seen.probabilities() - seen.one_hot();
-        let kernel = errors.clone().matmul(errors.clone().transpose())
-            * (features.clone().matmul(features.clone().transpose()) + 1.0);
-        let squares = (errors.clone() * errors).sum_dim(1) * ((features.clone() * features).sum_dim(1) + 1.0);
-        let mask = |wanted: bool| {
-            let ones: Vec<f32> = coverage.iter().map(|is| f32::from(u8::from(*is == wanted))).collect();
-            Tensor::<2>::from_data(TensorData::new(ones, [coverage.len(), 1]), &squares.device())
-        };
-        let (c, s) = (mask(true), mask(false));
-        let between = |a: &Tensor<2>, b: &Tensor<2>| (kernel.clone().matmul(a.clone()) * b.clone()).sum();
-        let of = |a: &Tensor<2>| (squares.clone() * a.clone()).sum();
-        Tensor::cat(vec![between(&c, &c), between(&c, &s), between(&s, &s), of(&c), of(&s)], 0)
-    }
-
-    /// From the sums that [`measure`](Self::measure) gave.
-    pub(crate) fn of_sums(sums: &[f32], coverage: &[bool]) -> Option<Self> {
+    /// From five sums over a batch: the products of two coverage samples, of a coverage and a selected one, and of two
+    /// selected ones, a sample with itself included; and the squared norms of both kinds.
+    #[must_use]
+    pub fn of_sums(sums: &[f32], coverage: &[bool]) -> Option<Self> {
         let &[cc, cs, ss, c2, s2] = sums.iter().map(|x| f64::from(*x)).collect::<Vec<_>>().as_slice() else {
             return None;
         };
@@ -224,11 +201,9 @@ impl Guard {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
 
     use super::*;
     use crate::random::{Purpose, Random, Stream};
-    use crate::testing::observation;
 
     /// The sums of gradients that are plain vectors.
     fn alignment(coverage: &[Vec<f64>], selected: &[Vec<f64>]) -> Alignment {
@@ -253,30 +228,6 @@ mod tests {
     fn gradients(n: usize, along: f64, stream: &mut Stream) -> Vec<Vec<f64>> {
         let one = |stream: &mut Stream| (0..20).map(|k| stream.normal() + if k == 0 { along } else { 0.0 }).collect();
         (0..n).map(|_| one(stream)).collect()
-    }
-
-    /// Against gradients written out: the outer product of error and features, a one appended.
-    #[test]
-    fn the_sums_are_those_of_the_last_layers_gradients() {
-        let device = Device::flex();
-        let seen = observation(7, 5, 3, &device);
-        let values = |x: Tensor<2>| -> Vec<f32> { x.into_data().try_into_vec().unwrap() };
-        let features = seen.features.clone().unwrap();
-        let (errors, rows) = (values(seen.probabilities() - seen.one_hot()), values(features.clone()));
-        let gradient = |i: usize| -> Vec<f64> {
-            let row = rows[16 * i..16 * (i + 1)].iter().chain([&1.0]);
-            row.flat_map(|h| errors[5 * i..5 * (i + 1)].iter().map(move |e| f64::from(e * h))).collect()
-        };
-        let coverage = [true, false, true, true, false, false, true];
-        let of = |wanted| (0..7).filter(|i| coverage[*i] == wanted).map(gradient).collect::<Vec<_>>();
-        let sums: Vec<f32> = Alignment::measure(&seen, features, &coverage).into_data().try_into_vec().unwrap();
-        let (got, expected) = (Alignment::of_sums(&sums, &coverage).unwrap(), alignment(&of(true), &of(false)));
-        assert_eq!((got.samples, got.pairs), (expected.samples, expected.pairs));
-        for (got, expected) in
-            got.products.iter().chain(&got.squares).zip(expected.products.iter().chain(&expected.squares))
-        {
-            assert!((got - expected).abs() < 1e-3 * expected.abs().max(1.0), "{got} {expected}");
-        }
     }
 
     /// Gradients along one line. Where all are equal the gain is 1; that of half ones and half threes, all in the right

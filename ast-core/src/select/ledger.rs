@@ -1,9 +1,8 @@
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use crate::data::dataset::Dataset;
-use crate::select::sample::SampleId;
-use crate::select::window::Window;
+use super::sample::{Groups, SampleId};
+use super::window::Window;
 
 /// How many outputs of coverage samples a rank is taken among.
 const RANK_WINDOW: usize = 1024;
@@ -14,7 +13,7 @@ const CORRECT: u16 = 1 << 15;
 
 /// What the program remembers of each sample, from passes that were paid for anyway.
 ///
-/// 16 bytes a sample, its label included: 50,000 samples take 0.8 MB, 1.28 million take 20.5 MB. All per-sample memory lives here, so
+/// 16 bytes a sample, its group included: 50,000 samples take 0.8 MB, 1.28 million take 20.5 MB. All per-sample memory lives here, so
 /// scorers are stateless.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
@@ -29,7 +28,7 @@ pub struct Ledger {
     trained_at: Vec<u32>,
     visits: Vec<u16>,
     history: Vec<u16>,
-    /// Per class: sum of ranks, and how many samples were seen.
+    /// Per group: sum of ranks, and how many samples were seen.
     class: Vec<(f64, u32)>,
     label: Vec<u16>,
     scores: Window,
@@ -45,7 +44,7 @@ pub struct Seen {
     pub score: f32,
     /// Cross-entropy in nats.
     pub loss: f32,
-    /// Whether the most likely class was the target.
+    /// Whether the most likely class was the target; false where there is no such thing.
     pub correct: bool,
     /// Whether it was trained unconditionally, so that it stands for the whole dataset.
     pub coverage: bool,
@@ -54,8 +53,8 @@ pub struct Seen {
 impl Ledger {
     /// Nothing seen yet.
     #[must_use]
-    pub fn new(dataset: &dyn Dataset) -> Self {
-        let n = dataset.samples();
+    pub fn new(groups: Groups) -> Self {
+        let n = groups.samples();
         Self {
             rank: vec![0; n],
             last_loss: vec![0; n],
@@ -63,8 +62,8 @@ impl Ledger {
             trained_at: vec![0; n],
             visits: vec![0; n],
             history: vec![0; n],
-            class: vec![(0.0, 0); dataset.classes()],
-            label: (0..n as SampleId).map(|id| dataset.label(id) as u16).collect(),
+            class: vec![(0.0, 0); groups.count()],
+            label: groups.into_vec(),
             scores: Window::new(RANK_WINDOW),
             clock: 0,
         }
@@ -106,7 +105,7 @@ impl Ledger {
     /// Effective score of a sample, 0..=1, or `None` if it never had a score.
     ///
     /// `s = k r + (1 - k) rbar`, `k = exp(-age / horizon)`: what was seen long ago counts less, and the mean rank of
-    /// its class takes its place. `age` and `horizon` are in units of the dataset's size.
+    /// its group takes its place. `age` and `horizon` are in units of the dataset's size.
     #[must_use]
     pub fn score(&self, id: SampleId, horizon: f64) -> Option<f64> {
         let i = id as usize;
@@ -197,7 +196,10 @@ fn unquantise(rank: u16) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Labels;
+
+    fn groups(labels: Vec<usize>) -> Groups {
+        Groups::of(labels).unwrap()
+    }
 
     fn seen(id: SampleId, score: f32) -> Seen {
         Seen { id, score, loss: 1.0, correct: true, coverage: true }
@@ -205,12 +207,12 @@ mod tests {
 
     #[test]
     fn a_sample_takes_sixteen_bytes() {
-        assert_eq!(Ledger::new(&Labels(vec![0; 1000])).bytes(), 16 * 1000);
+        assert_eq!(Ledger::new(groups(vec![0; 1000])).bytes(), 16 * 1000);
     }
 
     #[test]
     fn rank_fades_into_the_mean_of_the_class() {
-        let mut ledger = Ledger::new(&Labels(vec![0, 0, 1, 1]));
+        let mut ledger = Ledger::new(groups(vec![0, 0, 1, 1]));
         assert_eq!(ledger.score(0, 3.0), None);
         ledger.record(&[seen(0, 1.0), seen(1, 2.0), seen(2, 3.0), seen(3, 4.0)]);
         // Mid-ranks of four distinct scores: 1/8, 3/8, 5/8, 7/8; age 0.
@@ -229,7 +231,7 @@ mod tests {
     #[test]
     fn class_means_are_those_of_the_ranks_after_many_updates() {
         let labels: Vec<usize> = (0..50).map(|i| i % 3).collect();
-        let mut ledger = Ledger::new(&Labels(labels.clone()));
+        let mut ledger = Ledger::new(groups(labels.clone()));
         ledger.record(&[Seen { score: f32::NAN, ..seen(7, 0.0) }]);
         for k in 0..1000u32 {
             let id = (k * 7) % 50;
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     fn nan_scores_leave_the_rank_and_are_still_visits() {
-        let mut ledger = Ledger::new(&Labels(vec![0, 0]));
+        let mut ledger = Ledger::new(groups(vec![0, 0]));
         ledger.record(&[seen(0, 1.0), seen(1, 2.0)]);
         let before = ledger.score(1, f64::INFINITY);
         ledger.record(&[Seen { score: f32::NAN, ..seen(1, 0.0) }]);
@@ -256,7 +258,7 @@ mod tests {
 
     #[test]
     fn forgetting_counts_correct_to_wrong() {
-        let mut ledger = Ledger::new(&Labels(vec![0]));
+        let mut ledger = Ledger::new(groups(vec![0]));
         for correct in [false, true, false, false, true, true, false] {
             ledger.record(&[Seen { correct, ..seen(0, 1.0) }]);
         }
@@ -267,7 +269,7 @@ mod tests {
     /// Losses 3, 1, 2: changes 2 and 1, smoothed 2 + 0.3 (1 - 2).
     #[test]
     fn the_change_of_a_loss_is_smoothed() {
-        let mut ledger = Ledger::new(&Labels(vec![0, 0]));
+        let mut ledger = Ledger::new(groups(vec![0, 0]));
         assert_eq!((ledger.loss(0), ledger.loss_change(0)), (None, 0.0));
         for (loss, change) in [(3.0, 0.0), (1.0, 2.0), (2.0, 1.7)] {
             ledger.record(&[Seen { loss, ..seen(0, 1.0) }]);

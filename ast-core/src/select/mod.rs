@@ -1,23 +1,36 @@
-//! Which samples are trained on next: numbers only.
+//! Which samples are trained on next: numbers only, no tensors. Works in anyone's training loop.
+//!
+//! [`Selector`] is the whole of it. The other names are its parts, for those who write a policy.
 
-pub(crate) mod budget;
+mod budget;
+mod counts;
 /// Which of a chunk of keys pass a threshold.
 pub mod gate;
-pub(crate) mod guard;
-pub(crate) mod ledger;
-pub(crate) mod policies;
-pub(crate) mod policy;
-pub(crate) mod queue;
-pub(crate) mod sample;
-pub(crate) mod sampler;
-pub(crate) mod source;
-pub(crate) mod window;
+mod goal;
+mod guard;
+mod ledger;
+mod policies;
+mod policy;
+mod probe;
+mod queue;
+mod sample;
+mod sampler;
+pub(crate) mod selector;
+mod source;
+mod window;
 
 pub use budget::{Budget, Cost};
+pub use counts::{Counts, PassCost};
+pub use goal::{Goal, GoalError, Limit};
 pub use guard::{Alignment, Decision, Evidence};
 pub use ledger::{Ledger, Seen};
-pub use policy::{BuildPolicy, Extent, Policy, PolicyEntry, PolicyError, Scores, Task, Trace, View};
+pub use policy::{
+    BuildPolicy, Policy, PolicyChoice, PolicyEntry, PolicyError, RunLength, ScorerRule, SelectionContext,
+    SelectionStats, policy,
+};
+pub use probe::{ChargedProbe, NoProbe, Probe, ProbeError, ProbeRequest, Probed, ScoredBy};
 pub use queue::{Accepted, Queue};
-pub use sample::{SampleId, Visit};
+pub use sample::{Groups, Level, SampleId, TooManyGroups, Visit};
 pub use sampler::{Offer, Plan, Sampler};
+pub use selector::{Batch, Outcome, SelectError, Selector};
 pub use window::{Quantile, Window};

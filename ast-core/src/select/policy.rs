@@ -1,18 +1,16 @@
-use ast_control::{ControlError, PiConfig};
 use serde::{Deserialize, Serialize};
 
+use super::goal::Goal;
+use super::guard::{Alignment, Decision};
+use super::ledger::{Ledger, Seen};
+use super::probe::{ChargedProbe, ProbeError};
+use super::queue::Queue;
+use super::sample::{Level, SampleId};
+use super::sampler::Offer;
 use crate::codec::SnapshotError;
-use crate::data::dataset::Dataset;
-use crate::plugin::params::{ParamError, Params};
-use crate::plugin::registry::Entry;
+use crate::plugin::{Entry, ParamError, ParamValue, Params, Registry, RegistryError};
 use crate::random::Random;
-use crate::select::guard::{Alignment, Decision};
-use crate::select::ledger::{Ledger, Seen};
-use crate::select::queue::Queue;
-use crate::select::sample::SampleId;
-use crate::select::sampler::Offer;
-use crate::train::passes::PassError;
-use crate::train::probe::FreshPass;
+use ast_control::ControlError;
 
 /// Decides which of the offered samples are trained on. Each policy is one small file, never a branch in the loop.
 pub trait Policy: Send {
@@ -27,18 +25,24 @@ pub trait Policy: Send {
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError>;
 
     /// Loss weights of the samples of `offer` that are trained, coverage first, then `accepted` as
     /// [`select`](Self::select) gave them; nothing for equal weights. A step divides them by their mean in its batch.
-    fn weigh(&self, _offer: Offer<'_>, _accepted: &[SampleId], _view: &View<'_>) -> Vec<f32> {
+    fn loss_weights(&self, _offer: Offer<'_>, _accepted: &[SampleId], _context: &SelectionContext<'_>) -> Vec<f32> {
+        Vec::new()
+    }
+
+    /// Levels of the samples of `offer` that are trained, coverage first, then `accepted` as [`select`](Self::select) gave
+    /// them; nothing for level 0.
+    fn levels(&self, _offer: Offer<'_>, _accepted: &[SampleId], _context: &SelectionContext<'_>) -> Vec<Level> {
         Vec::new()
     }
 
     /// Told what each step showed of its samples.
-    fn learn(&mut self, _seen: &[Seen]) {}
+    fn observe(&mut self, _seen: &[Seen]) {}
 
     /// Whether it wants to [`watch`](Self::watch): that costs a product of matrices a step, which is charged.
     fn watches(&self) -> bool {
@@ -52,13 +56,13 @@ pub trait Policy: Send {
     }
 
     /// What it does with scores.
-    fn scores(&self) -> Scores {
-        Scores::Any
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Any
     }
 
     /// How much of the run it is for.
-    fn extent(&self) -> Extent {
-        Extent::Budget
+    fn run_length(&self) -> RunLength {
+        RunLength::Budget
     }
 
     /// Whether it trains the target's share of what is offered, to within rounding, for any scores. One that does not
@@ -73,12 +77,12 @@ pub trait Policy: Send {
     }
 
     /// A warning to show before the run starts.
-    fn remark(&self) -> Option<String> {
+    fn warning(&self) -> Option<String> {
         None
     }
 
     /// What the controller, if there is one, did last.
-    fn trace(&self) -> Trace;
+    fn stats(&self) -> SelectionStats;
 
     /// What it has learned so far, by [`encode`](crate::codec::encode): parameters, which are in the configuration, left out;
     /// nothing if it learns nothing.
@@ -96,7 +100,7 @@ pub trait Policy: Send {
 
 /// What a policy does with the scores of the run's scorer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scores {
+pub enum ScorerRule {
     /// Nothing: it decides by something else.
     Unused,
     /// It takes any.
@@ -109,7 +113,7 @@ pub enum Scores {
 
 /// How much of the run a policy is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
+pub enum RunLength {
     /// The budget, on which every schedule depends.
     Budget,
     /// All nominal epochs, whatever the budget: the reference run.
@@ -119,24 +123,22 @@ pub enum Extent {
 }
 
 /// What a policy may look at.
-pub struct View<'a> {
+pub struct SelectionContext<'a> {
     /// The share of the budget that is spent, 0..=1.
     pub spent: f64,
-    /// The samples.
-    pub dataset: &'a dyn Dataset,
     /// What is known of each sample.
     pub ledger: &'a Ledger,
     /// What is accepted and not yet trained.
     pub queue: &'a Queue,
     /// The run's randomness.
     pub random: Random,
-    /// A look at samples that may then not be trained on, and the small networks: all of it is charged.
-    pub fresh: &'a mut dyn FreshPass,
+    /// Extra forward passes over candidates. Every pass is charged to the budget.
+    pub probe: ChargedProbe<'a>,
 }
 
 /// The state of selection, for logs and plots.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Trace {
+pub struct SelectionStats {
     /// The share to be trained, 0..=1.
     pub target: f64,
     /// Smoothed activation rate, where a controller measures one.
@@ -145,27 +147,18 @@ pub struct Trace {
     pub threshold: Option<f64>,
 }
 
-/// What a policy is built for.
-#[derive(Debug, Clone, Copy)]
-pub struct Task {
-    /// The share of offered samples to be trained, in (0, 1].
-    pub target: f64,
-    /// How often each sample is trained on average over the whole run, at most: the target times the nominal epochs; `None`
-    /// where seconds are the limit.
-    pub visits: Option<f64>,
-    /// Gains of the controller.
-    pub control: PiConfig,
-}
-
 /// Why a policy refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// A parameter was refused.
     #[error(transparent)]
     Param(#[from] ParamError),
-    /// A fresh look, or a small network, failed.
+    /// There is no policy of that name.
+    #[error("policy {0}")]
+    Unknown(#[from] RegistryError),
+    /// An extra pass failed, or is not offered.
     #[error(transparent)]
-    Pass(#[from] PassError),
+    Probe(#[from] ProbeError),
     /// The controller refused.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -174,8 +167,31 @@ pub enum PolicyError {
 /// A registered policy.
 pub type PolicyEntry = Entry<BuildPolicy>;
 /// Its constructor.
-pub type BuildPolicy = fn(&Params, Task) -> Result<Box<dyn Policy>, PolicyError>;
+pub type BuildPolicy = fn(&Params, Goal) -> Result<Box<dyn Policy>, PolicyError>;
 inventory::collect!(PolicyEntry);
+
+/// A registered policy and its parameters, before it knows the goal.
+#[derive(Debug)]
+pub struct PolicyChoice {
+    entry: &'static PolicyEntry,
+    params: Params,
+}
+
+/// The registered policy of that name, with these parameters instead of its defaults.
+///
+/// # Errors
+/// [`PolicyError::Unknown`] with the names that there are, or [`PolicyError::Param`].
+pub fn policy(name: &str, params: &[(&str, ParamValue)]) -> Result<PolicyChoice, PolicyError> {
+    let entry = Registry::linked()?.get(name)?;
+    let given = params.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect();
+    Ok(PolicyChoice { entry, params: Params::resolve(entry.params, &given)? })
+}
+
+impl PolicyChoice {
+    pub(crate) fn build(self, goal: Goal) -> Result<Box<dyn Policy>, PolicyError> {
+        (self.entry.build)(&self.params, goal)
+    }
+}
 
 /// Registers a policy under a name.
 #[macro_export]

@@ -2,12 +2,12 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::select::sample::{SampleId, Visit};
+use super::sample::{Level, SampleId, Visit};
 
-/// Accepted samples on their way to a full batch.
+/// Accepted samples on their way to a full batch: one queue a level, so that a batch is of one level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Queue {
-    waiting: VecDeque<Accepted>,
+    waiting: Vec<VecDeque<Accepted>>,
     /// How often each sample is on its way: coverage may name one twice.
     pending: Vec<u8>,
 }
@@ -34,20 +34,30 @@ impl Queue {
     /// An empty queue for a dataset of `samples` samples.
     #[must_use]
     pub fn new(samples: usize) -> Self {
-        Self { waiting: VecDeque::new(), pending: vec![0; samples] }
+        Self { waiting: Vec::new(), pending: vec![0; samples] }
     }
 
     /// Takes a sample in.
-    pub fn push(&mut self, accepted: Accepted) {
+    pub fn push(&mut self, level: Level, accepted: Accepted) {
         let pending = &mut self.pending[accepted.visit.id as usize];
         *pending = pending.saturating_add(1);
-        self.waiting.push_back(accepted);
+        if self.waiting.len() <= usize::from(level) {
+            self.waiting.resize_with(usize::from(level) + 1, VecDeque::new);
+        }
+        self.waiting[usize::from(level)].push_back(accepted);
     }
 
-    /// Takes the next `size` samples out, or what is left. They stay [`pending`](Self::is_pending) until
+    /// The lowest level at which so many are waiting.
+    #[must_use]
+    pub fn level_with(&self, size: usize) -> Option<Level> {
+        self.waiting.iter().position(|queue| queue.len() >= size).map(|level| level as Level)
+    }
+
+    /// Takes the next `size` samples of a level out, or what is left. They stay [`pending`](Self::is_pending) until
     /// [`done`](Self::done).
-    pub fn take(&mut self, size: usize) -> Vec<Accepted> {
-        self.waiting.drain(..size.min(self.waiting.len())).collect()
+    pub fn take(&mut self, level: Level, size: usize) -> Vec<Accepted> {
+        let Some(queue) = self.waiting.get_mut(usize::from(level)) else { return Vec::new() };
+        queue.drain(..size.min(queue.len())).collect()
     }
 
     /// Marks a sample as trained.
@@ -65,12 +75,44 @@ impl Queue {
     /// Samples waiting.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.waiting.len()
+        self.waiting.iter().map(VecDeque::len).sum()
     }
 
     /// Whether none is waiting.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.len() == 0
+    }
+
+    /// Of before there were levels.
+    #[cfg(feature = "train")]
+    pub(crate) fn of_one_level(waiting: VecDeque<Accepted>, pending: Vec<u8>) -> Self {
+        Self { waiting: vec![waiting], pending }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepted(id: SampleId) -> Accepted {
+        Accepted { visit: Visit { id, epoch: 0 }, coverage: false, spent: 0.0, weight: 1.0 }
+    }
+
+    #[test]
+    fn each_level_has_a_queue_of_its_own() {
+        let mut queue = Queue::new(9);
+        for id in 0..9 {
+            queue.push((id % 2) as Level, accepted(id));
+        }
+        assert_eq!((queue.len(), queue.level_with(5), queue.level_with(6)), (9, Some(0), None));
+        let ids = |batch: Vec<Accepted>| batch.iter().map(|accepted| accepted.visit.id).collect::<Vec<_>>();
+        assert_eq!(ids(queue.take(0, 4)), [0, 2, 4, 6]);
+        assert_eq!(queue.level_with(4), Some(1));
+        assert_eq!(ids(queue.take(1, 100)), [1, 3, 5, 7]);
+        assert!(queue.take(7, 1).is_empty());
+        assert!(queue.is_pending(0) && queue.is_pending(8) && queue.len() == 1);
+        queue.done(0);
+        assert!(!queue.is_pending(0));
     }
 }

@@ -13,12 +13,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{SnapshotError, decode, encode};
-use crate::plugin::params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
-use crate::select::policy::{PolicyError, View};
+use crate::plugin::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
+use crate::select::policy::{PolicyError, SelectionContext};
+use crate::select::probe::ScoredBy;
 use crate::select::sample::{SampleId, Visit};
 use crate::select::sampler::Offer;
 use crate::select::window::Window;
-use crate::train::auxiliary::Small;
 
 /// How many recent scores a rank is taken among: as many as in the ledger.
 const RECENT: usize = 1024;
@@ -99,7 +99,11 @@ impl Source {
 
     /// The score of each candidate, in the scorer's own scale; `None` if the ledger is to be asked. NaN is that of a sample to
     /// be passed over.
-    pub(crate) fn scores(&mut self, offer: Offer<'_>, view: &mut View<'_>) -> Result<Option<Vec<f32>>, PolicyError> {
+    pub(crate) fn scores(
+        &mut self,
+        offer: Offer<'_>,
+        context: &mut SelectionContext<'_>,
+    ) -> Result<Option<Vec<f32>>, PolicyError> {
         if self.kind == Kind::Ledger {
             return Ok(None);
         }
@@ -112,17 +116,17 @@ impl Source {
             offer.candidates.iter().map(|id| if looks { f32::NAN } else { self.remembered(*id) }).collect();
         let unknown: Vec<usize> = (0..scores.len()).filter(|i| scores[*i].is_nan()).collect();
         let visits: Vec<_> = unknown.iter().map(|i| Visit { id: offer.candidates[*i], epoch: offer.epoch }).collect();
-        let seen = match self.kind {
-            Kind::Proxy if looks => view.fresh.train_small(Small::Proxy, &visits, view.spent)?,
-            Kind::Proxy => view.fresh.look_small(Small::Proxy, &visits)?,
-            Kind::Fresh { half: true } => view.fresh.look_half(&visits)?,
-            Kind::Fresh { half: false } | Kind::Ledger => view.fresh.look(&visits, false)?,
+        let by = match self.kind {
+            Kind::Proxy if looks => ScoredBy::ProxyStep(context.spent),
+            Kind::Proxy => ScoredBy::Proxy,
+            Kind::Fresh { half: true } => ScoredBy::HalfResolution,
+            Kind::Fresh { half: false } | Kind::Ledger => ScoredBy::Network,
         };
-        for (i, fresh) in unknown.into_iter().zip(seen) {
-            scores[i] = fresh.score;
+        for (i, score) in unknown.into_iter().zip(context.probe.score(&visits, by)?.score) {
+            scores[i] = score;
         }
         if self.every > 1 {
-            self.memory.last.resize(view.dataset.samples(), f32::NAN.to_bits());
+            self.memory.last.resize(context.ledger.samples(), f32::NAN.to_bits());
             let scored = offer.candidates.iter().zip(&scores);
             scored.for_each(|(id, score)| self.memory.last[*id as usize] = score.to_bits());
         }
@@ -135,11 +139,11 @@ impl Source {
     pub(crate) fn ranks(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         horizon: f64,
     ) -> Result<Vec<Option<f64>>, PolicyError> {
-        let Some(scores) = self.scores(offer, view)? else {
-            return Ok(offer.candidates.iter().map(|id| view.ledger.score(*id, horizon)).collect());
+        let Some(scores) = self.scores(offer, context)? else {
+            return Ok(offer.candidates.iter().map(|id| context.ledger.score(*id, horizon)).collect());
         };
         let recent = &mut self.memory.recent;
         recent.extend(scores.iter().copied());

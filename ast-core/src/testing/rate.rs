@@ -1,67 +1,34 @@
 //! How much a policy trains, in a run of which every score is known beforehand.
 
-use std::collections::VecDeque;
+use super::{KnownLosses, goal};
+use crate::select::{Batch, Goal, Groups, Outcome, Policy, SampleId, SelectError, Selector};
 
-use super::{KnownLosses, Labels};
-use crate::random::Random;
-use crate::select::ledger::{Ledger, Seen};
-use crate::select::policy::{Policy, PolicyError, View};
-use crate::select::queue::{Accepted, Queue};
-use crate::select::sample::{SampleId, Visit};
-use crate::select::sampler::Sampler;
-
-/// Samples a chunk and a batch.
+/// Samples a batch.
 const BATCH: usize = 32;
 
 /// The share of what is offered in `epochs` nominal epochs that a policy accepts, coverage included, 0 and above.
 ///
 /// `scores` are those of the samples, which are their losses as well, whenever they are forwarded or trained on. Batches are
-/// trained one after they were selected, as in a run. A sample with a NaN is accepted and never seen, because such a step is
-/// not made.
+/// trained one after they were selected, as in a run. A batch with a NaN in it is skipped, because such a step is not made.
 ///
 /// # Errors
 /// What the policy refuses.
-pub fn realised_rate(policy: &mut dyn Policy, scores: &[f32], epochs: u32) -> Result<f64, PolicyError> {
-    let (samples, random, data) = (scores.len(), Random::new(1), Labels(vec![0; scores.len()]));
-    let (mut ledger, mut queue, mut losses) = (Ledger::new(&data), Queue::new(samples), KnownLosses(scores.to_vec()));
-    let mut sampler = Sampler::new(random, samples, BATCH);
-    let mut waiting: VecDeque<Vec<Accepted>> = VecDeque::new();
-    let (all, mut offered, mut accepted) = ((samples * epochs as usize) as f64, 0, 0);
-    for epoch in 0..epochs {
-        let coverage = policy.begin(f64::from(offered) / all);
-        let plan = sampler.plan(epoch, coverage);
-        for offer in (0..plan.chunks()).map_while(|chunk| plan.offer(epoch, chunk)) {
-            let spent = f64::from(offered) / all;
-            offered += offer.len() as u32;
-            let mut chosen = Vec::new();
-            let mut view = View { spent, dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut losses };
-            policy.select(offer, &mut view, &mut chosen)?;
-            let coverage = offer.coverage.iter().map(|id| (*id, true));
-            for (id, coverage) in coverage.chain(chosen.into_iter().map(|id| (id, false))) {
-                accepted += 1;
-                queue.push(Accepted { visit: Visit { id, epoch }, coverage, spent, weight: 1.0 });
-            }
-            while queue.len() >= BATCH {
-                waiting.push_back(queue.take(BATCH));
-                if waiting.len() > 1
-                    && let Some(batch) = waiting.pop_front()
-                {
-                    train(&batch, scores, policy, &mut ledger, &mut queue);
-                }
-            }
+pub fn realised_rate(policy: Box<dyn Policy>, scores: &[f32], epochs: u32) -> Result<f64, SelectError> {
+    let (mut losses, goal) = (KnownLosses(scores.to_vec()), Goal { epochs, ..goal(1.0) });
+    let mut selector = Selector::of(Groups::none(scores.len()), policy, goal, BATCH, 1)?;
+    let mut waiting: Option<Batch> = None;
+    while let Some(batch) = selector.next_batch(&mut losses)? {
+        if let Some(batch) = waiting.replace(batch) {
+            train(&mut selector, batch, scores)?;
         }
     }
-    Ok(f64::from(accepted) / f64::from(offered))
+    Ok(selector.counts().accepted as f64 / selector.counts().offered as f64)
 }
 
-fn train(batch: &[Accepted], scores: &[f32], policy: &mut dyn Policy, ledger: &mut Ledger, queue: &mut Queue) {
-    let seen = |accepted: &Accepted| {
-        let (id, coverage): (SampleId, bool) = (accepted.visit.id, accepted.coverage);
-        let loss = scores[id as usize];
-        Seen { id, score: loss, loss, correct: false, coverage }
-    };
-    let seen: Vec<Seen> = batch.iter().map(seen).filter(|seen| seen.loss.is_finite()).collect();
-    ledger.record(&seen);
-    policy.learn(&seen);
-    batch.iter().for_each(|accepted| queue.done(accepted.visit.id));
+fn train(selector: &mut Selector, batch: Batch, scores: &[f32]) -> Result<(), SelectError> {
+    let loss: Vec<f32> = batch.ids().into_iter().map(|id: SampleId| scores[id as usize]).collect();
+    if loss.iter().any(|loss| loss.is_nan()) {
+        return selector.skip(batch);
+    }
+    selector.record(batch, &Outcome { score: &loss, loss: &loss, correct: None })
 }

@@ -1,4 +1,4 @@
-//! Small networks that are trained beside the run's own, for what they think of a sample: 4 % of its work.
+//! Auxiliary networks that are trained beside the run's own, for what they think of a sample: 4 % of its work.
 //!
 //! A network is built when something first asks for it, so a run that needs none has none. Its weights and dropout masks
 //! have randomness of their own, keyed by which network it is and by the steps it has made: the run's own network draws
@@ -13,17 +13,16 @@ use ciborium::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{SnapshotError, decode, encode};
-use crate::model::network::{Forward, Input, Mode, Model, Weights, burn_bytes};
-use crate::optim::adam::optimizer;
+use crate::model::{Forward, Input, Mode, Model, Weights, burn_bytes, cross_entropy};
+use crate::optim::optimizer;
 use crate::random::{Purpose, Random};
-use crate::score::observation::cross_entropy;
 
-/// Which small network.
+/// Which auxiliary network.
 ///
 /// The numbers key its randomness: never renumber, only append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u64)]
-pub enum Small {
+pub(super) enum Auxiliary {
     /// Sees what is offered before the run's own network does.
     Proxy = 0,
     /// Has seen the first half of the samples, and is asked for the second.
@@ -32,28 +31,28 @@ pub enum Small {
     SecondReference = 2,
 }
 
-/// A small network, its optimizer, and the steps it has made.
-pub(crate) struct SmallNetwork<M> {
-    which: Small,
+/// A auxiliary network, its optimizer, and the steps it has made.
+pub(super) struct AuxiliaryNetwork<M> {
+    which: Auxiliary,
     model: M,
     optimizer: ModuleOptimizer,
     steps: u64,
     random: Random,
     /// FLOPs of a forward pass, and of a step, on one sample.
-    pub(crate) forward_flops: u64,
-    pub(crate) step_flops: u64,
+    pub(super) forward_flops: u64,
+    pub(super) step_flops: u64,
 }
 
 /// What the forward and backward pass of a step gave; the step itself is not made yet.
-pub(crate) struct HalfStep {
-    pub(crate) forward: Forward,
-    pub(crate) losses: Tensor<1>,
-    pub(crate) gradients: GradientsParams,
+pub(super) struct HalfStep {
+    pub(super) forward: Forward,
+    pub(super) losses: Tensor<1>,
+    pub(super) gradients: GradientsParams,
 }
 
-impl<M: Model> SmallNetwork<M> {
-    fn new(which: Small, full: &M, random: Random, device: &Device) -> Self {
-        let model = full.smaller(Weights::of(Purpose::SmallWeights, which as u64, random, device));
+impl<M: Model> AuxiliaryNetwork<M> {
+    fn new(which: Auxiliary, full: &M, random: Random, device: &Device) -> Self {
+        let model = full.proxy(Weights::of(Purpose::AuxiliaryWeights, which as u64, random, device));
         let layers = model.layers();
         let forward_flops = layers.iter().map(|l| l.forward).sum();
         let step_flops = layers.iter().map(|l| l.forward + l.weight_gradient + l.input_gradient).sum();
@@ -61,13 +60,13 @@ impl<M: Model> SmallNetwork<M> {
     }
 
     /// As it is.
-    pub(crate) fn model(&self) -> &M {
+    pub(super) fn model(&self) -> &M {
         &self.model
     }
 
     /// Forward, in training mode, and backward.
-    pub(crate) fn half_step(&self, input: Input, targets: Tensor<1, Int>) -> HalfStep {
-        let mut masks = self.random.stream(Purpose::SmallDropout, self.steps, self.which as u64);
+    pub(super) fn half_step(&self, input: Input, targets: Tensor<1, Int>) -> HalfStep {
+        let mut masks = self.random.stream(Purpose::AuxiliaryDropout, self.steps, self.which as u64);
         let forward = self.model.forward(input, Mode::Train(&mut masks));
         let losses = cross_entropy(forward.logits.clone(), targets);
         let gradients = GradientsParams::from_grads(losses.clone().mean().backward(), &self.model);
@@ -75,41 +74,47 @@ impl<M: Model> SmallNetwork<M> {
     }
 
     /// The other half: the optimizer.
-    pub(crate) fn update(&mut self, lr: f64, gradients: GradientsParams) {
+    pub(super) fn update(&mut self, lr: f64, gradients: GradientsParams) {
         self.model = self.optimizer.step(lr, self.model.clone(), gradients);
         self.steps += 1;
     }
 }
 
-/// The small networks that something has asked for so far.
-pub(crate) struct SmallNetworks<M>(BTreeMap<Small, SmallNetwork<M>>);
+/// The auxiliary networks that something has asked for so far.
+pub(super) struct AuxiliaryNetworks<M>(BTreeMap<Auxiliary, AuxiliaryNetwork<M>>);
 
 /// One of them in a snapshot.
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    which: Small,
+    which: Auxiliary,
     steps: u64,
     weights: Value,
     optimizer: Value,
 }
 
-const PART: &str = "small networks";
+const PART: &str = "auxiliary networks";
 
-impl<M: Model> SmallNetworks<M> {
+impl<M: Model> AuxiliaryNetworks<M> {
     /// None yet.
-    pub(crate) fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self(BTreeMap::new())
     }
 
     /// One of them, built like `full` but smaller if this is the first time that it is asked for.
-    pub(crate) fn get(&mut self, which: Small, full: &M, random: Random, device: &Device) -> &mut SmallNetwork<M> {
-        self.0.entry(which).or_insert_with(|| SmallNetwork::new(which, full, random, device))
+    pub(super) fn get(
+        &mut self,
+        which: Auxiliary,
+        full: &M,
+        random: Random,
+        device: &Device,
+    ) -> &mut AuxiliaryNetwork<M> {
+        self.0.entry(which).or_insert_with(|| AuxiliaryNetwork::new(which, full, random, device))
     }
 
     /// What it takes to go on with them; nothing if there are none.
-    pub(crate) fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+    pub(super) fn save(&self) -> Result<Vec<u8>, SnapshotError> {
         let failed = |error: RecordError| SnapshotError::Encode(PART, error.to_string());
-        let saved = |network: &SmallNetwork<M>| {
+        let saved = |network: &AuxiliaryNetwork<M>| {
             let weights = network.model.clone().into_record().into_bytes().map_err(failed)?;
             let optimizer = network.optimizer.into_bytes().map_err(failed)?;
             let [weights, optimizer] = [weights, optimizer].map(|bytes| Value::Bytes(bytes.to_vec()));
@@ -120,7 +125,7 @@ impl<M: Model> SmallNetworks<M> {
     }
 
     /// Takes back what [`save`](Self::save) gave.
-    pub(crate) fn restore(bytes: &[u8], full: &M, random: Random, device: &Device) -> Result<Self, SnapshotError> {
+    pub(super) fn restore(bytes: &[u8], full: &M, random: Random, device: &Device) -> Result<Self, SnapshotError> {
         let mut networks = Self::none();
         if bytes.is_empty() {
             return Ok(networks);

@@ -1,10 +1,40 @@
 use burn::tensor::ExecutionError;
 
 use crate::codec::SnapshotError;
-use crate::data::dataset::LoadError;
-use crate::run::not_finite::NotFinite;
-use crate::select::policy::PolicyError;
-use crate::train::passes::PassError;
+use crate::data::LoadError;
+use crate::run::NotFinite;
+use crate::score::ScoreError;
+use crate::select::{PolicyError, ProbeError, SelectError};
+
+/// Why a forward pass gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// A batch could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The scorer refused.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// The scorer gave more scores than there are samples, or fewer.
+    #[error("the scorer gave {found} scores for {expected} samples: this is a bug in the scorer")]
+    ScoreLength {
+        /// Samples.
+        expected: usize,
+        /// Scores.
+        found: usize,
+    },
+    /// Values could not be read back from the device.
+    #[error("could not read back from the device: {0}")]
+    Read(String),
+    /// The network cannot look at these images at half the resolution.
+    #[error(
+        "the network has no pass at half the resolution for images of this size: leave policy.resolution at \"full\""
+    )]
+    Resolution,
+    /// A sample that was only looked at gave no number.
+    #[error("{0} in a scoring pass: training has diverged or the data is broken; try a lower learning rate")]
+    NotFinite(NotFinite),
+}
 
 /// Why a run stopped.
 #[derive(Debug, thiserror::Error)]
@@ -12,13 +42,13 @@ pub enum TrainError {
     /// A batch could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The policy refused.
+    /// The selector, or its policy, refused.
     #[error(transparent)]
-    Policy(#[from] PolicyError),
+    Select(SelectError),
     /// A forward pass gave nothing.
     #[error(transparent)]
     Pass(#[from] PassError),
-    /// Something that must be a number is none. The step was not made: weights and optimizer are as before it.
+    /// A loss, score or gradient is NaN or infinite. The step was not made: weights and optimizer are as before it.
     #[error(
         "{what} at step {step}: training has diverged or the data is broken; try a lower learning rate, or go on \
          without such steps with train.on_nan = \"skip\""
@@ -58,7 +88,27 @@ pub enum TrainError {
     /// A snapshot could not be taken or put back.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// An observer could not write down an event or a snapshot.
+    /// A callback could not write down an event or a snapshot.
     #[error("could not write: {0}")]
     Write(#[from] std::io::Error),
+}
+
+/// What a pass of our own probe failed of comes out as that again.
+impl From<SelectError> for TrainError {
+    fn from(error: SelectError) -> Self {
+        match error {
+            SelectError::Policy(PolicyError::Probe(ProbeError::Failed(inner))) => match inner.downcast::<PassError>() {
+                Ok(pass) => Self::Pass(*pass),
+                Err(other) => Self::Select(SelectError::Policy(PolicyError::Probe(ProbeError::Failed(other)))),
+            },
+            SelectError::Snapshot(error) => Self::Snapshot(error),
+            error => Self::Select(error),
+        }
+    }
+}
+
+impl From<PassError> for ProbeError {
+    fn from(error: PassError) -> Self {
+        Self::Failed(Box::new(error))
+    }
 }

@@ -1,163 +1,156 @@
-//! Passes that are only for scoring: of the run's own network, and of small ones beside it. All of it is charged.
+//! Extra passes over candidates: of the run's own network, and of auxiliary ones beside it.
 
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::data::dataset::{Dataset, Request};
-use crate::model::network::{Forward, Input, Mode, Model};
-use crate::optim::schedule::learning_rate;
+use super::auxiliary::{Auxiliary, AuxiliaryNetworks, HalfStep};
+use super::clock::{Clock, Phase};
+use super::error::PassError;
+use super::feed::upload;
+use super::statistics::{Passed, Scored, Scoring, gradient_sum, not_finite};
+use crate::data::{Dataset, Request};
+use crate::model::{Forward, Input, Mode, Model, cross_entropy};
+use crate::optim::learning_rate;
 use crate::random::Purpose;
-use crate::run::not_finite::NotFinite;
-use crate::score::observation::cross_entropy;
-use crate::select::sample::{SampleId, Visit};
-use crate::train::auxiliary::{HalfStep, Small, SmallNetworks};
-use crate::train::meter::{Meter, Phase};
-use crate::train::passes::{PassError, Passed, ReadBack, Surroundings, gradient_sum, not_finite, upload};
+use crate::run::NotFinite;
+use crate::select::{Ledger, PassCost, Probe, ProbeError, ProbeRequest, Probed, SampleId, ScoredBy, Visit};
 
-/// Passes over samples that may then not be trained on. Charged to the run.
+/// Everything that an extra pass needs of the trainer.
 ///
-/// Images are augmented as in a training step of the same visit: what is looked at is what is trained on.
-pub trait FreshPass {
-    /// Loss and score of each sample under the network as it is; `dropout` says whether it is in training mode (as the
-    /// original scored).
-    ///
-    /// # Errors
-    /// [`PassError`].
-    fn look(&mut self, visits: &[Visit], dropout: bool) -> Result<Vec<Fresh>, PassError>;
-
-    /// Loss and score of each sample under the network as it is, without dropout, at half the resolution.
-    ///
-    /// # Errors
-    /// [`PassError`].
-    fn look_half(&mut self, visits: &[Visit]) -> Result<Vec<Fresh>, PassError>;
-
-    /// One optimizer step of a small network on these samples, at the learning rate of the run after a share `spent`
-    /// (0..=1) of its budget. Loss and score of each are those before the step, in training mode.
-    ///
-    /// A step that a NaN or an infinity spoils is not made.
-    ///
-    /// # Errors
-    /// [`PassError`].
-    fn train_small(&mut self, which: Small, visits: &[Visit], spent: f64) -> Result<Vec<Fresh>, PassError>;
-
-    /// Loss and score of each sample under a small network as it is, without dropout.
-    ///
-    /// # Errors
-    /// [`PassError`].
-    fn look_small(&mut self, which: Small, visits: &[Visit]) -> Result<Vec<Fresh>, PassError>;
-}
-
-/// What a fresh pass shows of a sample.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fresh {
-    /// Cross-entropy in nats.
-    pub loss: f32,
-    /// The scorer's output.
-    pub score: f32,
-}
-
-/// Everything that a fresh pass needs of the trainer.
-pub(crate) struct Looking<'a, M> {
-    pub(crate) model: &'a M,
-    pub(crate) small: &'a mut SmallNetworks<M>,
-    pub(crate) dataset: &'a dyn Dataset,
+/// Images are augmented as in a training step of the same visit: what is scored is what is trained on.
+pub(super) struct TrainerProbe<'a, M> {
+    pub(super) model: &'a M,
+    pub(super) auxiliary: &'a mut AuxiliaryNetworks<M>,
+    pub(super) dataset: &'a dyn Dataset,
     /// With autodiff.
-    pub(crate) device: &'a Device,
-    pub(crate) meter: &'a mut Meter,
-    pub(crate) around: Surroundings<'a>,
-    pub(crate) augment: bool,
-    /// Peak of the learning rate of small networks.
-    pub(crate) lr: f64,
+    pub(super) device: &'a Device,
+    pub(super) clock: &'a mut Clock,
+    pub(super) scoring: Scoring<'a>,
+    /// Of the run's own network.
+    pub(super) cost: PassCost,
+    pub(super) augment: bool,
+    /// Peak of the learning rate of auxiliary networks.
+    pub(super) lr: f64,
     /// Whether a NaN or an infinity is an error; if not, the policy gets it, and passes over the sample.
-    pub(crate) abort: bool,
+    pub(super) abort: bool,
+    /// Whether scoring counts as time spent.
+    pub(super) charges_scoring: bool,
+    /// Seconds that batches in flight will take.
+    pub(super) coming: f64,
 }
 
 /// A batch on a device.
 struct Loaded {
     ids: Vec<SampleId>,
-    input_std: Vec<f32>,
+    input_deviation: Vec<f32>,
     input: Input,
     targets: Tensor<1, Int>,
 }
 
-impl<M: Model> Looking<'_, M> {
+impl<M: Model> TrainerProbe<'_, M> {
     fn load(&self, visits: &[Visit], device: &Device) -> Loaded {
-        let request = Request { visits: visits.to_vec(), augment: self.augment.then_some(self.around.random) };
+        let request = Request { visits: visits.to_vec(), augment: self.augment.then_some(self.scoring.random) };
         let host = request.collate(self.dataset);
-        let (ids, input_std) = (host.ids.clone(), host.input_std.clone());
+        let (ids, input_deviation) = (host.ids.clone(), host.input_std.clone());
         let (input, targets) = upload(host, self.dataset.shape(), device);
-        Loaded { ids, input_std, input, targets }
+        Loaded { ids, input_deviation, input, targets }
     }
 
-    /// A forward pass without gradients, by whatever network.
+    /// A forward pass without gradients, by whatever network, at so many FLOPs a sample.
     fn pass(
         &mut self,
         visits: &[Visit],
+        ledger: &Ledger,
+        flops: u64,
         forward: impl FnOnce(Input) -> Option<Forward>,
-    ) -> Result<Vec<Fresh>, PassError> {
-        if visits.is_empty() {
-            return Ok(Vec::new());
-        }
+    ) -> Result<Probed, PassError> {
         // All of it is the price of scoring, loading included: a dense run has none of it.
-        self.meter.enter(Phase::Score);
-        let Loaded { ids, input_std, input, targets } = self.load(visits, &self.device.clone().without_autodiff());
+        self.clock.enter(Phase::Score);
+        let device = self.device.clone().without_autodiff();
+        let Loaded { ids, input_deviation, input, targets } = self.load(visits, &device);
         let forward = forward(input).ok_or(PassError::Resolution)?;
         let loss = cross_entropy(forward.logits.clone(), targets.clone());
-        let passed = Passed { ids, input_std, forward, targets, loss };
-        let ReadBack { score, loss, .. } = self.around.read_back(passed, |_, _| Vec::new())?;
+        let passed = Passed { ids, input_deviation, forward, targets, loss };
+        let Scored { score, loss, .. } = self.scoring.read_back(passed, ledger, Vec::new())?;
         if let Some(what) = not_finite(visits.iter().map(|visit| visit.id), &loss, &score).filter(|_| self.abort) {
             return Err(PassError::NotFinite(what));
         }
-        self.meter.enter(Phase::Select);
-        Ok(together(loss, score))
+        self.clock.enter(Phase::Select);
+        Ok(Probed { loss, score, cost: visits.len() as u64 * flops, skipped: false })
     }
-}
 
-fn together(loss: Vec<f32>, score: Vec<f32>) -> Vec<Fresh> {
-    loss.into_iter().zip(score).map(|(loss, score)| Fresh { loss, score }).collect()
-}
-
-impl<M: Model> FreshPass for Looking<'_, M> {
-    fn look(&mut self, visits: &[Visit], dropout: bool) -> Result<Vec<Fresh>, PassError> {
+    fn network(&mut self, request: &ProbeRequest<'_>, training: bool) -> Result<Probed, PassError> {
         let model = self.model.valid();
-        let mut masks = self.around.random.stream(Purpose::Fresh, self.meter.scored, 0);
-        self.meter.scored += visits.len() as u64;
-        let mode = if dropout { Mode::Train(&mut masks) } else { Mode::Eval };
-        self.pass(visits, |input| Some(model.forward(input, mode)))
+        let mut masks = self.scoring.random.stream(Purpose::Fresh, request.scored, 0);
+        let mode = if training { Mode::Train(&mut masks) } else { Mode::Eval };
+        self.pass(request.visits, request.ledger, self.cost.forward, |input| Some(model.forward(input, mode)))
     }
 
-    fn look_half(&mut self, visits: &[Visit]) -> Result<Vec<Fresh>, PassError> {
+    fn half_resolution(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, PassError> {
         let model = self.model.valid();
-        self.meter.looked_at_half(visits.len(), model.layers_half().iter().map(|layer| layer.forward).sum());
-        self.pass(visits, |input| model.forward_half(input))
+        let flops = model.layers_half().iter().map(|layer| layer.forward).sum();
+        self.pass(request.visits, request.ledger, flops, |input| model.forward_half(input))
     }
 
-    fn train_small(&mut self, which: Small, visits: &[Visit], spent: f64) -> Result<Vec<Fresh>, PassError> {
-        if visits.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.meter.enter(Phase::Score);
-        let Loaded { ids, input_std, input, targets } = self.load(visits, self.device);
-        let network = self.small.get(which, self.model, self.around.random, self.device);
+    /// One step of an auxiliary network, after a share `spent` of its schedule.
+    pub(super) fn auxiliary_step(
+        &mut self,
+        which: Auxiliary,
+        visits: &[Visit],
+        ledger: &Ledger,
+        spent: f64,
+    ) -> Result<Probed, PassError> {
+        self.clock.enter(Phase::Score);
+        let Loaded { ids, input_deviation, input, targets } = self.load(visits, self.device);
+        let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device);
         let HalfStep { forward, losses, gradients } = network.half_step(input, targets.clone());
-        self.meter.small_stepped(visits.len(), network.step_flops);
+        let cost = visits.len() as u64 * network.step_flops;
         let forward = Forward { logits: forward.logits.inner(), features: forward.features.inner() };
-        let passed = Passed { ids, input_std, forward, targets: targets.inner(), loss: losses.inner() };
+        let passed = Passed { ids, input_deviation, forward, targets: targets.inner(), loss: losses.inner() };
         let sum = gradient_sum(network.model(), &gradients);
-        let ReadBack { score, loss, extra, .. } = self.around.read_back(passed, |_, _| vec![sum])?;
+        let Scored { score, loss, extra, .. } = self.scoring.read_back(passed, ledger, vec![sum])?;
         let gradient = || extra.first().filter(|sum| !sum.is_finite()).map(|sum| NotFinite::Gradient(*sum));
-        match not_finite(visits.iter().map(|visit| visit.id), &loss, &score).or_else(gradient) {
+        let broken = not_finite(visits.iter().map(|visit| visit.id), &loss, &score).or_else(gradient);
+        match broken {
             None => network.update(learning_rate(self.lr, spent), gradients),
             Some(what) if self.abort => return Err(PassError::NotFinite(what)),
-            Some(_) => self.meter.skipped += 1,
+            Some(_) => {}
         }
-        self.meter.enter(Phase::Select);
-        Ok(together(loss, score))
+        self.clock.enter(Phase::Select);
+        Ok(Probed { loss, score, cost, skipped: broken.is_some() })
     }
 
-    fn look_small(&mut self, which: Small, visits: &[Visit]) -> Result<Vec<Fresh>, PassError> {
-        let network = self.small.get(which, self.model, self.around.random, self.device);
-        let model = network.model().valid();
-        self.meter.small_looked(visits.len(), network.forward_flops);
-        self.pass(visits, |input| Some(model.forward(input, Mode::Eval)))
+    /// A forward pass of an auxiliary network as it is, without dropout.
+    pub(super) fn auxiliary_pass(
+        &mut self,
+        which: Auxiliary,
+        visits: &[Visit],
+        ledger: &Ledger,
+    ) -> Result<Probed, PassError> {
+        let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device);
+        let (model, flops) = (network.model().valid(), network.forward_flops);
+        self.pass(visits, ledger, flops, |input| Some(model.forward(input, Mode::Eval)))
+    }
+}
+
+impl<M: Model> Probe for TrainerProbe<'_, M> {
+    fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
+        let ProbeRequest { visits, by, ledger, .. } = *request;
+        Ok(match by {
+            ScoredBy::Network => self.network(request, false),
+            ScoredBy::NetworkInTraining => self.network(request, true),
+            ScoredBy::HalfResolution => self.half_resolution(request),
+            ScoredBy::Proxy => self.auxiliary_pass(Auxiliary::Proxy, visits, ledger),
+            ScoredBy::ProxyStep(spent) => self.auxiliary_step(Auxiliary::Proxy, visits, ledger, spent),
+        }?)
+    }
+
+    fn input_deviation(&mut self, ids: &[SampleId]) -> Result<Vec<f32>, ProbeError> {
+        Ok(ids.iter().map(|id| self.dataset.input_std(*id)).collect())
+    }
+
+    fn seconds(&mut self) -> Result<f64, ProbeError> {
+        // The clock goes on even if nothing is let through.
+        self.clock.enter(Phase::Select);
+        Ok(self.clock.training_seconds(self.charges_scoring) + self.coming)
     }
 }

@@ -1,17 +1,16 @@
 //! How a run is saved, put back, and sent back to where it was sound.
 
-use burn::store::{ModuleRecord, RecordError};
-
 use super::Trainer;
+use super::auxiliary::AuxiliaryNetworks;
+use super::clock::Phase;
+use super::error::TrainError;
+use super::legacy;
+use super::state::State;
 use crate::codec::{SnapshotError, decode, encode};
-use crate::data::dataset::Request;
-use crate::model::network::{Model, burn_bytes};
-use crate::optim::adam::optimizer;
-use crate::run::config::OnNan;
-use crate::run::event::Event;
-use crate::run::snapshot::{Snapshot, State};
-use crate::train::auxiliary::SmallNetworks;
-use crate::train::error::TrainError;
+use crate::data::Request;
+use crate::model::Model;
+use crate::run::{Event, NotFinite, OnNan, Snapshot};
+use crate::select::{Batch, RunLength};
 
 /// How often a run goes back to the same snapshot: what half the learning rate does not heal five times over, it will
 /// not.
@@ -23,14 +22,14 @@ impl<M: Model> Trainer<M> {
     /// # Errors
     /// [`SnapshotError`].
     pub fn snapshot(&self) -> Result<Snapshot, SnapshotError> {
-        let failed = |part| move |error: RecordError| SnapshotError::Encode(part, error.to_string());
+        let (weights, optimizer) = self.learner.save()?;
         Ok(Snapshot {
-            step: self.state.meter.steps,
-            weights: self.model.clone().into_record().into_bytes().map_err(failed("weights"))?.to_vec(),
-            optimizer: self.optimizer.into_bytes().map_err(failed("optimizer"))?.to_vec(),
-            policy: self.policy.save()?,
-            state: encode("state", &self.state)?,
-            small: self.small.save()?,
+            step: self.counts().steps,
+            weights,
+            optimizer,
+            selector: self.selector.save()?,
+            state: encode("state", &State { clock: self.clock.booked().clone(), ..self.state.clone() })?,
+            auxiliary: self.auxiliary.save()?,
         })
     }
 
@@ -39,40 +38,56 @@ impl<M: Model> Trainer<M> {
     /// # Errors
     /// [`SnapshotError`]; the trainer is then of no use any more.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), TrainError> {
-        let failed = |part| move |error: RecordError| SnapshotError::Decode(part, error.to_string());
-        let mut state: State = decode("state", &snapshot.state)?;
-        state.ledger.migrate();
-        let (expected, found) = (self.state.ledger.samples(), state.ledger.samples());
-        if found != expected {
-            return Err(SnapshotError::Samples { expected, found }.into());
-        }
-        let record = ModuleRecord::from_bytes(burn_bytes(&snapshot.weights)).map_err(failed("weights"))?;
-        self.model = self.model.clone().try_load_record(record).map_err(failed("weights"))?;
-        self.optimizer = optimizer().from_bytes(burn_bytes(&snapshot.optimizer)).map_err(failed("optimizer"))?;
-        self.small = SmallNetworks::restore(&snapshot.small, &self.model, self.random, &self.device)?;
-        self.policy.restore(&snapshot.policy)?;
+        let state = match decode::<State>("state", &snapshot.state) {
+            Ok(state) => {
+                self.selector.restore(&snapshot.selector)?;
+                state
+            }
+            Err(error) => {
+                let cut = self.selector.policy().run_length() == RunLength::Cut;
+                let schedule = if cut { self.config.goal.target } else { 1.0 };
+                let old = legacy::split(&snapshot.state, self.selector.cost_of_a_sample(), schedule);
+                let (selector, state) = old.map_err(|_| error)?;
+                self.selector.put_back(&snapshot.selector, selector)?;
+                state
+            }
+        };
+        self.learner.restore(&snapshot.weights, &snapshot.optimizer)?;
+        let (model, device) = (&self.learner.model, &self.learner.device);
+        self.auxiliary = AuxiliaryNetworks::restore(&snapshot.auxiliary, model, self.random, device)?;
         while self.train.receive()?.is_some() {} // batches that nobody wants any more
+        self.clock.put_back(state.clock.clone());
         self.state = state;
-        let requests: Vec<Request> = self.state.loading.iter().map(|batch| self.request(&batch.accepted)).collect();
+        let requests: Vec<Request> = self.selector.in_flight().iter().map(|batch| self.request(batch)).collect();
         requests.into_iter().for_each(|request| self.train.request(request));
         Ok(())
     }
 
-    /// [`advance`](Self::advance), or back to the last snapshot if that is what is to be done about a NaN.
-    pub(super) fn advance_or_roll_back(&mut self) -> Result<Option<Event>, TrainError> {
-        let (step, what) = match self.advance() {
-            Err(TrainError::NotFinite { step, what }) if self.rollbacks < MOST_ROLLBACKS => (step, what),
-            outcome => return outcome,
-        };
+    /// What is done about a step that gave a NaN or an infinity, and was not made.
+    pub(super) fn recover(&mut self, batch: Batch, what: NotFinite) -> Result<Vec<Event>, TrainError> {
+        self.clock.enter(Phase::Select);
+        let (step, epoch) = (self.counts().steps + 1, self.epochs(batch.offered()));
+        self.selector.skip(batch)?;
+        match self.config.on_nan {
+            OnNan::Skip => Ok(vec![Event::Skipped { step, epoch, reason: what.to_string() }]),
+            OnNan::Rollback if self.rollbacks < MOST_ROLLBACKS => self.roll_back(step, what),
+            OnNan::Rollback | OnNan::Abort => Err(TrainError::NotFinite { step, what }),
+        }
+    }
+
+    fn roll_back(&mut self, step: u64, what: NotFinite) -> Result<Vec<Event>, TrainError> {
         let Some(last) = self.last.take() else { return Err(TrainError::NotFinite { step, what }) };
-        let abandoned = self.state.meter.clone();
+        let (abandoned, clock, evaluated) = (*self.counts(), self.clock.booked().clone(), self.state.evaluated);
         self.restore(&last)?;
-        self.state.accepted += self.state.meter.abandon(&abandoned);
+        // Going back gives nothing back.
+        self.selector.abandon(&abandoned);
+        self.clock.put_back(clock);
+        self.state.evaluated = evaluated;
         self.rollbacks += 1;
         self.state.lr_scale *= 0.5_f64.powi(self.rollbacks as i32);
         let (to, lr_scale) = (last.step, self.state.lr_scale);
         self.last = Some(last);
-        Ok(Some(Event::RolledBack { step, to, lr_scale, reason: what.to_string() }))
+        Ok(vec![Event::RolledBack { step, to, lr_scale, reason: what.to_string() }])
     }
 
     /// Keeps a snapshot, or one of now, to go back to, if that is ever done.

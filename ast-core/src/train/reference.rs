@@ -7,17 +7,13 @@
 //! networks are not.
 
 use super::Trainer;
-use crate::model::network::Model;
+use super::auxiliary::{Auxiliary, AuxiliaryNetworks};
+use super::error::TrainError;
+use super::probe::TrainerProbe;
+use crate::model::Model;
 use crate::random::{Purpose, Random};
-use crate::run::config::OnNan;
-use crate::score::scorer::PlainLoss;
-use crate::select::budget::Cost;
-use crate::select::policy::Scores;
-use crate::select::sample::{SampleId, Visit};
-use crate::train::auxiliary::{Small, SmallNetworks};
-use crate::train::error::TrainError;
-use crate::train::passes::Surroundings;
-use crate::train::probe::{FreshPass, Looking};
+use crate::score::{PlainLoss, Statistic};
+use crate::select::{Probed, SampleId, ScoredBy, ScorerRule, Selector, Visit};
 
 /// How often each network sees its half: a small network is soon as good as it gets, and four passes of it cost what 15 %
 /// of one dense epoch do.
@@ -28,65 +24,68 @@ const BATCH: usize = 250;
 impl<M: Model> Trainer<M> {
     /// Trains the reference and notes its losses, if the scorer needs them and they are not there yet.
     pub(super) fn prepare(&mut self) -> Result<(), TrainError> {
-        let samples = self.state.ledger.samples();
-        if !self.scorer.needs().reference || self.state.reference.len() == samples {
+        let samples = self.selector.ledger().samples();
+        let needed = self.scorer.needs().contains(&Statistic::ReferenceLoss);
+        if !needed || self.state.reference.len() == samples {
             return Ok(());
         }
-        if self.policy.scores() == Scores::Unused {
+        if self.selector.policy().scorer_rule() == ScorerRule::Unused {
             // Nobody looks at the scores, so nobody is made to pay for them.
             self.state.reference = vec![0.0; samples];
             return Ok(());
         }
-        let [first, second] = &halves(self.random, samples);
-        let mut reference = vec![f32::NAN; samples];
-        let mut looking = Looking {
-            model: &self.model,
-            small: &mut SmallNetworks::none(),
-            dataset: self.train.dataset().as_ref(),
-            device: &self.device,
-            around: Surroundings {
-                // Until there is a reference there is nothing to be reduced.
-                scorer: &PlainLoss,
-                ledger: &self.state.ledger,
-                reference: &[],
-                mean_loss: self.state.mean_loss.value(),
-                mean_input_std: self.mean_input_std,
-                random: self.random,
-                step: 0,
-            },
-            meter: &mut self.state.meter,
-            augment: self.config.augment,
-            lr: self.config.lr,
-            abort: self.config.on_nan == OnNan::Abort,
-        };
-        for (which, seen, unseen) in [(Small::FirstReference, first, second), (Small::SecondReference, second, first)] {
-            looking.augment = self.config.augment;
-            let steps = f64::from(PASSES) * seen.len().div_ceil(self.config.batch_size) as f64;
-            let mut made = 0.0;
-            for pass in 0..PASSES {
-                let mut order = self.random.stream(Purpose::ReferenceOrder, u64::from(pass), which as u64);
-                for batch in order.permutation(seen.len()).chunks(self.config.batch_size) {
-                    let visits: Vec<_> = batch.iter().map(|i| Visit { id: seen[*i as usize], epoch: pass }).collect();
-                    looking.train_small(which, &visits, (made + 0.5) / steps)?;
-                    made += 1.0;
-                    let (flops, seconds) = (looking.meter.flops(), looking.meter.training_seconds(true));
-                    if self.config.charges_scoring && self.budget.is_over(Cost { offered: 0, flops, seconds }) {
-                        return Err(TrainError::NothingLeft);
-                    }
+        let (random, batch_size, augment) = (self.random, self.config.batch_size, self.config.augment);
+        let proxy = std::mem::replace(&mut self.auxiliary, AuxiliaryNetworks::none());
+        let reference = self.with_probe(|selector, probe| {
+            // Until there is a reference there is nothing to be reduced.
+            (probe.scoring.scorer, probe.scoring.step) = (&PlainLoss, 0);
+            let [first, second] = &halves(random, samples);
+            let mut reference = vec![f32::NAN; samples];
+            for (which, seen, unseen) in
+                [(Auxiliary::FirstReference, first, second), (Auxiliary::SecondReference, second, first)]
+            {
+                probe.augment = augment;
+                train(which, seen, batch_size, selector, probe)?;
+                // A sample has one reference, whatever its augmentation.
+                probe.augment = false;
+                for ids in unseen.chunks(BATCH) {
+                    let visits: Vec<_> = ids.iter().map(|id| Visit { id: *id, epoch: 0 }).collect();
+                    let probed = probe.auxiliary_pass(which, &visits, selector.ledger())?;
+                    selector.charge(visits.len(), ScoredBy::Proxy, &probed);
+                    ids.iter().zip(probed.loss).for_each(|(id, loss)| reference[*id as usize] = loss);
                 }
             }
-            // A sample has one reference, whatever its augmentation.
-            looking.augment = false;
-            for ids in unseen.chunks(BATCH) {
-                let visits: Vec<_> = ids.iter().map(|id| Visit { id: *id, epoch: 0 }).collect();
-                for (id, fresh) in ids.iter().zip(looking.look_small(which, &visits)?) {
-                    reference[*id as usize] = fresh.loss;
-                }
-            }
-        }
-        self.state.reference = reference;
+            Ok::<_, TrainError>(reference)
+        });
+        self.auxiliary = proxy; // the references are not kept
+        self.state.reference = reference?;
         Ok(())
     }
+}
+
+/// One of the two networks, on the samples that it sees.
+fn train<M: Model>(
+    which: Auxiliary,
+    seen: &[SampleId],
+    batch_size: usize,
+    selector: &mut Selector,
+    probe: &mut TrainerProbe<'_, M>,
+) -> Result<(), TrainError> {
+    let steps = f64::from(PASSES) * seen.len().div_ceil(batch_size) as f64;
+    let mut made = 0.0;
+    for pass in 0..PASSES {
+        let mut order = probe.scoring.random.stream(Purpose::ReferenceOrder, u64::from(pass), which as u64);
+        for batch in order.permutation(seen.len()).chunks(batch_size) {
+            let visits: Vec<_> = batch.iter().map(|i| Visit { id: seen[*i as usize], epoch: pass }).collect();
+            let probed: Probed = probe.auxiliary_step(which, &visits, selector.ledger(), (made + 0.5) / steps)?;
+            selector.charge(visits.len(), ScoredBy::ProxyStep(0.0), &probed);
+            made += 1.0;
+            if selector.is_over(probe)? {
+                return Err(TrainError::NothingLeft);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every sample in one of two halves, by chance.

@@ -1,138 +1,175 @@
-//! One step: forward, backward, score, optimizer, and what is remembered of it.
+//! One step: select, load, forward, backward, score, update, record.
 
 use burn::optim::GradientsParams;
-use burn::tensor::{Tensor, TensorData};
 
-use super::Trainer;
-use crate::data::dataset::HostBatch;
-use crate::model::network::{Forward, Mode, Model};
+use super::alignment;
+use super::clock::Phase;
+use super::error::TrainError;
+use super::probe::TrainerProbe;
+use super::statistics::{Scored, Scoring, gradient_sum, not_finite};
+use super::{Selector, Trainer};
+use crate::data::{HostBatch, Request};
+use crate::model::Model;
+use crate::optim::learning_rate;
 use crate::random::Purpose;
-use crate::run::event::Event;
-use crate::run::not_finite::NotFinite;
-use crate::run::snapshot::Batch;
-use crate::score::observation::cross_entropy;
-use crate::select::guard::Alignment;
-use crate::select::ledger::Seen;
-use crate::select::queue::Accepted;
-use crate::train::error::TrainError;
-use crate::train::meter::Phase;
-use crate::train::passes::{Passed, ReadBack, Surroundings, gradient_sum, not_finite, upload};
+use crate::run::{Event, NotFinite, OnNan, StepEvent};
+use crate::select::{Alignment, Batch, Outcome};
 
-/// What a step showed of its samples.
-pub(super) struct Observed {
-    pub(super) seen: Vec<Seen>,
-    /// How their gradients lie to each other, if the policy watches that.
-    alignment: Option<Alignment>,
+/// The data of a batch.
+pub(super) struct Loaded {
+    host: HostBatch,
+    /// The step's clock before it was waited for.
+    begin: f64,
+}
+
+/// What forward and backward pass showed; nothing has been changed by them yet.
+pub(super) struct StepOutcome {
+    scored: Scored,
+    gradients: GradientsParams,
+    /// How the samples' gradients lie to each other, and what it cost to find out, if the policy watches that.
+    alignment: Option<(Alignment, u64)>,
+    begin: f64,
 }
 
 impl<M: Model> Trainer<M> {
-    /// Forward, backward, score, optimizer; `begin` is the step's clock before its batch was waited for.
-    ///
-    /// Nothing of the run has changed if it fails because of a NaN.
-    pub(super) fn step(&mut self, batch: &Batch, host: HostBatch, begin: f64) -> Result<Observed, TrainError> {
-        self.state.meter.enter(Phase::Data);
-        let (ids, input_std) = (host.ids.clone(), host.input_std.clone());
-        let (input, targets) = upload(host, self.train.dataset().shape(), &self.device);
-
-        self.state.meter.enter(Phase::Train);
-        let mut masks = self.random.stream(Purpose::Dropout, self.state.meter.steps, 0);
-        let forward = self.model.forward(input, Mode::Train(&mut masks));
-        let losses = cross_entropy(forward.logits.clone(), targets.clone());
-        let gradients = weighted_mean(losses.clone(), &batch.accepted).backward();
-        let gradients = GradientsParams::from_grads(gradients, &self.model);
-        self.device.sync()?;
-
-        self.state.meter.enter(Phase::Score);
-        let samples = ids.len();
-        let forward = Forward { logits: forward.logits.inner(), features: forward.features.inner() };
-        let passed = Passed { ids, input_std, forward, targets: targets.inner(), loss: losses.inner() };
-        let observed = self.observe(passed, &batch.accepted, &gradients)?;
-
-        self.state.meter.enter(Phase::Optimizer);
-        let lr = self.learning_rate(batch);
-        self.model = self.optimizer.step(lr, self.model.clone(), gradients);
-        self.device.sync()?;
-        self.state.meter.enter(Phase::Select);
-        self.state.meter.stepped(samples, (samples == self.config.batch_size).then_some(begin));
-        Ok(observed)
+    /// The batch that was selected first, and its data; the next one is selected and loads while this one trains.
+    pub(super) fn next_batch(&mut self) -> Result<Option<(Batch, Loaded)>, TrainError> {
+        self.prepare()?;
+        if self.selector.in_flight().is_empty() {
+            self.select()?;
+        }
+        let begin = self.clock.step_clock();
+        let Some(batch) = self.selector.in_flight().front().cloned() else { return Ok(None) };
+        self.clock.enter(Phase::Data);
+        let Some(host) = self.train.receive()? else { return Ok(None) };
+        if self.selector.in_flight().len() == 1 {
+            self.select()?;
+        }
+        Ok(Some((batch, Loaded { host, begin })))
     }
 
-    /// Score, loss and correctness, and whether the gradients are numbers, in the one read-back of a step.
-    fn observe(
+    /// Selects a batch and asks the loader for it, unless the budget is over.
+    fn select(&mut self) -> Result<(), TrainError> {
+        self.clock.enter(Phase::Select);
+        if let Some(batch) = self.with_probe(|selector, probe| selector.next_batch(probe))? {
+            let request = self.request(&batch);
+            self.train.request(request);
+        }
+        Ok(())
+    }
+
+    pub(super) fn request(&self, batch: &Batch) -> Request {
+        Request { visits: batch.visits(), augment: self.config.augment.then_some(self.random) }
+    }
+
+    /// The selector, and what it may ask of this trainer.
+    pub(super) fn with_probe<T>(&mut self, act: impl FnOnce(&mut Selector, &mut TrainerProbe<'_, M>) -> T) -> T {
+        let batches = self.selector.in_flight().len() as f64;
+        let mut probe = TrainerProbe {
+            coming: batches * self.clock.median_step().unwrap_or(0.0),
+            model: &self.learner.model,
+            auxiliary: &mut self.auxiliary,
+            dataset: self.train.dataset().as_ref(),
+            device: &self.learner.device,
+            clock: &mut self.clock,
+            scoring: Scoring {
+                scorer: self.scorer.as_ref(),
+                reference: &self.state.reference,
+                mean_loss: self.state.mean_loss.value(),
+                mean_input_deviation: self.mean_input_deviation,
+                random: self.random,
+                step: self.selector.counts().steps,
+            },
+            cost: self.selector.cost_of_a_sample(),
+            augment: self.config.augment,
+            lr: self.state.lr_scale * self.config.lr,
+            abort: self.config.on_nan == OnNan::Abort,
+            charges_scoring: self.config.goal.charges_scoring,
+        };
+        act(&mut self.selector, &mut probe)
+    }
+
+    /// Forward, backward and scores; the fault if one of these is not a number. Nothing of the run has changed.
+    pub(super) fn step(
         &mut self,
-        passed: Passed,
-        accepted: &[Accepted],
-        gradients: &GradientsParams,
-    ) -> Result<Observed, TrainError> {
-        let step = self.state.meter.steps + 1;
-        let around = Surroundings {
+        batch: &Batch,
+        Loaded { host, begin }: Loaded,
+    ) -> Result<Result<StepOutcome, NotFinite>, TrainError> {
+        self.clock.enter(Phase::Train);
+        let mut masks = self.random.stream(Purpose::Dropout, self.counts().steps, 0);
+        let shape = self.train.dataset().shape();
+        let (passed, gradients) = self.learner.gradients(batch, host, shape, &mut masks)?;
+
+        self.clock.enter(Phase::Score);
+        let coverage = batch.coverage();
+        let mut extra = vec![gradient_sum(&self.learner.model, &gradients)];
+        let mut watching = 0;
+        if self.selector.watches() {
+            let [classes, width] = [passed.forward.logits.dims()[1], passed.forward.features.dims()[1]];
+            watching = alignment::flops(batch.len(), classes, width);
+            extra.push(alignment::measure(&passed.forward, &passed.targets, &coverage));
+        }
+        let scoring = Scoring {
             scorer: self.scorer.as_ref(),
-            ledger: &self.state.ledger,
             reference: &self.state.reference,
             mean_loss: self.state.mean_loss.value(),
-            mean_input_std: self.mean_input_std,
+            mean_input_deviation: self.mean_input_deviation,
             random: self.random,
-            step,
+            step: self.counts().steps + 1,
         };
-        let sum = gradient_sum(&self.model, gradients);
-        let coverage: Vec<bool> = accepted.iter().map(|accepted| accepted.coverage).collect();
-        let watches = self.policy.watches();
-        let [classes, width] = [passed.forward.logits.dims()[1], passed.forward.features.dims()[1]];
-        let ReadBack { score, loss, correct, extra } = around.read_back(passed, |seen, features| {
-            let alignment = watches.then(|| Alignment::measure(seen, features.clone(), &coverage));
-            std::iter::once(sum).chain(alignment).collect()
-        })?;
-        if watches {
-            self.state.meter.watching += Alignment::flops(accepted.len(), classes, width);
+        let scored = scoring.read_back(passed, self.selector.ledger(), extra)?;
+        let gradient = || scored.extra.first().filter(|sum| !sum.is_finite()).map(|sum| NotFinite::Gradient(*sum));
+        if let Some(what) = not_finite(batch.ids().into_iter(), &scored.loss, &scored.score).or_else(gradient) {
+            return Ok(Err(what));
         }
-        let ids = accepted.iter().map(|accepted| accepted.visit.id);
-        let gradient = || extra.first().filter(|sum| !sum.is_finite()).map(|sum| NotFinite::Gradient(*sum));
-        if let Some(what) = not_finite(ids, &loss, &score).or_else(gradient) {
-            return Err(TrainError::NotFinite { step, what });
-        }
-        let seen = |(i, accepted): (usize, &Accepted)| Seen {
-            id: accepted.visit.id,
-            score: score[i],
-            loss: loss[i],
-            correct: correct[i] > 0.5,
-            coverage: accepted.coverage,
-        };
-        let seen = accepted.iter().enumerate().map(seen).collect();
-        Ok(Observed { seen, alignment: Alignment::of_sums(&extra[1..], &coverage) })
+        let alignment = Alignment::of_sums(&scored.extra[1..], &coverage).map(|alignment| (alignment, watching));
+        Ok(Ok(StepOutcome { scored, gradients, alignment, begin }))
     }
 
-    /// Into the ledger, for later selections.
-    pub(super) fn remember(&mut self, batch: &Batch, Observed { seen, alignment }: &Observed) {
-        let covered = || seen.iter().filter(|seen| seen.coverage);
+    /// The optimizer's update; then what the step showed is recorded, for later selections.
+    pub(super) fn accept(&mut self, batch: Batch, outcome: StepOutcome) -> Result<Vec<Event>, TrainError> {
+        let StepOutcome { scored: Scored { score, loss, correct, .. }, gradients, alignment, begin } = outcome;
+        self.clock.enter(Phase::Optimizer);
+        let lr = self.learning_rate(&batch);
+        self.learner.update(lr, gradients)?;
+        self.clock.enter(Phase::Select);
+        if batch.len() == self.config.batch_size {
+            self.clock.stepped(begin);
+        }
+
+        let covered =
+            || loss.iter().zip(batch.coverage()).filter(|(_, coverage)| *coverage).map(|(loss, _)| f64::from(*loss));
         if covered().next().is_some() {
-            let mean = covered().map(|seen| f64::from(seen.loss)).sum::<f64>() / covered().count() as f64;
-            self.state.mean_loss.update(mean);
+            self.state.mean_loss.update(covered().sum::<f64>() / covered().count() as f64);
         }
-        self.policy.learn(seen);
-        let decision = alignment.and_then(|alignment| self.policy.watch(&alignment, batch.spent()));
-        let (step, epoch) = (self.state.meter.steps, self.epochs(batch.offered));
-        self.decided = decision.map(|decision| Event::Decided { step, epoch, decision });
-        self.state.ledger.record(seen);
-        seen.iter().for_each(|seen| self.state.queue.done(seen.id));
+        let (epoch, offered, control) = (self.epochs(batch.offered()), batch.offered(), *batch.stats());
+        let decision = alignment.and_then(|(alignment, cost)| self.selector.watch(&batch, &alignment, cost));
+        self.selector.record(batch, &Outcome { score: &score, loss: &loss, correct: Some(&correct) })?;
+
+        let counts = self.selector.counts();
+        let mean = |sum: f64| sum / loss.len() as f64;
+        let step = StepEvent {
+            step: counts.steps,
+            epoch,
+            offered,
+            trained: counts.trained,
+            loss: mean(loss.iter().map(|loss| f64::from(*loss)).sum()),
+            accuracy: 100.0 * mean(correct.iter().map(|correct| f64::from(u8::from(*correct))).sum()),
+            lr,
+            activation: counts.trained as f64 / offered as f64,
+            control,
+        };
+        let decided = decision.map(|decision| Event::Decided { step: counts.steps, epoch, decision });
+        Ok(std::iter::once(Event::Step(step)).chain(decided).collect())
     }
 
-    /// Counts a step that was not made.
-    pub(super) fn skip(&mut self, batch: &Batch) {
-        self.state.meter.enter(Phase::Select);
-        self.state.meter.skipped += 1;
-        self.state.meter.wasted += batch.accepted.len() as u64;
-        batch.accepted.iter().for_each(|accepted| self.state.queue.done(accepted.visit.id));
+    /// Of a step, by the share of the budget that was spent when its batch was accepted.
+    pub(super) fn learning_rate(&self, batch: &Batch) -> f64 {
+        self.state.lr_scale * learning_rate(self.config.lr, batch.spent())
     }
-}
 
-/// The mean loss, each weighted by its weight over their mean. Equal weights change no bit.
-fn weighted_mean(losses: Tensor<1>, accepted: &[Accepted]) -> Tensor<1> {
-    let weights: Vec<f32> = accepted.iter().map(|accepted| accepted.weight).collect();
-    if weights.iter().all(|weight| *weight == weights[0]) {
-        return losses.mean();
+    /// Nominal epochs that so many offered samples are.
+    pub(super) fn epochs(&self, offered: u64) -> f64 {
+        offered as f64 / self.selector.ledger().samples() as f64
     }
-    let mean = weights.iter().sum::<f32>() / weights.len() as f32;
-    let weights = weights.iter().map(|weight| weight / mean).collect::<Vec<_>>();
-    let weights = Tensor::from_data(TensorData::new(weights, [accepted.len()]), &losses.device());
-    (losses * weights).mean()
 }

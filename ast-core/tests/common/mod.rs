@@ -1,5 +1,5 @@
 //! A small problem that every test of the loop trains on.
-#![allow(dead_code)] // each test uses its part
+#![allow(dead_code, unused_imports)] // each test uses its part
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
 use ast_core::plugin::{ParamValue, Params, Registry};
 use ast_core::random::{Purpose, Random, Stream};
 use ast_core::run::{Resolved, RunConfig};
-use ast_core::score::{Context, Needs, Observation, ScoreError, Scorer};
+use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 use ast_core::select::{Policy, PolicyEntry, SampleId};
 use ast_core::testing::DirectLoader;
-use ast_core::train::{Parts, Trainer};
+use ast_core::train::{Setup, Trainer};
 
 pub(crate) const SAMPLES: usize = 640;
 pub(crate) const SIDE: usize = 8;
@@ -56,23 +56,18 @@ impl Dataset for Halves {
     }
 }
 
-pub(crate) struct Loss;
-
-impl Scorer for Loss {
-    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
-        Ok(seen.loss.clone())
-    }
-}
+pub(crate) use ast_core::score::PlainLoss as Loss;
 
 /// How much of the loss a small network that has not seen the sample does not have.
 pub(crate) struct Excess;
 
 impl Scorer for Excess {
-    fn needs(&self) -> Needs {
-        Needs { reference: true, ..Needs::default() }
+    fn needs(&self) -> &'static [Statistic] {
+        &[Statistic::ReferenceLoss]
     }
-    fn score(&self, seen: &Observation, _: &Context) -> Result<Tensor<1>, ScoreError> {
-        Ok(seen.loss.clone() - seen.reference.clone().ok_or(ScoreError::Missing("reference"))?)
+    fn score(&self, seen: &Observation, _: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
+        let reference = seen.get(Statistic::ReferenceLoss)?;
+        Ok(seen.loss().iter().zip(reference).map(|(loss, reference)| loss - reference).collect())
     }
 }
 
@@ -89,7 +84,7 @@ pub(crate) fn policy_with(name: &str, given: &[(&str, ParamValue)], config: &Run
         given.entry("lambda".into()).or_insert(ParamValue::Number(0.8));
         given.entry("guard".into()).or_insert(ParamValue::Word("on".into()));
     }
-    (entry.build)(&Params::resolve(entry.params, &given).unwrap(), config.check().unwrap().task()).unwrap()
+    (entry.build)(&Params::resolve(entry.params, &given).unwrap(), config.check().unwrap().goal()).unwrap()
 }
 
 pub(crate) fn config(target: f64, epochs: u32) -> RunConfig {
@@ -145,7 +140,7 @@ impl Model for Tiny {
     }
 
     /// There is none: another one.
-    fn smaller(&self, weights: Weights<'_>) -> Self {
+    fn proxy(&self, weights: Weights<'_>) -> Self {
         Self::new(weights)
     }
 }
@@ -165,7 +160,7 @@ pub(crate) fn tiny_with(
     let device = Device::flex().autodiff();
     let run = Resolved::of(config.clone(), policy, scorer).unwrap();
     let random = run.checked.random();
-    Trainer::new(Parts {
+    Trainer::new(Setup {
         energy: Err("not counted".into()),
         run,
         train: Box::new(DirectLoader::new(Arc::new(train))),
@@ -173,4 +168,5 @@ pub(crate) fn tiny_with(
         model: Tiny::new(Weights::new(random, &device)),
         device,
     })
+    .unwrap()
 }

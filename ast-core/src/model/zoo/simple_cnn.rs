@@ -143,7 +143,7 @@ impl Model for SimpleCnn {
         self.layers_at(self.places / 4)
     }
 
-    fn smaller(&self, weights: Weights<'_>) -> Self {
+    fn proxy(&self, weights: Weights<'_>) -> Self {
         let narrow = |width: usize| (width * NARROW / 16).max(1);
         let Widths { channels: [c0, c1, c2, c3], hidden } = self.widths();
         let widths = Widths { channels: [c0, narrow(c1), narrow(c2), narrow(c3)], hidden: narrow(hidden) };
@@ -187,7 +187,7 @@ mod tests {
         };
         for (shape, classes) in [([3, 32, 32], 10), ([3, 8, 8], 2)] {
             let full = SimpleCnn::new(shape, classes, Weights::new(Random::new(1), &device));
-            let small = full.smaller(Weights::of(Purpose::SmallWeights, 0, Random::new(1), &device));
+            let small = full.proxy(Weights::of(Purpose::AuxiliaryWeights, 0, Random::new(1), &device));
             let places = (shape[1] * shape[2]) as u64;
             let first = 27 * 6 * places;
             let others = 54 * 12 * places + 108 * 24 * places / 4 + 24 * places / 16 * 48 + 48 * classes as u64;

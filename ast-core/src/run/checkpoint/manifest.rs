@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Version of the format. An older one is migrated when it is read, a newer one is refused.
-pub(super) const SCHEMA: u32 = 2;
+pub(super) const SCHEMA: u32 = 3;
 
 /// What a checkpoint is, and how to tell that it is whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +106,8 @@ impl Manifest {
             Some(found) if found > u64::from(SCHEMA) => Err(Unfit::TooNew(u32::try_from(found).unwrap_or(u32::MAX))),
             _ => {
                 let manifest: Self = read(text)?;
-                let fits = manifest.schema == SCHEMA && manifest.sha256 == manifest.digest();
+                // Format 2 differs in the names of the files.
+                let fits = [2, SCHEMA].contains(&manifest.schema) && manifest.sha256 == manifest.digest();
                 if fits { Ok(manifest) } else { Err(Unfit::checksum()) }
             }
         }

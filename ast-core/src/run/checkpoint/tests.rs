@@ -10,7 +10,7 @@ fn run(metrics: u64) -> RunIdentity {
 
 fn snapshot(step: u64) -> Snapshot {
     let part = |tag: u8| (0..40).map(|i| tag ^ (step as u8) ^ i).collect();
-    Snapshot { step, weights: part(1), optimizer: part(2), policy: part(3), state: part(4), small: part(5) }
+    Snapshot { step, weights: part(1), optimizer: part(2), selector: part(3), state: part(4), auxiliary: part(5) }
 }
 
 fn checkpoints(keep: usize) -> (tempfile::TempDir, Checkpoints) {
@@ -210,17 +210,17 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
     assert_eq!(latest(&mut checkpoints), (Some(snapshot(10)), 1), "a folder under another step's name");
 }
 
-/// A run without small networks, or of before there were any, has no file for them; one that has lost it is refused.
+/// A run without auxiliary networks, or of before there were any, has no file for them; one that has lost it is refused.
 #[test]
-fn small_networks_are_there_if_the_manifest_says_so() {
+fn auxiliary_networks_are_there_if_the_manifest_says_so() {
     let (_folder, mut checkpoints) = checkpoints(2);
-    let without = Snapshot { small: Vec::new(), ..snapshot(10) };
+    let without = Snapshot { auxiliary: Vec::new(), ..snapshot(10) };
     checkpoints.save(&without, &run(1)).unwrap();
-    assert!(!checkpoints.folder.join("step-00000010").join(Snapshot::OPTIONAL).exists());
+    assert!(!checkpoints.folder.join("step-00000010").join(AUXILIARY[0]).exists());
     assert_eq!(latest(&mut checkpoints), (Some(without.clone()), 0));
     checkpoints.save(&snapshot(20), &run(1)).unwrap();
     assert_eq!(latest(&mut checkpoints), (Some(snapshot(20)), 0));
-    fs::remove_file(checkpoints.folder.join("step-00000020").join(Snapshot::OPTIONAL)).unwrap();
+    fs::remove_file(checkpoints.folder.join("step-00000020").join(AUXILIARY[0])).unwrap();
     assert_eq!(latest(&mut checkpoints), (Some(without), 1));
 }
 
@@ -229,7 +229,7 @@ fn a_later_format_is_named_as_such() {
     let (_folder, mut checkpoints) = checkpoints(2);
     checkpoints.save(&snapshot(10), &run(1)).unwrap();
     let file = checkpoints.folder.join("step-00000010").join(MANIFEST);
-    let text = fs::read_to_string(&file).unwrap().replace("\"schema\":2", "\"schema\":99");
+    let text = fs::read_to_string(&file).unwrap().replace("\"schema\":3", "\"schema\":99");
     fs::write(&file, text).unwrap();
     let found = checkpoints.latest().unwrap();
     assert!(matches!(found.refused[0].error, CheckpointError::TooNew { found: 99, .. }), "{:?}", found.refused);

@@ -12,11 +12,12 @@
 use ast_control::{Controller, Output, PiController, RankControl, Setpoint};
 
 use crate::codec::{SnapshotError, decode, encode};
-use crate::plugin::params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
+use crate::plugin::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
 use crate::random::Purpose;
 use crate::select::gate;
+use crate::select::goal::Goal;
 use crate::select::guard::{Alignment, Decision, Guard};
-use crate::select::policy::{Policy, PolicyError, Task, Trace, View};
+use crate::select::policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 use crate::select::source::{EVERY, RESOLUTION, SOURCE, Source};
@@ -83,14 +84,14 @@ crate::register_policy! {
     name: "ast",
     summary: "random, with a share of it replaced by significance through a PI-controlled gate; costs the target",
     params: PARAMS,
-    build: |params, task| Ok(Box::new(Ast::new(params, task)?)),
+    build: |params, goal| Ok(Box::new(Ast::new(params, goal)?)),
 }
 
 struct Ast {
-    task: Task,
+    goal: Goal,
     lambda_max: f64,
     /// Why it selects less, or more, than one would think.
-    remark: Option<String>,
+    warning: Option<String>,
     gamma: f64,
     horizon: f64,
     kappa: f64,
@@ -110,11 +111,11 @@ struct Ast {
 }
 
 impl Ast {
-    fn new(params: &Params, task: Task) -> Result<Self, PolicyError> {
+    fn new(params: &Params, goal: Goal) -> Result<Self, PolicyError> {
         let given = params.optional("lambda")?;
-        let pays = task.visits.is_some_and(|visits| visits >= SHOWN);
+        let pays = goal.visits().is_some_and(|visits| visits >= SHOWN);
         let wanted = given.unwrap_or(if pays { LAMBDA } else { 0.0 });
-        let lambda_max = wanted.min(largest_lambda(task.target));
+        let lambda_max = wanted.min(largest_lambda(goal.target));
         let (alpha, source) = (params.number("weights")?, params.word("source")?);
         if alpha > 0.0 && source != "ledger" {
             let allowed =
@@ -122,11 +123,11 @@ impl Ast {
             let value = ParamValue::Number(alpha);
             return Err(ParamError::OutOfRange { key: "weights", value, allowed }.into());
         }
-        let smallest_coverage = (1.0 - lambda_max) * task.target;
+        let smallest_coverage = (1.0 - lambda_max) * goal.target;
         Ok(Self {
-            task,
+            goal,
             lambda_max,
-            remark: remark(given, lambda_max, wanted, task),
+            warning: warning(given, lambda_max, wanted, goal),
             gamma: params.number("gamma")?,
             horizon: params.number("horizon")?,
             kappa: params.number("kappa")?,
@@ -136,9 +137,9 @@ impl Ast {
             source: Source::new(params)?,
             lambda: 0.0,
             controller: match params.word("controller")? {
-                "quantile" => RankControl::quantile(task.control.ema),
+                "quantile" => RankControl::quantile(goal.control.ema),
                 "seed" => RankControl::seed(),
-                _ => RankControl::pi(task.control.check(1.0 - smallest_coverage)?),
+                _ => RankControl::pi(goal.control.check(1.0 - smallest_coverage)?),
             },
             last: None,
             keys: Window::new(KEY_WINDOW),
@@ -150,16 +151,16 @@ impl Ast {
 
     /// The threshold that would give the target exactly if every candidate were eligible.
     fn setpoint(&self) -> Setpoint {
-        let target = self.task.target;
+        let target = self.goal.target;
         let coverage = (1.0 - self.lambda) * target;
         let bias = if coverage < 1.0 { 1.0 - self.lambda * target / (1.0 - coverage) } else { 1.0 };
         Setpoint { target, bias }
     }
 
     /// The keys of a chunk's candidates: `ln U / w`, a monotone image of `U^(1/w)`, or the score itself if hard.
-    fn draw_keys(&mut self, offer: Offer<'_>, view: &mut View<'_>) -> Result<(), PolicyError> {
-        let scores = self.source.ranks(offer, view, self.horizon)?;
-        let mut stream = view.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk));
+    fn draw_keys(&mut self, offer: Offer<'_>, context: &mut SelectionContext<'_>) -> Result<(), PolicyError> {
+        let scores = self.source.ranks(offer, context, self.horizon)?;
+        let mut stream = context.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk));
         let mut keys = std::mem::take(&mut self.chunk_keys);
         keys.clear();
         keys.extend(scores.into_iter().map(|score| {
@@ -177,18 +178,18 @@ impl Ast {
     }
 
     /// Whether a sample that passes is trained on: it is not on its way already, and has not had too much.
-    fn is_eligible(&self, id: SampleId, view: &View<'_>) -> bool {
-        let average = view.ledger.clock() as f64 / view.ledger.samples() as f64;
+    fn is_eligible(&self, id: SampleId, context: &SelectionContext<'_>) -> bool {
+        let average = context.ledger.clock() as f64 / context.ledger.samples() as f64;
         let cap = 1.0 + if average > 0.0 { self.kappa * average } else { 0.0 };
-        !view.queue.is_pending(id) && f64::from(view.ledger.visits(id)) <= cap
+        !context.queue.is_pending(id) && f64::from(context.ledger.visits(id)) <= cap
     }
 
     /// The chance that a sample had of being trained on in the last chunk: `c + (1 - c) P(ln U / w >= cut)`.
-    fn chance(&self, id: SampleId, cut: f64, view: &View<'_>) -> f64 {
-        let coverage = (1.0 - self.lambda) * self.task.target;
-        let weight = self.weight(view.ledger.score(id, self.horizon));
+    fn chance(&self, id: SampleId, cut: f64, context: &SelectionContext<'_>) -> f64 {
+        let coverage = (1.0 - self.lambda) * self.goal.target;
+        let weight = self.weight(context.ledger.score(id, self.horizon));
         let passes = if weight > 0.0 { 1.0 - (cut * weight).exp() } else { 0.0 };
-        coverage + if self.is_eligible(id, view) { (1.0 - coverage) * passes } else { 0.0 }
+        coverage + if self.is_eligible(id, context) { (1.0 - coverage) * passes } else { 0.0 }
     }
 }
 
@@ -196,26 +197,26 @@ impl Policy for Ast {
     fn begin(&mut self, spent: f64) -> f64 {
         let pays = self.guard.as_ref().is_none_or(Guard::selects);
         self.lambda = if pays { self.lambda_max * ramp(spent) } else { 0.0 };
-        (1.0 - self.lambda) * self.task.target
+        (1.0 - self.lambda) * self.goal.target
     }
 
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
         let already = accepted.len();
         self.cut = None;
         if self.lambda > 0.0 {
-            self.draw_keys(offer, view)?;
+            self.draw_keys(offer, context)?;
             self.keys.extend(self.chunk_keys.iter().copied());
             if let Some(quantile) = self.keys.quantile(self.controller.threshold(self.setpoint())) {
                 let mut ties =
-                    view.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk) + 1);
+                    context.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk) + 1);
                 gate::pass(&self.chunk_keys, quantile, &mut ties, &mut self.passed);
                 let passed = self.passed.iter().map(|i| offer.candidates[*i as usize]);
-                accepted.extend(passed.filter(|id| self.is_eligible(*id, view)));
+                accepted.extend(passed.filter(|id| self.is_eligible(*id, context)));
                 self.cut = Some(f64::from(quantile.value));
             }
         }
@@ -224,9 +225,10 @@ impl Policy for Ast {
         Ok(())
     }
 
-    fn weigh(&self, offer: Offer<'_>, accepted: &[SampleId], view: &View<'_>) -> Vec<f32> {
+    fn loss_weights(&self, offer: Offer<'_>, accepted: &[SampleId], context: &SelectionContext<'_>) -> Vec<f32> {
         let Some(cut) = self.cut.filter(|_| self.alpha > 0.0 && !self.hard) else { return Vec::new() };
-        let weight = |id: &SampleId| (self.task.target / self.chance(*id, cut, view)).powf(self.alpha).clamp(0.5, 3.0);
+        let weight =
+            |id: &SampleId| (self.goal.target / self.chance(*id, cut, context)).powf(self.alpha).clamp(0.5, 3.0);
         offer.coverage.iter().chain(accepted).map(|id| weight(id) as f32).collect()
     }
 
@@ -234,8 +236,8 @@ impl Policy for Ast {
         (self.lambda_max == 0.0).then_some("random")
     }
 
-    fn remark(&self) -> Option<String> {
-        self.remark.clone()
+    fn warning(&self) -> Option<String> {
+        self.warning.clone()
     }
 
     fn watches(&self) -> bool {
@@ -246,9 +248,9 @@ impl Policy for Ast {
         self.guard.as_mut()?.watch(alignment, spent)
     }
 
-    fn trace(&self) -> Trace {
-        Trace {
-            target: self.task.target,
+    fn stats(&self) -> SelectionStats {
+        SelectionStats {
+            target: self.goal.target,
             rate: self.last.map(|last| last.rate),
             threshold: self.last.map(|last| last.threshold),
         }
@@ -280,9 +282,9 @@ fn largest_lambda(target: f64) -> f64 {
 }
 
 /// What to say of a `lambda` that is not `wanted`, or that nothing speaks for.
-fn remark(given: Option<f64>, lambda: f64, wanted: f64, task: Task) -> Option<String> {
-    let percent = 100.0 * task.target;
-    let length = match task.visits {
+fn warning(given: Option<f64>, lambda: f64, wanted: f64, goal: Goal) -> Option<String> {
+    let percent = 100.0 * goal.target;
+    let length = match goal.visits() {
         Some(visits) => format!("a run that trains each sample {visits:.1} times on average is"),
         None => "a run that ends after so many seconds may be".into(),
     };
@@ -292,7 +294,7 @@ fn remark(given: Option<f64>, lambda: f64, wanted: f64, task: Task) -> Option<St
             "`ast` is {is} here: at an activation of {percent:.1} % there is little to choose between"
         ));
     }
-    let shown = task.visits.is_some_and(|visits| visits >= SHOWN);
+    let shown = goal.visits().is_some_and(|visits| visits >= SHOWN);
     match given {
         None if lambda == 0.0 => Some(format!(
             "`ast` is `random` here: {length} too short for selection to have been shown to pay ({SHOWN} times are enough); \

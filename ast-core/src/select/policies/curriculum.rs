@@ -7,10 +7,11 @@
 //! it is as likely to be in the window as any.
 
 use crate::codec::{SnapshotError, decode, encode};
-use crate::plugin::params::{ParamKind, ParamSpec};
+use crate::plugin::{ParamKind, ParamSpec};
 use crate::random::Purpose;
-use crate::select::policies::{Quota, largest};
-use crate::select::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::select::goal::Goal;
+use crate::select::policies::{Quota, top_k};
+use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 use crate::select::source::{EVERY, RESOLUTION, SOURCE, Source};
@@ -33,14 +34,14 @@ crate::register_policy! {
         EVERY,
         RESOLUTION,
     ],
-    build: |params, task| {
+    build: |params, goal| {
         let (hard_first, horizon) = (params.word("order")? == "hard-first", params.number("horizon")?);
-        Ok(Box::new(Curriculum { task, hard_first, horizon, source: Source::new(params)?, quota: Quota::default() }))
+        Ok(Box::new(Curriculum { goal, hard_first, horizon, source: Source::new(params)?, quota: Quota::default() }))
     },
 }
 
 struct Curriculum {
-    task: Task,
+    goal: Goal,
     hard_first: bool,
     horizon: f64,
     source: Source,
@@ -50,7 +51,7 @@ struct Curriculum {
 impl Curriculum {
     /// The window's middle, 0..=1.
     fn middle(&self, spent: f64) -> f64 {
-        let from_easy = self.task.target / 2.0 + spent.clamp(0.0, 1.0) * (1.0 - self.task.target);
+        let from_easy = self.goal.target / 2.0 + spent.clamp(0.0, 1.0) * (1.0 - self.goal.target);
         if self.hard_first { 1.0 - from_easy } else { from_easy }
     }
 }
@@ -63,28 +64,28 @@ impl Policy for Curriculum {
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
-        let ranks = self.source.ranks(offer, view, self.horizon)?;
-        let mut unknown = view.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
-        let middle = self.middle(view.spent);
+        let ranks = self.source.ranks(offer, context, self.horizon)?;
+        let mut unknown = context.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
+        let middle = self.middle(context.spent);
         let closeness = |rank: Option<f64>| {
             let drawn = unknown.uniform();
             -(rank.unwrap_or(drawn) - middle).abs()
         };
         let keys: Vec<f64> = ranks.into_iter().map(closeness).collect();
-        let due = self.quota.due(self.task.target, offer.len());
-        accepted.extend(largest(&keys, due).into_iter().map(|i| offer.candidates[i]));
+        let due = self.quota.due(self.goal.target, offer.len());
+        accepted.extend(top_k(&keys, due).into_iter().map(|i| offer.candidates[i]));
         Ok(())
     }
 
-    fn scores(&self) -> Scores {
-        Scores::Prefer("loss")
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Prefer("loss")
     }
 
-    fn trace(&self) -> Trace {
-        Trace { target: self.task.target, rate: None, threshold: None }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: self.goal.target, rate: None, threshold: None }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
@@ -100,11 +101,11 @@ impl Policy for Curriculum {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Stage, task};
+    use crate::testing::{Stage, goal};
 
     fn policy(hard_first: bool) -> Curriculum {
-        let task = task(0.2);
-        Curriculum { task, hard_first, horizon: 1000.0, source: Source::ledger(), quota: Quota::default() }
+        let goal = goal(0.2);
+        Curriculum { goal, hard_first, horizon: 1000.0, source: Source::ledger(), quota: Quota::default() }
     }
 
     /// By a fresh look at losses 9, 8, .. 0, whatever the ledger says: the two easiest are the last.

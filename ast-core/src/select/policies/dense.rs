@@ -1,7 +1,7 @@
 //! Everything, every epoch: the reference run. The target is ignored and reported as 1.
 
 use crate::codec::SnapshotError;
-use crate::select::policy::{Extent, Policy, PolicyError, Scores, Trace, View};
+use crate::select::policy::{Policy, PolicyError, RunLength, ScorerRule, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
@@ -19,24 +19,24 @@ impl Policy for Dense {
         1.0
     }
 
-    fn select(&mut self, _: Offer<'_>, _: &mut View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
+    fn select(&mut self, _: Offer<'_>, _: &mut SelectionContext<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
         Ok(())
     }
 
-    fn scores(&self) -> Scores {
-        Scores::Unused
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Unused
     }
 
-    fn extent(&self) -> Extent {
-        Extent::Whole
+    fn run_length(&self) -> RunLength {
+        RunLength::Whole
     }
 
     fn keeps_target(&self) -> bool {
         false
     }
 
-    fn trace(&self) -> Trace {
-        Trace { target: 1.0, rate: None, threshold: None }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: 1.0, rate: None, threshold: None }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {

@@ -4,7 +4,7 @@
 //! rate that comes down in time (`random`), will find that nearly anything wins.
 
 use crate::codec::SnapshotError;
-use crate::select::policy::{Extent, Policy, PolicyError, Scores, Trace, View};
+use crate::select::policy::{Policy, PolicyError, RunLength, ScorerRule, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
@@ -22,20 +22,20 @@ impl Policy for DenseStopped {
         1.0
     }
 
-    fn select(&mut self, _: Offer<'_>, _: &mut View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
+    fn select(&mut self, _: Offer<'_>, _: &mut SelectionContext<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
         Ok(())
     }
 
-    fn scores(&self) -> Scores {
-        Scores::Unused
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Unused
     }
 
-    fn extent(&self) -> Extent {
-        Extent::Cut
+    fn run_length(&self) -> RunLength {
+        RunLength::Cut
     }
 
-    fn trace(&self) -> Trace {
-        Trace { target: 1.0, rate: None, threshold: None }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: 1.0, rate: None, threshold: None }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {

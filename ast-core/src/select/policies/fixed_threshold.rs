@@ -6,8 +6,10 @@
 //! one sample of a chunk is trained on, the highest, so that training never stops.
 
 use crate::codec::{SnapshotError, decode, encode};
-use crate::plugin::params::{ParamKind, ParamSpec};
-use crate::select::policy::{Policy, PolicyError, Task, Trace, View};
+use crate::plugin::{ParamKind, ParamSpec};
+use crate::select::goal::Goal;
+use crate::select::policy::{Policy, PolicyError, SelectionContext, SelectionStats};
+use crate::select::probe::ScoredBy;
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 use crate::select::window::Window;
@@ -23,14 +25,14 @@ crate::register_policy! {
         summary: "the constant, in the scorer's own scale; if none, the 1 - target quantile of the first 1,024 scores",
         kind: ParamKind::Number { default: f64::NAN, min: f64::MIN, max: f64::MAX },
     }],
-    build: |params, task| {
+    build: |params, goal| {
         let given = params.optional("threshold")?;
-        Ok(Box::new(FixedThreshold { task, given, first: Window::new(CALIBRATION), seen: 0 }))
+        Ok(Box::new(FixedThreshold { goal, given, first: Window::new(CALIBRATION), seen: 0 }))
     },
 }
 
 struct FixedThreshold {
-    task: Task,
+    goal: Goal,
     given: Option<f64>,
     first: Window,
     seen: usize,
@@ -38,7 +40,7 @@ struct FixedThreshold {
 
 impl FixedThreshold {
     fn threshold(&self) -> Option<f64> {
-        let quantile = || self.first.quantile(1.0 - self.task.target).map(|quantile| f64::from(quantile.value));
+        let quantile = || self.first.quantile(1.0 - self.goal.target).map(|quantile| f64::from(quantile.value));
         self.given.or_else(quantile)
     }
 }
@@ -51,10 +53,10 @@ impl Policy for FixedThreshold {
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
-        let scores: Vec<f32> = view.fresh.look(&offer.visits(), false)?.iter().map(|fresh| fresh.score).collect();
+        let scores = context.probe.score(&offer.visits(), ScoredBy::Network)?.score;
         if self.seen < CALIBRATION {
             self.first.extend(scores.iter().take(CALIBRATION - self.seen).copied());
             self.seen += scores.len();
@@ -73,8 +75,8 @@ impl Policy for FixedThreshold {
         false
     }
 
-    fn trace(&self) -> Trace {
-        Trace { target: self.task.target, rate: None, threshold: self.threshold() }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: self.goal.target, rate: None, threshold: self.threshold() }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
@@ -90,15 +92,15 @@ impl Policy for FixedThreshold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Stage, task};
+    use crate::testing::{Stage, goal};
 
     fn select(policy: &mut FixedThreshold, losses: &[f32]) -> Vec<SampleId> {
         Stage::new(losses).offer(policy).0
     }
 
     fn policy(given: Option<f64>) -> FixedThreshold {
-        let task = task(0.1);
-        FixedThreshold { task, given, first: Window::new(CALIBRATION), seen: 0 }
+        let goal = goal(0.1);
+        FixedThreshold { goal, given, first: Window::new(CALIBRATION), seen: 0 }
     }
 
     #[test]

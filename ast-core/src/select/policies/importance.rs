@@ -17,11 +17,13 @@
 use ast_control::Ema;
 
 use crate::codec::{SnapshotError, decode, encode};
-use crate::plugin::params::{ParamKind, ParamSpec};
+use crate::plugin::{ParamKind, ParamSpec};
 use crate::random::Purpose;
+use crate::select::goal::Goal;
 use crate::select::ledger::Seen;
 use crate::select::policies::Quota;
-use crate::select::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::probe::ScoredBy;
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
@@ -43,15 +45,15 @@ crate::register_policy! {
             kind: ParamKind::Number { default: f64::NAN, min: 1.0, max: f64::INFINITY },
         },
     ],
-    build: |params, task| {
+    build: |params, goal| {
         let pool = params.number("pool")?;
         let threshold = params.optional("tau")?.unwrap_or(1.0 + pool / 3.0);
-        Ok(Box::new(Importance::new(task, pool, threshold)))
+        Ok(Box::new(Importance::new(goal, pool, threshold)))
     },
 }
 
 struct Importance {
-    task: Task,
+    goal: Goal,
     pool: f64,
     threshold: f64,
     tau: Ema,
@@ -61,15 +63,15 @@ struct Importance {
 }
 
 impl Importance {
-    fn new(task: Task, pool: f64, threshold: f64) -> Self {
-        Self { task, pool, threshold, tau: Ema::new(TAU_EMA), quota: Quota::default(), weights: Vec::new() }
+    fn new(goal: Goal, pool: f64, threshold: f64) -> Self {
+        Self { goal, pool, threshold, tau: Ema::new(TAU_EMA), quota: Quota::default(), weights: Vec::new() }
     }
 
     fn is_on(&self) -> bool {
         self.tau.value().is_some_and(|tau| tau > self.threshold)
     }
 
-    fn observe(&mut self, norms: &[f64]) {
+    fn measure(&mut self, norms: &[f64]) {
         if let Some(tau) = tau(norms) {
             self.tau.update(tau);
         }
@@ -84,21 +86,21 @@ impl Policy for Importance {
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
         self.weights.clear();
-        let due = self.quota.due(self.task.target, offer.len());
+        let due = self.quota.due(self.goal.target, offer.len());
         let pool = offer.candidates.len().min((self.pool * due as f64).ceil() as usize);
         if !self.is_on() || pool == 0 {
             // The order in which candidates are offered is random.
             accepted.extend(&offer.candidates[..due.min(offer.candidates.len())]);
             return Ok(());
         }
-        let looks = view.fresh.look(&offer.visits()[..pool], false)?;
-        let norms: Vec<f64> = looks.iter().map(|fresh| norm(fresh.score)).collect();
-        self.observe(&norms);
-        let mut stream = view.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
+        let probed = context.probe.score(&offer.visits()[..pool], ScoredBy::Network)?;
+        let norms: Vec<f64> = probed.score.into_iter().map(norm).collect();
+        self.measure(&norms);
+        let mut stream = context.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
         let sum: f64 = norms.iter().sum();
         if sum == 0.0 {
             // Not one score is a number: nothing to draw in proportion to.
@@ -113,22 +115,22 @@ impl Policy for Importance {
         Ok(())
     }
 
-    fn weigh(&self, _: Offer<'_>, _: &[SampleId], _: &View<'_>) -> Vec<f32> {
+    fn loss_weights(&self, _: Offer<'_>, _: &[SampleId], _: &SelectionContext<'_>) -> Vec<f32> {
         self.weights.clone()
     }
 
-    fn learn(&mut self, seen: &[Seen]) {
+    fn observe(&mut self, seen: &[Seen]) {
         if !self.is_on() {
-            self.observe(&seen.iter().map(|seen| norm(seen.score)).collect::<Vec<_>>());
+            self.measure(&seen.iter().map(|seen| norm(seen.score)).collect::<Vec<_>>());
         }
     }
 
-    fn scores(&self) -> Scores {
-        Scores::Prefer("grad-norm")
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Prefer("grad-norm")
     }
 
-    fn trace(&self) -> Trace {
-        Trace { target: self.task.target, rate: None, threshold: self.tau.value() }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: self.goal.target, rate: None, threshold: self.tau.value() }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
@@ -170,10 +172,10 @@ fn tau(norms: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Stage, task};
+    use crate::testing::{Stage, goal};
 
     fn policy(target: f64, pool: f64, threshold: f64) -> Importance {
-        Importance::new(task(target), pool, threshold)
+        Importance::new(goal(target), pool, threshold)
     }
 
     /// Equal norms: 1. Norms 1 and 3: p = 1/4, 3/4, |p|^2 = 5/8, |p - 1/2|^2 = 1/8, tau = 1/sqrt(4/5).
@@ -191,10 +193,10 @@ mod tests {
         let mut policy = policy(0.5, 2.0, 1.1);
         let mut stage = Stage::new(&[1.0, 3.0, 1.0, 3.0]);
         assert_eq!(stage.offer(&mut policy), (vec![0, 1], vec![]), "the first ones, unweighted");
-        policy.learn(&[seen(1.0), seen(1.0)]);
+        policy.observe(&[seen(1.0), seen(1.0)]);
         assert!(!policy.is_on());
         let mut policy = self::policy(0.5, 2.0, 1.1);
-        policy.learn(&[seen(1.0), seen(3.0)]);
+        policy.observe(&[seen(1.0), seen(3.0)]);
         assert!(policy.is_on());
         assert_eq!(stage.offer(&mut policy).0.len(), 2);
     }
@@ -204,7 +206,7 @@ mod tests {
     fn weights_undo_the_choice() {
         let losses = [1.0, 2.0, 3.0, 10.0];
         let (mut stage, mut policy) = (Stage::new(&losses), policy(0.5, 2.0, 1.0));
-        policy.observe(&[1.0, 3.0]);
+        policy.measure(&[1.0, 3.0]);
         let (mut counts, mut total, rounds) = ([0; 4], 0.0, 4000);
         for _ in 0..rounds {
             let (accepted, weights) = stage.offer(&mut policy);

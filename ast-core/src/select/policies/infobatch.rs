@@ -8,10 +8,10 @@
 //! Deviation: a step divides by the mean of its weights, so that the learning rate means the same for every policy.
 
 use crate::codec::{SnapshotError, decode, encode};
-use crate::plugin::params::{ParamKind, ParamSpec};
+use crate::plugin::{ParamKind, ParamSpec};
 use crate::random::Purpose;
 use crate::select::ledger::Ledger;
-use crate::select::policy::{Policy, PolicyError, Scores, Trace, View};
+use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
@@ -64,42 +64,43 @@ impl Policy for InfoBatch {
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
         if offer.chunk == 0 {
-            let losses = (0..view.ledger.samples() as SampleId).filter_map(|id| view.ledger.loss(id)).map(f64::from);
+            let losses =
+                (0..context.ledger.samples() as SampleId).filter_map(|id| context.ledger.loss(id)).map(f64::from);
             let losses: Vec<f64> = losses.collect();
             self.mean = (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64);
             let below = losses.iter().filter(|loss| self.mean.is_some_and(|mean| **loss < mean)).count();
-            self.below = below as f64 / view.ledger.samples() as f64;
+            self.below = below as f64 / context.ledger.samples() as f64;
         }
-        let mut stream = view.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
-        let prunes = self.prunes(view.spent);
+        let mut stream = context.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
+        let prunes = self.prunes(context.spent);
         let kept = |id: &&SampleId| {
             let skipped = stream.uniform() < self.ratio;
-            !(prunes && skipped && self.is_easy(**id, view.ledger))
+            !(prunes && skipped && self.is_easy(**id, context.ledger))
         };
         accepted.extend(offer.candidates.iter().filter(kept));
         Ok(())
     }
 
-    fn weigh(&self, _: Offer<'_>, accepted: &[SampleId], view: &View<'_>) -> Vec<f32> {
+    fn loss_weights(&self, _: Offer<'_>, accepted: &[SampleId], context: &SelectionContext<'_>) -> Vec<f32> {
         let makes_up = (1.0 / (1.0 - self.ratio)) as f32;
-        let prunes = self.prunes(view.spent);
-        accepted.iter().map(|id| if prunes && self.is_easy(*id, view.ledger) { makes_up } else { 1.0 }).collect()
+        let prunes = self.prunes(context.spent);
+        accepted.iter().map(|id| if prunes && self.is_easy(*id, context.ledger) { makes_up } else { 1.0 }).collect()
     }
 
-    fn scores(&self) -> Scores {
-        Scores::Unused
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Unused
     }
 
     fn keeps_target(&self) -> bool {
         false
     }
 
-    fn trace(&self) -> Trace {
-        Trace { target: 1.0 - self.ratio * self.below, rate: None, threshold: self.mean }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: 1.0 - self.ratio * self.below, rate: None, threshold: self.mean }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {

@@ -35,7 +35,7 @@ impl Quota {
 }
 
 /// Indices of the `n` largest values, the largest first; equal ones in order. NaN is never among them.
-fn largest(values: &[f64], n: usize) -> Vec<usize> {
+fn top_k(values: &[f64], n: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).filter(|i| !values[*i].is_nan()).collect();
     order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
     order.truncate(n);
@@ -56,6 +56,6 @@ mod tests {
 
     #[test]
     fn the_largest_come_first() {
-        assert_eq!(largest(&[1.0, f64::NAN, 3.0, 3.0, 2.0], 3), [2, 3, 4]);
+        assert_eq!(top_k(&[1.0, f64::NAN, 3.0, 3.0, 2.0], 3), [2, 3, 4]);
     }
 }

@@ -9,10 +9,11 @@
 //! `source = "proxy"` it is the policy `proxy`, in which scores may be remembered.
 
 use crate::codec::{SnapshotError, decode, encode};
-use crate::plugin::params::{ParamKind, ParamSpec};
+use crate::plugin::{ParamKind, ParamSpec};
 use crate::random::Purpose;
-use crate::select::policies::{Quota, largest};
-use crate::select::policy::{Policy, PolicyError, Task, Trace, View};
+use crate::select::goal::Goal;
+use crate::select::policies::{Quota, top_k};
+use crate::select::policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 use crate::select::source::{EVERY, RESOLUTION, SOURCE, Source};
@@ -30,14 +31,14 @@ crate::register_policy! {
         EVERY,
         RESOLUTION,
     ],
-    build: |params, task| {
+    build: |params, goal| {
         let (horizon, source) = (params.number("horizon")?, Source::new(params)?);
-        Ok(Box::new(PoolTop { task, horizon, source, quota: Quota::default() }))
+        Ok(Box::new(PoolTop { goal, horizon, source, quota: Quota::default() }))
     },
 }
 
 struct PoolTop {
-    task: Task,
+    goal: Goal,
     horizon: f64,
     source: Source,
     quota: Quota,
@@ -51,25 +52,25 @@ impl Policy for PoolTop {
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
-        let scores = self.source.scores(offer, view)?;
-        let mut ties = view.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
+        let scores = self.source.scores(offer, context)?;
+        let mut ties = context.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
         // Ranks are steps of 1/65534: far less than that decides between equal ones.
-        let key = |id: &SampleId| view.ledger.score(*id, self.horizon).unwrap_or(0.5) + 1e-9 * ties.uniform();
+        let key = |id: &SampleId| context.ledger.score(*id, self.horizon).unwrap_or(0.5) + 1e-9 * ties.uniform();
         let keys: Vec<f64> = match scores {
             None => offer.candidates.iter().map(key).collect(),
             // Equal ones in the order in which they are offered, which is random.
             Some(scores) => scores.into_iter().map(f64::from).collect(),
         };
-        let due = self.quota.due(self.task.target, offer.len());
-        accepted.extend(largest(&keys, due).into_iter().map(|i| offer.candidates[i]));
+        let due = self.quota.due(self.goal.target, offer.len());
+        accepted.extend(top_k(&keys, due).into_iter().map(|i| offer.candidates[i]));
         Ok(())
     }
 
-    fn trace(&self) -> Trace {
-        Trace { target: self.task.target, rate: None, threshold: None }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: self.goal.target, rate: None, threshold: None }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
@@ -85,11 +86,11 @@ impl Policy for PoolTop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Stage, task};
+    use crate::testing::{Stage, goal};
 
     fn policy(target: f64) -> PoolTop {
-        let task = task(target);
-        PoolTop { task, horizon: 1000.0, source: Source::ledger(), quota: Quota::default() }
+        let goal = goal(target);
+        PoolTop { goal, horizon: 1000.0, source: Source::ledger(), quota: Quota::default() }
     }
 
     /// What the ledger says is not asked for where there is a look, and ranks of others do not matter.

@@ -13,21 +13,22 @@
 //! scheduled to the same budget.
 
 use crate::codec::{SnapshotError, decode, encode};
-use crate::select::policies::{Quota, largest};
-use crate::select::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::select::goal::Goal;
+use crate::select::policies::{Quota, top_k};
+use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::probe::ScoredBy;
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
-use crate::train::auxiliary::Small;
 
 crate::register_policy! {
     name: "proxy",
     summary: "what a small network, trained on everything, finds hardest in each chunk (airbench96_faster, 2024); costs the target + 0.04",
     params: &[],
-    build: |_, task| Ok(Box::new(Proxy { task, quota: Quota::default() })),
+    build: |_, goal| Ok(Box::new(Proxy { goal, quota: Quota::default() })),
 }
 
 struct Proxy {
-    task: Task,
+    goal: Goal,
     quota: Quota,
 }
 
@@ -39,22 +40,22 @@ impl Policy for Proxy {
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
-        let seen = view.fresh.train_small(Small::Proxy, &offer.visits(), view.spent)?;
-        let scores: Vec<f64> = seen.iter().map(|fresh| f64::from(fresh.score)).collect();
-        let due = self.quota.due(self.task.target, offer.len());
-        accepted.extend(largest(&scores, due).into_iter().map(|i| offer.candidates[i]));
+        let probed = context.probe.score(&offer.visits(), ScoredBy::ProxyStep(context.spent))?;
+        let scores: Vec<f64> = probed.score.into_iter().map(f64::from).collect();
+        let due = self.quota.due(self.goal.target, offer.len());
+        accepted.extend(top_k(&scores, due).into_iter().map(|i| offer.candidates[i]));
         Ok(())
     }
 
-    fn scores(&self) -> Scores {
-        Scores::Prefer("loss")
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Prefer("loss")
     }
 
-    fn trace(&self) -> Trace {
-        Trace { target: self.task.target, rate: None, threshold: None }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: self.goal.target, rate: None, threshold: None }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
@@ -70,13 +71,13 @@ impl Policy for Proxy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Stage, task};
+    use crate::testing::{Stage, goal};
 
     /// Two of five, by the small network, which has the losses in reverse: 0.3 0.4 0.2 0.5 0.1. One that is no number is
     /// never among them.
     #[test]
     fn takes_what_the_small_network_finds_hardest() {
-        let policy = || Proxy { task: task(0.4), quota: Quota::default() };
+        let policy = || Proxy { goal: goal(0.4), quota: Quota::default() };
         assert_eq!(Stage::new(&[0.1, 0.5, 0.2, 0.4, 0.3]).offer(&mut policy()).0, [3, 1]);
         assert_eq!(Stage::new(&[0.1, f32::NAN, 0.2, 0.4, 0.3]).offer(&mut policy()).0, [1, 0]);
     }

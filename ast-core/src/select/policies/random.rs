@@ -5,7 +5,7 @@
 //! epochs.
 
 use crate::codec::SnapshotError;
-use crate::select::policy::{Policy, PolicyError, Scores, Trace, View};
+use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
@@ -13,7 +13,7 @@ crate::register_policy! {
     name: "random",
     summary: "the next slice of a random permutation, scores ignored (RS2): what selection has to beat; costs the target",
     params: &[],
-    build: |_, task| Ok(Box::new(Random { target: task.target })),
+    build: |_, goal| Ok(Box::new(Random { target: goal.target })),
 }
 
 struct Random {
@@ -25,16 +25,16 @@ impl Policy for Random {
         self.target
     }
 
-    fn select(&mut self, _: Offer<'_>, _: &mut View<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
+    fn select(&mut self, _: Offer<'_>, _: &mut SelectionContext<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
         Ok(())
     }
 
-    fn scores(&self) -> Scores {
-        Scores::Unused
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Unused
     }
 
-    fn trace(&self) -> Trace {
-        Trace { target: self.target, rate: None, threshold: None }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: self.target, rate: None, threshold: None }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {

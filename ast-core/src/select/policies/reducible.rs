@@ -11,9 +11,11 @@
 //! spent: at a budget of 10 % of twenty epochs the network begins at four fifths of the peak, with little of the warm-up.
 
 use crate::codec::{SnapshotError, decode, encode};
-use crate::plugin::params::{ParamKind, ParamSpec};
-use crate::select::policies::{Quota, largest};
-use crate::select::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::plugin::{ParamKind, ParamSpec};
+use crate::select::goal::Goal;
+use crate::select::policies::{Quota, top_k};
+use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::probe::ScoredBy;
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
@@ -25,11 +27,11 @@ crate::register_policy! {
         summary: "size of the pool over what is trained",
         kind: ParamKind::Number { default: 3.0, min: 1.0, max: 100.0 },
     }],
-    build: |params, task| Ok(Box::new(Reducible { task, pool: params.number("pool")?, quota: Quota::default() })),
+    build: |params, goal| Ok(Box::new(Reducible { goal, pool: params.number("pool")?, quota: Quota::default() })),
 }
 
 struct Reducible {
-    task: Task,
+    goal: Goal,
     pool: f64,
     quota: Quota,
 }
@@ -42,24 +44,24 @@ impl Policy for Reducible {
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
-        let due = self.quota.due(self.task.target, offer.len());
+        let due = self.quota.due(self.goal.target, offer.len());
         // The order in which candidates are offered is random.
         let pool = offer.candidates.len().min((self.pool * due as f64).ceil() as usize);
-        let looks = view.fresh.look(&offer.visits()[..pool], false)?;
-        let scores: Vec<f64> = looks.iter().map(|fresh| f64::from(fresh.score)).collect();
-        accepted.extend(largest(&scores, due).into_iter().map(|i| offer.candidates[i]));
+        let probed = context.probe.score(&offer.visits()[..pool], ScoredBy::Network)?;
+        let scores: Vec<f64> = probed.score.into_iter().map(f64::from).collect();
+        accepted.extend(top_k(&scores, due).into_iter().map(|i| offer.candidates[i]));
         Ok(())
     }
 
-    fn scores(&self) -> Scores {
-        Scores::Only("reducible-loss")
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Only("reducible-loss")
     }
 
-    fn trace(&self) -> Trace {
-        Trace { target: self.task.target, rate: None, threshold: None }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: self.goal.target, rate: None, threshold: None }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
@@ -75,14 +77,14 @@ impl Policy for Reducible {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Stage, task};
+    use crate::testing::{Stage, goal};
 
     /// One of five is due: a pool of two is the first two, of three the first three, of ten everything.
     #[test]
     fn takes_the_top_of_the_pool() {
-        let task = task(0.2);
+        let goal = goal(0.2);
         for (pool, expected) in [(1.0, 0), (2.0, 1), (2.5, 2), (3.0, 2), (10.0, 4)] {
-            let mut policy = Reducible { task, pool, quota: Quota::default() };
+            let mut policy = Reducible { goal, pool, quota: Quota::default() };
             assert_eq!(Stage::new(&[0.1, 0.3, 0.5, 0.2, 0.9]).offer(&mut policy).0, [expected], "{pool}");
         }
     }

@@ -14,7 +14,9 @@ use ast_control::{Controller, Output, SeedController, Setpoint};
 
 use crate::codec::{SnapshotError, decode, encode};
 use crate::random::{Purpose, Stream};
-use crate::select::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::select::goal::Goal;
+use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::probe::ScoredBy;
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
@@ -22,18 +24,18 @@ crate::register_policy! {
     name: "seed",
     summary: "the original script: a forward pass over every sample, its significance, its controller; costs 1/3 + the target",
     params: &[],
-    build: |_, task| Ok(Box::new(Seed { task, controller: SeedController::default(), last: None })),
+    build: |_, goal| Ok(Box::new(Seed { goal, controller: SeedController::default(), last: None })),
 }
 
 struct Seed {
-    task: Task,
+    goal: Goal,
     controller: SeedController,
     last: Option<Output>,
 }
 
 impl Seed {
     fn setpoint(&self) -> Setpoint {
-        Setpoint { target: self.task.target, bias: 0.0 }
+        Setpoint { target: self.goal.target, bias: 0.0 }
     }
 }
 
@@ -45,17 +47,17 @@ impl Policy for Seed {
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
-        let losses: Vec<f32> = view.fresh.look(&offer.visits(), true)?.iter().map(|fresh| fresh.loss).collect();
-        let deviations: Vec<f32> = offer.candidates.iter().map(|id| view.dataset.input_std(*id)).collect();
+        let losses = context.probe.score(&offer.visits(), ScoredBy::NetworkInTraining)?.loss;
+        let deviations = context.probe.input_deviation(offer.candidates)?;
         let threshold = self.controller.threshold(self.setpoint()) as f32;
         let passed = significance(&losses, &deviations).into_iter().zip(offer.candidates);
         let before = accepted.len();
         accepted.extend(passed.filter(|(significance, _)| *significance > threshold).map(|(_, id)| *id));
         if accepted.len() == before {
-            let mut stream = view.random.stream(Purpose::Fallback, u64::from(offer.epoch), u64::from(offer.chunk));
+            let mut stream = context.random.stream(Purpose::Fallback, u64::from(offer.epoch), u64::from(offer.chunk));
             accepted.extend(any_two(offer.candidates, &mut stream));
         }
         let rate = (accepted.len() - before) as f64 / offer.len() as f64;
@@ -63,17 +65,17 @@ impl Policy for Seed {
         Ok(())
     }
 
-    fn scores(&self) -> Scores {
-        Scores::Unused
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Unused
     }
 
     fn keeps_target(&self) -> bool {
         false
     }
 
-    fn trace(&self) -> Trace {
-        Trace {
-            target: self.task.target,
+    fn stats(&self) -> SelectionStats {
+        SelectionStats {
+            target: self.goal.target,
             rate: self.last.map(|last| last.rate),
             threshold: Some(self.controller.threshold(self.setpoint())),
         }
@@ -105,15 +107,15 @@ fn any_two(candidates: &[SampleId], stream: &mut Stream) -> Vec<SampleId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Stage, task};
+    use crate::testing::{Stage, goal};
 
-    fn select(losses: &[f32], threshold: Option<f64>) -> (Vec<SampleId>, Trace) {
-        let mut seed = Seed { task: task(0.1), controller: SeedController::default(), last: None };
+    fn select(losses: &[f32], threshold: Option<f64>) -> (Vec<SampleId>, SelectionStats) {
+        let mut seed = Seed { goal: goal(0.1), controller: SeedController::default(), last: None };
         // The controller has no setter: feed it rates until its threshold is where the test wants it.
         while threshold.is_some_and(|threshold| seed.controller.threshold(seed.setpoint()) < threshold) {
             seed.controller.update(1.0, seed.setpoint()).unwrap();
         }
-        (Stage::new(losses).offer(&mut seed).0, seed.trace())
+        (Stage::new(losses).offer(&mut seed).0, seed.stats())
     }
 
     /// Losses 1, 1, 1, 5 (mean 2), equal deviations: significance 0.7 x 1/4 + 0.15 = 0.325 and, clamped, 0.7 + 0.15.

@@ -11,8 +11,10 @@
 use ast_control::{Controller, Output, PackageController, Setpoint};
 
 use crate::codec::{SnapshotError, decode, encode};
-use crate::select::policies::largest;
-use crate::select::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::select::goal::Goal;
+use crate::select::policies::top_k;
+use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::probe::ScoredBy;
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
@@ -23,18 +25,18 @@ crate::register_policy! {
     name: "seed-package",
     summary: "the original's PyPI package 1.0.1: a forward pass over every sample, loss-entropy against a raw threshold; costs 1/3 + the target",
     params: &[],
-    build: |_, task| Ok(Box::new(SeedPackage { task, controller: PackageController::default(), last: None })),
+    build: |_, goal| Ok(Box::new(SeedPackage { goal, controller: PackageController::default(), last: None })),
 }
 
 struct SeedPackage {
-    task: Task,
+    goal: Goal,
     controller: PackageController,
     last: Option<Output>,
 }
 
 impl SeedPackage {
     fn setpoint(&self) -> Setpoint {
-        Setpoint { target: self.task.target, bias: 0.0 }
+        Setpoint { target: self.goal.target, bias: 0.0 }
     }
 }
 
@@ -46,32 +48,32 @@ impl Policy for SeedPackage {
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
-        let scores = view.fresh.look(&offer.visits(), true)?;
-        let scores: Vec<f64> = scores.iter().map(|fresh| f64::from(fresh.score)).collect();
+        let scores = context.probe.score(&offer.visits(), ScoredBy::NetworkInTraining)?.score;
+        let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
         let threshold = self.controller.threshold(self.setpoint());
         let above = scores.iter().filter(|score| **score > threshold).count();
         let least = ((LEAST * scores.len() as f64) as usize).max(2);
-        let mut chosen = largest(&scores, above.max(least));
+        let mut chosen = top_k(&scores, above.max(least));
         chosen.sort_unstable();
         accepted.extend(chosen.iter().map(|i| offer.candidates[*i]));
         self.last = Some(self.controller.update(chosen.len() as f64 / offer.len() as f64, self.setpoint())?);
         Ok(())
     }
 
-    fn scores(&self) -> Scores {
-        Scores::Only("loss-entropy")
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Only("loss-entropy")
     }
 
     fn keeps_target(&self) -> bool {
         false
     }
 
-    fn trace(&self) -> Trace {
-        Trace {
-            target: self.task.target,
+    fn stats(&self) -> SelectionStats {
+        SelectionStats {
+            target: self.goal.target,
             rate: self.last.map(|last| last.rate),
             threshold: Some(self.controller.threshold(self.setpoint())),
         }
@@ -90,11 +92,11 @@ impl Policy for SeedPackage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Stage, task};
+    use crate::testing::{Stage, goal};
 
     fn policy() -> SeedPackage {
-        let task = task(0.1);
-        SeedPackage { task, controller: PackageController::default(), last: None }
+        let goal = goal(0.1);
+        SeedPackage { goal, controller: PackageController::default(), last: None }
     }
 
     /// Above the first threshold of 3: three of ten; the smoothed rate is then 0.12 and the threshold 3 + 0.005 x 0.02 + ..
@@ -103,7 +105,7 @@ mod tests {
         let mut policy = policy();
         let losses = [1.0, 3.5, 2.0, 3.0, 9.0, 0.0, 3.1, 0.1, 0.2, 0.3];
         assert_eq!(Stage::new(&losses).offer(&mut policy).0, [1, 4, 6]);
-        assert!((policy.trace().threshold.unwrap() - 3.000_102).abs() < 1e-9);
+        assert!((policy.stats().threshold.unwrap() - 3.000_102).abs() < 1e-9);
     }
 
     /// None of forty does: the highest four.

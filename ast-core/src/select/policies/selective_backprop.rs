@@ -7,9 +7,10 @@
 //! it looks at half the resolution.
 
 use crate::codec::{SnapshotError, decode, encode};
-use crate::plugin::params::{ParamError, ParamKind, ParamSpec, ParamValue};
+use crate::plugin::{ParamError, ParamKind, ParamSpec, ParamValue};
 use crate::random::Purpose;
-use crate::select::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::select::goal::Goal;
+use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 use crate::select::source::{RESOLUTION, Source};
@@ -39,21 +40,21 @@ crate::register_policy! {
         },
         RESOLUTION,
     ],
-    build: |params, task| {
+    build: |params, goal| {
         let (stale, half) = (params.integer("stale")?, params.word("resolution")? == "half");
-        let target = params.optional("rate")?.unwrap_or(task.target);
-        let task = Task { target, ..task };
+        let target = params.optional("rate")?.unwrap_or(goal.target);
+        let goal = Goal { target, ..goal };
         let p_min = params.number("p_min")?;
         if p_min > target {
             let allowed = format!("at most the rate, {target}");
             return Err(ParamError::OutOfRange { key: "p_min", value: ParamValue::Number(p_min), allowed }.into());
         }
-        Ok(Box::new(SelectiveBackprop::new(task, p_min, Source::fresh(stale, half))))
+        Ok(Box::new(SelectiveBackprop::new(goal, p_min, Source::fresh(stale, half))))
     },
 }
 
 struct SelectiveBackprop {
-    task: Task,
+    goal: Goal,
     p_min: f64,
     beta: f64,
     source: Source,
@@ -61,8 +62,8 @@ struct SelectiveBackprop {
 }
 
 impl SelectiveBackprop {
-    fn new(task: Task, p_min: f64, source: Source) -> Self {
-        Self { task, p_min, beta: beta(task.target, p_min), source, recent: Window::new(RECENT) }
+    fn new(goal: Goal, p_min: f64, source: Source) -> Self {
+        Self { goal, p_min, beta: beta(goal.target, p_min), source, recent: Window::new(RECENT) }
     }
 
     /// The power for a chunk of which some scores are NaN: the others make up for those.
@@ -71,7 +72,7 @@ impl SelectiveBackprop {
         if ranked == scores.len() {
             return self.beta;
         }
-        beta((self.task.target * scores.len() as f64 / ranked.max(1) as f64).min(1.0), self.p_min)
+        beta((self.goal.target * scores.len() as f64 / ranked.max(1) as f64).min(1.0), self.p_min)
     }
 }
 
@@ -83,12 +84,12 @@ impl Policy for SelectiveBackprop {
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
-        let scores = self.source.scores(offer, view)?.unwrap_or_default();
+        let scores = self.source.scores(offer, context)?.unwrap_or_default();
         self.recent.extend(scores.iter().copied());
-        let mut stream = view.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
+        let mut stream = context.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
         let beta = self.beta_for(&scores);
         let passes = |(score, _): &(&f32, &SampleId)| {
             let drawn = stream.uniform();
@@ -102,12 +103,12 @@ impl Policy for SelectiveBackprop {
         Ok(())
     }
 
-    fn scores(&self) -> Scores {
-        Scores::Prefer("loss")
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Prefer("loss")
     }
 
-    fn trace(&self) -> Trace {
-        Trace { target: self.task.target, rate: None, threshold: None }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: self.goal.target, rate: None, threshold: None }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
@@ -144,10 +145,10 @@ fn beta(target: f64, p_min: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Stage, task};
+    use crate::testing::{Stage, goal};
 
     fn policy(target: f64) -> SelectiveBackprop {
-        SelectiveBackprop::new(task(target), 0.0, Source::fresh(1, false))
+        SelectiveBackprop::new(goal(target), 0.0, Source::fresh(1, false))
     }
 
     /// Without a least probability the mean is 1/(1 + beta): the paper's beta of 1 and 2 are a half and a third.

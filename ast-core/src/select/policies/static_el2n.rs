@@ -5,9 +5,11 @@
 //! run's own, after a warm-up on random samples. The look costs a forward pass over every sample and is charged.
 
 use crate::codec::{SnapshotError, decode, encode};
-use crate::plugin::params::{ParamKind, ParamSpec};
-use crate::select::policies::largest;
-use crate::select::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::plugin::{ParamKind, ParamSpec};
+use crate::select::goal::Goal;
+use crate::select::policies::top_k;
+use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::probe::ScoredBy;
 use crate::select::sample::{SampleId, Visit};
 use crate::select::sampler::Offer;
 
@@ -22,11 +24,11 @@ crate::register_policy! {
         summary: "share of the budget before the look; random samples until then",
         kind: ParamKind::Number { default: 0.1, min: 0.0, max: 0.9 },
     }],
-    build: |params, task| Ok(Box::new(StaticEl2n { task, warmup: params.number("warmup")?, due: false, member: Vec::new() })),
+    build: |params, goal| Ok(Box::new(StaticEl2n { goal, warmup: params.number("warmup")?, due: false, member: Vec::new() })),
 }
 
 struct StaticEl2n {
-    task: Task,
+    goal: Goal,
     warmup: f64,
     /// Whether the warm-up is over.
     due: bool,
@@ -37,39 +39,40 @@ struct StaticEl2n {
 impl Policy for StaticEl2n {
     fn begin(&mut self, spent: f64) -> f64 {
         self.due = spent >= self.warmup;
-        if self.due { 0.0 } else { self.task.target }
+        if self.due { 0.0 } else { self.goal.target }
     }
 
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
         if !self.due {
             return Ok(());
         }
         if self.member.is_empty() {
-            let samples = view.dataset.samples();
+            let samples = context.ledger.samples();
             let visits: Vec<_> = (0..samples as SampleId).map(|id| Visit { id, epoch: offer.epoch }).collect();
             let mut scores = Vec::with_capacity(samples);
             for batch in visits.chunks(BATCH) {
-                scores.extend(view.fresh.look(batch, false)?.iter().map(|fresh| f64::from(fresh.score)));
+                let probed = context.probe.score(batch, ScoredBy::Network)?;
+                scores.extend(probed.score.into_iter().map(f64::from));
             }
             self.member = vec![false; samples];
-            let size = (self.task.target * samples as f64).round() as usize;
-            largest(&scores, size.max(1)).into_iter().for_each(|id| self.member[id] = true);
+            let size = (self.goal.target * samples as f64).round() as usize;
+            top_k(&scores, size.max(1)).into_iter().for_each(|id| self.member[id] = true);
         }
         accepted.extend(offer.candidates.iter().filter(|id| self.member[**id as usize]));
         Ok(())
     }
 
-    fn scores(&self) -> Scores {
-        Scores::Prefer("el2n")
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Prefer("el2n")
     }
 
-    fn trace(&self) -> Trace {
-        Trace { target: self.task.target, rate: None, threshold: None }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: self.goal.target, rate: None, threshold: None }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
@@ -85,13 +88,13 @@ impl Policy for StaticEl2n {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Stage, task};
+    use crate::testing::{Stage, goal};
 
     /// Random at first; then the two highest of five, and they stay though the scores change.
     #[test]
     fn the_highest_of_one_look_are_kept() {
-        let task = task(0.4);
-        let mut policy = StaticEl2n { task, warmup: 0.1, due: false, member: Vec::new() };
+        let goal = goal(0.4);
+        let mut policy = StaticEl2n { goal, warmup: 0.1, due: false, member: Vec::new() };
         let mut stage = Stage::new(&[0.1, 0.5, 0.2, 0.4, 0.3]);
         assert_eq!(policy.begin(0.05), 0.4);
         assert!(stage.offer(&mut policy).0.is_empty());

@@ -2,7 +2,8 @@
 
 use crate::codec::SnapshotError;
 use crate::random::Purpose;
-use crate::select::policy::{Policy, PolicyError, Scores, Task, Trace, View};
+use crate::select::goal::Goal;
+use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
@@ -10,11 +11,11 @@ crate::register_policy! {
     name: "static-random",
     summary: "one random subset for the whole run: what every choice of a subset has to beat; costs the target",
     params: &[],
-    build: |_, task| Ok(Box::new(StaticRandom { task, member: Vec::new() })),
+    build: |_, goal| Ok(Box::new(StaticRandom { goal, member: Vec::new() })),
 }
 
 struct StaticRandom {
-    task: Task,
+    goal: Goal,
     /// Whether each sample is in; a function of the seed, so it is not saved.
     member: Vec<bool>,
 }
@@ -27,26 +28,26 @@ impl Policy for StaticRandom {
     fn select(
         &mut self,
         offer: Offer<'_>,
-        view: &mut View<'_>,
+        context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
         if self.member.is_empty() {
-            let samples = view.dataset.samples();
+            let samples = context.ledger.samples();
             self.member = vec![false; samples];
-            let order = view.random.stream(Purpose::Subset, 0, 0).permutation(samples);
-            let size = (self.task.target * samples as f64).round() as usize;
+            let order = context.random.stream(Purpose::Subset, 0, 0).permutation(samples);
+            let size = (self.goal.target * samples as f64).round() as usize;
             order.into_iter().take(size.max(1)).for_each(|id| self.member[id as usize] = true);
         }
         accepted.extend(offer.candidates.iter().filter(|id| self.member[**id as usize]));
         Ok(())
     }
 
-    fn scores(&self) -> Scores {
-        Scores::Unused
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Unused
     }
 
-    fn trace(&self) -> Trace {
-        Trace { target: self.task.target, rate: None, threshold: None }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: self.goal.target, rate: None, threshold: None }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
@@ -61,15 +62,15 @@ impl Policy for StaticRandom {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Stage, task};
+    use crate::testing::{Stage, goal};
 
     #[test]
     fn the_subset_is_the_same_in_every_epoch() {
-        let task = task(0.3);
+        let goal = goal(0.3);
         let mut stage = Stage::new(&[1.0; 100]);
-        let first = stage.offer(&mut StaticRandom { task, member: Vec::new() }).0;
+        let first = stage.offer(&mut StaticRandom { goal, member: Vec::new() }).0;
         assert_eq!(first.len(), 30);
-        assert_eq!(stage.offer(&mut StaticRandom { task, member: Vec::new() }).0, first);
+        assert_eq!(stage.offer(&mut StaticRandom { goal, member: Vec::new() }).0, first);
         assert!(first.windows(2).any(|pair| pair[1] - pair[0] > 1), "not the first thirty");
     }
 }

@@ -2,38 +2,29 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::random::Random;
-use crate::testing::{NoLook, Stage};
-use crate::train::passes::PassError;
-use crate::train::probe::{Fresh, FreshPass};
+use crate::select::counts::Counts;
+use crate::select::probe::{ChargedProbe, NoProbe, Probe, ProbeError, ProbeRequest, Probed};
+use crate::testing::Stage;
 
 /// Notes who was asked about whom; the score is the epoch plus a tenth of the sample.
 #[derive(Default)]
 struct Notes(Vec<(&'static str, Vec<SampleId>)>);
 
-impl Notes {
-    fn note(&mut self, who: &'static str, visits: &[Visit]) -> Result<Vec<Fresh>, PassError> {
+impl Probe for Notes {
+    fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
+        let ProbeRequest { visits, by, .. } = *request;
+        let who = match by {
+            ScoredBy::Network => "full",
+            ScoredBy::HalfResolution => "half",
+            ScoredBy::ProxyStep(0.5) => "step",
+            ScoredBy::Proxy => "small",
+            other => panic!("{other:?}"),
+        };
         if !visits.is_empty() {
             self.0.push((who, visits.iter().map(|visit| visit.id).collect()));
         }
-        let score = |visit: &Visit| visit.epoch as f32 + visit.id as f32 / 10.0;
-        Ok(visits.iter().map(score).map(|score| Fresh { loss: 1.0, score }).collect())
-    }
-}
-
-impl FreshPass for Notes {
-    fn look(&mut self, visits: &[Visit], dropout: bool) -> Result<Vec<Fresh>, PassError> {
-        assert!(!dropout);
-        self.note("full", visits)
-    }
-    fn look_half(&mut self, visits: &[Visit]) -> Result<Vec<Fresh>, PassError> {
-        self.note("half", visits)
-    }
-    fn train_small(&mut self, which: Small, visits: &[Visit], spent: f64) -> Result<Vec<Fresh>, PassError> {
-        assert_eq!((which, spent), (Small::Proxy, 0.5));
-        self.note("step", visits)
-    }
-    fn look_small(&mut self, _: Small, visits: &[Visit]) -> Result<Vec<Fresh>, PassError> {
-        self.note("small", visits)
+        let score = visits.iter().map(|visit| visit.epoch as f32 + visit.id as f32 / 10.0).collect();
+        Ok(Probed { score, loss: vec![1.0; visits.len()], ..Probed::default() })
     }
 }
 
@@ -45,16 +36,18 @@ fn source(given: &[(&str, &str)], every: f64) -> Result<Source, ParamError> {
 }
 
 /// The scores of these candidates in this epoch.
-fn ask(source: &mut Source, fresh: &mut dyn FreshPass, epoch: u32, candidates: &[SampleId]) -> Option<Vec<f32>> {
-    let Stage { data, ledger, queue, .. } = &Stage::new(&[0.0; 4]);
+fn ask(source: &mut Source, probe: &mut dyn Probe, epoch: u32, candidates: &[SampleId]) -> Option<Vec<f32>> {
+    let Stage { ledger, queue, .. } = &Stage::new(&[0.0; 4]);
     let offer = Offer { coverage: &[], candidates, epoch, chunk: 0 };
-    let mut view = View { spent: 0.5, dataset: data, ledger, queue, random: Random::new(1), fresh };
-    source.scores(offer, &mut view).unwrap()
+    let mut counts = Counts::default();
+    let probe = ChargedProbe::new(probe, &mut counts, ledger);
+    let mut context = SelectionContext { spent: 0.5, ledger, queue, random: Random::new(1), probe };
+    source.scores(offer, &mut context).unwrap()
 }
 
 #[test]
 fn each_source_asks_its_own_network() {
-    assert_eq!(ask(&mut source(&[], 1.0).unwrap(), &mut NoLook, 0, &[0, 1]), None);
+    assert_eq!(ask(&mut source(&[], 1.0).unwrap(), &mut NoProbe, 0, &[0, 1]), None);
     for (given, expected) in [
         (&[("source", "fresh")][..], "full"),
         (&[("source", "fresh"), ("resolution", "half")], "half"),
@@ -89,11 +82,12 @@ fn remembered_scores_serve_in_between() {
 #[test]
 fn fresh_scores_become_ranks() {
     let mut source = Source::fresh(1, false);
-    let Stage { data, ledger, queue, mut losses, .. } = Stage::new(&[2.0, f32::NAN, 1.0, 3.0]);
+    let Stage { ledger, queue, mut losses, .. } = Stage::new(&[2.0, f32::NAN, 1.0, 3.0]);
     let offer = Offer { coverage: &[], candidates: &[0, 1, 2, 3], epoch: 0, chunk: 0 };
-    let (random, fresh) = (Random::new(1), &mut losses);
-    let mut view = View { spent: 0.5, dataset: &data, ledger: &ledger, queue: &queue, random, fresh };
-    let ranks: Vec<f64> = source.ranks(offer, &mut view, 3.0).unwrap().into_iter().flatten().collect();
+    let (random, mut counts) = (Random::new(1), Counts::default());
+    let probe = ChargedProbe::new(&mut losses, &mut counts, &ledger);
+    let mut context = SelectionContext { spent: 0.5, ledger: &ledger, queue: &queue, random, probe };
+    let ranks: Vec<f64> = source.ranks(offer, &mut context, 3.0).unwrap().into_iter().flatten().collect();
     assert!(ranks[1].is_nan());
     for (i, expected) in [(0, 0.5), (2, 1.0 / 6.0), (3, 5.0 / 6.0)] {
         assert!((ranks[i] - expected).abs() < 1e-6, "{ranks:?}");

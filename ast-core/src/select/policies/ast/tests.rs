@@ -1,13 +1,15 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::plugin::params::ParamValue;
+use crate::plugin::ParamValue;
 use crate::random::Random;
+use crate::select::counts::Counts;
 use crate::select::ledger::{Ledger, Seen};
+use crate::select::probe::{ChargedProbe, NoProbe};
 use crate::select::queue::{Accepted, Queue};
-use crate::select::sample::Visit;
+use crate::select::sample::{Groups, Visit};
 use crate::select::sampler::Sampler;
-use crate::testing::{Labels, NoLook, Stage, task};
+use crate::testing::{Stage, goal};
 
 const SAMPLES: usize = 10_000;
 
@@ -18,14 +20,13 @@ fn policy(given: &[(&str, f64)], hard: bool) -> Ast {
     if hard {
         params.insert("gate".into(), ParamValue::Word("hard".into()));
     }
-    Ast::new(&Params::resolve(PARAMS, &params).unwrap(), task(0.1)).unwrap()
+    Ast::new(&Params::resolve(PARAMS, &params).unwrap(), goal(0.1)).unwrap()
 }
 
 /// Runs epochs at `spent` with a score that every sample keeps: its id over the number of samples. Returns the
 /// accepted candidates, the realised rate, and each sample's visits.
 fn run(policy: &mut Ast, spent: f64, epochs: u32) -> (Vec<SampleId>, f64, Vec<u16>) {
-    let data = Labels(vec![0; SAMPLES]);
-    let mut ledger = Ledger::new(&data);
+    let mut ledger = Ledger::new(Groups::none(SAMPLES));
     let queue = Queue::new(SAMPLES);
     let random = Random::new(9);
     let mut sampler = Sampler::new(random, SAMPLES, 128);
@@ -39,9 +40,10 @@ fn run(policy: &mut Ast, spent: f64, epochs: u32) -> (Vec<SampleId>, f64, Vec<u1
         for chunk in 0..plan.chunks() {
             let offer = plan.offer(epoch, chunk).unwrap();
             let mut accepted = Vec::new();
-            let mut view =
-                View { spent: 0.5, dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
-            policy.select(offer, &mut view, &mut accepted).unwrap();
+            let (mut none, mut counts) = (NoProbe, Counts::default());
+            let probe = ChargedProbe::new(&mut none, &mut counts, &ledger);
+            let mut context = SelectionContext { spent: 0.5, ledger: &ledger, queue: &queue, random, probe };
+            policy.select(offer, &mut context, &mut accepted).unwrap();
             trained += offer.coverage.len() + accepted.len();
             let mut batch: Vec<_> = offer.coverage.iter().map(|id| seen(*id, true)).collect();
             batch.extend(accepted.iter().map(|id| seen(*id, false)));
@@ -103,8 +105,7 @@ fn a_hard_gate_takes_the_top_and_the_cap_spreads_it() {
 /// trained is that of all, 1/2; and a sample's chance is how often it is accepted.
 #[test]
 fn weights_undo_the_selection() {
-    let data = Labels(vec![0; SAMPLES]);
-    let (mut ledger, queue, random) = (Ledger::new(&data), Queue::new(SAMPLES), Random::new(9));
+    let (mut ledger, queue, random) = (Ledger::new(Groups::none(SAMPLES)), Queue::new(SAMPLES), Random::new(9));
     let seen = |id: u32| Seen { id, score: id as f32, loss: 1.0, correct: true, coverage: true };
     ledger.record(&(0..SAMPLES as u32).map(|id| seen((id * 7919) % SAMPLES as u32)).collect::<Vec<_>>());
     let mut policy = policy(&[("weights", 1.0), ("horizon", 1000.0), ("lambda", 0.5)], false);
@@ -113,15 +114,16 @@ fn weights_undo_the_selection() {
         let plan = sampler.plan(epoch, policy.begin(0.5));
         for chunk in 0..plan.chunks() {
             let (offer, mut accepted) = (plan.offer(epoch, chunk).unwrap(), Vec::new());
-            let mut view =
-                View { spent: 0.5, dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
-            policy.select(offer, &mut view, &mut accepted).unwrap();
-            let weights = policy.weigh(offer, &accepted, &view);
+            let (mut none, mut counts) = (NoProbe, Counts::default());
+            let probe = ChargedProbe::new(&mut none, &mut counts, &ledger);
+            let mut context = SelectionContext { spent: 0.5, ledger: &ledger, queue: &queue, random, probe };
+            policy.select(offer, &mut context, &mut accepted).unwrap();
+            let weights = policy.loss_weights(offer, &accepted, &context);
             for (id, weight) in offer.coverage.iter().chain(&accepted).zip(weights) {
                 sums[0] += f64::from(weight);
                 sums[1] += f64::from(weight) * f64::from(*id) / SAMPLES as f64;
             }
-            let chance = |id: &SampleId| policy.chance(*id, policy.cut.unwrap(), &view);
+            let chance = |id: &SampleId| policy.chance(*id, policy.cut.unwrap(), &context);
             chances += offer.coverage.iter().chain(offer.candidates).map(chance).sum::<f64>();
             taken += (offer.coverage.len() + accepted.len()) as f64;
         }
@@ -133,19 +135,20 @@ fn weights_undo_the_selection() {
 #[test]
 fn pending_samples_are_passed_over() {
     let mut policy = policy(&[], true);
-    let data = Labels(vec![0; SAMPLES]);
-    let ledger = Ledger::new(&data);
+    let ledger = Ledger::new(Groups::none(SAMPLES));
     let mut queue = Queue::new(SAMPLES);
     for id in 0..SAMPLES as u32 {
-        queue.push(Accepted { visit: Visit { id, epoch: 0 }, coverage: false, spent: 0.5, weight: 1.0 });
+        queue.push(0, Accepted { visit: Visit { id, epoch: 0 }, coverage: false, spent: 0.5, weight: 1.0 });
     }
     let random = Random::new(1);
     let mut sampler = Sampler::new(random, SAMPLES, 128);
     let coverage = policy.begin(0.5);
     let plan = sampler.plan(0, coverage);
     let mut accepted = Vec::new();
-    let mut view = View { spent: 0.5, dataset: &data, ledger: &ledger, queue: &queue, random, fresh: &mut NoLook };
-    policy.select(plan.offer(0, 0).unwrap(), &mut view, &mut accepted).unwrap();
+    let (mut none, mut counts) = (NoProbe, Counts::default());
+    let probe = ChargedProbe::new(&mut none, &mut counts, &ledger);
+    let mut context = SelectionContext { spent: 0.5, ledger: &ledger, queue: &queue, random, probe };
+    policy.select(plan.offer(0, 0).unwrap(), &mut context, &mut accepted).unwrap();
     assert!(accepted.is_empty());
 }
 
@@ -153,10 +156,13 @@ fn pending_samples_are_passed_over() {
 #[test]
 fn the_default_selects_where_that_has_been_shown_to_pay() {
     let defaults = Params::resolve(PARAMS, &BTreeMap::new()).unwrap();
-    for (visits, lambda) in [(Some(2.0), 0.0), (Some(4.99), 0.0), (Some(5.0), 0.8), (Some(10.0), 0.8), (None, 0.0)] {
-        let mut ast = Ast::new(&defaults, Task { visits, ..task(0.1) }).unwrap();
-        assert!((ast.begin(0.5) - (1.0 - lambda) * 0.1).abs() < 1e-12, "{visits:?}");
-        assert_eq!(ast.remark().is_some(), lambda == 0.0, "{visits:?}");
+    let epochs = |epochs| Goal::activation(0.1, epochs);
+    for (goal, lambda) in
+        [(epochs(20), 0.0), (epochs(49), 0.0), (epochs(50), 0.8), (epochs(100), 0.8), (Goal::seconds(60.0, 0.1), 0.0)]
+    {
+        let mut ast = Ast::new(&defaults, goal).unwrap();
+        assert!((ast.begin(0.5) - (1.0 - lambda) * 0.1).abs() < 1e-12, "{goal:?}");
+        assert_eq!(ast.warning().is_some(), lambda == 0.0, "{goal:?}");
     }
 }
 

@@ -1,0 +1,41 @@
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Int, Tensor};
+
+/// Cross-entropy of each sample, `-log softmax(logits)[target]`, in nats.
+///
+/// Shapes: logits `[batch, classes]`, targets `[batch]`, result `[batch]`. The only place it is computed (Burn's own
+/// `CrossEntropyLoss` returns the mean).
+#[must_use]
+pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+    let rows = targets.unsqueeze_dim::<2>(1);
+    log_softmax(logits, 1).gather(1, rows).neg().squeeze_dim::<1>(1)
+}
+
+/// 1 where the most likely class is the target, else 0. Shapes: `[batch, classes]`, `[batch]`, result `[batch]`.
+#[must_use]
+pub fn top1(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+    logits.argmax(1).squeeze_dim::<1>(1).equal(targets).float()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    /// Against the textbook formula in f64.
+    #[test]
+    fn cross_entropy_is_log_sum_exp_minus_the_target_logit() {
+        let device = Device::flex();
+        let logits = [[1.5_f32, -0.5, 3.0], [0.0, 0.0, 0.0], [-80.0, 80.0, 0.0]];
+        let targets = [2_i32, 0, 0];
+        let got: Vec<f32> =
+            cross_entropy(Tensor::from_data(logits, &device), Tensor::<1, Int>::from_data(targets, &device))
+                .into_data()
+                .try_into_vec()
+                .unwrap();
+        for ((row, target), got) in logits.iter().zip(targets).zip(got) {
+            let expected = row.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln() - f64::from(row[target as usize]);
+            assert!((f64::from(got) - expected).abs() < 1e-5 * expected.max(1.0), "{got} {expected}");
+        }
+    }
+}

@@ -1,0 +1,494 @@
+//! The selector: hands out the ids that are trained on next, and is told what a step showed of them.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::budget::{Budget, Cost};
+use super::counts::{Counts, PassCost};
+use super::goal::{Goal, GoalError, Limit};
+use super::guard::{Alignment, Decision};
+use super::ledger::{Ledger, Seen};
+use super::policy::{Policy, PolicyChoice, PolicyError, RunLength, SelectionContext, SelectionStats};
+use super::probe::{ChargedProbe, Probe, Probed, ScoredBy};
+use super::queue::{Accepted, Queue};
+use super::sample::{Groups, Level, SampleId, TooManyGroups, Visit};
+use super::sampler::{Plan, Sampler};
+use crate::codec::{SnapshotError, decode, encode};
+use crate::random::Random;
+
+/// What a sample costs where nobody says otherwise: a forward pass 1, a backward pass 2.
+const DEFAULT_COST: PassCost = PassCost { forward: 1, step: 3 };
+
+/// Selection for any training loop: numbers in, ids out.
+///
+/// ```text
+///         +--------------- Ledger (per sample: rank, loss, age, visits) <--------------+
+///         |                                                                            |
+///  ids -> Sampler -> offer -> Policy (gate, controller) -> Queue -> batch of ids       |
+///         (order of the epoch)       ^                              |                  |
+///                                    +--- Budget (share spent) <----+---- outcome -----+
+/// ```
+///
+/// A batch that was handed out is *in flight* until [`record`](Self::record) or [`skip`](Self::skip). A loop may have several
+/// in flight, so that data loads while another batch trains. Everything is a function of the seed and of what was recorded:
+/// the same calls give the same batches.
+pub struct Selector {
+    goal: Goal,
+    policy: Box<dyn Policy>,
+    random: Random,
+    batch_size: usize,
+    costs: Vec<PassCost>,
+    budget: Budget,
+    state: State,
+}
+
+/// All that a selector remembers beside its policy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) sampler: Sampler,
+    pub(crate) plan: Plan,
+    /// Whether the policy names coverage in this epoch.
+    pub(crate) covers: bool,
+    pub(crate) next: Cursor,
+    pub(crate) queue: Queue,
+    pub(crate) in_flight: VecDeque<Batch>,
+    /// Batches handed out so far.
+    pub(crate) batches: u64,
+    pub(crate) ledger: Ledger,
+    pub(crate) counts: Counts,
+}
+
+/// Where in the run the next chunk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Cursor {
+    pub(crate) epoch: u32,
+    pub(crate) chunk: u32,
+}
+
+/// A batch of samples to be trained on, all of one level.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[must_use = "record it, or skip it: until then its samples are not offered again"]
+pub struct Batch {
+    pub(crate) number: u64,
+    pub(crate) level: Level,
+    pub(crate) accepted: Vec<Accepted>,
+    pub(crate) spent: f64,
+    pub(crate) offered: u64,
+    pub(crate) stats: SelectionStats,
+}
+
+/// What a training step showed of the samples of a batch, in their order.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome<'a> {
+    /// Significance of each, larger = more worth training on; NaN for none.
+    pub score: &'a [f32],
+    /// Loss of each, in nats.
+    pub loss: &'a [f32],
+    /// Whether each was answered correctly, where there is such a thing.
+    pub correct: Option<&'a [bool]>,
+}
+
+/// Why the selector refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SelectError {
+    /// The goal cannot be had.
+    #[error(transparent)]
+    Goal(#[from] GoalError),
+    /// A sample's group is too large a number.
+    #[error(transparent)]
+    Groups(#[from] TooManyGroups),
+    /// The policy refused.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A batch is of no sample.
+    #[error("a batch must have one sample at least")]
+    BatchSize,
+    /// A column of an outcome is not as long as its batch.
+    #[error("the batch has {expected} samples, its outcome has {found} values of {column}")]
+    Length {
+        /// Which column.
+        column: &'static str,
+        /// Samples of the batch.
+        expected: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// The batch is not in flight.
+    #[error("batch {0} is not in flight: it was recorded or skipped before, or is another selector's")]
+    NotInFlight(u64),
+    /// A level that nobody told the cost of.
+    #[error("the policy uses level {level}, and costs are known of {known}: see `Selector::set_costs`")]
+    Level {
+        /// The level.
+        level: Level,
+        /// Levels known.
+        known: usize,
+    },
+    /// It could not be saved or put back.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+}
+
+impl Selector {
+    /// For samples with or without groups, a registered policy, a goal, `batch_size` samples a batch and a seed.
+    ///
+    /// # Errors
+    /// [`SelectError`] if the goal cannot be had or the policy refuses it.
+    pub fn new(
+        groups: Groups,
+        policy: PolicyChoice,
+        goal: Goal,
+        batch_size: usize,
+        seed: u64,
+    ) -> Result<Self, SelectError> {
+        goal.check()?;
+        Self::of(groups, policy.build(goal)?, goal, batch_size, seed)
+    }
+
+    /// The same with a policy of one's own, which need not be registered.
+    ///
+    /// # Errors
+    /// [`SelectError`] if the goal cannot be had.
+    pub fn of(
+        groups: Groups,
+        policy: Box<dyn Policy>,
+        goal: Goal,
+        batch_size: usize,
+        seed: u64,
+    ) -> Result<Self, SelectError> {
+        goal.check()?;
+        if batch_size == 0 {
+            return Err(SelectError::BatchSize);
+        }
+        let (samples, random) = (groups.samples(), Random::new(seed));
+        let state = State {
+            sampler: Sampler::new(random, samples, batch_size),
+            plan: Plan::default(),
+            covers: true,
+            next: Cursor::default(),
+            queue: Queue::new(samples),
+            in_flight: VecDeque::new(),
+            batches: 0,
+            ledger: Ledger::new(groups),
+            counts: Counts::default(),
+        };
+        let budget = goal.budget_for(policy.run_length(), samples, DEFAULT_COST.step);
+        Ok(Self { goal, policy, random, batch_size, costs: vec![DEFAULT_COST], budget, state })
+    }
+
+    /// Says what a sample really costs at each level, for a goal that is a budget: floating-point operations, say. Call it
+    /// before the first batch.
+    pub fn set_costs(&mut self, levels: Vec<PassCost>) {
+        self.costs = levels;
+        let step = self.costs.first().map_or(0, |level| level.step);
+        self.budget = self.goal.budget_for(self.policy.run_length(), self.state.ledger.samples(), step);
+    }
+
+    /// The next batch to be trained on; `None` at the end of the budget. The last batch of a level may be smaller than the
+    /// others.
+    ///
+    /// # Errors
+    /// [`SelectError`] if the policy refuses, or asks for what `probe` does not offer.
+    pub fn next_batch(&mut self, probe: &mut dyn Probe) -> Result<Option<Batch>, SelectError> {
+        let level = loop {
+            if let Some(level) = self.state.queue.level_with(self.batch_size) {
+                break level;
+            }
+            if self.is_over(probe)? {
+                match self.state.queue.level_with(1) {
+                    Some(level) => break level,
+                    None => return Ok(None),
+                }
+            }
+            self.offer_chunk(probe)?;
+        };
+        let accepted = self.state.queue.take(level, self.batch_size);
+        // A schedule that is cut off is that of the whole run.
+        let schedule = if self.policy.run_length() == RunLength::Cut { self.goal.target } else { 1.0 };
+        let spent = schedule * (accepted.iter().map(|accepted| accepted.spent).sum::<f64>() / accepted.len() as f64);
+        let (number, offered, stats) = (self.state.batches, self.state.counts.offered, self.policy.stats());
+        self.state.batches += 1;
+        let batch = Batch { number, level, accepted, spent, offered, stats };
+        self.state.in_flight.push_back(batch.clone());
+        Ok(Some(batch))
+    }
+
+    /// Coverage and what the policy accepts of the next chunk, into the queue.
+    fn offer_chunk(&mut self, probe: &mut dyn Probe) -> Result<(), SelectError> {
+        let Cursor { epoch, chunk } = self.state.next;
+        let before = self.spent(probe)?;
+        let state = &mut self.state;
+        if chunk == 0 {
+            let coverage = self.policy.begin(before);
+            state.covers = coverage > 0.0;
+            state.plan = state.sampler.plan(epoch, coverage);
+        }
+        if let Some(offer) = state.plan.offer(epoch, chunk) {
+            state.counts.offered += offer.len() as u64;
+            let mut chosen = Vec::new();
+            let (ledger, queue, random) = (&state.ledger, &state.queue, self.random);
+            let charged = ChargedProbe::new(&mut *probe, &mut state.counts, ledger);
+            let mut context = SelectionContext { spent: before, ledger, queue, random, probe: charged };
+            self.policy.select(offer, &mut context, &mut chosen)?;
+            let weights = self.policy.loss_weights(offer, &chosen, &context);
+            let levels = self.policy.levels(offer, &chosen, &context);
+            // A policy without coverage has no fairer sample than what it chose.
+            let coverage = offer.coverage.iter().map(|id| (*id, true));
+            let accepted = coverage.chain(chosen.into_iter().map(|id| (id, !state.covers)));
+            let weights = weights.into_iter().chain(std::iter::repeat(1.0));
+            let levels = levels.into_iter().chain(std::iter::repeat(0));
+            let accepted: Vec<_> = accepted.zip(weights).zip(levels).collect();
+            for (_, level) in &accepted {
+                let cost = self.costs.get(usize::from(*level));
+                let known = self.costs.len();
+                state.counts.accepted_cost += cost.ok_or(SelectError::Level { level: *level, known })?.step;
+            }
+            state.counts.accepted += accepted.len() as u64;
+            // The middle of the chunk: no step is trained at the end of the budget, where the learning rate is 0.
+            let spent = (before + self.spent(probe)?) / 2.0;
+            for (((id, coverage), weight), level) in accepted {
+                let visit = Visit { id, epoch };
+                self.state.queue.push(level, Accepted { visit, coverage, spent, weight });
+            }
+        }
+        let last = chunk + 1 >= self.state.plan.chunks();
+        self.state.next = if last { Cursor { epoch: epoch + 1, chunk: 0 } } else { Cursor { epoch, chunk: chunk + 1 } };
+        Ok(())
+    }
+
+    /// Takes in what a step showed of a batch.
+    ///
+    /// # Errors
+    /// [`SelectError::Length`] and [`SelectError::NotInFlight`]; nothing has changed then.
+    pub fn record(&mut self, batch: Batch, outcome: &Outcome<'_>) -> Result<(), SelectError> {
+        let samples = batch.len();
+        let correct = outcome.correct.map_or(samples, <[bool]>::len);
+        for (column, found) in [("score", outcome.score.len()), ("loss", outcome.loss.len()), ("correct", correct)] {
+            if found != samples {
+                return Err(SelectError::Length { column, expected: samples, found });
+            }
+        }
+        self.land(&batch)?;
+        let seen = |(i, accepted): (usize, &Accepted)| Seen {
+            id: accepted.visit.id,
+            score: outcome.score[i],
+            loss: outcome.loss[i],
+            correct: outcome.correct.is_some_and(|correct| correct[i]),
+            coverage: accepted.coverage,
+        };
+        let seen: Vec<Seen> = batch.accepted.iter().enumerate().map(seen).collect();
+        self.policy.observe(&seen);
+        self.state.ledger.record(&seen);
+        self.state.counts.steps += 1;
+        self.state.counts.trained += samples as u64;
+        Ok(())
+    }
+
+    /// Gives a batch back whose step was not made, because of a NaN, say: its samples count as offered and not as trained, and
+    /// what was computed for nothing counts as spent.
+    ///
+    /// # Errors
+    /// [`SelectError::NotInFlight`].
+    pub fn skip(&mut self, batch: Batch) -> Result<(), SelectError> {
+        self.land(&batch)?;
+        self.state.counts.skipped += 1;
+        self.state.counts.wasted += batch.len() as u64;
+        Ok(())
+    }
+
+    fn land(&mut self, batch: &Batch) -> Result<(), SelectError> {
+        let flying = &mut self.state.in_flight;
+        let is = |other: &Batch| other.number == batch.number && other.ids() == batch.ids();
+        let place = flying.iter().position(is).ok_or(SelectError::NotInFlight(batch.number))?;
+        flying.remove(place);
+        let cost = self.costs.get(usize::from(batch.level)).map_or(0, |cost| cost.step);
+        self.state.counts.training_cost += batch.len() as u64 * cost;
+        batch.accepted.iter().for_each(|accepted| self.state.queue.done(accepted.visit.id));
+        Ok(())
+    }
+
+    /// Whether the policy wants to [`watch`](Self::watch) whether selection pays.
+    #[must_use]
+    pub fn watches(&self) -> bool {
+        self.policy.watches()
+    }
+
+    /// Tells the policy how the gradients of a batch's samples lie to each other, before the batch is recorded, and what it
+    /// cost to find out. A loop that does not call this is never told that selection does not pay.
+    pub fn watch(&mut self, batch: &Batch, alignment: &Alignment, cost: u64) -> Option<Decision> {
+        self.state.counts.watching_cost += cost;
+        self.policy.watch(alignment, batch.spent)
+    }
+
+    /// The share of the budget that is spent, batches in flight included, 0 and above.
+    ///
+    /// # Errors
+    /// [`SelectError`] if the goal is in seconds and `probe` has no clock.
+    pub fn spent(&self, probe: &mut dyn Probe) -> Result<f64, SelectError> {
+        Ok(self.budget.spent(self.cost(probe)?))
+    }
+
+    /// Whether nothing is left of the budget; what is accepted is still to be trained then.
+    ///
+    /// # Errors
+    /// [`SelectError`] if the goal is in seconds and `probe` has no clock.
+    pub fn is_over(&self, probe: &mut dyn Probe) -> Result<bool, SelectError> {
+        Ok(self.budget.is_over(self.cost(probe)?))
+    }
+
+    fn cost(&self, probe: &mut dyn Probe) -> Result<Cost, SelectError> {
+        let seconds = match self.goal.limit {
+            Some(Limit::Seconds(_)) if matches!(self.budget, Budget::Seconds(_)) => {
+                probe.seconds().map_err(PolicyError::Probe)?
+            }
+            _ => 0.0,
+        };
+        let flops = self.state.counts.committed(self.goal.charges_scoring);
+        Ok(Cost { offered: self.state.counts.offered, flops, seconds })
+    }
+
+    /// Charges an extra pass over `samples` samples that no policy asked for, such as one before the first batch.
+    pub fn charge(&mut self, samples: usize, by: ScoredBy, probed: &Probed) {
+        self.state.counts.charge(samples, by, probed);
+    }
+
+    /// After going back to an earlier state by [`restore`](Self::restore): takes over what `abandoned`, the counts of before
+    /// that, has cost. Going back in a run gives nothing back.
+    pub fn abandon(&mut self, abandoned: &Counts) {
+        self.state.counts.abandon(abandoned);
+    }
+
+    /// What was executed so far.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.state.counts
+    }
+
+    /// What is remembered of each sample.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.state.ledger
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &dyn Policy {
+        self.policy.as_ref()
+    }
+
+    /// What it works towards.
+    #[must_use]
+    pub fn goal(&self) -> &Goal {
+        &self.goal
+    }
+
+    /// What a sample costs at level 0.
+    #[must_use]
+    pub fn cost_of_a_sample(&self) -> PassCost {
+        self.costs.first().copied().unwrap_or(DEFAULT_COST)
+    }
+
+    /// Batches that were handed out and neither recorded nor skipped, the oldest first. After [`restore`](Self::restore)
+    /// these are to be trained before another is asked for.
+    #[must_use]
+    pub fn in_flight(&self) -> &VecDeque<Batch> {
+        &self.state.in_flight
+    }
+
+    /// What it takes to go on from here: the policy's memory, ledger, queue, order and counts.
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    pub fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        encode("selector", &(ciborium::Value::Bytes(self.policy.save()?), &self.state))
+    }
+
+    /// Goes to where [`save`](Self::save) was called, by a selector that was made with the same arguments.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]; the selector is then of no use any more.
+    pub fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
+        let (policy, state): (ciborium::Value, State) = decode("selector", saved)?;
+        let policy = policy.into_bytes();
+        let policy = policy.map_err(|_| SnapshotError::Decode("selector", "the policy is not made of bytes".into()))?;
+        self.put_back(&policy, state)
+    }
+
+    /// From the policy's own bytes and the rest.
+    pub(crate) fn put_back(&mut self, policy: &[u8], mut state: State) -> Result<(), SnapshotError> {
+        state.ledger.migrate();
+        let (expected, found) = (self.state.ledger.samples(), state.ledger.samples());
+        if found != expected {
+            return Err(SnapshotError::Samples { expected, found });
+        }
+        self.policy.restore(policy)?;
+        self.state = state;
+        Ok(())
+    }
+}
+
+impl Batch {
+    /// The samples, in order.
+    #[must_use]
+    pub fn ids(&self) -> Vec<SampleId> {
+        self.accepted.iter().map(|accepted| accepted.visit.id).collect()
+    }
+
+    /// The samples with the epoch that chose each, which keys its augmentation.
+    #[must_use]
+    pub fn visits(&self) -> Vec<Visit> {
+        self.accepted.iter().map(|accepted| accepted.visit).collect()
+    }
+
+    /// Number of samples, 1 and more.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)] // it never is
+    pub fn len(&self) -> usize {
+        self.accepted.len()
+    }
+
+    /// What the loss of each is to be multiplied by, 1 on average.
+    #[must_use]
+    pub fn loss_weights(&self) -> Vec<f32> {
+        let mean = self.accepted.iter().map(|accepted| accepted.weight).sum::<f32>() / self.len() as f32;
+        self.accepted.iter().map(|accepted| accepted.weight / mean).collect()
+    }
+
+    /// Whether the loss weights differ. Where they do not, all are 1.
+    #[must_use]
+    pub fn is_weighted(&self) -> bool {
+        self.accepted.iter().any(|accepted| accepted.weight != self.accepted[0].weight)
+    }
+
+    /// Whether each was trained unconditionally, so that it stands for the whole dataset.
+    #[must_use]
+    pub fn coverage(&self) -> Vec<bool> {
+        self.accepted.iter().map(|accepted| accepted.coverage).collect()
+    }
+
+    /// The share of the budget that was spent when its samples were accepted, on average, 0 and above: what schedules are
+    /// to follow, the learning rate first.
+    #[must_use]
+    pub fn spent(&self) -> f64 {
+        self.spent
+    }
+
+    /// At which level its samples are to be computed.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Samples offered when it was complete.
+    #[must_use]
+    pub fn offered(&self) -> u64 {
+        self.offered
+    }
+
+    /// The state of selection when it was complete.
+    #[must_use]
+    pub fn stats(&self) -> &SelectionStats {
+        &self.stats
+    }
+}

@@ -1,0 +1,87 @@
+//! How the gradients of a batch's samples lie to each other, on the device: see `select::Alignment` for what it is for.
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+use super::statistics::errors;
+use crate::model::Forward;
+
+/// Floating-point operations of [`measure`] for a batch: two products of a matrix with its transpose.
+pub(super) fn flops(batch: usize, classes: usize, width: usize) -> u64 {
+    2 * (batch * batch * (classes + width)) as u64
+}
+
+/// The five sums, `[5]`, on the device, of a batch of which `coverage` says which samples are coverage, for
+/// [`Alignment::of_sums`](crate::select::Alignment::of_sums).
+pub(super) fn measure(forward: &Forward, targets: &Tensor<1, Int>, coverage: &[bool]) -> Tensor<1> {
+    let errors = errors(&forward.logits, targets);
+    let features = forward.features.clone();
+    let kernel = errors.clone().matmul(errors.clone().transpose())
+        * (features.clone().matmul(features.clone().transpose()) + 1.0);
+    let squares = (errors.clone() * errors).sum_dim(1) * ((features.clone() * features).sum_dim(1) + 1.0);
+    let mask = |wanted: bool| {
+        let ones: Vec<f32> = coverage.iter().map(|is| f32::from(u8::from(*is == wanted))).collect();
+        Tensor::<2>::from_data(TensorData::new(ones, [coverage.len(), 1]), &squares.device())
+    };
+    let (c, s) = (mask(true), mask(false));
+    let between = |a: &Tensor<2>, b: &Tensor<2>| (kernel.clone().matmul(a.clone()) * b.clone()).sum();
+    let of = |a: &Tensor<2>| (squares.clone() * a.clone()).sum();
+    Tensor::cat(vec![between(&c, &c), between(&c, &s), between(&s, &s), of(&c), of(&s)], 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::random::{Purpose, Random};
+
+    const SAMPLES: usize = 7;
+    const CLASSES: usize = 5;
+    const WIDTH: usize = 4;
+
+    /// Against gradients written out: the outer product of error and features, a one appended.
+    #[test]
+    fn the_sums_are_those_of_the_last_layers_gradients() {
+        let device = Device::flex();
+        let mut stream = Random::new(3).stream(Purpose::Data, 0, 0);
+        let mut normal = |n: usize| -> Vec<f32> { (0..n).map(|_| stream.normal() as f32).collect() };
+        let (logits, rows) = (normal(SAMPLES * CLASSES), normal(SAMPLES * WIDTH));
+        let labels: Vec<usize> = (0..SAMPLES).map(|i| i * 3 % CLASSES).collect();
+        let gradient = |i: usize| -> Vec<f64> {
+            let row: Vec<f64> = logits[CLASSES * i..][..CLASSES].iter().map(|x| f64::from(*x).exp()).collect();
+            let sum: f64 = row.iter().sum();
+            let error = |class: usize| row[class] / sum - f64::from(u8::from(labels[i] == class));
+            let features = rows[WIDTH * i..][..WIDTH].iter().map(|h| f64::from(*h)).chain([1.0]);
+            features
+                .flat_map(|h| (0..CLASSES).map(move |class| (class, h)))
+                .map(|(class, h)| error(class) * h)
+                .collect()
+        };
+        let coverage = [true, false, true, true, false, false, true];
+        let mut expected = [0.0; 5];
+        for i in 0..SAMPLES {
+            for j in 0..SAMPLES {
+                let product: f64 = gradient(i).iter().zip(gradient(j)).map(|(a, b)| a * b).sum();
+                match (coverage[i], coverage[j]) {
+                    (true, true) => expected[0] += product,
+                    (true, false) => expected[1] += product,
+                    (false, false) => expected[2] += product,
+                    _ => {}
+                }
+                if i == j {
+                    expected[if coverage[i] { 3 } else { 4 }] += product;
+                }
+            }
+        }
+        let forward = Forward {
+            logits: Tensor::from_data(TensorData::new(logits.clone(), [SAMPLES, CLASSES]), &device),
+            features: Tensor::from_data(TensorData::new(rows.clone(), [SAMPLES, WIDTH]), &device),
+        };
+        let targets = TensorData::new(labels.iter().map(|y| *y as i32).collect::<Vec<_>>(), [SAMPLES]);
+        let sums = measure(&forward, &Tensor::from_data(targets, &device), &coverage);
+        let sums: Vec<f32> = sums.into_data().try_into_vec().unwrap();
+        for (got, expected) in sums.into_iter().zip(expected) {
+            assert!((f64::from(got) - expected).abs() < 1e-4 * expected.abs().max(1.0), "{got} {expected}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+use burn::tensor::{Device, Tensor};
+
+use super::error::PassError;
+use super::feed::upload;
+use super::statistics::read;
+use crate::data::{Loader, Request};
+use crate::model::{Mode, Model, cross_entropy, top1};
+use crate::select::{SampleId, Visit};
+
+/// Samples a forward pass.
+const BATCH: usize = 250;
+/// Batches that are loaded ahead.
+const AHEAD: usize = 2;
+
+/// Accuracy (percent) and mean loss (nats) on everything a loader's dataset holds, without autodiff.
+pub(super) fn evaluate<M: Model>(model: &M, loader: &mut dyn Loader, device: &Device) -> Result<(f64, f64), PassError> {
+    let (samples, shape) = (loader.dataset().samples() as SampleId, loader.dataset().shape());
+    let mut requests = (0..samples).step_by(BATCH).map(|from| {
+        let visits = (from..samples.min(from + BATCH as SampleId)).map(|id| Visit { id, epoch: 0 }).collect();
+        Request { visits, augment: None }
+    });
+    requests.by_ref().take(AHEAD).for_each(|request| loader.request(request));
+    let (mut correct, mut loss) = (0.0, 0.0);
+    while let Some(host) = loader.receive()? {
+        requests.by_ref().take(1).for_each(|request| loader.request(request));
+        let (input, targets) = upload(host, shape, device);
+        let logits = model.forward(input, Mode::Eval).logits;
+        let correct_now = top1(logits.clone(), targets.clone()).sum();
+        let values = read(Tensor::cat(vec![correct_now, cross_entropy(logits, targets).sum()], 0))?;
+        correct += f64::from(values[0]);
+        loss += f64::from(values[1]);
+    }
+    let samples = f64::from(samples.max(1));
+    Ok((100.0 * correct / samples, loss / samples))
+}

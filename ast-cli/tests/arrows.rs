@@ -1,4 +1,5 @@
-//! Files import each other in one direction: within each crate there is no circle of `use` lines.
+//! Files import each other in one direction: within each crate there is no circle of `use` lines, and the rooms of `ast-core`
+//! import only what they may.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,6 +7,22 @@ use std::fs;
 use std::path::Path;
 
 const CRATES: [&str; 5] = ["ast-control", "ast-core", "ast-scoring", "ast-data", "ast-cli"];
+
+/// The rooms of `ast-core`, and what each may import. Its tests may import anything.
+const ROOMS: [(&str, &[&str]); 12] = [
+    ("random", &[]),
+    ("codec", &[]),
+    ("plugin", &[]),
+    ("select", &["codec", "plugin", "random"]),
+    ("score", &["plugin", "random", "select"]),
+    ("data", &["random", "select"]),
+    ("run", &["plugin", "random", "score", "select"]),
+    ("ops", &[]),
+    ("model", &["ops", "random"]),
+    ("optim", &["ops"]),
+    ("train", &["codec", "data", "model", "optim", "random", "run", "score", "select"]),
+    ("testing", &["data", "random", "score", "select"]),
+];
 
 /// The text of every file of a crate by its module path, `a::b` for `a/b.rs`; tests and comments are left out.
 fn modules(folder: &Path, path: &str, found: &mut BTreeMap<String, String>) {
@@ -87,6 +104,48 @@ fn no_crate_has_a_circle_of_imports() {
         assert!(name == "ast-scoring" || count >= all.len() / 2, "{name}: the arrows are not found");
         assert_eq!(circle(&arrows), None, "{name}: which of these arrows runs the wrong way?");
     }
+}
+
+/// The rooms that the files of each room import.
+fn rooms(all: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>> {
+    let room = |module: &str| module.split("::").next().unwrap_or_default().to_string();
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (module, code) in all.iter().filter(|(module, _)| !module.is_empty() && !module.ends_with("::tests")) {
+        let to = imports(module, code, all).into_iter().map(|to| room(&to)).filter(|to| *to != room(module));
+        found.entry(room(module)).or_default().extend(to);
+    }
+    found
+}
+
+#[test]
+fn the_rooms_of_ast_core_import_only_what_they_may() {
+    let mut all = BTreeMap::new();
+    modules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../ast-core/src"), "", &mut all);
+    let found = rooms(&all);
+    assert_eq!(
+        found.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+        ROOMS.iter().map(|(room, _)| *room).collect()
+    );
+    for (room, allowed) in ROOMS {
+        let wrong: Vec<&String> = found[room].iter().filter(|to| !allowed.contains(&to.as_str())).collect();
+        assert!(wrong.is_empty(), "`{room}` must not import {wrong:?}");
+        let idle: Vec<_> = allowed.iter().filter(|to| !found[room].contains(**to)).collect();
+        assert!(idle.is_empty(), "`{room}` no longer imports {idle:?}: take it out of the table");
+    }
+}
+
+#[test]
+fn an_arrow_between_rooms_is_found() {
+    let file = |module: &str, code: &str| (module.to_string(), code.to_string());
+    let all = BTreeMap::from([
+        file("a", "pub use b::C;"),
+        file("a::b", "use crate::z::y::X;\nuse super::c;"),
+        file("a::tests", "use crate::w::V;"),
+        file("z", ""),
+        file("z::y", ""),
+        file("w", ""),
+    ]);
+    assert_eq!(rooms(&all)["a"], BTreeSet::from(["z".to_string()]));
 }
 
 #[test]

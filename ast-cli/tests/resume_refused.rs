@@ -76,7 +76,7 @@ fn no_good_checkpoint_is_refused_and_start_over_begins_again() {
     for step in steps(&run) {
         let manifest = step.join("manifest.json");
         let text = fs::read_to_string(&manifest).unwrap();
-        fs::write(manifest, text.replace("\"schema\":2", "\"schema\":99")).unwrap();
+        fs::write(manifest, text.replace("\"schema\":3", "\"schema\":99")).unwrap();
     }
     refuse(resume(&run), &run, &["no checkpoint can be used", "format 99"]);
     fs::rename(hidden, summary).unwrap();
@@ -333,7 +333,7 @@ fn a_comparison_says_what_to_do_with_a_damaged_run() {
     let run = out.join("random/seed-0");
     stop_after(compare(), &run, 10);
     for step in steps(&run) {
-        append(step.join("policy.cbor"), b"x");
+        append(step.join("selector.cbor"), b"x");
     }
     let output = compare().output().unwrap();
     let text = stderr(&output);

@@ -1,4 +1,69 @@
 //! Adaptive Sparse Training: train on the most significant samples, at the cost of those samples.
+//!
+//! A forward pass costs 1, a backward pass 2. Whoever forwards every sample to find out which matter has spent a third
+//! of full training before anything is saved. So significance comes from passes that are paid for anyway and is remembered:
+//! the [`Selector`](select::Selector) is told what each training step showed of its samples, and hands out the ids that come
+//! next. It knows numbers only, so it works in any loop: a loop of your own in plain Rust, on Burn, or behind a binding.
+//!
+//! Here is a whole loop of one's own. 500 points in two classes, a logistic regression, a quarter of the points trained on:
+//!
+//! ```
+//! use ast_core::optim::learning_rate;
+//! use ast_core::random::{Purpose, Random};
+//! use ast_core::select::{Goal, Groups, NoProbe, Outcome, Selector, policy};
+//!
+//! // A point x in the plane, and its class: on which side of a line it lies.
+//! let mut draw = Random::new(1).stream(Purpose::Data, 0, 0);
+//! let points: Vec<[f64; 2]> = (0..500).map(|_| [draw.normal(), draw.normal()]).collect();
+//! let labels: Vec<usize> = points.iter().map(|x| usize::from(x[0] > x[1])).collect();
+//!
+//! // Samples with their groups, a policy, how much of them for how long, samples a batch, a seed.
+//! let groups = Groups::of(labels.iter().copied())?;
+//! let mut selector = Selector::new(groups, policy("ast", &[])?, Goal::activation(0.25, 20), 32, 0)?;
+//! let mut w = [0.0; 2];
+//! while let Some(batch) = selector.next_batch(&mut NoProbe)? {
+//!     let (mut loss, mut correct, mut gradient) = (vec![], vec![], [0.0; 2]);
+//!     for (id, weight) in batch.ids().into_iter().zip(batch.loss_weights()) {
+//!         let (x, y) = (points[id as usize], labels[id as usize] as f64);
+//!         let p = 1.0 / (1.0 + (-w[0] * x[0] - w[1] * x[1]).exp());
+//!         loss.push(-(y * p.ln() + (1.0 - y) * (1.0 - p).ln()) as f32);
+//!         correct.push((p > 0.5) == (y > 0.5));
+//!         (0..2).for_each(|k| gradient[k] += f64::from(weight) * (p - y) * x[k] / batch.len() as f64);
+//!     }
+//!     let lr = learning_rate(2.0, batch.spent());
+//!     (0..2).for_each(|k| w[k] -= lr * gradient[k]);
+//!     // The score is the loss here; any number that is larger for what is more worth training on will do.
+//!     selector.record(batch, &Outcome { score: &loss, loss: &loss, correct: Some(&correct) })?;
+//! }
+//! let right = points.iter().zip(&labels).filter(|(x, y)| (w[0] * x[0] + w[1] * x[1] > 0.0) == (**y == 1)).count();
+//! assert!(right > 480);
+//! assert!((selector.counts().trained as f64 / selector.counts().offered as f64 - 0.25).abs() < 0.01);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The rooms
+//!
+//! | room | what is in it | Burn |
+//! |---|---|---|
+//! | [`select`] | the selector and its parts: sampler, ledger, gate, policies, budget, counts | no |
+//! | [`score`] | scorers: from per-sample statistics to significance | no |
+//! | [`plugin`] | what registers itself by being linked, and its parameters | no |
+//! | [`data`] | datasets, loaders and batches in host memory | no |
+//! | [`run`] | a run as a whole: configuration, events, summary, checkpoints | no |
+//! | [`optim`] | the schedule of the learning rate; optimizers | the optimizers |
+#![cfg_attr(
+    feature = "train",
+    doc = "| [`model`] | networks, and what their layers cost | yes |
+| [`ops`] | operations made faster on the CPU | yes |
+| [`train`] | our training loop, the selector's first user | yes |"
+)]
+//! | [`random`], [`codec`] | counter-based randomness; values as bytes | no |
+//!
+//! A room imports only what stands above it in this order: random and codec; plugin; select; score; data, run, model and
+//! optim; train. Without the feature `train` this crate has no Burn.
+//!
+//! Scorers and policies register themselves by being linked ([`register_scorer!`], [`register_policy!`]); a crate with
+//! scorers of your own depends on this crate only.
 #![forbid(unsafe_code)]
 
 pub mod codec;

@@ -48,6 +48,18 @@ pub enum ParamValue {
     Word(String),
 }
 
+impl From<f64> for ParamValue {
+    fn from(number: f64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<&str> for ParamValue {
+    fn from(word: &str) -> Self {
+        Self::Word(word.to_string())
+    }
+}
+
 impl std::fmt::Display for ParamValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

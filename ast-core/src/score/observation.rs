@@ -1,4 +1,4 @@
-use super::scorer::ScoreError;
+use super::error::ScoreError;
 use crate::select::SampleId;
 
 /// A number that is known of every sample of a batch, beside its loss. `p` is the softmax of the logits, `y` the target,

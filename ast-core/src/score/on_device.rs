@@ -4,8 +4,9 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Int, Tensor};
 
 use super::context::ScoreContext;
+use super::error::ScoreError;
 use super::observation::{Observation, Statistic};
-use super::scorer::{ScoreError, Scorer};
+use super::scorer::Scorer;
 
 /// What a forward pass gave, on the device. Never attached to a gradient.
 #[derive(Debug, Clone)]

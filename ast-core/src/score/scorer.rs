@@ -1,6 +1,7 @@
 use super::context::ScoreContext;
+use super::error::ScoreError;
 use super::observation::{Observation, Statistic};
-use crate::plugin::{Entry, ParamError, Params};
+use crate::plugin::{Entry, Params};
 
 /// Says what significance *is*: one number per sample, larger = more worth training on.
 ///
@@ -37,17 +38,6 @@ impl Scorer for PlainLoss {
     fn score(&self, seen: &Observation, _: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
         Ok(seen.loss().to_vec())
     }
-}
-
-/// Why a scorer refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ScoreError {
-    /// The observation lacks something.
-    #[error("the observation has no {0}; did the scorer's `needs` ask for it?")]
-    Missing(&'static str),
-    /// A parameter was refused.
-    #[error(transparent)]
-    Param(#[from] ParamError),
 }
 
 /// A registered scorer.

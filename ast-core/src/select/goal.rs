@@ -1,7 +1,6 @@
 use ast_control::{ControlError, PiConfig};
 
 use super::budget::Budget;
-use super::policy::RunLength;
 
 /// How much of a dataset is to be trained, and what ends the run.
 ///
@@ -27,6 +26,17 @@ pub enum Limit {
     Fraction(f64),
     /// Seconds of training, above 0. The [`Probe`](super::Probe) tells the time.
     Seconds(f64),
+}
+
+/// How much of the run a policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunLength {
+    /// The budget, on which every schedule depends.
+    Budget,
+    /// All nominal epochs, whatever the budget: the reference run.
+    Whole,
+    /// The schedule of all nominal epochs, broken off at the share that is the budget.
+    Cut,
 }
 
 /// A goal that nobody can have.

@@ -21,12 +21,11 @@ mod window;
 
 pub use budget::{Budget, Cost};
 pub use counts::{Counts, PassCost};
-pub use goal::{Goal, GoalError, Limit};
+pub use goal::{Goal, GoalError, Limit, RunLength};
 pub use guard::{Alignment, Decision, Evidence};
 pub use ledger::{Ledger, Seen};
 pub use policy::{
-    BuildPolicy, Policy, PolicyChoice, PolicyEntry, PolicyError, RunLength, ScorerRule, SelectionContext,
-    SelectionStats, policy,
+    BuildPolicy, Policy, PolicyChoice, PolicyEntry, PolicyError, ScorerRule, SelectionContext, SelectionStats, policy,
 };
 pub use probe::{ChargedProbe, NoProbe, Probe, ProbeError, ProbeRequest, Probed, ScoredBy};
 pub use queue::{Accepted, Queue};

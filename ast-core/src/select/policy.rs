@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::goal::Goal;
+use super::goal::{Goal, RunLength};
 use super::guard::{Alignment, Decision};
 use super::ledger::{Ledger, Seen};
 use super::probe::{ChargedProbe, ProbeError};
@@ -109,17 +109,6 @@ pub enum ScorerRule {
     Prefer(&'static str),
     /// It is about this scorer and refuses others.
     Only(&'static str),
-}
-
-/// How much of the run a policy is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunLength {
-    /// The budget, on which every schedule depends.
-    Budget,
-    /// All nominal epochs, whatever the budget: the reference run.
-    Whole,
-    /// The schedule of all nominal epochs, broken off at the share that is the budget.
-    Cut,
 }
 
 /// What a policy may look at.

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Budget, Cost};
 use super::counts::{Counts, PassCost};
-use super::goal::{Goal, GoalError, Limit};
+use super::goal::{Goal, GoalError, Limit, RunLength};
 use super::guard::{Alignment, Decision};
 use super::ledger::{Ledger, Seen};
-use super::policy::{Policy, PolicyChoice, PolicyError, RunLength, SelectionContext, SelectionStats};
+use super::policy::{Policy, PolicyChoice, PolicyError, SelectionContext, SelectionStats};
 use super::probe::{ChargedProbe, Probe, Probed, ScoredBy};
 use super::queue::{Accepted, Queue};
 use super::sample::{Groups, Level, SampleId, TooManyGroups, Visit};

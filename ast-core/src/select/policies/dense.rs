@@ -1,7 +1,8 @@
 //! Everything, every epoch: the reference run. The target is ignored and reported as 1.
 
 use crate::codec::SnapshotError;
-use crate::select::policy::{Policy, PolicyError, RunLength, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::goal::RunLength;
+use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 

@@ -4,7 +4,8 @@
 //! rate that comes down in time (`random`), will find that nearly anything wins.
 
 use crate::codec::SnapshotError;
-use crate::select::policy::{Policy, PolicyError, RunLength, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::goal::RunLength;
+use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 

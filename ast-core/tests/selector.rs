@@ -1,0 +1,327 @@
+//! The selector as any training loop has it: which ids it hands out, and what it does with what it is told.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+
+use ast_core::codec::SnapshotError;
+use ast_core::select::{
+    Batch, BuildPolicy, Goal, Groups, Level, NoProbe, Offer, Outcome, PassCost, Policy, PolicyError, Probe, ProbeError,
+    ProbeRequest, Probed, SampleId, ScorerRule, SelectError, SelectionContext, SelectionStats, Selector, policy,
+};
+use ast_core::testing::KnownLosses;
+
+const SAMPLES: usize = 900;
+const BATCH: usize = 32;
+
+fn base(id: SampleId) -> f32 {
+    ((id * 7919) % 1009) as f32 / 1009.0 * 4.0 + 0.01
+}
+
+fn losses() -> KnownLosses {
+    KnownLosses((0..SAMPLES as SampleId).map(base).collect())
+}
+
+fn selector(name: &str, goal: Goal) -> Selector {
+    // With all of it at work: the default of `ast` is to be `random` in a run as short as this.
+    let params = if name == "ast" { vec![("lambda", 0.8.into())] } else { vec![] };
+    let groups = Groups::of((0..SAMPLES).map(|i| i % 10)).unwrap();
+    Selector::new(groups, policy(name, &params).unwrap(), goal, BATCH, 5).unwrap()
+}
+
+/// A sample's loss falls each time that it is trained on.
+fn train(selector: &mut Selector, batch: Batch) {
+    let visits = |id: SampleId| f32::from(selector.ledger().visits(id));
+    let loss: Vec<f32> = batch.ids().into_iter().map(|id| base(id) / (1.0 + visits(id))).collect();
+    let correct: Vec<bool> = loss.iter().map(|loss| *loss < 1.0).collect();
+    selector.record(batch, &Outcome { score: &loss, loss: &loss, correct: Some(&correct) }).unwrap();
+}
+
+/// Samples, and a digest (FNV-1a) of ids, epochs and coverage in the order of training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Digest(u64, u64);
+
+impl Digest {
+    const NONE: Self = Self(0, 0xcbf2_9ce4_8422_2325);
+
+    fn take(&mut self, batch: &Batch) {
+        for (visit, coverage) in batch.visits().into_iter().zip(batch.coverage()) {
+            let bytes = visit.id.to_le_bytes().into_iter().chain(visit.epoch.to_le_bytes()).chain([u8::from(coverage)]);
+            bytes.for_each(|byte| self.1 = (self.1 ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+            self.0 += 1;
+        }
+    }
+}
+
+/// To the end, one batch ahead of what is trained, as our trainer does. After each step `change` may put another selector in
+/// the place of this one.
+fn run(mut selector: Selector, mut change: impl FnMut(Selector, u64) -> Selector) -> Digest {
+    let (mut losses, mut digest) = (losses(), Digest::NONE);
+    loop {
+        let next = selector.next_batch(&mut losses).unwrap();
+        if selector.in_flight().len() > 1 || next.is_none() {
+            let Some(batch) = selector.in_flight().front().cloned() else { return digest };
+            digest.take(&batch);
+            train(&mut selector, batch);
+            let steps = selector.counts().steps;
+            selector = change(selector, steps);
+        }
+    }
+}
+
+fn names() -> Vec<&'static str> {
+    ast_core::plugin::Registry::<BuildPolicy>::linked().unwrap().iter().map(|entry| entry.name).collect()
+}
+
+/// Recorded from the loop of before there was a selector (commit 21bfbe34), which drew, offered and queued by itself: 900
+/// samples in ten classes, batches of 32, a quarter of them, 12 epochs, seed 5.
+const BEFORE: [(&str, Digest); 16] = [
+    ("ast", Digest(2644, 0xada5_e6c1_c682_ca35)),
+    ("curriculum", Digest(2700, 0x65f5_2c4b_9637_dfda)),
+    ("dense", Digest(10_800, 0x6caa_7998_e5c8_647b)),
+    ("dense-stopped", Digest(2700, 0xbafa_dfb9_1798_dd1f)),
+    ("fixed-threshold", Digest(2583, 0x4b47_82af_12a9_367d)),
+    ("importance", Digest(2700, 0x355f_866d_431c_c2c6)),
+    ("infobatch", Digest(8923, 0x1567_8d12_e901_945c)),
+    ("pool-top", Digest(2700, 0xc0cf_17b0_076d_7e5c)),
+    ("proxy", Digest(2700, 0x1ce5_3218_5b40_4803)),
+    ("random", Digest(2700, 0x7280_14e6_83c1_7e73)),
+    ("reducible", Digest(2700, 0xc4bc_e787_056c_448c)),
+    ("seed", Digest(2808, 0x2a76_b47f_4c61_a3c6)),
+    ("seed-package", Digest(2685, 0x0bc7_42d5_6594_e172)),
+    ("selective-backprop", Digest(2679, 0x45cb_71e9_18a9_ff87)),
+    ("static-el2n", Digest(2700, 0x98ca_566b_14fd_52bd)),
+    ("static-random", Digest(2700, 0xc3ca_a044_7fa9_7145)),
+];
+
+#[test]
+fn every_policy_selects_what_it_did_before() {
+    let mut known: Vec<&str> = BEFORE.iter().map(|(name, _)| *name).collect();
+    known.sort_unstable();
+    assert_eq!(names(), known, "record a new policy's digest");
+    for (name, expected) in BEFORE {
+        assert_eq!(run(selector(name, Goal::activation(0.25, 12)), |selector, _| selector), expected, "{name}");
+    }
+}
+
+/// Saved and put back into a fresh selector after every seventh step, with a batch in flight.
+#[test]
+fn a_selector_goes_on_from_where_it_was_saved() {
+    for name in names() {
+        let goal = Goal::activation(0.25, 12);
+        let expected = run(selector(name, goal), |selector, _| selector);
+        let again = |old: Selector, steps: u64| {
+            if !steps.is_multiple_of(7) {
+                return old;
+            }
+            let mut fresh = selector(name, goal);
+            fresh.restore(&old.save().unwrap()).unwrap();
+            assert_eq!(fresh.in_flight(), old.in_flight());
+            assert_eq!(fresh.save().unwrap(), old.save().unwrap(), "{name}");
+            fresh
+        };
+        assert_eq!(run(selector(name, goal), again), expected, "{name}");
+    }
+}
+
+#[test]
+fn what_was_saved_of_other_samples_is_refused() {
+    let saved = selector("random", Goal::activation(0.25, 4)).save().unwrap();
+    let of =
+        |samples, policy| Selector::new(Groups::none(samples), policy, Goal::activation(0.25, 4), BATCH, 5).unwrap();
+    let error = of(SAMPLES + 1, policy("random", &[]).unwrap()).restore(&saved).unwrap_err();
+    assert!(matches!(error, SnapshotError::Samples { expected: 901, found: 900 }), "{error}");
+    let mut selector = of(SAMPLES, policy("random", &[]).unwrap());
+    assert!(selector.restore(&saved[..saved.len() / 2]).is_err());
+    assert!(of(SAMPLES, policy("ast", &[]).unwrap()).restore(&saved).is_err(), "another policy's memory");
+}
+
+#[test]
+fn batches_in_flight_may_come_back_in_any_order() {
+    let mut selector = selector("ast", Goal::activation(0.25, 12));
+    let mut batches: Vec<Batch> = (0..4).map(|_| selector.next_batch(&mut losses()).unwrap().unwrap()).collect();
+    assert_eq!(selector.in_flight().len(), 4);
+    let mut ids: Vec<SampleId> = batches.iter().flat_map(Batch::ids).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 4 * BATCH, "nothing is handed out twice while it is in flight");
+    batches.swap(0, 3);
+    for batch in batches {
+        train(&mut selector, batch);
+    }
+    assert_eq!((selector.in_flight().len(), selector.counts().steps), (0, 4));
+}
+
+#[test]
+fn an_outcome_that_is_not_of_the_batch_is_refused_and_changes_nothing() {
+    let mut selector = selector("random", Goal::activation(0.25, 12));
+    let batch = selector.next_batch(&mut NoProbe).unwrap().unwrap();
+    let before = selector.save().unwrap();
+    let (full, short) = (vec![1.0; BATCH], vec![1.0; BATCH - 1]);
+    for (score, loss, correct, column) in
+        [(&short, &full, None, "score"), (&full, &short, None, "loss"), (&full, &full, Some(&[true; 3][..]), "correct")]
+    {
+        let error = selector.record(batch.clone(), &Outcome { score, loss, correct }).unwrap_err();
+        assert!(error.to_string().contains(column), "{error}");
+    }
+    assert_eq!(selector.save().unwrap(), before);
+    let outcome = Outcome { score: &full, loss: &full, correct: None };
+    selector.record(batch.clone(), &outcome).unwrap();
+    assert!(matches!(selector.record(batch.clone(), &outcome), Err(SelectError::NotInFlight(0))));
+    assert!(matches!(selector.skip(batch), Err(SelectError::NotInFlight(0))));
+}
+
+#[test]
+fn a_step_that_was_not_made_is_spent_and_not_trained() {
+    let mut selector = selector("random", Goal::activation(0.25, 12));
+    let batch = selector.next_batch(&mut NoProbe).unwrap().unwrap();
+    let ids = batch.ids();
+    selector.skip(batch).unwrap();
+    let counts = selector.counts();
+    assert_eq!((counts.steps, counts.skipped, counts.trained, counts.wasted), (0, 1, 0, BATCH as u64));
+    assert_eq!(counts.cost(), 3 * BATCH as u64);
+    assert!(ids.iter().all(|id| selector.ledger().visits(*id) == 0));
+}
+
+/// A share of the dense run's cost, scoring included: a forward pass 1, a step 3.
+#[test]
+fn a_budget_is_spent_and_no_more() {
+    for (name, fraction) in [("random", 0.2), ("ast", 0.3), ("seed", 0.6), ("pool-top", 0.25)] {
+        let mut selector = selector(name, Goal::budget(fraction, 12));
+        while let Some(batch) = selector.next_batch(&mut losses()).unwrap() {
+            train(&mut selector, batch);
+        }
+        let dense = (3 * 12 * SAMPLES) as f64;
+        let spent = selector.counts().cost() as f64 / dense;
+        // What is offered at once may be accepted at once.
+        assert!((spent - fraction).abs() < (4 * BATCH) as f64 / dense, "{name}: {spent}");
+    }
+}
+
+/// Tells the time: a second a batch.
+struct Ticking(f64);
+
+impl Probe for Ticking {
+    fn score(&mut self, _: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
+        Err(ProbeError::NotOffered("extra forward passes"))
+    }
+    fn seconds(&mut self) -> Result<f64, ProbeError> {
+        Ok(self.0)
+    }
+}
+
+#[test]
+fn a_goal_in_seconds_ends_by_the_probes_clock() {
+    let mut selector = selector("random", Goal::seconds(9.5, 0.25));
+    let mut clock = Ticking(0.0);
+    while let Some(batch) = selector.next_batch(&mut clock).unwrap() {
+        assert!((batch.spent() - clock.0 / 9.5).abs() < 0.2);
+        train(&mut selector, batch);
+        clock.0 += 1.0;
+    }
+    // And what was accepted by then.
+    assert!((10..=11).contains(&selector.counts().steps), "{}", selector.counts().steps);
+}
+
+#[test]
+fn what_a_loop_does_not_offer_is_said() {
+    let error = |name, goal| {
+        let mut selector = selector(name, goal);
+        selector.next_batch(&mut NoProbe).unwrap_err().to_string()
+    };
+    assert!(error("seed", Goal::activation(0.25, 12)).contains("extra forward passes"));
+    assert!(error("random", Goal::seconds(9.0, 0.25)).contains("a clock"));
+    let groups = || Groups::none(10);
+    let refused =
+        |goal, size| Selector::new(groups(), policy("random", &[]).unwrap(), goal, size, 0).err().unwrap().to_string();
+    assert!(refused(Goal::activation(1.5, 12), 32).contains("the target = 1.5"));
+    assert!(refused(Goal::activation(0.5, 12), 0).contains("one sample at least"));
+    assert!(policy("rndom", &[]).unwrap_err().to_string().contains("there are: ast"));
+    assert!(policy("ast", &[("lamda", 0.8.into())]).unwrap_err().to_string().contains("lamda"));
+}
+
+/// A schedule that is cut off is that of the whole run: its learning rate is still high at the end.
+#[test]
+fn a_run_that_is_cut_off_follows_the_whole_runs_schedule() {
+    let last = |name| {
+        let (mut selector, mut spent) = (selector(name, Goal::activation(0.25, 12)), 0.0);
+        while let Some(batch) = selector.next_batch(&mut NoProbe).unwrap() {
+            spent = batch.spent();
+            train(&mut selector, batch);
+        }
+        spent
+    };
+    assert!((last("dense-stopped") - 0.25).abs() < 0.01);
+    assert!((last("random") - 1.0).abs() < 0.01);
+}
+
+/// Two of one image size and one of another: every batch is of one size, and the budget is what both sizes cost.
+struct TwoSizes {
+    large_from: f64,
+}
+
+impl Policy for TwoSizes {
+    fn begin(&mut self, _: f64) -> f64 {
+        0.25
+    }
+    fn select(
+        &mut self,
+        offer: Offer<'_>,
+        _: &mut SelectionContext<'_>,
+        accepted: &mut Vec<SampleId>,
+    ) -> Result<(), PolicyError> {
+        accepted.extend(offer.candidates.iter().take(2));
+        Ok(())
+    }
+    /// Small images until half of the budget is spent; then every third is a large one.
+    fn levels(&self, offer: Offer<'_>, accepted: &[SampleId], context: &SelectionContext<'_>) -> Vec<Level> {
+        let late = context.spent >= self.large_from;
+        (0..offer.coverage.len() + accepted.len()).map(|i| Level::from(late && i % 3 == 0)).collect()
+    }
+    fn scorer_rule(&self) -> ScorerRule {
+        ScorerRule::Unused
+    }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: 0.25, rate: None, threshold: None }
+    }
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        Ok(Vec::new())
+    }
+    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_policy_may_use_two_levels() {
+    let two_sizes = || Box::new(TwoSizes { large_from: 0.5 });
+    let goal = Goal { target: 0.25, ..Goal::budget(0.3, 12) };
+    let mut selector = Selector::of(Groups::none(SAMPLES), two_sizes(), goal, BATCH, 5).unwrap();
+    selector.set_costs(vec![PassCost { forward: 10, step: 30 }, PassCost { forward: 40, step: 120 }]);
+    let (mut cost, mut steps, mut queue_order) = (0, [0, 0], VecDeque::new());
+    while let Some(batch) = selector.next_batch(&mut NoProbe).unwrap() {
+        let level = usize::from(batch.level());
+        assert!(level < 2);
+        cost += batch.len() as u64 * [30, 120][level];
+        steps[level] += 1;
+        queue_order.push_back((level, batch.len()));
+        train(&mut selector, batch);
+    }
+    assert_eq!(selector.counts().cost(), cost);
+    let dense = (30 * 12 * SAMPLES) as f64;
+    assert!((cost as f64 / dense - 0.3).abs() < 0.02, "{}", cost as f64 / dense);
+    assert!(steps[0] > steps[1] && steps[1] > 3, "{steps:?}");
+    // Only the last batch of a level may be smaller.
+    let short: Vec<_> = queue_order.iter().filter(|(_, size)| *size < BATCH).collect();
+    assert!(short.len() <= 2, "{short:?}");
+
+    // Of a level that nobody told the cost of.
+    let mut unknown = Selector::of(Groups::none(SAMPLES), two_sizes(), goal, BATCH, 5).unwrap();
+    let error = loop {
+        match unknown.next_batch(&mut NoProbe) {
+            Ok(Some(batch)) => train(&mut unknown, batch),
+            Ok(None) => panic!("it uses level 1"),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(error.contains("level 1") && error.contains("set_costs"), "{error}");
+}

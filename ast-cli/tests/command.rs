@@ -71,7 +71,7 @@ fn the_binary_lists_what_is_compiled_in() {
     let expected: Vec<&str> = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
     assert_eq!(names(ast(&["scorers"])), expected);
     // Every file of the folder is a policy of that name.
-    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../ast-core/src/policies")).unwrap();
+    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../ast-core/src/select/policies")).unwrap();
     let stem = |file: fs::DirEntry| file.path().file_stem().unwrap().to_str().unwrap().replace('_', "-");
     let files =
         files.map(|file| file.unwrap()).filter(|file| file.path().extension().is_some_and(|ending| ending == "rs"));

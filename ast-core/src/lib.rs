@@ -46,7 +46,7 @@
 //! | room | what is in it | Burn |
 //! |---|---|---|
 //! | [`select`] | the selector and its parts: sampler, ledger, gate, policies, budget, counts | no |
-//! | [`score`] | scorers: from per-sample statistics to significance | no |
+//! | [`score`] | scorers: from per-sample statistics to significance | with `tensor-scorer` |
 //! | [`plugin`] | what registers itself by being linked, and its parameters | no |
 //! | [`data`] | datasets, loaders and batches in host memory | no |
 //! | [`run`] | a run as a whole: configuration, events, summary, checkpoints | no |
@@ -59,7 +59,7 @@
 )]
 //! | [`random`], [`codec`] | counter-based randomness; values as bytes | no |
 //!
-//! A room imports only what stands above it in this order: random and codec; plugin; select; score; data, run, model and
+//! A room imports only what stands before it in this order: random, codec and ops; plugin; select; score; data, run, model and
 //! optim; train. Without the feature `train` this crate has no Burn.
 //!
 //! Scorers and policies register themselves by being linked ([`register_scorer!`], [`register_policy!`]); a crate with

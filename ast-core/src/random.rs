@@ -24,7 +24,7 @@ pub enum Purpose {
     Score = 7,
     /// Procedural data; key: split, sample.
     Data = 8,
-    /// Dropout masks of fresh passes; key: samples scored before.
+    /// Dropout masks of extra passes; key: samples scored before.
     Fresh = 9,
     /// What is trained when nothing passes; key: epoch, chunk.
     Fallback = 10,
@@ -34,9 +34,9 @@ pub enum Purpose {
     Bootstrap = 12,
     /// Which labels are flipped, and to what; key: sample.
     LabelNoise = 13,
-    /// Initial weights of a small network; key: parameter index, which network.
+    /// Initial weights of an auxiliary network; key: parameter index, which network.
     AuxiliaryWeights = 14,
-    /// Dropout masks of a small network; key: steps it has made, which network.
+    /// Dropout masks of an auxiliary network; key: steps it has made, which network.
     AuxiliaryDropout = 15,
     /// Which half of the samples a reference network is trained on; key: sample.
     ReferenceHalf = 16,

@@ -338,7 +338,7 @@ fn a_look_that_gives_no_number_is_not_passed_over_in_silence() {
     }
 }
 
-/// A small network's gradient that is none: the run stops, or the small network's step is not made, and that is counted.
+/// A auxiliary network's gradient that is none: the run stops, or the auxiliary network's step is not made, and that is counted.
 /// Afterwards it is as sound as before.
 #[test]
 fn a_small_network_is_not_broken_in_silence() {
@@ -353,7 +353,7 @@ fn a_small_network_is_not_broken_in_silence() {
             continue;
         }
         let summary = outcome.unwrap().unwrap();
-        // Once an epoch it is offered to the small network; whether the run's own trains on it is for the policy to say.
+        // Once an epoch it is offered to the auxiliary network; whether the run's own trains on it is for the policy to say.
         assert!((10..=20).contains(&summary.skipped), "{mode:?}: {}", summary.skipped);
         assert!(summary.samples.auxiliary_trained >= 10 * SAMPLES as u64);
         assert!(summary.accuracy.last > 90.0 && finite(&trainer), "{mode:?}: {:?}", summary.accuracy);

@@ -74,7 +74,7 @@ fn every_policy_goes_on_to_the_same_bits_from_every_step() {
     println!("{cases} steps gone on from");
 }
 
-/// What a source of scores remembers, the small network it may have, and the reference that a scorer may need.
+/// What a source of scores remembers, the auxiliary network it may have, and the reference that a scorer may need.
 #[test]
 fn every_source_and_a_reference_go_on_to_the_same_bits() {
     let word = |key, word: &str| (key, ParamValue::Word(word.into()));

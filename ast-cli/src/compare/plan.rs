@@ -90,7 +90,7 @@ impl<'a> Plan<'a> {
                 (limits, ..) => limits,
             };
         }
-        for remark in resolved.remarks() {
+        for remark in resolved.warnings() {
             note(&format!("{}: {remark}", arm.name));
             self.remarks.push(format!("{}: {remark}", arm.name));
         }

@@ -43,7 +43,7 @@ pub trait Model: Module {
     fn proxy(&self, weights: Weights<'_>) -> Self;
 
     /// The same network without dropout on images of half the width and height, features spread out where shapes must
-    /// fit: a cheap look. `None` if it has no such pass for these images.
+    /// fit: a cheap scoring pass. `None` if it has no such pass for these images.
     fn forward_half(&self, _input: Input) -> Option<Forward> {
         None
     }

@@ -13,7 +13,7 @@ use crate::select::{Policy, PolicyEntry, PolicyError, RunLength, ScorerRule};
 pub const DEFAULT_SCORER: &str = "loss-intensity";
 
 /// A configuration in which every name is known and every number is in its range, with the policy and the scorer that it
-/// names: what a [`Trainer`](crate::train::Trainer) is built from.
+/// names: what a trainer is built from.
 pub struct Resolved {
     /// What was given, with the target and the parameters of what it names filled in. A scorer that nobody named is not
     /// written into it: that default is the policy's, and another policy has another.
@@ -183,7 +183,7 @@ impl Resolved {
 
     /// What is to be said before the run starts, as far as it follows from the configuration alone.
     #[must_use]
-    pub fn remarks(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<String> {
         let policy = self.policy.as_ref();
         ignored_target(policy, &self.config.policy.name, &self.checked).into_iter().chain(policy.warning()).collect()
     }

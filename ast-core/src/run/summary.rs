@@ -24,7 +24,7 @@ pub struct Summary {
     pub epochs: u32,
     /// Optimizer steps.
     pub steps: u64,
-    /// Steps that were not made, or were undone by going back, because of a NaN or an infinity; those of small networks too.
+    /// Steps that were not made, or were undone by going back, because of a NaN or an infinity; those of auxiliary networks too.
     #[serde(default)]
     pub skipped: u64,
     /// Samples trained over samples offered.
@@ -141,10 +141,10 @@ pub struct Samples {
     /// Of these: at half the resolution.
     #[serde(rename = "halved", default)]
     pub scored_half: u64,
-    /// Given a step of a small network, for its opinion.
+    /// Given a step of an auxiliary network.
     #[serde(rename = "small_trained", default)]
     pub auxiliary_trained: u64,
-    /// Given a forward pass of a small network.
+    /// Given a forward pass of an auxiliary network.
     #[serde(rename = "small_scored", default)]
     pub auxiliary_scored: u64,
 }
@@ -159,7 +159,8 @@ pub struct Flops {
     /// Training on every sample in every nominal epoch: what a budget is a share of.
     #[serde(default)]
     pub dense_run: u64,
-    /// Of `total`: forward passes that were only for scoring, and all that small networks did.
+    /// Of `total`: forward passes that were only for scoring, all that auxiliary networks did, and watching whether selection
+    /// pays.
     #[serde(default)]
     pub scoring: u64,
     /// Evaluation, not part of `total`.

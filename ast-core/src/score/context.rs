@@ -5,7 +5,7 @@ use crate::select::SampleId;
 #[derive(Debug, Clone, Copy)]
 pub struct ScoreContext {
     /// Smoothed mean loss of *coverage* samples, in nats. A mean over selected samples would be biased, and 1 for a
-    /// batch of one.
+    /// batch of one. Before the first step: the mean of the batch.
     pub mean_loss: f64,
     /// Mean of [`Statistic::InputDeviation`](super::Statistic::InputDeviation) over the training set.
     pub mean_input_deviation: f64,

@@ -12,7 +12,7 @@ use crate::plugin::{Entry, Params};
 /// finite input, a batch of one works, permuting the samples permutes the scores, and NaN in one sample's statistics does not
 /// touch the score of another.
 pub trait Scorer: Send {
-    /// The statistics it wants beside the loss, which is always there. Only these are computed.
+    /// The statistics it wants beside the loss, which is always there. Nothing else is computed for it.
     fn needs(&self) -> &'static [Statistic] {
         &[]
     }

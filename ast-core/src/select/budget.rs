@@ -3,9 +3,9 @@
 pub enum Budget {
     /// So many samples offered: nominal epochs. How many of them are trained is the activation.
     Offered(u64),
-    /// So much computed, scoring included; nominal epochs follow from it.
+    /// So much computed, scoring included, in the unit of the costs; nominal epochs follow from it.
     Flops {
-        /// Floating-point operations.
+        /// That much.
         allowed: u64,
         /// Samples offered at which the run ends all the same: a policy that lets nothing through spends nothing.
         offered: u64,
@@ -19,7 +19,7 @@ pub enum Budget {
 pub struct Cost {
     /// Samples put before the policy.
     pub offered: u64,
-    /// Floating-point operations.
+    /// In the unit of the costs: floating-point operations in our trainer.
     pub flops: u64,
     /// Wall-clock time.
     pub seconds: f64,

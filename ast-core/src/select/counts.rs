@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// What was executed: the only source of every saving that the program prints.
+/// What was executed: the only source of savings in samples and in floating-point operations.
 ///
 /// Costs are in one unit, whichever: floating-point operations in our trainer, 1 for a forward pass in a selector that was
 /// told no others.

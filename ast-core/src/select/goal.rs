@@ -4,7 +4,8 @@ use super::budget::Budget;
 
 /// How much of a dataset is to be trained, and what ends the run.
 ///
-/// Everything that is scheduled, the learning rate too, follows the share of this that is *spent*.
+/// Everything that is scheduled, the learning rate too, follows the share of this that is *spent*. A policy of
+/// [`RunLength::Whole`], such as `dense`, trains all epochs whatever the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Goal {
     /// The share of offered samples to be trained, in (0, 1].

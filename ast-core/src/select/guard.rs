@@ -27,7 +27,7 @@ const SURE: f64 = 2.5;
 /// count from the next nominal epoch on.
 const PAUSE: f64 = 0.1;
 
-/// How the gradients of a batch's samples lie to each other: sums over pairs of different samples, and over samples.
+/// Pairwise inner products of a batch's per-sample gradients: sums over pairs of different samples, and over samples.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Alignment {
     /// Coverage samples, and selected ones.

@@ -49,7 +49,7 @@ pub trait Policy: Send {
         false
     }
 
-    /// Told after each step how the gradients of its samples lie to each other, at a share `spent` of the budget. What it
+    /// Told after each step the inner products of its per-sample gradients, at a share `spent` of the budget. What it
     /// decides about itself is an event of the run.
     fn watch(&mut self, _alignment: &Alignment, _spent: f64) -> Option<Decision> {
         None
@@ -111,7 +111,7 @@ pub enum ScorerRule {
     Only(&'static str),
 }
 
-/// What a policy may look at.
+/// What a policy knows when it selects.
 pub struct SelectionContext<'a> {
     /// The share of the budget that is spent, 0..=1.
     pub spent: f64,

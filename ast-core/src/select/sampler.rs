@@ -123,7 +123,7 @@ impl Offer<'_> {
         self.coverage.len() + self.candidates.len()
     }
 
-    /// The candidates as visits of this epoch: what a fresh look is asked for.
+    /// The candidates as visits of this epoch: what a scoring pass is asked for.
     #[must_use]
     pub fn visits(&self) -> Vec<Visit> {
         self.candidates.iter().map(|id| Visit { id: *id, epoch: self.epoch }).collect()

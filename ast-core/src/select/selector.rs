@@ -23,11 +23,11 @@ const DEFAULT_COST: PassCost = PassCost { forward: 1, step: 3 };
 /// Selection for any training loop: numbers in, ids out.
 ///
 /// ```text
-///         +--------------- Ledger (per sample: rank, loss, age, visits) <--------------+
-///         |                                                                            |
+///                             Ledger (per sample: rank, loss, age, visits) <-----------+
+///                                |                                                     |
 ///  ids -> Sampler -> offer -> Policy (gate, controller) -> Queue -> batch of ids       |
-///         (order of the epoch)       ^                              |                  |
-///                                    +--- Budget (share spent) <----+---- outcome -----+
+///         (order of the epoch)    ^                                 |                  |
+///                                 +------ Budget (share spent) <----+---- outcome -----+
 /// ```
 ///
 /// A batch that was handed out is *in flight* until [`record`](Self::record) or [`skip`](Self::skip). A loop may have several
@@ -177,8 +177,8 @@ impl Selector {
         Ok(Self { goal, policy, random, batch_size, costs: vec![DEFAULT_COST], budget, state })
     }
 
-    /// Says what a sample really costs at each level, for a goal that is a budget: floating-point operations, say. Call it
-    /// before the first batch.
+    /// Says what a sample really costs at each level, in floating-point operations, say. Call it before the first batch. A
+    /// goal that is a share of the dense run's cost takes that run to be of level 0.
     pub fn set_costs(&mut self, levels: Vec<PassCost>) {
         self.costs = levels;
         let step = self.costs.first().map_or(0, |level| level.step);
@@ -314,10 +314,9 @@ impl Selector {
         self.policy.watches()
     }
 
-    /// Tells the policy how the gradients of a batch's samples lie to each other, before the batch is recorded, and what it
-    /// cost to find out. A loop that does not call this is never told that selection does not pay.
-    pub fn watch(&mut self, batch: &Batch, alignment: &Alignment, cost: u64) -> Option<Decision> {
-        self.state.counts.watching_cost += cost;
+    /// Gives the policy the inner products of a batch's per-sample gradients, before the batch is recorded. A
+    /// loop that does not call this is never told that selection does not pay.
+    pub fn watch(&mut self, batch: &Batch, alignment: &Alignment) -> Option<Decision> {
         self.policy.watch(alignment, batch.spent)
     }
 
@@ -351,6 +350,11 @@ impl Selector {
     /// Charges an extra pass over `samples` samples that no policy asked for, such as one before the first batch.
     pub fn charge(&mut self, samples: usize, by: ScoredBy, probed: &Probed) {
         self.state.counts.charge(samples, by, probed);
+    }
+
+    /// Charges what it cost to find out what the policy [`watches`](Self::watches).
+    pub fn charge_watching(&mut self, cost: u64) {
+        self.state.counts.watching_cost += cost;
     }
 
     /// After going back to an earlier state by [`restore`](Self::restore): takes over what `abandoned`, the counts of before

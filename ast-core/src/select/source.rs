@@ -6,8 +6,8 @@
 //! | `fresh` | that of a forward pass over the candidates, dropout off | 1/3, or 0.1 at half the resolution |
 //! | `proxy` | that under a small network, trained on the candidates in lockstep (see the policy `proxy`) | 0.04 |
 //!
-//! With `every = k` no look is older than k nominal epochs; in between, the scores of
-//! the last look serve, and what was not looked at then is looked at now, by the small network without a step. All of it is
+//! With `every = k` no score is older than k nominal epochs; in between, the scores of
+//! the last pass serve, and what was not scored then is scored now, by the proxy without a step. All of it is
 //! charged. A source is asked only while its policy selects, and only about candidates.
 
 use serde::{Deserialize, Serialize};
@@ -32,13 +32,13 @@ pub(crate) const SOURCE: ParamSpec = ParamSpec {
 /// For [`Source::new`].
 pub(crate) const EVERY: ParamSpec = ParamSpec {
     name: "every",
-    summary: "epochs for which the scores of one look serve, 1: a look in every epoch; not for the ledger",
+    summary: "epochs for which the scores of one pass serve, 1: a pass in every epoch; not for the ledger",
     kind: ParamKind::Integer { default: 1, min: 1, max: 1000 },
 };
 /// For [`Source::new`] and [`Source::fresh`].
 pub(crate) const RESOLUTION: ParamSpec = ParamSpec {
     name: "resolution",
-    summary: "of the images in a fresh look: half costs a quarter in the convolutions",
+    summary: "of the images in a fresh pass: half costs a quarter in the convolutions",
     kind: ParamKind::Choice(&["full", "half"]),
 };
 
@@ -57,9 +57,9 @@ pub(crate) struct Source {
 
 #[derive(Serialize, Deserialize)]
 struct Memory {
-    /// The epoch of the last look.
+    /// The epoch of the last scoring pass.
     looked: Option<u32>,
-    /// Score of each sample at its last look, as bits, because NaN stands for none. Empty if every epoch has a look.
+    /// Score of each sample in the last pass, as bits, because NaN stands for none. Empty if every epoch has a pass.
     last: Vec<u32>,
     recent: Window,
 }
@@ -87,7 +87,7 @@ impl Source {
         Self::of(Kind::Ledger, 1)
     }
 
-    /// A look in every `every`-th nominal epoch.
+    /// A pass in every `every`-th nominal epoch.
     pub(crate) fn fresh(every: u32, half: bool) -> Self {
         Self::of(Kind::Fresh { half }, every)
     }
@@ -151,7 +151,7 @@ impl Source {
         Ok(scores.into_iter().map(|score| Some(rank(score))).collect())
     }
 
-    /// The score of a sample at its last look; NaN if there is none.
+    /// The score of a sample in the last pass; NaN if there is none.
     fn remembered(&self, id: SampleId) -> f32 {
         self.memory.last.get(id as usize).map_or(f32::NAN, |bits| f32::from_bits(*bits))
     }

@@ -1,4 +1,4 @@
-//! The public contracts of scorers, and small stand-ins for tests (feature `testing`).
+//! The public contract of scorers, and small stand-ins for tests (feature `testing`).
 
 mod rate;
 mod scorer;
@@ -76,7 +76,7 @@ impl Probe for KnownLosses {
     }
 }
 
-/// All that a policy may look at, for one chunk: samples of which every loss is known.
+/// What a policy knows, for one chunk: samples of which every loss is known.
 #[derive(Debug)]
 pub struct Stage {
     /// What is known of them; nothing at first.

@@ -1,4 +1,4 @@
-//! How the gradients of a batch's samples lie to each other, on the device: see `select::Alignment` for what it is for.
+//! Pairwise inner products of a batch's per-sample gradients, on the device: see `select::Alignment` for their use.
 
 use burn::tensor::{Int, Tensor, TensorData};
 

@@ -2,7 +2,7 @@
 //!
 //! A network is built when something first asks for it, so a run that needs none has none. Its weights and dropout masks
 //! have randomness of their own, keyed by which network it is and by the steps it has made: the run's own network draws
-//! the same numbers whether there are small ones or not.
+//! the same numbers whether there are auxiliary ones or not.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub(super) enum Auxiliary {
     SecondReference = 2,
 }
 
-/// A auxiliary network, its optimizer, and the steps it has made.
+/// An auxiliary network, its optimizer, and the steps it has made.
 pub(super) struct AuxiliaryNetwork<M> {
     which: Auxiliary,
     model: M,

@@ -26,12 +26,12 @@ pub enum PassError {
     /// Values could not be read back from the device.
     #[error("could not read back from the device: {0}")]
     Read(String),
-    /// The network cannot look at these images at half the resolution.
+    /// The network has no pass at half the resolution for these images.
     #[error(
         "the network has no pass at half the resolution for images of this size: leave policy.resolution at \"full\""
     )]
     Resolution,
-    /// A sample that was only looked at gave no number.
+    /// The loss or score of a scoring pass is NaN or infinite.
     #[error("{0} in a scoring pass: training has diverged or the data is broken; try a lower learning rate")]
     NotFinite(NotFinite),
 }

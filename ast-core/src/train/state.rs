@@ -7,7 +7,7 @@ use crate::run::Evaluation;
 /// What a run remembers beside network, optimizer and selector.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct State {
-    /// Loss of each sample under a small network that has not seen it; empty if no scorer asks.
+    /// Loss of each sample under an auxiliary network that has not seen it; empty if no scorer asks.
     pub(super) reference: Vec<f32>,
     /// Of coverage samples, smoothed.
     pub(super) mean_loss: Ema,

@@ -34,7 +34,7 @@ pub(super) struct Scored {
 #[derive(Clone, Copy)]
 pub(super) struct Scoring<'a> {
     pub(super) scorer: &'a dyn Scorer,
-    /// Loss of every sample under a small network that has not seen it; empty if there is none.
+    /// Loss of every sample under an auxiliary network that has not seen it; empty if there is none.
     pub(super) reference: &'a [f32],
     /// `None` before the first step.
     pub(super) mean_loss: Option<f64>,
@@ -49,7 +49,12 @@ impl Scoring<'_> {
     pub(super) fn read_back(self, passed: Passed, ledger: &Ledger, extra: Vec<Tensor<1>>) -> Result<Scored, PassError> {
         let Passed { ids, input_deviation, forward, targets, loss } = passed;
         let (classes, batch) = (forward.logits.dims()[1], ids.len());
-        let context = |mean_loss| ScoreContext {
+        // Before the first step there is no other mean than this batch's.
+        let mean_loss = match self.mean_loss {
+            Some(mean) => mean,
+            None => f64::from(read(loss.clone().mean())?[0]),
+        };
+        let context = ScoreContext {
             mean_loss,
             mean_input_deviation: self.mean_input_deviation,
             random: self.random,
@@ -60,7 +65,7 @@ impl Scoring<'_> {
         for statistic in self.scorer.needs() {
             let column = match statistic {
                 #[cfg(feature = "tensor-scorer")]
-                Statistic::OnDevice => self.on_device(&forward, &targets, &context(self.mean_loss.unwrap_or(1.0)))?,
+                Statistic::OnDevice => self.on_device(&forward, &targets, &context)?,
                 _ => on_device(*statistic, &forward, &targets),
             };
             if let Some(column) = column {
@@ -85,8 +90,7 @@ impl Scoring<'_> {
                 seen = seen.with(*statistic, values);
             }
         }
-        let mean = || loss.iter().map(|loss| f64::from(*loss)).sum::<f64>() / batch as f64;
-        let score = self.scorer.score(&seen, &context(self.mean_loss.unwrap_or_else(mean)))?;
+        let score = self.scorer.score(&seen, &context)?;
         if score.len() != batch {
             return Err(PassError::ScoreLength { expected: batch, found: score.len() });
         }

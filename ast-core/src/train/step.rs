@@ -26,16 +26,16 @@ pub(super) struct Loaded {
 pub(super) struct StepOutcome {
     scored: Scored,
     gradients: GradientsParams,
-    /// How the samples' gradients lie to each other, and what it cost to find out, if the policy watches that.
-    alignment: Option<(Alignment, u64)>,
+    /// Inner products of the samples' gradients, if the policy watches them.
+    alignment: Option<Alignment>,
     begin: f64,
 }
 
 impl<M: Model> Trainer<M> {
     /// The batch that was selected first, and its data; the next one is selected and loads while this one trains.
     pub(super) fn next_batch(&mut self) -> Result<Option<(Batch, Loaded)>, TrainError> {
-        self.prepare()?;
         if self.selector.in_flight().is_empty() {
+            self.prepare()?; // there is a reference before the first step
             self.select()?;
         }
         let begin = self.clock.step_clock();
@@ -103,10 +103,9 @@ impl<M: Model> Trainer<M> {
         self.clock.enter(Phase::Score);
         let coverage = batch.coverage();
         let mut extra = vec![gradient_sum(&self.learner.model, &gradients)];
-        let mut watching = 0;
         if self.selector.watches() {
             let [classes, width] = [passed.forward.logits.dims()[1], passed.forward.features.dims()[1]];
-            watching = alignment::flops(batch.len(), classes, width);
+            self.selector.charge_watching(alignment::flops(batch.len(), classes, width));
             extra.push(alignment::measure(&passed.forward, &passed.targets, &coverage));
         }
         let scoring = Scoring {
@@ -122,7 +121,7 @@ impl<M: Model> Trainer<M> {
         if let Some(what) = not_finite(batch.ids().into_iter(), &scored.loss, &scored.score).or_else(gradient) {
             return Ok(Err(what));
         }
-        let alignment = Alignment::of_sums(&scored.extra[1..], &coverage).map(|alignment| (alignment, watching));
+        let alignment = Alignment::of_sums(&scored.extra[1..], &coverage);
         Ok(Ok(StepOutcome { scored, gradients, alignment, begin }))
     }
 
@@ -143,7 +142,7 @@ impl<M: Model> Trainer<M> {
             self.state.mean_loss.update(covered().sum::<f64>() / covered().count() as f64);
         }
         let (epoch, offered, control) = (self.epochs(batch.offered()), batch.offered(), *batch.stats());
-        let decision = alignment.and_then(|(alignment, cost)| self.selector.watch(&batch, &alignment, cost));
+        let decision = alignment.and_then(|alignment| self.selector.watch(&batch, &alignment));
         self.selector.record(batch, &Outcome { score: &score, loss: &loss, correct: Some(&correct) })?;
 
         let counts = self.selector.counts();

@@ -58,7 +58,7 @@ impl Dataset for Halves {
 
 pub(crate) use ast_core::score::PlainLoss as Loss;
 
-/// How much of the loss a small network that has not seen the sample does not have.
+/// How much of the loss an auxiliary network that has not seen the sample does not have.
 pub(crate) struct Excess;
 
 impl Scorer for Excess {

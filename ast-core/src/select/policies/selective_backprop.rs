@@ -4,7 +4,7 @@
 //! probability `max(p_min, CDF(loss)^beta)`, the CDF being that of recent losses, randomised among equal ones; `beta` follows
 //! from the target, the mean of that over a uniform CDF. With `stale = n` the scores of every n-th epoch serve the epochs in
 //! between (their StaleSB). At activation rho a nominal epoch costs `(1/n + 3 rho)/3` of a dense one, `(0.3/n + 3 rho)/3` if
-//! it looks at half the resolution.
+//! it scores at half the resolution.
 
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamError, ParamKind, ParamSpec, ParamValue};
@@ -35,7 +35,7 @@ crate::register_policy! {
         },
         ParamSpec {
             name: "stale",
-            summary: "epochs for which the scores of one look serve, 1: a look in every epoch",
+            summary: "epochs for which the scores of one pass serve, 1: a pass in every epoch",
             kind: ParamKind::Integer { default: 1, min: 1, max: 1000 },
         },
         RESOLUTION,

@@ -1,8 +1,8 @@
-//! One subset for the whole run, the hardest by an early look at everything.
+//! One subset for the whole run, the hardest by an early pass over everything.
 //!
 //! Paul, Ganguli & Dziugaite, *Deep Learning on a Data Diet*, NeurIPS 2021: the norm of the error vector, early in training,
 //! says which samples matter; the top of them is kept. Deviations: one network instead of the mean over ten, and it is the
-//! run's own, after a warm-up on random samples. The look costs a forward pass over every sample and is charged.
+//! run's own, after a warm-up on random samples. That pass is charged.
 
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamKind, ParamSpec};
@@ -18,10 +18,10 @@ const BATCH: usize = 250;
 
 crate::register_policy! {
     name: "static-el2n",
-    summary: "one subset for the whole run, the highest EL2N scores after a random warm-up (Paul et al. 2021); costs the target + one look at all",
+    summary: "one subset for the whole run, the highest EL2N scores after a random warm-up (Paul et al. 2021); costs the target + one pass over everything",
     params: &[ParamSpec {
         name: "warmup",
-        summary: "share of the budget before the look; random samples until then",
+        summary: "share of the budget before the scoring pass; random samples until then",
         kind: ParamKind::Number { default: 0.1, min: 0.0, max: 0.9 },
     }],
     build: |params, goal| Ok(Box::new(StaticEl2n { goal, warmup: params.number("warmup")?, due: false, member: Vec::new() })),
@@ -32,7 +32,7 @@ struct StaticEl2n {
     warmup: f64,
     /// Whether the warm-up is over.
     due: bool,
-    /// Whether each sample is in; empty before the look.
+    /// Whether each sample is in; empty before the scoring pass.
     member: Vec<bool>,
 }
 

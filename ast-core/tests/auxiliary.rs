@@ -1,4 +1,4 @@
-//! Small networks and looks: what each source of scores costs, to the FLOP, and that nobody pays who does not ask.
+//! Auxiliary networks and scoring passes: what each source of scores costs, to the FLOP, and that nobody pays who does not ask.
 #![forbid(unsafe_code)]
 
 mod common;
@@ -10,7 +10,7 @@ use common::{Excess, Halves, Loss, SIDE, config, policy_with, tiny_with};
 
 const SAMPLES: u64 = 320;
 const EPOCHS: u64 = 4;
-/// FLOPs of [`common::Tiny`] on one sample, which its small network has as well: one linear layer, the first.
+/// FLOPs of [`common::Tiny`] on one sample, which its auxiliary network has as well: one linear layer, the first.
 const FORWARD: u64 = 2 * 3 * (SIDE * SIDE) as u64 * 2;
 const STEP: u64 = 2 * FORWARD;
 const HALF: u64 = FORWARD / 4;
@@ -31,7 +31,7 @@ fn run(config: &RunConfig, policy: &str, given: &Given, scorer: Box<dyn Scorer>)
     tiny_with(config, policy, train, scorer).run(&mut Vec::new()).unwrap().unwrap()
 }
 
-/// For each source: samples scored, of these at half the resolution, small networks' steps and looks; the FLOPs follow.
+/// For each source: samples scored, of these at half the resolution, auxiliary networks' steps and looks; the FLOPs follow.
 #[test]
 fn every_source_costs_what_it_does() {
     let all = SAMPLES * EPOCHS;
@@ -85,7 +85,7 @@ fn proxy_is_pool_top_by_proxy() {
     assert_eq!((proxy.samples, proxy.flops, proxy.loss), (pool_top.samples, pool_top.flops, pool_top.loss));
 }
 
-/// Four passes of the small networks over everything and one look at everything, once, and only for a scorer that asks.
+/// Four passes of the auxiliary networks over everything and one look at everything, once, and only for a scorer that asks.
 #[test]
 fn a_reference_is_trained_once_and_charged() {
     for policy in ["reducible", "ast", "random"] {
@@ -107,7 +107,7 @@ fn a_reference_is_trained_once_and_charged() {
     assert_eq!(reducible.samples.scored, 3 * reducible.samples.trained);
 }
 
-/// A budget of FLOPs is what everything together spends, small networks included.
+/// A budget of FLOPs is what everything together spends, auxiliary networks included.
 #[test]
 fn a_budget_covers_small_networks() {
     for (policy, given) in [

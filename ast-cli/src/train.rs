@@ -34,16 +34,16 @@ pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     let resolved = config::resolve(args)?;
     set_threads(resolved.config.device.threads)?;
     let place = match &args.resume {
-        Some(run) if args.start_over => Place::Again(run),
-        Some(run) => Place::Stopped(run),
-        None => Place::New(args.out.as_deref()),
+        Some(run) if args.start_over => RunTarget::Again(run),
+        Some(run) => RunTarget::Stopped(run),
+        None => RunTarget::New(args.out.as_deref()),
     };
     let Finished { summary, report } = run(resolved, place, args.progress, signals)?;
     show(&summary, &report, args.json)
 }
 
 /// Where a run's folder is.
-pub(crate) enum Place<'a> {
+pub(crate) enum RunTarget<'a> {
     /// To be created; the next free one under `runs/` if none is named.
     New(Option<&'a Path>),
     /// That of a run that was stopped.
@@ -62,7 +62,7 @@ pub(crate) struct Finished {
 /// One run, from its configuration to all that it leaves in its folder.
 pub(crate) fn run(
     resolved: Resolved,
-    place: Place<'_>,
+    place: RunTarget<'_>,
     progress: Progress,
     signals: Signals,
 ) -> Result<Finished, Failure> {
@@ -148,7 +148,7 @@ struct Opened {
 
 /// Puts the trainer where the run is to go on, if it is. Whatever may be refused is refused before anything is changed.
 fn open<M: Model>(
-    place: Place<'_>,
+    place: RunTarget<'_>,
     config: &RunConfig,
     effective: &RunConfig,
     identity: &RunIdentity,
@@ -160,9 +160,9 @@ fn open<M: Model>(
         Opened { folder, checkpoints, goes_on: None }
     };
     let run = match place {
-        Place::New(out) => return RunFolder::create(out, config).map(begin),
-        Place::Again(run) => return RunFolder::start_over(Claim::of(run)?, config).map(begin),
-        Place::Stopped(run) => run,
+        RunTarget::New(out) => return RunFolder::create(out, config).map(begin),
+        RunTarget::Again(run) => return RunFolder::start_over(Claim::of(run)?, config).map(begin),
+        RunTarget::Stopped(run) => run,
     };
     let (claim, mut checkpoints) = (Claim::of(run)?, checkpoints(run));
     let Some(point) = resume::find(&claim, &mut checkpoints, effective, identity)? else {

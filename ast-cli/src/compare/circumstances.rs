@@ -13,12 +13,12 @@ pub(super) struct Circumstances<'a> {
     pub(super) free_scoring: &'a [String],
     pub(super) seeds_raised: bool,
     /// What policies say of themselves.
-    pub(super) remarks: &'a [String],
+    pub(super) warnings: &'a [String],
 }
 
 /// What the circumstances of the runs say.
 pub(super) fn of_runs(known: &Circumstances<'_>) -> Vec<Caveat> {
-    let mut all: Vec<Caveat> = known.remarks.iter().map(|remark| caveat("remark", remark.clone())).collect();
+    let mut all: Vec<Caveat> = known.warnings.iter().map(|warning| caveat("remark", warning.clone())).collect();
     if !known.free_scoring.is_empty() {
         let arms = known.free_scoring.join(", ");
         let text = format!(

@@ -13,7 +13,7 @@ use crate::failure::{Failure, Kind};
 use crate::output::note;
 use crate::run_folder::{clear, write};
 use crate::signals::Signals;
-use crate::train::{self, Finished, Place, summary_of};
+use crate::train::{self, Finished, RunTarget, summary_of};
 
 /// Runs what is not finished, `jobs` at a time, in order; the summaries in the same order.
 pub(super) fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Result<Vec<Summary>, Failure> {
@@ -85,10 +85,10 @@ impl Run<'_> {
         let resolved = self.resolve().map_err(of_arm)?;
         let stopped = self.is_begun();
         let place = if stopped {
-            Place::Stopped(&self.folder)
+            RunTarget::Stopped(&self.folder)
         } else {
             clear(&self.folder)?;
-            Place::New(Some(&self.folder))
+            RunTarget::New(Some(&self.folder))
         };
         // What went before a stop stays in its seconds.
         if beside {

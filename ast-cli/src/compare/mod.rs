@@ -73,7 +73,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         limits: plan.limits,
         free_scoring: &plan.free_scoring,
         seeds_raised,
-        remarks: &plan.remarks,
+        warnings: &plan.warnings,
     });
     let comparison = Comparison { seeds_raised, ..Comparison::of(&results, terms, plan.limits, caveats) };
     show(&comparison, &args.out, args.json, ", a run folder for each")

@@ -37,7 +37,7 @@ pub(super) struct Plan<'a> {
     pub(super) free_scoring: Vec<String>,
     pub(super) limits: Limits,
     /// What policies say of themselves, with their arms.
-    pub(super) remarks: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl<'a> Plan<'a> {
@@ -52,7 +52,7 @@ impl<'a> Plan<'a> {
             threads: 0,
             free_scoring: Vec::new(),
             limits: Limits::Activation,
-            remarks: Vec::new(),
+            warnings: Vec::new(),
         };
         let folders: Vec<PathBuf> = arms
             .iter()
@@ -90,9 +90,9 @@ impl<'a> Plan<'a> {
                 (limits, ..) => limits,
             };
         }
-        for remark in resolved.warnings() {
-            note(&format!("{}: {remark}", arm.name));
-            self.remarks.push(format!("{}: {remark}", arm.name));
+        for warning in resolved.warnings() {
+            note(&format!("{}: {warning}", arm.name));
+            self.warnings.push(format!("{}: {warning}", arm.name));
         }
     }
 

@@ -29,7 +29,7 @@ impl Tensors {
 
 /// A scorer on whole tensors, for what the [`Statistic`]s do not hold. Wrap it in [`OnDevice`] to register it.
 ///
-/// The contract is that of a [`Scorer`], on tensors: [`testing::check_tensor_scorer`](crate::testing::check_tensor_scorer).
+/// The contract is that of a [`Scorer`], on tensors: `testing::check_tensor_scorer` (feature `testing`).
 pub trait TensorScorer: Send {
     /// Significance of each sample, `[batch]`, on the device.
     ///

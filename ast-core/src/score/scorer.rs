@@ -8,7 +8,7 @@ use crate::plugin::{Entry, Params};
 /// A scorer knows nothing of where an observation came from, so one scorer serves every score source. It keeps no
 /// state; what is remembered per sample is the ledger's. Any scale will do: the gate works on ranks.
 ///
-/// The contract, checked by [`testing::check_scorer`](crate::testing::check_scorer): one score a sample, finite for
+/// The contract, checked by `testing::check_scorer` (feature `testing`): one score a sample, finite for
 /// finite input, a batch of one works, permuting the samples permutes the scores, and NaN in one sample's statistics does not
 /// touch the score of another.
 pub trait Scorer: Send {

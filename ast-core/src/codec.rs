@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 /// Why a snapshot could not be taken or put back.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,16 @@ pub enum SnapshotError {
     /// The bytes of a part say something else.
     #[error("the {0} in the snapshot cannot be read: {1}")]
     Decode(&'static str, String),
+    /// It is of something that was made with other arguments.
+    #[error("the {part} in the snapshot was made for {found}; this one is for {expected}")]
+    Other {
+        /// Which part.
+        part: &'static str,
+        /// What it is to be for.
+        expected: String,
+        /// What it is for.
+        found: String,
+    },
     /// It is of a dataset of another size.
     #[error("the snapshot is of {found} samples, the dataset has {expected}")]
     Samples {
@@ -40,10 +51,40 @@ pub fn decode<T: DeserializeOwned>(part: &'static str, bytes: &[u8]) -> Result<T
     ciborium::from_reader(bytes).map_err(|error| SnapshotError::Decode(part, error.to_string()))
 }
 
+/// Bytes with a checksum before them: what damages them is noticed.
+#[must_use]
+pub fn seal(bytes: &[u8]) -> Vec<u8> {
+    [Sha256::digest(bytes).as_slice(), bytes].concat()
+}
+
+/// The bytes that [`seal`] was given.
+///
+/// # Errors
+/// [`SnapshotError::Decode`] if these are others, or not all of them.
+pub fn unseal<'a>(part: &'static str, sealed: &'a [u8]) -> Result<&'a [u8], SnapshotError> {
+    match sealed.split_at_checked(Sha256::output_size()) {
+        Some((checksum, bytes)) if Sha256::digest(bytes).as_slice() == checksum => Ok(bytes),
+        _ => Err(SnapshotError::Decode(part, "these bytes are damaged, cut short, or something else".into())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn every_damage_is_noticed() {
+        let sealed = seal(b"selector");
+        assert_eq!(unseal("test", &sealed).unwrap(), b"selector");
+        for i in 0..sealed.len() {
+            let mut broken = sealed.clone();
+            broken[i] ^= 1;
+            assert!(unseal("test", &broken).is_err());
+            assert!(unseal("test", &sealed[..i]).is_err());
+        }
+        assert!(unseal("test", &[sealed, vec![0]].concat()).is_err());
+    }
 
     proptest! {
         /// Floats of any kind survive bit for bit, infinities and the smallest ones included.

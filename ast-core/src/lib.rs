@@ -41,6 +41,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What this page leaves out:
+//!
+//! * **Which policy.** [`select::policy`] lists them. `dense` trains everything, whatever the target. `ast` is `random` in a run
+//!   that trains each sample fewer than five times (target times epochs); `policy("ast", &[("lambda", 0.8.into())])` selects all
+//!   the same. `selector.policy().warning()` says such things: print it before the first step.
+//! * **Labels that may be wrong.** High losses are then mistakes. `ast` stops selecting where that does not pay, if it is shown
+//!   the gradients: [`Selector::watch`](select::Selector::watch), as in the example `own_loop`.
+//! * **No classes.** [`Groups::none`](select::Groups::none), and `correct: None`.
+//! * **A step with a NaN in it.** [`Selector::skip`](select::Selector::skip) the batch instead of recording it.
+//! * **Loading ahead.** Ask for several batches before the first is recorded.
+//! * **Stopping.** [`Selector::save`](select::Selector::save) beside your weights, [`restore`](select::Selector::restore), and
+//!   train the batches that were [in flight](select::Selector::in_flight) first.
+//! * **Extra passes.** Some policies score samples before they train on them: implement [`Probe`](select::Probe).
+//!
 //! # The rooms
 //!
 //! | room | what is in it | Burn |

@@ -242,6 +242,6 @@ fn a_budget_is_spent_and_no_more() {
     }
     let mut config = config(0.2, 2);
     (config.control.target, config.budget.fraction) = (None, Some(0.2));
-    let dense = trainer(&config, "dense").run(&mut Recorder::default()).unwrap().unwrap();
-    assert_eq!(dense.samples.trained, 2 * SAMPLES as u64, "dense costs 1 whatever the budget");
+    let setup = || tiny(&config, "dense", Halves { samples: SAMPLES, broken: None }, Box::new(Loss));
+    assert!(std::panic::catch_unwind(setup).is_err(), "dense costs 1 whatever the budget, and is refused one");
 }

@@ -130,9 +130,123 @@ fn what_was_saved_of_other_samples_is_refused() {
         |samples, policy| Selector::new(Groups::none(samples), policy, Goal::activation(0.25, 4), BATCH, 5).unwrap();
     let error = of(SAMPLES + 1, policy("random", &[]).unwrap()).restore(&saved).unwrap_err();
     assert!(matches!(error, SnapshotError::Samples { expected: 901, found: 900 }), "{error}");
-    let mut selector = of(SAMPLES, policy("random", &[]).unwrap());
-    assert!(selector.restore(&saved[..saved.len() / 2]).is_err());
-    assert!(of(SAMPLES, policy("ast", &[]).unwrap()).restore(&saved).is_err(), "another policy's memory");
+    let error = of(SAMPLES, policy("random", &[]).unwrap()).restore(&saved).unwrap_err();
+    assert!(error.to_string().contains("other groups"), "{error}");
+}
+
+/// A restored selector would go on as another run than either: refused, whatever argument it is that differs.
+#[test]
+fn what_was_saved_by_a_selector_of_other_arguments_is_refused() {
+    let goal = Goal::activation(0.25, 4);
+    let make = |name: &str, params: &[(&str, f64)], goal, batch, seed| {
+        let params: Vec<_> = params.iter().map(|(key, value)| (*key, (*value).into())).collect();
+        Selector::new(Groups::none(SAMPLES), policy(name, &params).unwrap(), goal, batch, seed).unwrap()
+    };
+    let saved = make("pool-top", &[], goal, 32, 5).save().unwrap();
+    make("pool-top", &[], goal, 32, 5).restore(&saved).unwrap();
+    for mut other in [
+        make("random", &[], goal, 32, 5),
+        make("pool-top", &[("horizon", 1.0)], goal, 32, 5),
+        make("pool-top", &[], Goal::activation(0.3, 4), 32, 5),
+        make("pool-top", &[], Goal::budget(0.25, 4), 32, 5),
+        make("pool-top", &[], goal, 16, 5),
+        make("pool-top", &[], goal, 32, 6),
+    ] {
+        let error = other.restore(&saved).unwrap_err().to_string();
+        assert!(error.contains("pool-top (every = 1, horizon = 3"), "{error}");
+        let error = other.next_batch(&mut NoProbe).unwrap_err().to_string();
+        assert!(error.contains("must not go on"), "{error}");
+    }
+}
+
+#[test]
+fn damaged_bytes_are_refused() {
+    let goal = Goal::activation(0.25, 4);
+    let mut selector = selector("ast", goal);
+    let batch = selector.next_batch(&mut NoProbe).unwrap().unwrap();
+    train(&mut selector, batch);
+    let saved = selector.save().unwrap();
+    for i in (0..saved.len()).step_by(saved.len() / 200) {
+        let mut broken = saved.clone();
+        broken[i] ^= 4;
+        assert!(self::selector("ast", goal).restore(&broken).is_err(), "{i}");
+        assert!(self::selector("ast", goal).restore(&saved[..i]).is_err(), "{i}");
+    }
+    selector.restore(&saved).unwrap();
+}
+
+/// What a policy was about to decide is lost with an error: going on would be another run.
+#[test]
+fn after_a_failed_pass_it_must_not_go_on() {
+    struct Fails(u32);
+    impl Probe for Fails {
+        fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
+            self.0 += 1;
+            if self.0 == 3 { Err(ProbeError::Failed("out of memory".into())) } else { losses().score(request) }
+        }
+    }
+    let (mut selector, mut probe) = (selector("selective-backprop", Goal::activation(0.25, 4)), Fails(0));
+    let error = loop {
+        match selector.next_batch(&mut probe) {
+            Ok(batch) => train(&mut selector, batch.unwrap()),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(error.contains("out of memory"), "{error}");
+    assert!(matches!(selector.next_batch(&mut probe), Err(SelectError::Broken)));
+}
+
+#[test]
+fn a_policy_that_may_ask_for_passes_is_refused_before_the_first_step() {
+    let goal = Goal::activation(0.25, 40);
+    let refused = |name: &str, params: &[(&str, &str)]| {
+        let params: Vec<_> = params.iter().map(|(key, value)| (*key, (*value).into())).collect();
+        let choice = policy(name, &params).unwrap();
+        Selector::new(Groups::none(SAMPLES), choice, goal, BATCH, 5).unwrap().next_batch(&mut NoProbe).is_err()
+    };
+    let refuses: Vec<&str> = names().into_iter().filter(|name| refused(name, &[])).collect();
+    let asking = [
+        "fixed-threshold",
+        "importance",
+        "proxy",
+        "reducible",
+        "seed",
+        "seed-package",
+        "selective-backprop",
+        "static-el2n",
+    ];
+    assert_eq!(refuses, asking);
+    assert!(["ast", "pool-top", "curriculum"].into_iter().all(|name| refused(name, &[("source", "fresh")])));
+}
+
+#[test]
+fn costs_that_nothing_can_be_counted_in_are_refused() {
+    let cost = |step| PassCost { forward: 1, step };
+    for (costs, named) in [
+        (vec![], "one level at least"),
+        (vec![cost(0)], "costs nothing"),
+        (vec![cost(3), cost(0)], "costs nothing"),
+        (vec![cost(u64::MAX)], "too large"),
+    ] {
+        let error = selector("ast", Goal::budget(0.25, 20)).set_costs(costs).unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
+    }
+    let mut begun = selector("random", Goal::budget(0.25, 20));
+    let _batch = begun.next_batch(&mut NoProbe).unwrap();
+    assert!(begun.set_costs(vec![cost(3)]).unwrap_err().to_string().contains("before the first batch"));
+}
+
+#[test]
+fn what_cannot_be_selected_from_is_refused() {
+    let make = |samples, name, goal| Selector::new(Groups::none(samples), policy(name, &[]).unwrap(), goal, BATCH, 5);
+    let goal = Goal::activation(0.25, 4);
+    assert!(matches!(make(0, "random", goal), Err(SelectError::Samples(0))));
+    assert!(matches!(make(usize::MAX, "random", goal), Err(SelectError::Samples(usize::MAX))));
+    assert!(matches!(make(10, "dense", Goal::budget(0.1, 4)), Err(SelectError::NoLimit)));
+    for clock in [f64::NAN, -5.0, f64::INFINITY] {
+        let error = make(10, "random", Goal::seconds(9.0, 0.25)).unwrap().next_batch(&mut Ticking(clock)).unwrap_err();
+        assert!(error.to_string().contains("`Probe::seconds` says"), "{error}");
+    }
 }
 
 #[test]
@@ -229,7 +343,7 @@ fn what_a_loop_does_not_offer_is_said() {
         selector.next_batch(&mut NoProbe).unwrap_err().to_string()
     };
     assert!(error("seed", Goal::activation(0.25, 12)).contains("extra forward passes"));
-    assert!(error("random", Goal::seconds(9.0, 0.25)).contains("a clock"));
+    assert!(error("random", Goal::seconds(9.0, 0.25)).contains("implement `Probe::seconds`"));
     let groups = || Groups::none(10);
     let refused =
         |goal, size| Selector::new(groups(), policy("random", &[]).unwrap(), goal, size, 0).err().unwrap().to_string();
@@ -252,6 +366,57 @@ fn a_run_that_is_cut_off_follows_the_whole_runs_schedule() {
     };
     assert!((last("dense-stopped") - 0.25).abs() < 0.01);
     assert!((last("random") - 1.0).abs() < 0.01);
+}
+
+/// A policy with one fault.
+struct Faulty(&'static str);
+
+impl Policy for Faulty {
+    fn begin(&mut self, _: f64) -> f64 {
+        if self.0 == "begin" { f64::NAN } else { 0.25 }
+    }
+    fn select(
+        &mut self,
+        offer: Offer<'_>,
+        _: &mut SelectionContext<'_>,
+        accepted: &mut Vec<SampleId>,
+    ) -> Result<(), PolicyError> {
+        accepted.push(if self.0 == "select" { SAMPLES as SampleId } else { offer.candidates[0] });
+        Ok(())
+    }
+    fn loss_weights(&self, offer: Offer<'_>, _: &[SampleId], _: &SelectionContext<'_>) -> Vec<f32> {
+        match self.0 {
+            "loss_weights, too few" => vec![1.0],
+            "loss_weights, zero" => vec![0.0; offer.coverage.len() + 1],
+            _ => Vec::new(),
+        }
+    }
+    fn levels(&self, offer: Offer<'_>, _: &[SampleId], _: &SelectionContext<'_>) -> Vec<Level> {
+        if self.0 == "levels" { vec![0; offer.coverage.len()] } else { Vec::new() }
+    }
+    fn stats(&self) -> SelectionStats {
+        SelectionStats { target: 0.25, rate: None, threshold: None }
+    }
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        Ok(Vec::new())
+    }
+    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_policy_that_decides_what_cannot_be_done_is_named() {
+    let first = |fault| {
+        let goal = Goal::activation(0.25, 4);
+        let mut selector = Selector::of(Groups::none(SAMPLES), Box::new(Faulty(fault)), goal, BATCH, 5).unwrap();
+        selector.next_batch(&mut NoProbe)
+    };
+    assert!(first("none").unwrap().is_some());
+    for fault in ["begin", "select", "loss_weights, too few", "loss_weights, zero", "levels"] {
+        let error = first(fault).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{}`", fault.split(',').next().unwrap())), "{error}");
+    }
 }
 
 /// Two of one image size and one of another: every batch is of one size, and the budget is what both sizes cost.
@@ -296,7 +461,7 @@ fn a_policy_may_use_two_levels() {
     let two_sizes = || Box::new(TwoSizes { large_from: 0.5 });
     let goal = Goal { target: 0.25, ..Goal::budget(0.3, 12) };
     let mut selector = Selector::of(Groups::none(SAMPLES), two_sizes(), goal, BATCH, 5).unwrap();
-    selector.set_costs(vec![PassCost { forward: 10, step: 30 }, PassCost { forward: 40, step: 120 }]);
+    selector.set_costs(vec![PassCost { forward: 10, step: 30 }, PassCost { forward: 40, step: 120 }]).unwrap();
     let (mut cost, mut steps, mut queue_order) = (0, [0, 0], VecDeque::new());
     while let Some(batch) = selector.next_batch(&mut NoProbe).unwrap() {
         let level = usize::from(batch.level());

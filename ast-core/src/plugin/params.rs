@@ -54,6 +54,12 @@ impl From<f64> for ParamValue {
     }
 }
 
+impl From<i32> for ParamValue {
+    fn from(number: i32) -> Self {
+        Self::Number(number.into())
+    }
+}
+
 impl From<&str> for ParamValue {
     fn from(word: &str) -> Self {
         Self::Word(word.to_string())

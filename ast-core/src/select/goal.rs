@@ -114,7 +114,7 @@ impl Goal {
             (RunLength::Cut, None) => Budget::Offered((self.target * offered as f64) as u64),
             (_, Some(Limit::Seconds(seconds))) => Budget::Seconds(seconds),
             (_, Some(Limit::Fraction(fraction))) => Budget::Flops {
-                allowed: (fraction * (offered * step_cost) as f64) as u64,
+                allowed: (fraction * (offered as f64 * step_cost as f64)) as u64,
                 offered: (offered as f64 / fraction) as u64,
             },
         }

@@ -41,8 +41,9 @@ pub struct Alignment {
 }
 
 impl Alignment {
-    /// From five sums over a batch: the products of two coverage samples, of a coverage and a selected one, and of two
-    /// selected ones, a sample with itself included; and the squared norms of both kinds.
+    /// From five sums over a batch, in this order: the products of two coverage samples, of a coverage and a selected one, and
+    /// of two selected ones, a sample with itself included; the squared norms of coverage samples, and of selected ones.
+    /// `None` if there are not five.
     #[must_use]
     pub fn of_sums(sums: &[f32], coverage: &[bool]) -> Option<Self> {
         let &[cc, cs, ss, c2, s2] = sums.iter().map(|x| f64::from(*x)).collect::<Vec<_>>().as_slice() else {
@@ -56,6 +57,40 @@ impl Alignment {
             pairs: [covered * (covered - 1.0), covered * selected, selected * (selected - 1.0)],
             squares: [c2, s2],
         })
+    }
+
+    /// From the error `p - onehot(y)` of each sample (for a regression: prediction minus target) and the input of the last
+    /// layer, both row by row, one row a sample: what a loop of one's own gives to
+    /// [`Selector::watch`](super::Selector::watch). Takes `n^2` products of two rows. `None` if the rows do not fit
+    /// `coverage`, one entry a sample.
+    #[must_use]
+    pub fn of(errors: &[f32], features: &[f32], coverage: &[bool]) -> Option<Self> {
+        let n = coverage.len();
+        if n == 0 || errors.is_empty() || !errors.len().is_multiple_of(n) || !features.len().is_multiple_of(n) {
+            return None;
+        }
+        let row = |values: &[f32], i: usize| {
+            let width = values.len() / n;
+            values[i * width..(i + 1) * width].iter().map(|x| f64::from(*x)).collect::<Vec<_>>()
+        };
+        let rows: Vec<_> = (0..n).map(|i| (row(errors, i), row(features, i))).collect();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let mut sums = [0.0; 5];
+        for (i, (error, input)) in rows.iter().enumerate() {
+            for (j, (other_error, other_input)) in rows.iter().enumerate() {
+                let product = dot(error, other_error) * (dot(input, other_input) + 1.0);
+                match (coverage[i], coverage[j]) {
+                    (true, true) => sums[0] += product,
+                    (true, false) => sums[1] += product,
+                    (false, true) => {}
+                    (false, false) => sums[2] += product,
+                }
+                if i == j {
+                    sums[if coverage[i] { 3 } else { 4 }] += product;
+                }
+            }
+        }
+        Self::of_sums(&sums.map(|sum| sum as f32), coverage)
     }
 
     /// What a batch of `batch` samples, a share `lambda` of them selected, gets done, and what a uniform one does; `None`
@@ -228,6 +263,17 @@ mod tests {
     fn gradients(n: usize, along: f64, stream: &mut Stream) -> Vec<Vec<f64>> {
         let one = |stream: &mut Stream| (0..20).map(|k| stream.normal() + if k == 0 { along } else { 0.0 }).collect();
         (0..n).map(|_| one(stream)).collect()
+    }
+
+    /// Of the outer products of error and input, a one appended, written out by hand: errors 1, -1 and 2, inputs 3, 0 and 1.
+    #[test]
+    fn alignment_of_a_worked_example() {
+        // Gradients [3, 1], [0, -1], [2, 2]: products 1x2: -1, 1x3: 8, 2x3: -2; squares 10, 1, 8.
+        let alignment = Alignment::of(&[1.0, -1.0, 2.0], &[3.0, 0.0, 1.0], &[true, false, true]).unwrap();
+        assert_eq!((alignment.samples, alignment.pairs), ([2.0, 1.0], [2.0, 2.0, 0.0]));
+        assert_eq!((alignment.products, alignment.squares), ([16.0, -3.0, 0.0], [18.0, 1.0]));
+        assert_eq!(Alignment::of(&[1.0; 4], &[1.0; 3], &[true; 3]), None);
+        assert_eq!(Alignment::of(&[], &[], &[]), None);
     }
 
     /// Gradients along one line. Where all are equal the gain is 1; that of half ones and half threes, all in the right

@@ -143,6 +143,11 @@ impl Ledger {
         self.history[id as usize] & CORRECT != 0
     }
 
+    /// Whether every sample is in the same group in both.
+    pub(crate) fn same_groups(&self, other: &Self) -> bool {
+        self.label == other.label
+    }
+
     /// Fills in what a ledger of an earlier format does not have.
     pub(crate) fn migrate(&mut self) {
         self.last_loss.resize(self.visits.len(), 0);

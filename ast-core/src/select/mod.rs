@@ -29,7 +29,7 @@ pub use policy::{
 };
 pub use probe::{ChargedProbe, NoProbe, Probe, ProbeError, ProbeRequest, Probed, ScoredBy};
 pub use queue::{Accepted, Queue};
-pub use sample::{Groups, Level, SampleId, TooManyGroups, Visit};
+pub use sample::{GroupOutOfRange, Groups, Level, SampleId, Visit};
 pub use sampler::{Offer, Plan, Sampler};
 pub use selector::{Batch, Outcome, SelectError, Selector};
 pub use window::{Quantile, Window};

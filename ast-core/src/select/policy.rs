@@ -55,6 +55,11 @@ pub trait Policy: Send {
         None
     }
 
+    /// Whether it may ask for extra forward passes: with a loop that makes none it is refused before the first step.
+    fn probes(&self) -> bool {
+        false
+    }
+
     /// What it does with scores.
     fn scorer_rule(&self) -> ScorerRule {
         ScorerRule::Any
@@ -145,6 +150,16 @@ pub enum PolicyError {
     /// There is no policy of that name.
     #[error("policy {0}")]
     Unknown(#[from] RegistryError),
+    /// What it decided is none of what may be decided: a fault of the policy.
+    #[error("the policy's `{method}` gave {given}, where {allowed} is allowed")]
+    Contract {
+        /// Of [`Policy`].
+        method: &'static str,
+        /// What it gave.
+        given: String,
+        /// What it may give.
+        allowed: String,
+    },
     /// An extra pass failed, or is not offered.
     #[error(transparent)]
     Probe(#[from] ProbeError),
@@ -160,13 +175,33 @@ pub type BuildPolicy = fn(&Params, Goal) -> Result<Box<dyn Policy>, PolicyError>
 inventory::collect!(PolicyEntry);
 
 /// A registered policy and its parameters, before it knows the goal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PolicyChoice {
     entry: &'static PolicyEntry,
     params: Params,
 }
 
 /// The registered policy of that name, with these parameters instead of its defaults.
+///
+/// What there is, with its parameters, is in the registry; a crate of one's own may add to it by
+/// [`register_policy!`](crate::register_policy).
+///
+/// ```
+/// use ast_core::plugin::Registry;
+/// use ast_core::select::BuildPolicy;
+///
+/// let policies = Registry::<BuildPolicy>::linked()?;
+/// let names: Vec<&str> = policies.iter().map(|policy| policy.name).collect();
+/// assert_eq!(names, [
+///     "ast", "curriculum", "dense", "dense-stopped", "fixed-threshold", "importance", "infobatch", "pool-top", "proxy",
+///     "random", "reducible", "seed", "seed-package", "selective-backprop", "static-el2n", "static-random",
+/// ]);
+/// for policy in policies.iter() {
+///     println!("{}: {}", policy.name, policy.summary);
+///     policy.params.iter().for_each(|param| println!("    {}: {}", param.name, param.summary));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`PolicyError::Unknown`] with the names that there are, or [`PolicyError::Param`].
@@ -177,6 +212,12 @@ pub fn policy(name: &str, params: &[(&str, ParamValue)]) -> Result<PolicyChoice,
 }
 
 impl PolicyChoice {
+    /// Its name and parameters, for messages and snapshots.
+    pub(crate) fn title(&self) -> String {
+        let given = self.params.given().into_iter().map(|(key, value)| format!("{key} = {value}"));
+        format!("{} ({})", self.entry.name, given.collect::<Vec<_>>().join(", "))
+    }
+
     pub(crate) fn build(self, goal: Goal) -> Result<Box<dyn Policy>, PolicyError> {
         (self.entry.build)(&self.params, goal)
     }

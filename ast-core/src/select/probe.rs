@@ -58,6 +58,11 @@ pub trait Probe {
     /// [`ProbeError`].
     fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError>;
 
+    /// Whether it makes extra passes at all. A policy that may ask for some is refused at once where there are none.
+    fn makes_passes(&self) -> bool {
+        true
+    }
+
     /// The standard deviation of each sample's un-augmented input. It costs nothing.
     ///
     /// # Errors
@@ -71,7 +76,7 @@ pub trait Probe {
     /// # Errors
     /// [`ProbeError::NotOffered`] by default.
     fn seconds(&mut self) -> Result<f64, ProbeError> {
-        Err(ProbeError::NotOffered("a clock, which a goal in seconds needs"))
+        Err(ProbeError::NoClock)
     }
 }
 
@@ -80,6 +85,10 @@ pub trait Probe {
 pub struct NoProbe;
 
 impl Probe for NoProbe {
+    fn makes_passes(&self) -> bool {
+        false
+    }
+
     fn score(&mut self, _: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
         Err(ProbeError::NotOffered("extra forward passes"))
     }
@@ -91,6 +100,15 @@ pub enum ProbeError {
     /// The loop has nothing of the kind.
     #[error("the policy asks for {0}, and this training loop offers none: see `Probe`")]
     NotOffered(&'static str),
+    /// The goal is in seconds, and nobody tells the time.
+    #[error("the goal is in seconds: implement `Probe::seconds`")]
+    NoClock,
+    /// A clock that is not one.
+    #[error("`Probe::seconds` says {0}: it is to give the seconds of training so far, 0 and above")]
+    Clock(
+        /// What it says.
+        f64,
+    ),
     /// What it gave is not of the samples it was asked for.
     #[error("the probe gave {found} {column} for {expected} samples")]
     Length {
@@ -208,6 +226,6 @@ mod tests {
         let request = ProbeRequest { visits: &[], by: ScoredBy::Network, ledger: &ledger, scored: 0 };
         let error = NoProbe.score(&request).unwrap_err().to_string();
         assert!(error.contains("extra forward passes") && error.contains("`Probe`"), "{error}");
-        assert!(NoProbe.seconds().unwrap_err().to_string().contains("clock"));
+        assert!(NoProbe.seconds().unwrap_err().to_string().contains("implement `Probe::seconds`"));
     }
 }

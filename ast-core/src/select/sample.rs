@@ -19,50 +19,53 @@ pub struct Visit {
 /// seen of a sample for long. Classes are such groups; text and regression have none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Groups {
+    /// Empty where there are none.
     of: Vec<u16>,
-    count: usize,
+    samples: usize,
 }
 
-/// A group that no two bytes can hold.
+/// A group that is too large a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("group {0} is larger than 65535: leave groups out, or make fewer")]
-pub struct TooManyGroups(
-    /// The group.
-    pub usize,
-);
+#[error("sample {sample} is in group {group}; groups are 0..=65535: number them without gaps, or use `Groups::none`")]
+pub struct GroupOutOfRange {
+    /// The first such sample.
+    pub sample: usize,
+    /// Its group.
+    pub group: usize,
+}
 
 impl Groups {
-    /// Samples without groups.
+    /// So many samples without groups.
     #[must_use]
     pub fn none(samples: usize) -> Self {
-        Self { of: vec![0; samples], count: 1 }
+        Self { of: Vec::new(), samples }
     }
 
     /// The group of each sample, e.g. its label, 0..=65,535.
     ///
     /// # Errors
-    /// [`TooManyGroups`] if one is larger.
-    pub fn of(labels: impl IntoIterator<Item = usize>) -> Result<Self, TooManyGroups> {
-        let of = labels.into_iter().map(|label| u16::try_from(label).map_err(|_| TooManyGroups(label)));
-        let of = of.collect::<Result<Vec<_>, _>>()?;
-        let count = of.iter().max().map_or(1, |label| usize::from(*label) + 1);
-        Ok(Self { of, count })
+    /// [`GroupOutOfRange`] if one is larger.
+    pub fn of(labels: impl IntoIterator<Item = usize>) -> Result<Self, GroupOutOfRange> {
+        let narrow = |(sample, group)| u16::try_from(group).map_err(|_| GroupOutOfRange { sample, group });
+        let of = labels.into_iter().enumerate().map(narrow).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { samples: of.len(), of })
     }
 
     /// Number of samples.
     #[must_use]
     pub fn samples(&self) -> usize {
-        self.of.len()
+        self.samples
     }
 
     /// Number of groups, 1 and more.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.count
+        self.of.iter().max().map_or(1, |group| usize::from(*group) + 1)
     }
 
+    /// The group of each sample.
     pub(crate) fn into_vec(self) -> Vec<u16> {
-        self.of
+        if self.of.is_empty() { vec![0; self.samples] } else { self.of }
     }
 }
 
@@ -71,11 +74,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_are_counted_and_too_many_are_refused() {
+    fn groups_are_counted_and_too_large_ones_refused() {
         let groups = Groups::of([3, 0, 1]).unwrap();
         assert_eq!((groups.samples(), groups.count()), (3, 4));
         assert_eq!((Groups::none(5).samples(), Groups::none(5).count()), (5, 1));
-        assert_eq!(Groups::of([65_536]), Err(TooManyGroups(65_536)));
-        assert_eq!(Groups::of([]).unwrap(), Groups::none(0));
+        assert_eq!(Groups::none(5).into_vec(), [0; 5]);
+        let error = Groups::of([7, 65_536]).unwrap_err();
+        assert_eq!(error, GroupOutOfRange { sample: 1, group: 65_536 });
     }
 }

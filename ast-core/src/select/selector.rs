@@ -10,11 +10,11 @@ use super::goal::{Goal, GoalError, Limit, RunLength};
 use super::guard::{Alignment, Decision};
 use super::ledger::{Ledger, Seen};
 use super::policy::{Policy, PolicyChoice, PolicyError, SelectionContext, SelectionStats};
-use super::probe::{ChargedProbe, Probe, Probed, ScoredBy};
+use super::probe::{ChargedProbe, Probe, ProbeError, Probed, ScoredBy};
 use super::queue::{Accepted, Queue};
-use super::sample::{Groups, Level, SampleId, TooManyGroups, Visit};
-use super::sampler::{Plan, Sampler};
-use crate::codec::{SnapshotError, decode, encode};
+use super::sample::{GroupOutOfRange, Groups, Level, SampleId, Visit};
+use super::sampler::{Offer, Plan, Sampler};
+use crate::codec::{SnapshotError, decode, encode, seal, unseal};
 use crate::random::Random;
 
 /// What a sample costs where nobody says otherwise: a forward pass 1, a backward pass 2.
@@ -32,8 +32,17 @@ const DEFAULT_COST: PassCost = PassCost { forward: 1, step: 3 };
 ///
 /// A batch that was handed out is *in flight* until [`record`](Self::record) or [`skip`](Self::skip). A loop may have several
 /// in flight, so that data loads while another batch trains. Everything is a function of the seed and of what was recorded:
-/// the same calls give the same batches.
+/// the same calls give the same batches. A sample that is in flight is not accepted again on its old score, but coverage may
+/// name it all the same: where a batch holds a good part of the dataset, an id may be in it twice, and a policy that
+/// selects by scores may train less than its target.
+///
+/// After an error of [`next_batch`](Self::next_batch) or [`restore`](Self::restore) a selector refuses to go on: what it was
+/// about to decide is lost. [`save`](Self::save) it now and then, and put the last state back.
 pub struct Selector {
+    /// What it was made with, in words.
+    made: String,
+    /// Whether it must not go on.
+    broken: bool,
     goal: Goal,
     policy: Box<dyn Policy>,
     random: Random,
@@ -81,11 +90,13 @@ pub struct Batch {
 /// What a training step showed of the samples of a batch, in their order.
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome<'a> {
-    /// Significance of each, larger = more worth training on; NaN for none.
+    /// Significance of each, larger = more worth training on; NaN for none. Only its rank counts. Some policies are about a
+    /// certain score: [`Policy::scorer_rule`] says which.
     pub score: &'a [f32],
-    /// Loss of each, in nats.
+    /// Loss of each, unweighted, as computed in this step before the update: cross-entropy in nats, or any other that is 0 and
+    /// above. Skip a step with a NaN in it: see [`Selector::skip`].
     pub loss: &'a [f32],
-    /// Whether each was answered correctly, where there is such a thing.
+    /// Whether each was answered correctly. Where there is no such thing, forgetting is not counted, and nothing else is lost.
     pub correct: Option<&'a [bool]>,
 }
 
@@ -97,7 +108,19 @@ pub enum SelectError {
     Goal(#[from] GoalError),
     /// A sample's group is too large a number.
     #[error(transparent)]
-    Groups(#[from] TooManyGroups),
+    Groups(#[from] GroupOutOfRange),
+    /// There is nothing to select from, or more than ids can name.
+    #[error("{0} samples: a selector takes 1 to 4,294,967,295")]
+    Samples(usize),
+    /// The policy trains everything, whatever the limit.
+    #[error("the policy trains every sample in every epoch and keeps no limit: give it a goal without one")]
+    NoLimit,
+    /// Costs that nothing can be counted in, or that come too late.
+    #[error("costs: {0}")]
+    Costs(&'static str),
+    /// It failed before.
+    #[error("the selector failed before and must not go on: make another, and restore what was saved last")]
+    Broken,
     /// The policy refused.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -143,7 +166,8 @@ impl Selector {
         seed: u64,
     ) -> Result<Self, SelectError> {
         goal.check()?;
-        Self::of(groups, policy.build(goal)?, goal, batch_size, seed)
+        let title = policy.title();
+        Self::made_of(groups, (policy.build(goal)?, title), goal, batch_size, seed)
     }
 
     /// The same with a policy of one's own, which need not be registered.
@@ -157,11 +181,27 @@ impl Selector {
         batch_size: usize,
         seed: u64,
     ) -> Result<Self, SelectError> {
+        Self::made_of(groups, (policy, "a policy of one's own".into()), goal, batch_size, seed)
+    }
+
+    fn made_of(
+        groups: Groups,
+        (policy, title): (Box<dyn Policy>, String),
+        goal: Goal,
+        batch_size: usize,
+        seed: u64,
+    ) -> Result<Self, SelectError> {
         goal.check()?;
+        let (samples, random) = (groups.samples(), Random::new(seed));
         if batch_size == 0 {
             return Err(SelectError::BatchSize);
         }
-        let (samples, random) = (groups.samples(), Random::new(seed));
+        if samples == 0 || SampleId::try_from(samples).is_err() {
+            return Err(SelectError::Samples(samples));
+        }
+        if policy.run_length() == RunLength::Whole && goal.limit.is_some() {
+            return Err(SelectError::NoLimit);
+        }
         let state = State {
             sampler: Sampler::new(random, samples, batch_size),
             plan: Plan::default(),
@@ -174,15 +214,30 @@ impl Selector {
             counts: Counts::default(),
         };
         let budget = goal.budget_for(policy.run_length(), samples, DEFAULT_COST.step);
-        Ok(Self { goal, policy, random, batch_size, costs: vec![DEFAULT_COST], budget, state })
+        let made = format!("{goal:?}, {batch_size} samples a batch, seed {seed}, {title}");
+        Ok(Self { made, broken: false, goal, policy, random, batch_size, costs: vec![DEFAULT_COST], budget, state })
     }
 
     /// Says what a sample really costs at each level, in floating-point operations, say. Call it before the first batch. A
     /// goal that is a share of the dense run's cost takes that run to be of level 0.
-    pub fn set_costs(&mut self, levels: Vec<PassCost>) {
+    ///
+    /// # Errors
+    /// [`SelectError::Costs`] if there are none, if one is 0 or larger than a run can add up, or after the first batch.
+    pub fn set_costs(&mut self, levels: Vec<PassCost>) -> Result<(), SelectError> {
+        let largest = u64::MAX / (self.state.ledger.samples() as u64 * u64::from(self.goal.epochs));
+        let step = levels.first().ok_or(SelectError::Costs("those of one level at least are needed"))?.step;
+        if levels.iter().any(|level| level.step == 0) {
+            return Err(SelectError::Costs("a step that costs nothing never ends a run"));
+        }
+        if levels.iter().any(|level| level.step.max(level.forward) > largest) {
+            return Err(SelectError::Costs("too large to be added up over the run: take a larger unit"));
+        }
+        if self.state.counts != Counts::default() {
+            return Err(SelectError::Costs("they are set before the first batch, in one unit for the whole run"));
+        }
         self.costs = levels;
-        let step = self.costs.first().map_or(0, |level| level.step);
         self.budget = self.goal.budget_for(self.policy.run_length(), self.state.ledger.samples(), step);
+        Ok(())
     }
 
     /// The next batch to be trained on; `None` at the end of the budget. The last batch of a level may be smaller than the
@@ -191,6 +246,19 @@ impl Selector {
     /// # Errors
     /// [`SelectError`] if the policy refuses, or asks for what `probe` does not offer.
     pub fn next_batch(&mut self, probe: &mut dyn Probe) -> Result<Option<Batch>, SelectError> {
+        if self.broken {
+            return Err(SelectError::Broken);
+        }
+        let next = self.select(probe);
+        self.broken = next.is_err();
+        next
+    }
+
+    fn select(&mut self, probe: &mut dyn Probe) -> Result<Option<Batch>, SelectError> {
+        if self.policy.probes() && !probe.makes_passes() {
+            let refusal = ProbeError::NotOffered("extra forward passes");
+            return Err(PolicyError::Probe(refusal).into());
+        }
         let level = loop {
             if let Some(level) = self.state.queue.level_with(self.batch_size) {
                 break level;
@@ -221,6 +289,9 @@ impl Selector {
         let state = &mut self.state;
         if chunk == 0 {
             let coverage = self.policy.begin(before);
+            if !(0.0..=1.0).contains(&coverage) {
+                return Err(contract("begin", coverage, "a share in 0..=1"));
+            }
             state.covers = coverage > 0.0;
             state.plan = state.sampler.plan(epoch, coverage);
         }
@@ -233,6 +304,7 @@ impl Selector {
             self.policy.select(offer, &mut context, &mut chosen)?;
             let weights = self.policy.loss_weights(offer, &chosen, &context);
             let levels = self.policy.levels(offer, &chosen, &context);
+            check_choice(&offer, &chosen, &weights, &levels, state.ledger.samples())?;
             // A policy without coverage has no fairer sample than what it chose.
             let coverage = offer.coverage.iter().map(|id| (*id, true));
             let accepted = coverage.chain(chosen.into_iter().map(|id| (id, !state.covers)));
@@ -257,7 +329,7 @@ impl Selector {
         Ok(())
     }
 
-    /// Takes in what a step showed of a batch.
+    /// Takes in what a step showed of a batch. A batch that was refused is still [in flight](Self::in_flight).
     ///
     /// # Errors
     /// [`SelectError::Length`] and [`SelectError::NotInFlight`]; nothing has changed then.
@@ -338,8 +410,12 @@ impl Selector {
 
     fn cost(&self, probe: &mut dyn Probe) -> Result<Cost, SelectError> {
         let seconds = match self.goal.limit {
-            Some(Limit::Seconds(_)) if matches!(self.budget, Budget::Seconds(_)) => {
-                probe.seconds().map_err(PolicyError::Probe)?
+            Some(Limit::Seconds(_)) => {
+                let seconds = probe.seconds().map_err(PolicyError::Probe)?;
+                if !(0.0..f64::INFINITY).contains(&seconds) {
+                    return Err(PolicyError::Probe(ProbeError::Clock(seconds)).into());
+                }
+                seconds
             }
             _ => 0.0,
         };
@@ -405,15 +481,21 @@ impl Selector {
     /// # Errors
     /// [`SnapshotError`].
     pub fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        encode("selector", &(ciborium::Value::Bytes(self.policy.save()?), &self.state))
+        let policy = ciborium::Value::Bytes(self.policy.save()?);
+        Ok(seal(&encode("selector", &(&self.made, policy, &self.state))?))
     }
 
     /// Goes to where [`save`](Self::save) was called, by a selector that was made with the same arguments.
     ///
     /// # Errors
-    /// [`SnapshotError`]; the selector is then of no use any more.
+    /// [`SnapshotError`]: the bytes are damaged, or of a selector that was made with other arguments.
     pub fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
-        let (policy, state): (ciborium::Value, State) = decode("selector", saved)?;
+        self.broken = true;
+        let (made, policy, state): (String, ciborium::Value, State) = decode("selector", unseal("selector", saved)?)?;
+        let (expected, found) = (self.state.ledger.samples(), state.ledger.samples());
+        if found == expected && made != self.made {
+            return Err(SnapshotError::Other { part: "selector", expected: self.made.clone(), found: made });
+        }
         let policy = policy.into_bytes();
         let policy = policy.map_err(|_| SnapshotError::Decode("selector", "the policy is not made of bytes".into()))?;
         self.put_back(&policy, state)
@@ -426,9 +508,47 @@ impl Selector {
         if found != expected {
             return Err(SnapshotError::Samples { expected, found });
         }
+        if !self.state.ledger.same_groups(&state.ledger) {
+            let of = |what: &str| format!("{what} groups");
+            return Err(SnapshotError::Other { part: "selector", expected: of("other"), found: of("its own") });
+        }
         self.policy.restore(policy)?;
         self.state = state;
+        self.broken = false;
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for Selector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Selector").field("made", &self.made).field("counts", self.counts()).finish_non_exhaustive()
+    }
+}
+
+fn contract(method: &'static str, given: impl std::fmt::Display, allowed: impl Into<String>) -> SelectError {
+    PolicyError::Contract { method, given: given.to_string(), allowed: allowed.into() }.into()
+}
+
+/// What a policy decided about a chunk is something that can be done.
+fn check_choice(
+    offer: &Offer<'_>,
+    chosen: &[SampleId],
+    weights: &[f32],
+    levels: &[Level],
+    samples: usize,
+) -> Result<(), SelectError> {
+    if let Some(id) = chosen.iter().find(|id| **id as usize >= samples) {
+        return Err(contract("select", format!("sample {id}"), format!("one of {samples}")));
+    }
+    let trained = offer.coverage.len() + chosen.len();
+    for (method, found) in [("loss_weights", weights.len()), ("levels", levels.len())] {
+        if found != 0 && found != trained {
+            return Err(contract(method, format!("{found} values"), format!("none or {trained}")));
+        }
+    }
+    match weights.iter().find(|weight| !(weight.is_finite() && **weight > 0.0)) {
+        Some(weight) => Err(contract("loss_weights", weight, "a number above 0")),
+        None => Ok(()),
     }
 }
 
@@ -452,7 +572,7 @@ impl Batch {
         self.accepted.len()
     }
 
-    /// What the loss of each is to be multiplied by, 1 on average.
+    /// What the loss of each is to be multiplied by before the mean over the batch is taken, 1 on average.
     #[must_use]
     pub fn loss_weights(&self) -> Vec<f32> {
         let mean = self.accepted.iter().map(|accepted| accepted.weight).sum::<f32>() / self.len() as f32;

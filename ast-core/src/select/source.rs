@@ -97,6 +97,11 @@ impl Source {
         Self { kind, every: every.max(1), memory }
     }
 
+    /// Whether it asks for passes.
+    pub(crate) fn probes(&self) -> bool {
+        self.kind != Kind::Ledger
+    }
+
     /// The score of each candidate, in the scorer's own scale; `None` if the ledger is to be asked. NaN is that of a sample to
     /// be passed over.
     pub(crate) fn scores(

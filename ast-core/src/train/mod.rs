@@ -94,7 +94,7 @@ impl<M: Model> Trainer<M> {
         let ids = 0..samples as SampleId;
         let groups = Groups::of(ids.clone().map(|id| dataset.label(id))).map_err(SelectError::from)?;
         let mut selector = Selector::of(groups, policy, config.goal, config.batch_size, config.seed)?;
-        selector.set_costs(vec![pass_cost(&model.layers())]);
+        selector.set_costs(vec![pass_cost(&model.layers())])?;
         let clock = Clock::start(energy);
         let total: f64 = ids.map(|id| f64::from(dataset.input_std(id))).sum();
         let state = State {

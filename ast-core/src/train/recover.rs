@@ -43,6 +43,7 @@ impl<M: Model> Trainer<M> {
                 self.selector.restore(&snapshot.selector)?;
                 state
             }
+            // Not one of ours, or one of before there was a selector.
             Err(error) => {
                 let cut = self.selector.policy().run_length() == RunLength::Cut;
                 let schedule = if cut { self.config.goal.target } else { 1.0 };

@@ -232,6 +232,10 @@ impl Policy for Ast {
         offer.coverage.iter().chain(accepted).map(|id| weight(id) as f32).collect()
     }
 
+    fn probes(&self) -> bool {
+        self.lambda_max > 0.0 && self.source.probes()
+    }
+
     fn acts_as(&self) -> Option<&'static str> {
         (self.lambda_max == 0.0).then_some("random")
     }
@@ -286,7 +290,7 @@ fn warning(given: Option<f64>, lambda: f64, wanted: f64, goal: Goal) -> Option<S
     let percent = 100.0 * goal.target;
     let length = match goal.visits() {
         Some(visits) => format!("a run that trains each sample {visits:.1} times on average is"),
-        None => "a run that ends after so many seconds may be".into(),
+        None => "a run that a time limit ends may be".into(),
     };
     if lambda < wanted {
         let is = if lambda == 0.0 { "`random`".into() } else { format!("held at a lambda of {lambda:.2}") };
@@ -298,7 +302,7 @@ fn warning(given: Option<f64>, lambda: f64, wanted: f64, goal: Goal) -> Option<S
     match given {
         None if lambda == 0.0 => Some(format!(
             "`ast` is `random` here: {length} too short for selection to have been shown to pay ({SHOWN} times are enough); \
-             --set policy.lambda={LAMBDA} selects all the same"
+             policy.lambda = {LAMBDA} selects all the same"
         )),
         Some(given) if given > 0.0 && !shown => Some(format!(
             "`ast` selects here because policy.lambda = {given} says so: {length} too short for selection to have been shown \

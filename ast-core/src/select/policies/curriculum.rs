@@ -80,6 +80,10 @@ impl Policy for Curriculum {
         Ok(())
     }
 
+    fn probes(&self) -> bool {
+        self.source.probes()
+    }
+
     fn scorer_rule(&self) -> ScorerRule {
         ScorerRule::Prefer("loss")
     }

@@ -71,6 +71,10 @@ impl Policy for FixedThreshold {
         Ok(())
     }
 
+    fn probes(&self) -> bool {
+        true
+    }
+
     fn keeps_target(&self) -> bool {
         false
     }

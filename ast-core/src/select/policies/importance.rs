@@ -125,6 +125,10 @@ impl Policy for Importance {
         }
     }
 
+    fn probes(&self) -> bool {
+        true
+    }
+
     fn scorer_rule(&self) -> ScorerRule {
         ScorerRule::Prefer("grad-norm")
     }

@@ -69,6 +69,10 @@ impl Policy for PoolTop {
         Ok(())
     }
 
+    fn probes(&self) -> bool {
+        self.source.probes()
+    }
+
     fn stats(&self) -> SelectionStats {
         SelectionStats { target: self.goal.target, rate: None, threshold: None }
     }

@@ -50,6 +50,10 @@ impl Policy for Proxy {
         Ok(())
     }
 
+    fn probes(&self) -> bool {
+        true
+    }
+
     fn scorer_rule(&self) -> ScorerRule {
         ScorerRule::Prefer("loss")
     }

@@ -56,6 +56,10 @@ impl Policy for Reducible {
         Ok(())
     }
 
+    fn probes(&self) -> bool {
+        true
+    }
+
     fn scorer_rule(&self) -> ScorerRule {
         ScorerRule::Only("reducible-loss")
     }

@@ -65,6 +65,10 @@ impl Policy for Seed {
         Ok(())
     }
 
+    fn probes(&self) -> bool {
+        true
+    }
+
     fn scorer_rule(&self) -> ScorerRule {
         ScorerRule::Unused
     }

@@ -63,6 +63,10 @@ impl Policy for SeedPackage {
         Ok(())
     }
 
+    fn probes(&self) -> bool {
+        true
+    }
+
     fn scorer_rule(&self) -> ScorerRule {
         ScorerRule::Only("loss-entropy")
     }

@@ -103,6 +103,10 @@ impl Policy for SelectiveBackprop {
         Ok(())
     }
 
+    fn probes(&self) -> bool {
+        true
+    }
+
     fn scorer_rule(&self) -> ScorerRule {
         ScorerRule::Prefer("loss")
     }

@@ -67,6 +67,10 @@ impl Policy for StaticEl2n {
         Ok(())
     }
 
+    fn probes(&self) -> bool {
+        true
+    }
+
     fn scorer_rule(&self) -> ScorerRule {
         ScorerRule::Prefer("el2n")
     }

@@ -1,10 +1,12 @@
-//! The public contract of scorers, and small stand-ins for tests (feature `testing`).
+//! The public contracts of scorers and policies, and small stand-ins for tests (feature `testing`).
 
+mod policy;
 mod rate;
 mod scorer;
 #[cfg(feature = "tensor-scorer")]
 mod tensor_scorer;
 
+pub use policy::check_policy;
 pub use rate::realised_rate;
 pub use scorer::{check_scorer, context, observation};
 #[cfg(feature = "tensor-scorer")]

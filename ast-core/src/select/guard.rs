@@ -1,20 +1,14 @@
 //! Whether selection pays at the moment, judged from steps that are paid for anyway.
 //!
-//! A sample's gradient by the last linear layer is `g = (p - onehot(y)) [h, 1]`, so two samples' gradients have the inner
-//! product `((p_i - y_i) . (p_j - y_j)) (h_i . h_j + 1)` (that of the scorer `grad-norm`, kept as a vector). The
-//! coverage samples of a batch are a uniform sample of the data: the mean of all pairs of them is the squared norm of the
-//! gradient of the whole loss, the mean of pairs of one selected and one coverage sample is how far a selected one goes down
-//! that loss. A batch of `b` samples of which a share `lambda` is selected goes down, to first order and for a step of fixed
-//! length (as Adam's is, about), in proportion to
-//!
-//! `progress = <G, E g> / sqrt(E |mean of b g|^2)`, `E |mean|^2 = |E g|^2 + (E |g|^2 - |E g|^2)/b`
-//!
+//! The coverage samples of a batch are a uniform sample of the data. From the inner products of the batch's per-sample gradients
+//! ([`Alignment`]) follows how far a step goes down the whole loss, with the selected samples in it and without,
 //! and selection pays where that exceeds the same of a uniform batch.
 
 use std::collections::VecDeque;
-use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
+
+use super::alignment::Alignment;
 
 /// Steps that make up one block of evidence.
 const BLOCK: u32 = 4;
@@ -26,100 +20,6 @@ const SURE: f64 = 2.5;
 /// Share of the budget that is uniform after a first verdict against selection; it doubles with every further one. Verdicts
 /// count from the next nominal epoch on.
 const PAUSE: f64 = 0.1;
-
-/// Pairwise inner products of a batch's per-sample gradients: sums over pairs of different samples, and over samples.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Alignment {
-    /// Coverage samples, and selected ones.
-    pub samples: [f64; 2],
-    /// Inner products of two coverage samples, of a selected and a coverage sample, of two selected ones.
-    pub products: [f64; 3],
-    /// How many such pairs there are.
-    pub pairs: [f64; 3],
-    /// Squared norms of coverage samples, and of selected ones.
-    pub squares: [f64; 2],
-}
-
-impl Alignment {
-    /// From five sums over a batch, in this order: the products of two coverage samples, of a coverage and a selected one, and
-    /// of two selected ones, a sample with itself included; the squared norms of coverage samples, and of selected ones.
-    /// `None` if there are not five.
-    #[must_use]
-    pub fn of_sums(sums: &[f32], coverage: &[bool]) -> Option<Self> {
-        let &[cc, cs, ss, c2, s2] = sums.iter().map(|x| f64::from(*x)).collect::<Vec<_>>().as_slice() else {
-            return None;
-        };
-        let covered = coverage.iter().filter(|is| **is).count() as f64;
-        let selected = coverage.len() as f64 - covered;
-        Some(Self {
-            samples: [covered, selected],
-            products: [cc - c2, cs, ss - s2],
-            pairs: [covered * (covered - 1.0), covered * selected, selected * (selected - 1.0)],
-            squares: [c2, s2],
-        })
-    }
-
-    /// From the error `p - onehot(y)` of each sample (for a regression: prediction minus target) and the input of the last
-    /// layer, both row by row, one row a sample: what a loop of one's own gives to
-    /// [`Selector::watch`](super::Selector::watch). Takes `n^2` products of two rows. `None` if the rows do not fit
-    /// `coverage`, one entry a sample.
-    #[must_use]
-    pub fn of(errors: &[f32], features: &[f32], coverage: &[bool]) -> Option<Self> {
-        let n = coverage.len();
-        if n == 0 || errors.is_empty() || !errors.len().is_multiple_of(n) || !features.len().is_multiple_of(n) {
-            return None;
-        }
-        let row = |values: &[f32], i: usize| {
-            let width = values.len() / n;
-            values[i * width..(i + 1) * width].iter().map(|x| f64::from(*x)).collect::<Vec<_>>()
-        };
-        let rows: Vec<_> = (0..n).map(|i| (row(errors, i), row(features, i))).collect();
-        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let mut sums = [0.0; 5];
-        for (i, (error, input)) in rows.iter().enumerate() {
-            for (j, (other_error, other_input)) in rows.iter().enumerate() {
-                let product = dot(error, other_error) * (dot(input, other_input) + 1.0);
-                match (coverage[i], coverage[j]) {
-                    (true, true) => sums[0] += product,
-                    (true, false) => sums[1] += product,
-                    (false, true) => {}
-                    (false, false) => sums[2] += product,
-                }
-                if i == j {
-                    sums[if coverage[i] { 3 } else { 4 }] += product;
-                }
-            }
-        }
-        Self::of_sums(&sums.map(|sum| sum as f32), coverage)
-    }
-
-    /// What a batch of `batch` samples, a share `lambda` of them selected, gets done, and what a uniform one does; `None`
-    /// where that cannot be told.
-    #[must_use]
-    pub fn progress(&self, lambda: f64, batch: f64) -> Option<[f64; 2]> {
-        let mean = |sum: f64, n: f64| if n > 0.0 { sum / n } else { f64::NAN };
-        let [cc, cs, ss] = [0, 1, 2].map(|i| mean(self.products[i], self.pairs[i]));
-        let [c2, s2] = [0, 1].map(|i| mean(self.squares[i], self.samples[i]));
-        let progress = |share: f64| {
-            let kept = 1.0 - share;
-            let mean = if share > 0.0 { kept * kept * cc + 2.0 * kept * share * cs + share * share * ss } else { cc };
-            let (along, square) = if share > 0.0 { (kept * cc + share * cs, kept * c2 + share * s2) } else { (cc, c2) };
-            along / (mean + (square - mean) / batch).sqrt()
-        };
-        let both = [progress(lambda), progress(0.0)];
-        both.iter().all(|progress| progress.is_finite()).then_some(both)
-    }
-}
-
-impl AddAssign for Alignment {
-    fn add_assign(&mut self, other: Self) {
-        let add = |to: &mut [f64], from: &[f64]| to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
-        add(&mut self.samples, &other.samples);
-        add(&mut self.products, &other.products);
-        add(&mut self.pairs, &other.pairs);
-        add(&mut self.squares, &other.squares);
-    }
-}
 
 /// A policy's verdict about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -236,7 +136,6 @@ impl Guard {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::random::{Purpose, Random, Stream};
 
@@ -263,37 +162,6 @@ mod tests {
     fn gradients(n: usize, along: f64, stream: &mut Stream) -> Vec<Vec<f64>> {
         let one = |stream: &mut Stream| (0..20).map(|k| stream.normal() + if k == 0 { along } else { 0.0 }).collect();
         (0..n).map(|_| one(stream)).collect()
-    }
-
-    /// Of the outer products of error and input, a one appended, written out by hand: errors 1, -1 and 2, inputs 3, 0 and 1.
-    #[test]
-    fn alignment_of_a_worked_example() {
-        // Gradients [3, 1], [0, -1], [2, 2]: products 1x2: -1, 1x3: 8, 2x3: -2; squares 10, 1, 8.
-        let alignment = Alignment::of(&[1.0, -1.0, 2.0], &[3.0, 0.0, 1.0], &[true, false, true]).unwrap();
-        assert_eq!((alignment.samples, alignment.pairs), ([2.0, 1.0], [2.0, 2.0, 0.0]));
-        assert_eq!((alignment.products, alignment.squares), ([16.0, -3.0, 0.0], [18.0, 1.0]));
-        assert_eq!(Alignment::of(&[1.0; 4], &[1.0; 3], &[true; 3]), None);
-        assert_eq!(Alignment::of(&[], &[], &[]), None);
-    }
-
-    /// Gradients along one line. Where all are equal the gain is 1; that of half ones and half threes, all in the right
-    /// direction, is below it for their scatter, 2/sqrt(4 + 1/4); opposite ones have a negative one.
-    #[test]
-    fn the_gain_of_worked_examples() {
-        let of = |coverage: [f64; 2], selected: [f64; 2]| {
-            let rows = |values: [f64; 2]| values.map(|x| vec![x]).to_vec();
-            let [mixed, uniform] = alignment(&rows(coverage), &rows(selected)).progress(0.5, 4.0).unwrap();
-            mixed / uniform
-        };
-        assert!((of([2.0, 2.0], [2.0, 2.0]) - 1.0).abs() < 1e-12);
-        assert!((of([1.0, 1.0], [3.0, 3.0]) - 2.0 / 4.25_f64.sqrt()).abs() < 1e-12);
-        // cc = 1, c2 = 5/2 for 1/2 and 2: uniform 1/sqrt(1 + 1.125/4). cs = ss = s2 = 1.5625:
-        // mean (1 + 2 x 1.5625 + 1.5625)/4 = 1.421875, square (2.125 + 1.5625)/2 = 1.84375, along (1 + 1.5625)/2.
-        let uniform = 1.0 / (1.0_f64 + (2.125 - 1.0) / 4.0).sqrt();
-        let mixed = 1.281_25 / (1.421_875_f64 + (1.843_75 - 1.421_875) / 4.0).sqrt();
-        assert!((of([0.5, 2.0], [1.25, 1.25]) - mixed / uniform).abs() < 1e-12);
-        assert!(of([1.0, 1.0], [-3.0, -3.0]) < 0.0);
-        assert_eq!(Alignment::default().progress(0.5, 4.0), None);
     }
 
     /// Steps of 26 coverage and 102 selected samples, whose gradients lie `along` as far: the verdicts, and when.

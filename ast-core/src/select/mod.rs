@@ -2,8 +2,11 @@
 //!
 //! [`Selector`] is the whole of it. The other names are its parts, for those who write a policy.
 
+mod alignment;
+mod batch;
 mod budget;
 mod counts;
+mod error;
 /// Which of a chunk of keys pass a threshold.
 pub mod gate;
 mod goal;
@@ -19,10 +22,13 @@ pub(crate) mod selector;
 mod source;
 mod window;
 
+pub use alignment::Alignment;
+pub use batch::{Batch, Outcome};
 pub use budget::{Budget, Cost};
 pub use counts::{Counts, PassCost};
+pub use error::SelectError;
 pub use goal::{Goal, GoalError, Limit, RunLength};
-pub use guard::{Alignment, Decision, Evidence};
+pub use guard::{Decision, Evidence};
 pub use ledger::{Ledger, Seen};
 pub use policy::{
     BuildPolicy, Policy, PolicyChoice, PolicyEntry, PolicyError, ScorerRule, SelectionContext, SelectionStats, policy,
@@ -31,5 +37,5 @@ pub use probe::{ChargedProbe, NoProbe, Probe, ProbeError, ProbeRequest, Probed, 
 pub use queue::{Accepted, Queue};
 pub use sample::{GroupOutOfRange, Groups, Level, SampleId, Visit};
 pub use sampler::{Offer, Plan, Sampler};
-pub use selector::{Batch, Outcome, SelectError, Selector};
+pub use selector::Selector;
 pub use window::{Quantile, Window};

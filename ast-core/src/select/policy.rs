@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 
+use super::alignment::Alignment;
 use super::goal::{Goal, RunLength};
-use super::guard::{Alignment, Decision};
+use super::guard::Decision;
 use super::ledger::{Ledger, Seen};
 use super::probe::{ChargedProbe, ProbeError};
 use super::queue::Queue;

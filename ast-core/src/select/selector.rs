@@ -1,21 +1,26 @@
 //! The selector: hands out the ids that are trained on next, and is told what a step showed of them.
 
+mod offer;
+mod saved;
+
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
+use super::alignment::Alignment;
+use super::batch::{Batch, Outcome};
 use super::budget::{Budget, Cost};
 use super::counts::{Counts, PassCost};
-use super::goal::{Goal, GoalError, Limit, RunLength};
-use super::guard::{Alignment, Decision};
+use super::error::SelectError;
+use super::goal::{Goal, Limit, RunLength};
+use super::guard::Decision;
 use super::ledger::{Ledger, Seen};
-use super::policy::{Policy, PolicyChoice, PolicyError, SelectionContext, SelectionStats};
-use super::probe::{ChargedProbe, Probe, ProbeError, Probed, ScoredBy};
+use super::policy::{Policy, PolicyChoice, PolicyError};
+use super::probe::{Probe, ProbeError, Probed, ScoredBy};
 use super::queue::{Accepted, Queue};
-use super::sample::{GroupOutOfRange, Groups, Level, SampleId, Visit};
-use super::sampler::{Offer, Plan, Sampler};
-use crate::codec::{SnapshotError, decode, encode, seal, unseal};
+use super::sample::{Groups, SampleId};
+use super::sampler::{Plan, Sampler};
 use crate::random::Random;
+
+pub(crate) use self::saved::{Cursor, State};
 
 /// What a sample costs where nobody says otherwise: a forward pass 1, a backward pass 2.
 const DEFAULT_COST: PassCost = PassCost { forward: 1, step: 3 };
@@ -50,107 +55,6 @@ pub struct Selector {
     costs: Vec<PassCost>,
     budget: Budget,
     state: State,
-}
-
-/// All that a selector remembers beside its policy.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct State {
-    pub(crate) sampler: Sampler,
-    pub(crate) plan: Plan,
-    /// Whether the policy names coverage in this epoch.
-    pub(crate) covers: bool,
-    pub(crate) next: Cursor,
-    pub(crate) queue: Queue,
-    pub(crate) in_flight: VecDeque<Batch>,
-    /// Batches handed out so far.
-    pub(crate) batches: u64,
-    pub(crate) ledger: Ledger,
-    pub(crate) counts: Counts,
-}
-
-/// Where in the run the next chunk is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(crate) struct Cursor {
-    pub(crate) epoch: u32,
-    pub(crate) chunk: u32,
-}
-
-/// A batch of samples to be trained on, all of one level.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[must_use = "record it, or skip it: until then its samples are not offered again"]
-pub struct Batch {
-    pub(crate) number: u64,
-    pub(crate) level: Level,
-    pub(crate) accepted: Vec<Accepted>,
-    pub(crate) spent: f64,
-    pub(crate) offered: u64,
-    pub(crate) stats: SelectionStats,
-}
-
-/// What a training step showed of the samples of a batch, in their order.
-#[derive(Debug, Clone, Copy)]
-pub struct Outcome<'a> {
-    /// Significance of each, larger = more worth training on; NaN for none. Only its rank counts. Some policies are about a
-    /// certain score: [`Policy::scorer_rule`] says which.
-    pub score: &'a [f32],
-    /// Loss of each, unweighted, as computed in this step before the update: cross-entropy in nats, or any other that is 0 and
-    /// above. Skip a step with a NaN in it: see [`Selector::skip`].
-    pub loss: &'a [f32],
-    /// Whether each was answered correctly. Where there is no such thing, forgetting is not counted, and nothing else is lost.
-    pub correct: Option<&'a [bool]>,
-}
-
-/// Why the selector refused.
-#[derive(Debug, thiserror::Error)]
-pub enum SelectError {
-    /// The goal cannot be had.
-    #[error(transparent)]
-    Goal(#[from] GoalError),
-    /// A sample's group is too large a number.
-    #[error(transparent)]
-    Groups(#[from] GroupOutOfRange),
-    /// There is nothing to select from, or more than ids can name.
-    #[error("{0} samples: a selector takes 1 to 4,294,967,295")]
-    Samples(usize),
-    /// The policy trains everything, whatever the limit.
-    #[error("the policy trains every sample in every epoch and keeps no limit: give it a goal without one")]
-    NoLimit,
-    /// Costs that nothing can be counted in, or that come too late.
-    #[error("costs: {0}")]
-    Costs(&'static str),
-    /// It failed before.
-    #[error("the selector failed before and must not go on: make another, and restore what was saved last")]
-    Broken,
-    /// The policy refused.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
-    /// A batch is of no sample.
-    #[error("a batch must have one sample at least")]
-    BatchSize,
-    /// A column of an outcome is not as long as its batch.
-    #[error("the batch has {expected} samples, its outcome has {found} values of {column}")]
-    Length {
-        /// Which column.
-        column: &'static str,
-        /// Samples of the batch.
-        expected: usize,
-        /// Values given.
-        found: usize,
-    },
-    /// The batch is not in flight.
-    #[error("batch {0} is not in flight: it was recorded or skipped before, or is another selector's")]
-    NotInFlight(u64),
-    /// A level that nobody told the cost of.
-    #[error("the policy uses level {level}, and costs are known of {known}: see `Selector::set_costs`")]
-    Level {
-        /// The level.
-        level: Level,
-        /// Levels known.
-        known: usize,
-    },
-    /// It could not be saved or put back.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
 }
 
 impl Selector {
@@ -280,53 +184,6 @@ impl Selector {
         let batch = Batch { number, level, accepted, spent, offered, stats };
         self.state.in_flight.push_back(batch.clone());
         Ok(Some(batch))
-    }
-
-    /// Coverage and what the policy accepts of the next chunk, into the queue.
-    fn offer_chunk(&mut self, probe: &mut dyn Probe) -> Result<(), SelectError> {
-        let Cursor { epoch, chunk } = self.state.next;
-        let before = self.spent(probe)?;
-        let state = &mut self.state;
-        if chunk == 0 {
-            let coverage = self.policy.begin(before);
-            if !(0.0..=1.0).contains(&coverage) {
-                return Err(contract("begin", coverage, "a share in 0..=1"));
-            }
-            state.covers = coverage > 0.0;
-            state.plan = state.sampler.plan(epoch, coverage);
-        }
-        if let Some(offer) = state.plan.offer(epoch, chunk) {
-            state.counts.offered += offer.len() as u64;
-            let mut chosen = Vec::new();
-            let (ledger, queue, random) = (&state.ledger, &state.queue, self.random);
-            let charged = ChargedProbe::new(&mut *probe, &mut state.counts, ledger);
-            let mut context = SelectionContext { spent: before, ledger, queue, random, probe: charged };
-            self.policy.select(offer, &mut context, &mut chosen)?;
-            let weights = self.policy.loss_weights(offer, &chosen, &context);
-            let levels = self.policy.levels(offer, &chosen, &context);
-            check_choice(&offer, &chosen, &weights, &levels, state.ledger.samples())?;
-            // A policy without coverage has no fairer sample than what it chose.
-            let coverage = offer.coverage.iter().map(|id| (*id, true));
-            let accepted = coverage.chain(chosen.into_iter().map(|id| (id, !state.covers)));
-            let weights = weights.into_iter().chain(std::iter::repeat(1.0));
-            let levels = levels.into_iter().chain(std::iter::repeat(0));
-            let accepted: Vec<_> = accepted.zip(weights).zip(levels).collect();
-            for (_, level) in &accepted {
-                let cost = self.costs.get(usize::from(*level));
-                let known = self.costs.len();
-                state.counts.accepted_cost += cost.ok_or(SelectError::Level { level: *level, known })?.step;
-            }
-            state.counts.accepted += accepted.len() as u64;
-            // The middle of the chunk: no step is trained at the end of the budget, where the learning rate is 0.
-            let spent = (before + self.spent(probe)?) / 2.0;
-            for (((id, coverage), weight), level) in accepted {
-                let visit = Visit { id, epoch };
-                self.state.queue.push(level, Accepted { visit, coverage, spent, weight });
-            }
-        }
-        let last = chunk + 1 >= self.state.plan.chunks();
-        self.state.next = if last { Cursor { epoch: epoch + 1, chunk: 0 } } else { Cursor { epoch, chunk: chunk + 1 } };
-        Ok(())
     }
 
     /// Takes in what a step showed of a batch. A batch that was refused is still [in flight](Self::in_flight).
@@ -475,144 +332,10 @@ impl Selector {
     pub fn in_flight(&self) -> &VecDeque<Batch> {
         &self.state.in_flight
     }
-
-    /// What it takes to go on from here: the policy's memory, ledger, queue, order and counts.
-    ///
-    /// # Errors
-    /// [`SnapshotError`].
-    pub fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        let policy = ciborium::Value::Bytes(self.policy.save()?);
-        Ok(seal(&encode("selector", &(&self.made, policy, &self.state))?))
-    }
-
-    /// Goes to where [`save`](Self::save) was called, by a selector that was made with the same arguments.
-    ///
-    /// # Errors
-    /// [`SnapshotError`]: the bytes are damaged, or of a selector that was made with other arguments.
-    pub fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
-        self.broken = true;
-        let (made, policy, state): (String, ciborium::Value, State) = decode("selector", unseal("selector", saved)?)?;
-        let (expected, found) = (self.state.ledger.samples(), state.ledger.samples());
-        if found == expected && made != self.made {
-            return Err(SnapshotError::Other { part: "selector", expected: self.made.clone(), found: made });
-        }
-        let policy = policy.into_bytes();
-        let policy = policy.map_err(|_| SnapshotError::Decode("selector", "the policy is not made of bytes".into()))?;
-        self.put_back(&policy, state)
-    }
-
-    /// From the policy's own bytes and the rest.
-    pub(crate) fn put_back(&mut self, policy: &[u8], mut state: State) -> Result<(), SnapshotError> {
-        state.ledger.migrate();
-        let (expected, found) = (self.state.ledger.samples(), state.ledger.samples());
-        if found != expected {
-            return Err(SnapshotError::Samples { expected, found });
-        }
-        if !self.state.ledger.same_groups(&state.ledger) {
-            let of = |what: &str| format!("{what} groups");
-            return Err(SnapshotError::Other { part: "selector", expected: of("other"), found: of("its own") });
-        }
-        self.policy.restore(policy)?;
-        self.state = state;
-        self.broken = false;
-        Ok(())
-    }
 }
 
 impl std::fmt::Debug for Selector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Selector").field("made", &self.made).field("counts", self.counts()).finish_non_exhaustive()
-    }
-}
-
-fn contract(method: &'static str, given: impl std::fmt::Display, allowed: impl Into<String>) -> SelectError {
-    PolicyError::Contract { method, given: given.to_string(), allowed: allowed.into() }.into()
-}
-
-/// What a policy decided about a chunk is something that can be done.
-fn check_choice(
-    offer: &Offer<'_>,
-    chosen: &[SampleId],
-    weights: &[f32],
-    levels: &[Level],
-    samples: usize,
-) -> Result<(), SelectError> {
-    if let Some(id) = chosen.iter().find(|id| **id as usize >= samples) {
-        return Err(contract("select", format!("sample {id}"), format!("one of {samples}")));
-    }
-    let trained = offer.coverage.len() + chosen.len();
-    for (method, found) in [("loss_weights", weights.len()), ("levels", levels.len())] {
-        if found != 0 && found != trained {
-            return Err(contract(method, format!("{found} values"), format!("none or {trained}")));
-        }
-    }
-    match weights.iter().find(|weight| !(weight.is_finite() && **weight > 0.0)) {
-        Some(weight) => Err(contract("loss_weights", weight, "a number above 0")),
-        None => Ok(()),
-    }
-}
-
-impl Batch {
-    /// The samples, in order.
-    #[must_use]
-    pub fn ids(&self) -> Vec<SampleId> {
-        self.accepted.iter().map(|accepted| accepted.visit.id).collect()
-    }
-
-    /// The samples with the epoch that chose each, which keys its augmentation.
-    #[must_use]
-    pub fn visits(&self) -> Vec<Visit> {
-        self.accepted.iter().map(|accepted| accepted.visit).collect()
-    }
-
-    /// Number of samples, 1 and more.
-    #[must_use]
-    #[allow(clippy::len_without_is_empty)] // it never is
-    pub fn len(&self) -> usize {
-        self.accepted.len()
-    }
-
-    /// What the loss of each is to be multiplied by before the mean over the batch is taken, 1 on average.
-    #[must_use]
-    pub fn loss_weights(&self) -> Vec<f32> {
-        let mean = self.accepted.iter().map(|accepted| accepted.weight).sum::<f32>() / self.len() as f32;
-        self.accepted.iter().map(|accepted| accepted.weight / mean).collect()
-    }
-
-    /// Whether the loss weights differ. Where they do not, all are 1.
-    #[must_use]
-    pub fn is_weighted(&self) -> bool {
-        self.accepted.iter().any(|accepted| accepted.weight != self.accepted[0].weight)
-    }
-
-    /// Whether each was trained unconditionally, so that it stands for the whole dataset.
-    #[must_use]
-    pub fn coverage(&self) -> Vec<bool> {
-        self.accepted.iter().map(|accepted| accepted.coverage).collect()
-    }
-
-    /// The share of the budget that was spent when its samples were accepted, on average, 0 and above: what schedules are
-    /// to follow, the learning rate first.
-    #[must_use]
-    pub fn spent(&self) -> f64 {
-        self.spent
-    }
-
-    /// At which level its samples are to be computed.
-    #[must_use]
-    pub fn level(&self) -> Level {
-        self.level
-    }
-
-    /// Samples offered when it was complete.
-    #[must_use]
-    pub fn offered(&self) -> u64 {
-        self.offered
-    }
-
-    /// The state of selection when it was complete.
-    #[must_use]
-    pub fn stats(&self) -> &SelectionStats {
-        &self.stats
     }
 }

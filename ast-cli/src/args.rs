@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Scorers(Format),
     /// What can select: the policies compiled in
     Policies(Format),
+    /// What can be trained: the networks compiled in
+    Models(Format),
     /// Get a dataset's files, or look whether they are what they should be
     #[command(subcommand)]
     Data(DataCommand),
@@ -92,7 +94,7 @@ pub(crate) struct TrainArgs {
     /// Where the dataset's files are [key: data.dir; variable: AST_DATA_DIR]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Network [key: model.name]
+    /// Network; `ast models` lists them [key: model.name]
     #[arg(long)]
     pub(crate) model: Option<String>,
     /// What selects; `ast policies` lists them [key: policy.name]

@@ -1,8 +1,10 @@
-//! `ast scorers` and `ast policies`: what is compiled in, from the registries themselves.
+//! `ast scorers`, `ast policies` and `ast models`: what is compiled in, from the registries themselves.
 
+use ast_core::inventory::Collect;
 use ast_core::plugin::{Entry, ParamSpec, Registry};
-use ast_core::score::ScorerEntry;
-use ast_core::select::PolicyEntry;
+use ast_core::score::BuildScorer;
+use ast_core::select::BuildPolicy;
+use ast_core::train::BuildNetwork;
 use serde_json::json;
 
 use crate::args::Format;
@@ -10,13 +12,23 @@ use crate::failure::{Failure, Kind};
 use crate::output::print;
 
 pub(crate) fn scorers(format: Format) -> Result<(), Failure> {
-    let registry = Registry::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
-    print(&list(registry.iter().map(|entry: &ScorerEntry| Row::of(entry)), format))
+    catalogue::<BuildScorer>(format)
 }
 
 pub(crate) fn policies(format: Format) -> Result<(), Failure> {
-    let registry = Registry::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
-    print(&list(registry.iter().map(|entry: &PolicyEntry| Row::of(entry)), format))
+    catalogue::<BuildPolicy>(format)
+}
+
+pub(crate) fn models(format: Format) -> Result<(), Failure> {
+    catalogue::<BuildNetwork>(format)
+}
+
+fn catalogue<B>(format: Format) -> Result<(), Failure>
+where
+    Entry<B>: Collect,
+{
+    let registry = Registry::<B>::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
+    print(&list(registry.iter().map(Row::of), format))
 }
 
 struct Row {

@@ -63,6 +63,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Scorers(format) => catalogue::scorers(format),
         Command::Policies(format) => catalogue::policies(format),
+        Command::Models(format) => catalogue::models(format),
         Command::Data(command) => data::data(&command),
         Command::Doctor => doctor::doctor(),
     }

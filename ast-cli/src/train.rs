@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ast_core::model::zoo::SimpleCnn;
-use ast_core::model::{Model, Weights};
+use ast_core::plugin::{Params, Registry};
 use ast_core::run::{Checkpoints, Origin, Ran, Resolved, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
-use ast_core::train::{PassError, Setup, TrainError, Trainer, safetensors};
+use ast_core::train::{BuildNetwork, PassError, Setup, TrainError, Training};
 
 use crate::args::{Progress, TrainArgs};
 use crate::builds::Builds;
@@ -66,7 +65,7 @@ pub(crate) fn run(
     progress: Progress,
     signals: Signals,
 ) -> Result<Finished, Failure> {
-    let (config, effective, random) = (resolved.config.clone(), resolved.effective(), resolved.checked.random());
+    let (config, effective) = (resolved.config.clone(), resolved.effective());
     let scorer_origin = resolved.scorer_entry.map(|(_, origin)| origin);
     let Data { train, test, fingerprint, evaluation } = dataset::load(&config)?;
     let identity = resume::identity(&effective, &fingerprint, &evaluation)?;
@@ -74,12 +73,10 @@ pub(crate) fn run(
 
     let device = device.autodiff();
     let (data, test_samples) = (train.dataset().clone(), test.dataset().samples());
-    let model = SimpleCnn::new(data.shape(), data.classes(), Weights::new(random, &device));
-    let mut trainer =
-        Trainer::new(Setup { run: resolved, train, test, model, device, energy: energy::counter(backend) })
-            .map_err(|error| Failure::new(Kind::Data, error.to_string()))?;
+    let setup = Setup { run: resolved, train, test, model: (), device, energy: energy::counter(backend) };
+    let mut trainer = trainer(&config.model.name, setup)?;
     let ran = trainer.ran();
-    let place = open(place, &config, &effective, &identity, &mut trainer)?;
+    let place = open(place, &config, &effective, &identity, trainer.as_mut())?;
     let path = place.folder.path().to_path_buf();
     if progress != Progress::None {
         let threads = rayon::current_num_threads();
@@ -116,7 +113,7 @@ pub(crate) fn run(
     summary.test = Some(TestSet { samples: test_samples, classes: data.classes() });
 
     let bug = |what: &str, error: String| Failure::new(Kind::Bug, format!("{what}: {error}"));
-    let weights = safetensors(trainer.model()).map_err(|error| bug("model.safetensors", error.to_string()))?;
+    let weights = trainer.weights().map_err(|error| bug("model.safetensors", error.to_string()))?;
     log.folder.write("model.safetensors", &weights)?;
     let title = format!("{} on {}, seed {}", ran.title(), config.data.name, config.train.seed);
     let picture = plot::svg(&log.events, &title).map_err(|error| bug("run.svg", error))?;
@@ -138,6 +135,18 @@ pub(crate) fn run(
     Ok(Finished { summary, report })
 }
 
+/// The trainer of a run with the network of that name.
+fn trainer(name: &str, setup: Setup<()>) -> Result<Box<dyn Training>, Failure> {
+    let usage = |error: String| Failure::new(Kind::Usage, format!("`model.name` = \"{name}\": {error}"));
+    let networks = Registry::<BuildNetwork>::linked().map_err(|error| usage(error.to_string()))?;
+    let entry = networks.get(name).map_err(|error| usage(error.to_string()))?;
+    let params = Params::resolve(entry.params, &Default::default()).map_err(|error| usage(error.to_string()))?;
+    (entry.build)(&params, setup).map_err(|error| match error {
+        TrainError::Network(error) => usage(error.to_string()),
+        error => Failure::new(Kind::Data, error.to_string()),
+    })
+}
+
 /// A run's folder, ready to be written into.
 struct Opened {
     folder: RunFolder,
@@ -147,12 +156,12 @@ struct Opened {
 }
 
 /// Puts the trainer where the run is to go on, if it is. Whatever may be refused is refused before anything is changed.
-fn open<M: Model>(
+fn open(
     place: RunTarget<'_>,
     config: &RunConfig,
     effective: &RunConfig,
     identity: &RunIdentity,
-    trainer: &mut Trainer<M>,
+    trainer: &mut dyn Training,
 ) -> Result<Opened, Failure> {
     let checkpoints = |run: &Path| Checkpoints::new(run.join(CHECKPOINTS), config.checkpoint.keep);
     let begin = |folder: RunFolder| {
@@ -247,7 +256,11 @@ fn failure(error: &TrainError, run: &Path) -> Failure {
         TrainError::Pass(PassError::Resolution) | TrainError::NothingTrained | TrainError::NothingLeft => Kind::Usage,
         TrainError::Write(_) => Kind::Io,
         TrainError::Device(_) | TrainError::Pass(PassError::Read(_)) => Kind::Device,
-        TrainError::Load(_) | TrainError::Pass(_) | TrainError::Select(_) | TrainError::Snapshot(_) => Kind::Bug,
+        TrainError::Load(_)
+        | TrainError::Pass(_)
+        | TrainError::Select(_)
+        | TrainError::Network(_)
+        | TrainError::Snapshot(_) => Kind::Bug,
     };
     let next = match kind {
         Kind::Io => {

@@ -18,9 +18,9 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("data", &["random", "select"]),
     ("run", &["plugin", "random", "score", "select"]),
     ("ops", &[]),
-    ("model", &["ops", "random"]),
+    ("model", &["ops", "plugin", "random"]),
     ("optim", &["ops"]),
-    ("train", &["codec", "data", "model", "optim", "random", "run", "score", "select"]),
+    ("train", &["codec", "data", "model", "optim", "plugin", "random", "run", "score", "select"]),
     ("testing", &["data", "random", "score", "select"]),
 ];
 

@@ -79,6 +79,7 @@ fn the_binary_lists_what_is_compiled_in() {
     policies.sort();
     assert!(policies.len() >= 16);
     assert_eq!(names(ast(&["policies"])), policies);
+    assert_eq!(names(ast(&["models"])), ["simple-cnn"]);
     let listed: Value = serde_json::from_str(&stdout(&ast(&["policies", "--json"]))).unwrap();
     assert_eq!(listed[0]["params"][0]["name"], "lambda");
     assert!(stdout(&ast(&["scorers", "--markdown"])).starts_with("| name |"));

@@ -9,18 +9,16 @@ pub(crate) use layers::{assigned, leaves, of_surroundings, overlay};
 mod malformed;
 mod presets;
 
-use ast_core::plugin::{ParamError, RegistryError};
+use ast_core::plugin::{ParamError, Registry, RegistryError};
 use ast_core::run::{DEFAULT_SCORER, ResolveError, Resolved, RunConfig};
 use ast_core::select::ScorerRule;
+use ast_core::train::BuildNetwork;
 use toml::Table;
 
 use crate::args::TrainArgs;
 use crate::failure::{Failure, Kind, did_you_mean};
 use crate::output::note;
 use crate::run_folder::CONFIG;
-
-/// The networks that this program can build.
-pub(crate) const MODELS: [&str; 1] = ["simple-cnn"];
 
 /// Layers < checks < registries.
 pub(crate) fn resolve(args: &TrainArgs) -> Result<Resolved, Failure> {
@@ -46,7 +44,9 @@ pub(crate) fn nominal_epochs(args: &TrainArgs) -> Result<u32, Failure> {
 }
 
 fn resolve_table(table: Table) -> Result<Resolved, Failure> {
-    let resolved = read(table)?.resolve(&MODELS).map_err(|error| refusal(&error))?;
+    let networks = Registry::<BuildNetwork>::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
+    let names: Vec<&str> = networks.iter().map(|network| network.name).collect();
+    let resolved = read(table)?.resolve(&names).map_err(|error| refusal(&error))?;
     match resolved.scorer_entry {
         Some((only, _)) if resolved.config.scorer.name.is_none() && is_the_only_one(only) => {
             note(&format!("scorer: {only}, the only one compiled in"));
@@ -58,7 +58,7 @@ fn resolve_table(table: Table) -> Result<Resolved, Failure> {
 
 /// Whether the default was left no choice.
 fn is_the_only_one(scorer: &str) -> bool {
-    let registry = ast_core::plugin::Registry::<ast_core::score::BuildScorer>::linked();
+    let registry = Registry::<ast_core::score::BuildScorer>::linked();
     scorer != DEFAULT_SCORER && registry.is_ok_and(|scorers| scorers.iter().len() == 1)
 }
 

@@ -9,4 +9,4 @@ pub mod zoo;
 pub use cost::LayerCost;
 pub use loss::{cross_entropy, top1};
 pub(crate) use network::burn_bytes;
-pub use network::{Forward, Input, Mode, Model, Weights, dropout};
+pub use network::{Forward, Input, Mode, Model, Network, NetworkError, Weights, dropout};

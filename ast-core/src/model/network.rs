@@ -2,6 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bytes, Device, Tensor, TensorData};
 
 use crate::model::cost::LayerCost;
+use crate::plugin::{ParamError, ParamSpec, Params};
 use crate::random::{Purpose, Random, Stream};
 
 /// A batch of inputs on a device.
@@ -52,6 +53,38 @@ pub trait Model: Module {
     fn layers_half(&self) -> Vec<LayerCost> {
         Vec::new()
     }
+}
+
+/// A network that a configuration can name. Registered with [`register_network!`](crate::register_network).
+pub trait Network: Model {
+    /// The name used on the command line and in configurations.
+    const NAME: &'static str;
+    /// One line: what it is, and its source.
+    const SUMMARY: &'static str;
+    /// Its parameters.
+    const PARAMS: &'static [ParamSpec] = &[];
+
+    /// For images of `[channels, height, width]` in so many classes.
+    ///
+    /// # Errors
+    /// [`NetworkError`] if it cannot take such images, or refuses a parameter.
+    fn build(params: &Params, shape: [usize; 3], classes: usize, weights: Weights<'_>) -> Result<Self, NetworkError>;
+}
+
+/// Why a network cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// It does not take images of this size.
+    #[error("images of {} x {} pixels in {} channels: {needs}", shape[1], shape[2], shape[0])]
+    Shape {
+        /// `[channels, height, width]`.
+        shape: [usize; 3],
+        /// What it takes.
+        needs: &'static str,
+    },
+    /// A parameter was refused.
+    #[error(transparent)]
+    Param(#[from] ParamError),
 }
 
 /// Initial weights, uniform within `+-1/sqrt(fan_in)` (He et al. 2015 with gain 1/sqrt 3, as PyTorch does by default).

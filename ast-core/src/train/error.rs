@@ -2,6 +2,7 @@ use burn::tensor::ExecutionError;
 
 use crate::codec::SnapshotError;
 use crate::data::LoadError;
+use crate::model::NetworkError;
 use crate::run::NotFinite;
 use crate::score::ScoreError;
 use crate::select::{PolicyError, ProbeError, SelectError};
@@ -45,6 +46,9 @@ pub enum TrainError {
     /// The selector, or its policy, refused.
     #[error(transparent)]
     Select(SelectError),
+    /// The network cannot be built for this data.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// A forward pass gave nothing.
     #[error(transparent)]
     Pass(#[from] PassError),

@@ -13,6 +13,7 @@ mod export;
 mod feed;
 mod learner;
 mod legacy;
+mod networks;
 mod probe;
 mod recover;
 mod reference;
@@ -39,6 +40,7 @@ pub use callback::{Callback, Flow};
 pub use clock::{Clock, Phase};
 pub use error::{PassError, TrainError};
 pub use export::safetensors;
+pub use networks::{BuildNetwork, NetworkEntry, Training, build};
 
 /// Weight of the newest batch in the smoothed loss that scorers may compare with.
 const MEAN_LOSS_EMA: f64 = 0.1;
@@ -57,6 +59,15 @@ pub struct Setup<M> {
     pub device: Device,
     /// What counts its energy, or why nothing does.
     pub energy: Result<Box<dyn EnergyCounter>, String>,
+}
+
+impl Setup<()> {
+    /// The same with a network.
+    #[must_use]
+    pub fn with_model<M>(self, model: M) -> Setup<M> {
+        let Self { run, train, test, model: (), device, energy } = self;
+        Setup { run, train, test, model, device, energy }
+    }
 }
 
 /// The training loop and its state.

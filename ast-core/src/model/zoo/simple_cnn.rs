@@ -9,8 +9,9 @@ use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 
 use crate::model::cost::LayerCost;
-use crate::model::network::{Forward, Input, Mode, Model, Weights, dropout};
+use crate::model::network::{Forward, Input, Mode, Model, Network, NetworkError, Weights, dropout};
 use crate::ops::{Block, conv_relu_pool};
+use crate::plugin::Params;
 
 const WIDTHS: Widths = Widths { channels: [3, 32, 64, 128], hidden: 256 };
 /// Width of a smaller network, in sixteenths: (3/16)^2 is 3.5 % in the layers between, more in the first and the last.
@@ -34,6 +35,20 @@ pub struct SimpleCnn {
 struct Widths {
     channels: [usize; 4],
     hidden: usize,
+}
+
+impl Network for SimpleCnn {
+    const NAME: &'static str = "simple-cnn";
+    const SUMMARY: &'static str =
+        "three 3x3 convolutions and two linear layers, 2.2 million parameters on CIFAR-10: the original script's";
+
+    fn build(_: &Params, shape: [usize; 3], classes: usize, weights: Weights<'_>) -> Result<Self, NetworkError> {
+        if shape[0] != 3 || shape[1..].iter().any(|side| *side == 0 || !side.is_multiple_of(4)) {
+            let needs = "it takes 3 channels, and heights and widths that are multiples of 4";
+            return Err(NetworkError::Shape { shape, needs });
+        }
+        Ok(Self::new(shape, classes, weights))
+    }
 }
 
 impl SimpleCnn {

@@ -1,0 +1,83 @@
+//! Networks by name: each builds the trainer of a run with itself, so that whoever starts a run names no type.
+
+use super::error::TrainError;
+use super::{Callback, Setup, Trainer, safetensors};
+use crate::codec::SnapshotError;
+use crate::model::zoo::SimpleCnn;
+use crate::model::{Network, Weights};
+use crate::plugin::{Entry, Params};
+use crate::run::{Ran, Snapshot, Summary};
+
+/// A registered network.
+pub type NetworkEntry = Entry<BuildNetwork>;
+/// Its constructor: the trainer of a run with that network.
+pub type BuildNetwork = fn(&Params, Setup<()>) -> Result<Box<dyn Training>, TrainError>;
+inventory::collect!(NetworkEntry);
+
+/// A run of whichever network.
+pub trait Training {
+    /// See [`Trainer::run`].
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    fn run(&mut self, callback: &mut dyn Callback) -> Result<Option<Summary>, TrainError>;
+
+    /// See [`Trainer::restore`].
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    fn restore(&mut self, snapshot: &Snapshot) -> Result<(), TrainError>;
+
+    /// See [`Trainer::ran`].
+    fn ran(&self) -> Ran;
+
+    /// The network as it is, in the safetensors format.
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    fn weights(&self) -> Result<Vec<u8>, SnapshotError>;
+}
+
+impl<M: Network> Training for Trainer<M> {
+    fn run(&mut self, callback: &mut dyn Callback) -> Result<Option<Summary>, TrainError> {
+        Self::run(self, callback)
+    }
+    fn restore(&mut self, snapshot: &Snapshot) -> Result<(), TrainError> {
+        Self::restore(self, snapshot)
+    }
+    fn ran(&self) -> Ran {
+        Self::ran(self)
+    }
+    fn weights(&self) -> Result<Vec<u8>, SnapshotError> {
+        safetensors(self.model())
+    }
+}
+
+/// What a registered network's entry builds.
+///
+/// # Errors
+/// [`TrainError::Network`] if the network cannot take the data.
+pub fn build<M: Network + 'static>(params: &Params, setup: Setup<()>) -> Result<Box<dyn Training>, TrainError> {
+    let (data, device) = (setup.train.dataset().clone(), setup.device.clone());
+    let weights = Weights::new(setup.run.checked.random(), &device);
+    let model = M::build(params, data.shape(), data.classes(), weights)?;
+    Ok(Box::new(Trainer::new(setup.with_model(model))?))
+}
+
+/// Registers a [`Network`](crate::model::Network) under its name.
+#[macro_export]
+macro_rules! register_network {
+    ($network:ty) => {
+        $crate::inventory::submit! {
+            $crate::train::NetworkEntry {
+                name: <$network as $crate::model::Network>::NAME,
+                summary: <$network as $crate::model::Network>::SUMMARY,
+                origin: env!("CARGO_PKG_NAME"),
+                params: <$network as $crate::model::Network>::PARAMS,
+                build: $crate::train::build::<$network>,
+            }
+        }
+    };
+}
+
+register_network!(SimpleCnn);

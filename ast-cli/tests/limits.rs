@@ -94,7 +94,7 @@ fn a_scorer_that_nobody_named_is_in_no_configuration() {
     let text = fs::read_to_string(&config).unwrap();
     assert!(!text.contains("loss-intensity"), "{text}");
     for (policy, scorer) in
-        [("importance", "grad-norm"), ("seed-package", "loss-entropy"), ("reducible", "reducible-loss")]
+        [("importance", "grad-norm"), ("original-package", "loss-entropy"), ("reducible", "reducible-loss")]
     {
         let run = run(&["--config", config.to_str().unwrap(), "--policy", policy]);
         assert!(run.report.contains(&format!("{policy} with scorer {scorer} on")), "{}", run.report);

@@ -136,7 +136,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{name:<20} {:>11.1} % {accuracy:>8.1} %", 100.0 * cost as f64 / dense as f64);
     }
     // What a loop does not offer is refused by name, not ignored.
-    let mut blind = Selector::new(Groups::none(10), policy("seed", &[])?, Goal::activation(0.25, 20), 32, 0)?;
+    let mut blind = Selector::new(Groups::none(10), policy("original", &[])?, Goal::activation(0.25, 20), 32, 0)?;
     if let Err(refusal) = blind.next_batch(&mut NoProbe) {
         println!("without a probe: {refusal}");
     }

@@ -245,7 +245,9 @@ fn when_every_score_is_none_nothing_is_trained_and_that_is_said() {
 /// Scores that say nothing: selection falls back to chance, and the target is held.
 #[test]
 fn equal_scores_hold_the_target() {
-    for (name, mode) in ["ast", "fixed-threshold", "seed"].into_iter().flat_map(|name| MODES.map(|mode| (name, mode))) {
+    for (name, mode) in
+        ["ast", "fixed-threshold", "original"].into_iter().flat_map(|name| MODES.map(|mode| (name, mode)))
+    {
         let mut config = config(0.2, 12);
         config.train.on_nan = mode;
         let mut trainer = trainer(&config, policy(name, None, &config), Fault::Scores(1.0));
@@ -325,7 +327,7 @@ fn a_look_that_gives_no_number_is_not_passed_over_in_silence() {
     for mode in [OnNan::Abort, OnNan::Skip] {
         let mut config = config(0.2, 3);
         config.train.on_nan = mode;
-        for name in ["seed", "fixed-threshold", "proxy"] {
+        for name in ["original", "fixed-threshold", "proxy"] {
             let outcome = trainer(&config, policy(name, None, &config), Fault::Input(f32::NAN)).run(&mut Vec::new());
             match mode {
                 OnNan::Abort => {

@@ -226,7 +226,8 @@ fn a_snapshot_of_another_run_is_refused() {
 /// The budget in floating-point operations, scoring included, is what a run spends, to within a batch.
 #[test]
 fn a_budget_is_spent_and_no_more() {
-    for (policy, fraction) in [("random", 0.2), ("ast", 0.2), ("ast", 0.5), ("seed", 0.5), ("fixed-threshold", 0.6)] {
+    for (policy, fraction) in [("random", 0.2), ("ast", 0.2), ("ast", 0.5), ("original", 0.5), ("fixed-threshold", 0.6)]
+    {
         let mut config = config(0.2, 10);
         (config.control.target, config.budget.fraction) = (None, Some(fraction));
         let mut trainer = trainer(&config, policy);

@@ -86,8 +86,8 @@ const BEFORE: [(&str, Digest); 16] = [
     ("proxy", Digest(2700, 0x1ce5_3218_5b40_4803)),
     ("random", Digest(2700, 0x7280_14e6_83c1_7e73)),
     ("reducible", Digest(2700, 0xc4bc_e787_056c_448c)),
-    ("seed", Digest(2808, 0x2a76_b47f_4c61_a3c6)),
-    ("seed-package", Digest(2685, 0x0bc7_42d5_6594_e172)),
+    ("original", Digest(2808, 0x2a76_b47f_4c61_a3c6)),
+    ("original-package", Digest(2685, 0x0bc7_42d5_6594_e172)),
     ("selective-backprop", Digest(2679, 0x45cb_71e9_18a9_ff87)),
     ("static-el2n", Digest(2700, 0x98ca_566b_14fd_52bd)),
     ("static-random", Digest(2700, 0xc3ca_a044_7fa9_7145)),
@@ -208,10 +208,10 @@ fn a_policy_that_may_ask_for_passes_is_refused_before_the_first_step() {
     let asking = [
         "fixed-threshold",
         "importance",
+        "original",
+        "original-package",
         "proxy",
         "reducible",
-        "seed",
-        "seed-package",
         "selective-backprop",
         "static-el2n",
     ];
@@ -299,7 +299,7 @@ fn a_step_that_was_not_made_is_spent_and_not_trained() {
 /// A share of the dense run's cost, scoring included: a forward pass 1, a step 3.
 #[test]
 fn a_budget_is_spent_and_no_more() {
-    for (name, fraction) in [("random", 0.2), ("ast", 0.3), ("seed", 0.6), ("pool-top", 0.25)] {
+    for (name, fraction) in [("random", 0.2), ("ast", 0.3), ("original", 0.6), ("pool-top", 0.25)] {
         let mut selector = selector(name, Goal::budget(fraction, 12));
         while let Some(batch) = selector.next_batch(&mut losses()).unwrap() {
             train(&mut selector, batch);
@@ -342,7 +342,7 @@ fn what_a_loop_does_not_offer_is_said() {
         let mut selector = selector(name, goal);
         selector.next_batch(&mut NoProbe).unwrap_err().to_string()
     };
-    assert!(error("seed", Goal::activation(0.25, 12)).contains("extra forward passes"));
+    assert!(error("original", Goal::activation(0.25, 12)).contains("extra forward passes"));
     assert!(error("random", Goal::seconds(9.0, 0.25)).contains("implement `Probe::seconds`"));
     let groups = || Groups::none(10);
     let refused =

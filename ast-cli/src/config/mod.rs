@@ -173,14 +173,14 @@ mod tests {
         assert_eq!(scorer("ast", None).unwrap(), "loss-intensity");
         assert_eq!(scorer("importance", None).unwrap(), "grad-norm");
         assert_eq!(scorer("importance", Some("margin")).unwrap(), "margin");
-        assert_eq!(scorer("seed-package", None).unwrap(), "loss-entropy");
+        assert_eq!(scorer("original-package", None).unwrap(), "loss-entropy");
         assert_eq!(scorer("random", Some("margin")).unwrap(), "margin");
         assert_eq!(scorer("random", None).unwrap(), "none");
         assert_eq!(scorer("proxy", None).unwrap(), "loss");
         assert_eq!(scorer("proxy", Some("el2n")).unwrap(), "el2n");
         assert_eq!(scorer("reducible", None).unwrap(), "reducible-loss");
         assert_eq!(scorer("ast", Some("reducible-loss")).unwrap(), "reducible-loss");
-        let refused = scorer("seed-package", Some("margin")).unwrap_err().to_string();
+        let refused = scorer("original-package", Some("margin")).unwrap_err().to_string();
         assert!(refused.contains("loss-entropy") && refused.contains("margin"), "{refused}");
         let refused = scorer("reducible", Some("loss")).unwrap_err().to_string();
         assert!(refused.contains("`reducible-loss`"), "{refused}");

@@ -53,11 +53,18 @@ pub(super) fn differing(
     now: &BTreeMap<String, String>,
     defaults: &BTreeMap<String, String>,
 ) -> Vec<String> {
-    let value = |of: &BTreeMap<String, String>, key: &str| of.get(key).or(defaults.get(key)).cloned();
+    let value = |of: &BTreeMap<String, String>, key: &str| of.get(key).or(defaults.get(key)).map(|v| present(key, v));
     let text = |value: Option<String>| value.unwrap_or_else(|| "not set".into());
     let keys: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
     let differing = keys.into_iter().filter(|key| value(then, key) != value(now, key));
     differing.map(|key| format!("`{key}` was {} and is {}", text(value(then, key)), text(value(now, key)))).collect()
+}
+
+/// A policy's value as it is written now, if it is a name that the policy had before.
+fn present(key: &str, value: &str) -> String {
+    let name = value.trim_matches('"');
+    let renamed = || Some(format!("\"{}\"", Registry::<BuildPolicy>::linked().ok()?.get(name).ok()?.name));
+    (key == "policy.name").then(renamed).flatten().unwrap_or_else(|| value.to_string())
 }
 
 #[cfg(test)]
@@ -92,6 +99,14 @@ mod tests {
         let defaults = map(&[("a.new", "6"), ("a.old", "7"), ("a.y", "2")]);
         let expected = ["`a.added` was not set and is 8", "`a.gone` was 5 and is not set", "`a.y` was 2 and is 3"];
         assert_eq!(differing(&then, &now, &defaults), expected);
+    }
+
+    /// A run of before a policy was renamed is still the same run.
+    #[test]
+    fn a_policy_that_was_renamed_is_the_same() {
+        let then = map(&[("policy.name", "\"seed\""), ("train.seed", "\"seed\"")]);
+        let now = map(&[("policy.name", "\"original\""), ("train.seed", "\"original\"")]);
+        assert_eq!(differing(&then, &now, &BTreeMap::new()), ["`train.seed` was \"seed\" and is \"original\""]);
     }
 
     /// A parameter of a policy or scorer has a default that only its plugin knows.

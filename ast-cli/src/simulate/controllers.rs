@@ -47,7 +47,7 @@ fn pi(case: &Case, gains: PiConfig) -> Result<Vec<Turn>, ControlError> {
     Ok(turns)
 }
 
-/// As the policy `seed`: two random ones if none passes.
+/// As the policy `original`: two random ones if none passes.
 fn seed(case: &Case) -> Result<Vec<Turn>, ControlError> {
     let mut turns = Vec::new();
     let setpoint = |k: usize| Setpoint { target: case.targets[k], bias: 0.0 };

@@ -107,7 +107,7 @@ fn a_budget_is_advised_only_where_there_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     // What forwards everything spends more at the same activation.
-    let args = ["--arms=random,seed-package", "--seeds=1", "--activation=0.25"];
+    let args = ["--arms=random,original-package", "--seeds=1", "--activation=0.25"];
     let json = result(&compare(&out, &args));
     let advice = json["caveats"].as_array().unwrap().iter().find(|caveat| caveat["kind"] == "unequal-costs").unwrap();
     assert!(advice["text"].as_str().unwrap().ends_with("--budget makes them equal."), "{advice}");

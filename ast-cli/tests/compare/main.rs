@@ -154,7 +154,7 @@ fn what_cannot_be_compared_is_refused_before_anything_is_run() {
         (&["--arms=ast:lamda=0.5"], "lambda"),
         (&["--arms=ast:lambda"], "KEY=VALUE"),
         (&["--seeds=0"], "--seeds"),
-        (&["--arms=seed-package:scorer.name=margin"], "loss-entropy"),
+        (&["--arms=original-package:scorer.name=margin"], "loss-entropy"),
     ] {
         let output = compare(&out, args);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));

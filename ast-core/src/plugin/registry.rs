@@ -10,6 +10,8 @@ use crate::plugin::params::ParamSpec;
 pub struct Entry<B: 'static> {
     /// The name used on the command line and in configurations: the cargo feature and, with `_` for `-`, the file stem.
     pub name: &'static str,
+    /// Names that it had before: understood, and not listed.
+    pub aliases: &'static [&'static str],
     /// One line: the formula or rule, and its source.
     pub summary: &'static str,
     /// The crate it comes from.
@@ -24,6 +26,7 @@ pub struct Entry<B: 'static> {
 #[derive(Debug)]
 pub struct Registry<B: 'static> {
     entries: BTreeMap<&'static str, &'static Entry<B>>,
+    aliases: BTreeMap<&'static str, &'static Entry<B>>,
 }
 
 /// Why a registry or a look-up failed.
@@ -64,24 +67,29 @@ where
 
 impl<B> Registry<B> {
     fn of(all: impl IntoIterator<Item = &'static Entry<B>>) -> Result<Self, RegistryError> {
-        let mut entries = BTreeMap::new();
+        let (mut entries, mut aliases) = (BTreeMap::new(), BTreeMap::new());
+        let mut taken: BTreeMap<&str, &Entry<B>> = BTreeMap::new();
         for entry in all {
-            if let Some(first) = entries.insert(entry.name, entry) {
-                let (name, first, second) = (entry.name, first.origin, entry.origin);
-                return Err(RegistryError::Duplicate { name, first, second });
+            for name in std::iter::once(&entry.name).chain(entry.aliases) {
+                if let Some(first) = taken.insert(name, entry) {
+                    let (first, second) = (first.origin, entry.origin);
+                    return Err(RegistryError::Duplicate { name, first, second });
+                }
             }
+            entries.insert(entry.name, entry);
+            aliases.extend(entry.aliases.iter().map(|alias| (*alias, entry)));
         }
-        Ok(Self { entries })
+        Ok(Self { entries, aliases })
     }
 
-    /// Looks a name up.
+    /// Looks a name up, or one that something had before.
     ///
     /// # Errors
     /// [`RegistryError::Unknown`] with what there is; never a fallback.
     pub fn get(&self, name: &str) -> Result<&'static Entry<B>, RegistryError> {
         let unknown =
             || RegistryError::Unknown { name: name.to_string(), known: self.entries.keys().copied().collect() };
-        self.entries.get(name).copied().ok_or_else(unknown)
+        self.entries.get(name).or(self.aliases.get(name)).copied().ok_or_else(unknown)
     }
 
     /// All entries, by name.
@@ -95,8 +103,10 @@ mod tests {
     use super::*;
 
     const fn entry(name: &'static str, origin: &'static str) -> Entry<()> {
-        Entry { name, summary: "", origin, params: &[], build: () }
+        Entry { name, aliases: &[], summary: "", origin, params: &[], build: () }
     }
+    static RENAMED: Entry<()> = Entry { aliases: &["old"], ..entry("new", "here") };
+    static OLD: Entry<()> = entry("old", "there");
     static ONE: Entry<()> = entry("one", "here");
     static TWO: Entry<()> = entry("two", "here");
     static TWIN: Entry<()> = entry("one", "there");
@@ -105,6 +115,15 @@ mod tests {
     fn a_repeated_name_names_both_crates() {
         let error = Registry::of([&ONE, &TWO, &TWIN]).unwrap_err();
         assert_eq!(error, RegistryError::Duplicate { name: "one", first: "here", second: "there" });
+    }
+
+    #[test]
+    fn an_alias_is_understood_and_not_listed() {
+        let registry = Registry::of([&ONE, &RENAMED]).unwrap();
+        assert_eq!(registry.get("old").unwrap().name, "new");
+        assert_eq!(registry.iter().map(|entry| entry.name).collect::<Vec<_>>(), ["new", "one"]);
+        let error = Registry::of([&RENAMED, &OLD]).unwrap_err();
+        assert_eq!(error, RegistryError::Duplicate { name: "old", first: "here", second: "there" });
     }
 
     #[test]

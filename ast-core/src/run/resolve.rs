@@ -128,6 +128,7 @@ impl RunConfig {
             PolicyError::Param(error) => ResolveError::Param { section, name, error },
             error => ResolveError::Policy(name, error),
         })?;
+        self.policy.name = entry.name.into();
         self.policy.params = params.given();
         if self.budget.fraction.is_none() && policy.keeps_target() {
             self.control.target = Some(checked.goal.target);
@@ -164,6 +165,7 @@ impl RunConfig {
         })?;
         let (scorer_entry, scorer_params) = (Some((entry.name, entry.origin)), params.given());
         if self.scorer.name.is_some() {
+            self.scorer.name = Some(entry.name.into());
             self.scorer.params.clone_from(&scorer_params);
         }
         Ok(Resolved { config: self, checked, policy, scorer, scorer_entry, scorer_params })
@@ -287,6 +289,12 @@ mod tests {
         .unwrap();
         assert_eq!(pruned.policy.stats().target, 1.0);
         assert_eq!(pruned.config.policy.params["dense_tail"], ParamValue::Number(0.125), "defaults are filled in");
+    }
+
+    #[test]
+    fn a_name_of_before_becomes_the_present_one() {
+        let run = resolve(|config| (config.policy.name, config.budget.seconds) = ("seed".into(), Some(1.0)));
+        assert_eq!(run.unwrap().config.policy.name, "original");
     }
 
     #[test]

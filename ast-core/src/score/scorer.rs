@@ -46,13 +46,17 @@ pub type ScorerEntry = Entry<BuildScorer>;
 pub type BuildScorer = fn(&Params) -> Result<Box<dyn Scorer>, ScoreError>;
 inventory::collect!(ScorerEntry);
 
-/// Registers a scorer under a name. See `CONTRIBUTING.md` for the recipe.
+/// Registers a scorer under a name; `aliases: &["old-name"],` after it keeps names that it had. See `CONTRIBUTING.md` for the recipe.
 #[macro_export]
 macro_rules! register_scorer {
     (name: $name:expr, summary: $summary:expr, params: $params:expr, build: $build:expr $(,)?) => {
+        $crate::register_scorer! { name: $name, aliases: &[], summary: $summary, params: $params, build: $build }
+    };
+    (name: $name:expr, aliases: $aliases:expr, summary: $summary:expr, params: $params:expr, build: $build:expr $(,)?) => {
         $crate::inventory::submit! {
             $crate::score::ScorerEntry {
                 name: $name,
+                aliases: $aliases,
                 summary: $summary,
                 origin: env!("CARGO_PKG_NAME"),
                 params: $params,

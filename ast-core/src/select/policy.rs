@@ -194,8 +194,9 @@ pub struct PolicyChoice {
 /// let policies = Registry::<BuildPolicy>::linked()?;
 /// let names: Vec<&str> = policies.iter().map(|policy| policy.name).collect();
 /// assert_eq!(names, [
-///     "ast", "curriculum", "dense", "dense-stopped", "fixed-threshold", "importance", "infobatch", "pool-top", "proxy",
-///     "random", "reducible", "seed", "seed-package", "selective-backprop", "static-el2n", "static-random",
+///     "ast", "curriculum", "dense", "dense-stopped", "fixed-threshold", "importance", "infobatch", "original",
+///     "original-package", "pool-top", "proxy", "random", "reducible", "selective-backprop", "static-el2n",
+///     "static-random",
 /// ]);
 /// for policy in policies.iter() {
 ///     println!("{}: {}", policy.name, policy.summary);
@@ -224,13 +225,17 @@ impl PolicyChoice {
     }
 }
 
-/// Registers a policy under a name.
+/// Registers a policy under a name; `aliases: &["old-name"],` after it keeps names that it had.
 #[macro_export]
 macro_rules! register_policy {
     (name: $name:expr, summary: $summary:expr, params: $params:expr, build: $build:expr $(,)?) => {
+        $crate::register_policy! { name: $name, aliases: &[], summary: $summary, params: $params, build: $build }
+    };
+    (name: $name:expr, aliases: $aliases:expr, summary: $summary:expr, params: $params:expr, build: $build:expr $(,)?) => {
         $crate::inventory::submit! {
             $crate::select::PolicyEntry {
                 name: $name,
+                aliases: $aliases,
                 summary: $summary,
                 origin: env!("CARGO_PKG_NAME"),
                 params: $params,

@@ -71,6 +71,7 @@ macro_rules! register_network {
         $crate::inventory::submit! {
             $crate::train::NetworkEntry {
                 name: <$network as $crate::model::Network>::NAME,
+                aliases: &[],
                 summary: <$network as $crate::model::Network>::SUMMARY,
                 origin: env!("CARGO_PKG_NAME"),
                 params: <$network as $crate::model::Network>::PARAMS,

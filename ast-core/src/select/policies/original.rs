@@ -21,25 +21,26 @@ use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
 crate::register_policy! {
-    name: "seed",
+    name: "original",
+    aliases: &["seed"],
     summary: "the original script: a forward pass over every sample, its significance, its controller; costs 1/3 + the target",
     params: &[],
-    build: |_, goal| Ok(Box::new(Seed { goal, controller: SeedController::default(), last: None })),
+    build: |_, goal| Ok(Box::new(Original { goal, controller: SeedController::default(), last: None })),
 }
 
-struct Seed {
+struct Original {
     goal: Goal,
     controller: SeedController,
     last: Option<Output>,
 }
 
-impl Seed {
+impl Original {
     fn setpoint(&self) -> Setpoint {
         Setpoint { target: self.goal.target, bias: 0.0 }
     }
 }
 
-impl Policy for Seed {
+impl Policy for Original {
     fn begin(&mut self, _: f64) -> f64 {
         0.0
     }
@@ -114,7 +115,7 @@ mod tests {
     use crate::testing::{Stage, goal};
 
     fn select(losses: &[f32], threshold: Option<f64>) -> (Vec<SampleId>, SelectionStats) {
-        let mut seed = Seed { goal: goal(0.1), controller: SeedController::default(), last: None };
+        let mut seed = Original { goal: goal(0.1), controller: SeedController::default(), last: None };
         // The controller has no setter: feed it rates until its threshold is where the test wants it.
         while threshold.is_some_and(|threshold| seed.controller.threshold(seed.setpoint()) < threshold) {
             seed.controller.update(1.0, seed.setpoint()).unwrap();

@@ -22,25 +22,26 @@ use crate::select::sampler::Offer;
 const LEAST: f64 = 0.1;
 
 crate::register_policy! {
-    name: "seed-package",
+    name: "original-package",
+    aliases: &["seed-package"],
     summary: "the original's PyPI package 1.0.1: a forward pass over every sample, loss-entropy against a raw threshold; costs 1/3 + the target",
     params: &[],
-    build: |_, goal| Ok(Box::new(SeedPackage { goal, controller: PackageController::default(), last: None })),
+    build: |_, goal| Ok(Box::new(OriginalPackage { goal, controller: PackageController::default(), last: None })),
 }
 
-struct SeedPackage {
+struct OriginalPackage {
     goal: Goal,
     controller: PackageController,
     last: Option<Output>,
 }
 
-impl SeedPackage {
+impl OriginalPackage {
     fn setpoint(&self) -> Setpoint {
         Setpoint { target: self.goal.target, bias: 0.0 }
     }
 }
 
-impl Policy for SeedPackage {
+impl Policy for OriginalPackage {
     fn begin(&mut self, _: f64) -> f64 {
         0.0
     }
@@ -98,9 +99,9 @@ mod tests {
     use super::*;
     use crate::testing::{Stage, goal};
 
-    fn policy() -> SeedPackage {
+    fn policy() -> OriginalPackage {
         let goal = goal(0.1);
-        SeedPackage { goal, controller: PackageController::default(), last: None }
+        OriginalPackage { goal, controller: PackageController::default(), last: None }
     }
 
     /// Above the first threshold of 3: three of ten; the smoothed rate is then 0.12 and the threshold 3 + 0.005 x 0.02 + ..

@@ -20,10 +20,10 @@ pub struct Batch {
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome<'a> {
     /// Significance of each, larger = more worth training on; NaN for none. Only its rank counts. Some policies are about a
-    /// certain score: [`Policy::scorer_rule`] says which.
+    /// certain score: [`Policy::scorer_rule`](super::Policy::scorer_rule) says which.
     pub score: &'a [f32],
     /// Loss of each, unweighted, as computed in this step before the update: cross-entropy in nats, or any other that is 0 and
-    /// above. Skip a step with a NaN in it: see [`Selector::skip`].
+    /// above. Skip a step with a NaN in it: see [`Selector::skip`](super::Selector::skip).
     pub loss: &'a [f32],
     /// Whether each was answered correctly. Where there is no such thing, forgetting is not counted, and nothing else is lost.
     pub correct: Option<&'a [bool]>,

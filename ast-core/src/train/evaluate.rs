@@ -1,7 +1,7 @@
 use burn::tensor::{Device, Tensor};
 
 use super::error::PassError;
-use super::feed::upload;
+use super::feed::{Uploaded, upload};
 use super::statistics::read;
 use crate::data::{Loader, Request};
 use crate::model::{Mode, Model, cross_entropy, top1};
@@ -23,7 +23,7 @@ pub(super) fn evaluate<M: Model>(model: &M, loader: &mut dyn Loader, device: &De
     let (mut correct, mut loss) = (0.0, 0.0);
     while let Some(host) = loader.receive()? {
         requests.by_ref().take(1).for_each(|request| loader.request(request));
-        let (input, targets) = upload(host, shape, device);
+        let Uploaded { input, targets, .. } = upload(host, shape, device);
         let logits = model.forward(input, Mode::Eval).logits;
         let correct_now = top1(logits.clone(), targets.clone()).sum();
         let values = read(Tensor::cat(vec![correct_now, cross_entropy(logits, targets).sum()], 0))?;

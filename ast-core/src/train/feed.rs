@@ -4,15 +4,24 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::data::HostBatch;
 use crate::model::Input;
+use crate::select::SampleId;
 
-/// Moves a batch to a device: images `[batch, channels, height, width]`, targets `[batch]`.
-pub(super) fn upload(
-    host: HostBatch,
-    [channels, height, width]: [usize; 3],
-    device: &Device,
-) -> (Input, Tensor<1, Int>) {
-    let batch = host.ids.len();
-    let pixels = TensorData::new(host.pixels, [batch, channels, height, width]);
-    let targets = TensorData::new(host.targets, [batch]);
-    (Input::Image(Tensor::from_data(pixels, device)), Tensor::from_data(targets, device))
+/// A batch on a device.
+pub(super) struct Uploaded {
+    pub(super) ids: Vec<SampleId>,
+    pub(super) input_deviation: Vec<f32>,
+    /// `[batch, channels, height, width]`.
+    pub(super) input: Input,
+    /// `[batch]`.
+    pub(super) targets: Tensor<1, Int>,
+}
+
+/// Moves a batch of images to a device.
+pub(super) fn upload(host: HostBatch, [channels, height, width]: [usize; 3], device: &Device) -> Uploaded {
+    let HostBatch { ids, pixels, targets, input_std: input_deviation } = host;
+    let batch = ids.len();
+    let pixels = TensorData::new(pixels, [batch, channels, height, width]);
+    let targets = TensorData::new(targets, [batch]);
+    let input = Input::Image(Tensor::from_data(pixels, device));
+    Uploaded { ids, input_deviation, input, targets: Tensor::from_data(targets, device) }
 }

@@ -4,10 +4,9 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
-use super::feed::upload;
+use super::feed::Uploaded;
 use super::statistics::Passed;
 use crate::codec::SnapshotError;
-use crate::data::HostBatch;
 use crate::model::{Forward, Mode, Model, burn_bytes, cross_entropy};
 use crate::optim::optimizer;
 use crate::random::Stream;
@@ -31,12 +30,10 @@ impl<M: Model> Learner<M> {
     pub(super) fn gradients(
         &self,
         batch: &Batch,
-        host: HostBatch,
-        shape: [usize; 3],
+        data: Uploaded,
         masks: &mut Stream,
     ) -> Result<(Passed, GradientsParams), ExecutionError> {
-        let (ids, input_deviation) = (host.ids.clone(), host.input_std.clone());
-        let (input, targets) = upload(host, shape, &self.device);
+        let Uploaded { ids, input_deviation, input, targets } = data;
         let forward = self.model.forward(input, Mode::Train(masks));
         let losses = cross_entropy(forward.logits.clone(), targets.clone());
         let gradients = weighted_mean(losses.clone(), batch).backward();

@@ -1,11 +1,11 @@
 //! Extra passes over candidates: of the run's own network, and of auxiliary ones beside it.
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::Device;
 
 use super::auxiliary::{Auxiliary, AuxiliaryNetworks, HalfStep};
 use super::clock::{Clock, Phase};
 use super::error::PassError;
-use super::feed::upload;
+use super::feed::{Uploaded, upload};
 use super::statistics::{Passed, Scored, Scoring, gradient_sum, not_finite};
 use crate::data::{Dataset, Request};
 use crate::model::{Forward, Input, Mode, Model, cross_entropy};
@@ -38,21 +38,10 @@ pub(super) struct TrainerProbe<'a, M> {
     pub(super) coming: f64,
 }
 
-/// A batch on a device.
-struct Loaded {
-    ids: Vec<SampleId>,
-    input_deviation: Vec<f32>,
-    input: Input,
-    targets: Tensor<1, Int>,
-}
-
 impl<M: Model> TrainerProbe<'_, M> {
-    fn load(&self, visits: &[Visit], device: &Device) -> Loaded {
+    fn load(&self, visits: &[Visit], device: &Device) -> Uploaded {
         let request = Request { visits: visits.to_vec(), augment: self.augment.then_some(self.scoring.random) };
-        let host = request.collate(self.dataset);
-        let (ids, input_deviation) = (host.ids.clone(), host.input_std.clone());
-        let (input, targets) = upload(host, self.dataset.shape(), device);
-        Loaded { ids, input_deviation, input, targets }
+        upload(request.collate(self.dataset), self.dataset.shape(), device)
     }
 
     /// A forward pass without gradients, by whatever network, at so many FLOPs a sample.
@@ -66,7 +55,7 @@ impl<M: Model> TrainerProbe<'_, M> {
         // All of it is the price of scoring, loading included: a dense run has none of it.
         self.clock.enter(Phase::Score);
         let device = self.device.clone().without_autodiff();
-        let Loaded { ids, input_deviation, input, targets } = self.load(visits, &device);
+        let Uploaded { ids, input_deviation, input, targets } = self.load(visits, &device);
         let forward = forward(input).ok_or(PassError::Resolution)?;
         let loss = cross_entropy(forward.logits.clone(), targets.clone());
         let passed = Passed { ids, input_deviation, forward, targets, loss };
@@ -100,7 +89,7 @@ impl<M: Model> TrainerProbe<'_, M> {
         spent: f64,
     ) -> Result<Probed, PassError> {
         self.clock.enter(Phase::Score);
-        let Loaded { ids, input_deviation, input, targets } = self.load(visits, self.device);
+        let Uploaded { ids, input_deviation, input, targets } = self.load(visits, self.device);
         let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device);
         let HalfStep { forward, losses, gradients } = network.half_step(input, targets.clone());
         let cost = visits.len() as u64 * network.step_flops;

@@ -5,10 +5,11 @@ use burn::optim::GradientsParams;
 use super::alignment;
 use super::clock::Phase;
 use super::error::TrainError;
+use super::feed::upload;
 use super::probe::TrainerProbe;
 use super::statistics::{Scored, Scoring, gradient_sum, not_finite};
 use super::{Selector, Trainer};
-use crate::data::{HostBatch, Request};
+use crate::data::{HostBatch, LoadError, Request};
 use crate::model::Model;
 use crate::optim::learning_rate;
 use crate::random::Purpose;
@@ -41,7 +42,8 @@ impl<M: Model> Trainer<M> {
         let begin = self.clock.step_clock();
         let Some(batch) = self.selector.in_flight().front().cloned() else { return Ok(None) };
         self.clock.enter(Phase::Data);
-        let Some(host) = self.train.receive()? else { return Ok(None) };
+        // It was asked for: a run that ended here would look like a whole one.
+        let host = self.train.receive()?.ok_or(LoadError)?;
         if self.selector.in_flight().len() == 1 {
             self.select()?;
         }
@@ -95,10 +97,12 @@ impl<M: Model> Trainer<M> {
         batch: &Batch,
         Loaded { host, begin }: Loaded,
     ) -> Result<Result<StepOutcome, NotFinite>, TrainError> {
+        self.clock.enter(Phase::Data);
+        let data = upload(host, self.train.dataset().shape(), &self.learner.device);
+
         self.clock.enter(Phase::Train);
         let mut masks = self.random.stream(Purpose::Dropout, self.counts().steps, 0);
-        let shape = self.train.dataset().shape();
-        let (passed, gradients) = self.learner.gradients(batch, host, shape, &mut masks)?;
+        let (passed, gradients) = self.learner.gradients(batch, data, &mut masks)?;
 
         self.clock.enter(Phase::Score);
         let coverage = batch.coverage();

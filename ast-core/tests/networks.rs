@@ -34,7 +34,7 @@ impl Dataset for Sized {
     fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]) {
         self.0.write(id, augment, out);
     }
-    fn input_std(&self, _: SampleId) -> f32 {
+    fn input_deviation(&self, _: SampleId) -> f32 {
         0.25
     }
 }

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ast_core::burn;
 use ast_core::burn::module::{Module, Param};
 use ast_core::burn::tensor::{Device, Tensor};
-use ast_core::codec::SnapshotError;
 use ast_core::data::Dataset;
 use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Weights};
 use ast_core::random::Stream;
@@ -60,7 +59,7 @@ impl Dataset for Images {
             _ => {}
         }
     }
-    fn input_std(&self, _: SampleId) -> f32 {
+    fn input_deviation(&self, _: SampleId) -> f32 {
         0.25
     }
 }
@@ -274,12 +273,6 @@ impl Policy for Nothing {
     }
     fn stats(&self) -> SelectionStats {
         SelectionStats { target: 0.1, rate: None, threshold: None }
-    }
-    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        Ok(Vec::new())
-    }
-    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
-        Ok(())
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use ast_core::codec::SnapshotError;
 use ast_core::plugin::{Entry, ParamValue, Params, Registry};
 use ast_core::random::{Purpose, Random};
 use ast_core::select::{BuildPolicy, Offer, Policy, PolicyError, SampleId, SelectionContext, SelectionStats};
@@ -105,12 +104,6 @@ fn a_policy_that_drifts_is_found() {
         }
         fn stats(&self) -> SelectionStats {
             SelectionStats { target: self.0, rate: None, threshold: None }
-        }
-        fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-            Ok(Vec::new())
-        }
-        fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
-            Ok(())
         }
     }
     let found = std::panic::catch_unwind(|| check_policy(|goal| Box::new(Rounds(goal.target))));

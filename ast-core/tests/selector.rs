@@ -397,12 +397,6 @@ impl Policy for Faulty {
     fn stats(&self) -> SelectionStats {
         SelectionStats { target: 0.25, rate: None, threshold: None }
     }
-    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        Ok(Vec::new())
-    }
-    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
-        Ok(())
-    }
 }
 
 #[test]
@@ -447,12 +441,6 @@ impl Policy for TwoSizes {
     }
     fn stats(&self) -> SelectionStats {
         SelectionStats { target: 0.25, rate: None, threshold: None }
-    }
-    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        Ok(Vec::new())
-    }
-    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
-        Ok(())
     }
 }
 

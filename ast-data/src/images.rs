@@ -13,7 +13,7 @@ pub struct Images {
     pixels: Vec<u8>,
     labels: Vec<u8>,
     groups: Vec<&'static str>,
-    input_std: Vec<f32>,
+    input_deviation: Vec<f32>,
     /// Per channel: the normalised value of every byte, so that writing an image is a table look-up a pixel.
     normalised: Vec<[f32; 256]>,
 }
@@ -27,9 +27,9 @@ impl Images {
     pub fn new(shape: [usize; 3], classes: usize, pixels: Vec<u8>, labels: Vec<u8>) -> Self {
         let size: usize = shape.iter().product();
         assert_eq!(pixels.len(), labels.len() * size, "an image is {shape:?}");
-        let input_std = pixels.chunks_exact(size).map(deviation).collect();
+        let input_deviation = pixels.chunks_exact(size).map(deviation).collect();
         let plain = std::array::from_fn(|byte| byte as f32 / 255.0);
-        Self { normalised: vec![plain; shape[0]], shape, classes, pixels, labels, groups: Vec::new(), input_std }
+        Self { normalised: vec![plain; shape[0]], shape, classes, pixels, labels, groups: Vec::new(), input_deviation }
     }
 
     /// Normalises each channel by its mean and standard deviation, both for pixels in 0..1.
@@ -57,7 +57,7 @@ impl Images {
         let samples = samples.min(self.labels.len());
         self.pixels.truncate(samples * self.shape.iter().product::<usize>());
         self.labels.truncate(samples);
-        self.input_std.truncate(samples);
+        self.input_deviation.truncate(samples);
         self.groups.truncate(samples);
         self
     }
@@ -73,7 +73,7 @@ impl Images {
         Self {
             pixels: self.pixels.split_off(at * size),
             labels: self.labels.split_off(at),
-            input_std: self.input_std.split_off(at),
+            input_deviation: self.input_deviation.split_off(at),
             normalised: self.normalised.clone(),
             groups,
             ..*self
@@ -151,8 +151,8 @@ impl Dataset for Images {
         }
     }
 
-    fn input_std(&self, id: SampleId) -> f32 {
-        self.input_std[id as usize]
+    fn input_deviation(&self, id: SampleId) -> f32 {
+        self.input_deviation[id as usize]
     }
 
     fn group(&self, id: SampleId) -> Option<&'static str> {
@@ -211,7 +211,7 @@ mod tests {
         let values: Vec<f64> = images.bytes(1).iter().map(|byte| f64::from(*byte) / 255.0).collect();
         let mean = values.iter().sum::<f64>() / 192.0;
         let expected = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 192.0).sqrt();
-        assert!((f64::from(images.input_std(1)) - expected).abs() < 1e-6);
+        assert!((f64::from(images.input_deviation(1)) - expected).abs() < 1e-6);
     }
 
     #[test]

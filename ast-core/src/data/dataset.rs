@@ -18,7 +18,7 @@ pub trait Dataset: Send + Sync {
     fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]);
     /// Standard deviation of the un-augmented pixels in 0..1 over all channels and places, a statistic of the input
     /// alone.
-    fn input_std(&self, id: SampleId) -> f32;
+    fn input_deviation(&self, id: SampleId) -> f32;
     /// The known group of a sample, where data comes with such knowledge (procedural data does).
     fn group(&self, _: SampleId) -> Option<&'static str> {
         None
@@ -43,8 +43,8 @@ pub struct HostBatch {
     pub pixels: Vec<f32>,
     /// Class of each sample, `[batch]`.
     pub targets: Vec<i32>,
-    /// [`Dataset::input_std`] of each sample, `[batch]`.
-    pub input_std: Vec<f32>,
+    /// [`Dataset::input_deviation`] of each sample, `[batch]`.
+    pub input_deviation: Vec<f32>,
 }
 
 impl Request {
@@ -60,8 +60,8 @@ impl Request {
         }
         let ids: Vec<_> = self.visits.iter().map(|visit| visit.id).collect();
         let targets = ids.iter().map(|id| dataset.label(*id) as i32).collect();
-        let input_std = ids.iter().map(|id| dataset.input_std(*id)).collect();
-        HostBatch { ids, pixels, targets, input_std }
+        let input_deviation = ids.iter().map(|id| dataset.input_deviation(*id)).collect();
+        HostBatch { ids, pixels, targets, input_deviation }
     }
 }
 

@@ -95,13 +95,20 @@ pub trait Policy: Send {
     ///
     /// # Errors
     /// [`SnapshotError`].
-    fn save(&self) -> Result<Vec<u8>, SnapshotError>;
+    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
+        Ok(Vec::new())
+    }
 
     /// Takes back what [`save`](Self::save) gave: from here on it decides as the policy that was saved would have.
     ///
     /// # Errors
     /// [`SnapshotError`].
-    fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError>;
+    fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
+        match saved {
+            [] => Ok(()),
+            _ => Err(SnapshotError::Decode("policy", "this policy learns nothing, and something was saved".into())),
+        }
+    }
 }
 
 /// What a policy does with the scores of the run's scorer.

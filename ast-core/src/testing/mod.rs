@@ -51,7 +51,7 @@ impl Dataset for Labels {
     fn write(&self, _: SampleId, _: Option<&mut Stream>, out: &mut [f32]) {
         out.fill(0.0);
     }
-    fn input_std(&self, _: SampleId) -> f32 {
+    fn input_deviation(&self, _: SampleId) -> f32 {
         0.25
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Uploaded {
 
 /// Moves a batch of images to a device.
 pub(super) fn upload(host: HostBatch, [channels, height, width]: [usize; 3], device: &Device) -> Uploaded {
-    let HostBatch { ids, pixels, targets, input_std: input_deviation } = host;
+    let HostBatch { ids, pixels, targets, input_deviation } = host;
     let batch = ids.len();
     let pixels = TensorData::new(pixels, [batch, channels, height, width]);
     let targets = TensorData::new(targets, [batch]);

@@ -107,7 +107,7 @@ impl<M: Model> Trainer<M> {
         let mut selector = Selector::of(groups, policy, config.goal, config.batch_size, config.seed)?;
         selector.set_costs(vec![pass_cost(&model.layers())])?;
         let clock = Clock::start(energy);
-        let total: f64 = ids.map(|id| f64::from(dataset.input_std(id))).sum();
+        let total: f64 = ids.map(|id| f64::from(dataset.input_deviation(id))).sum();
         let state = State {
             reference: Vec::new(),
             mean_loss: Ema::new(MEAN_LOSS_EMA),

@@ -134,7 +134,7 @@ impl<M: Model> Probe for TrainerProbe<'_, M> {
     }
 
     fn input_deviation(&mut self, ids: &[SampleId]) -> Result<Vec<f32>, ProbeError> {
-        Ok(ids.iter().map(|id| self.dataset.input_std(*id)).collect())
+        Ok(ids.iter().map(|id| self.dataset.input_deviation(*id)).collect())
     }
 
     fn seconds(&mut self) -> Result<f64, ProbeError> {

@@ -51,7 +51,7 @@ impl Dataset for Halves {
             out[0] = f32::NAN;
         }
     }
-    fn input_std(&self, _: SampleId) -> f32 {
+    fn input_deviation(&self, _: SampleId) -> f32 {
         0.25
     }
 }

@@ -1,6 +1,5 @@
 //! Everything, every epoch: the reference run. The target is ignored and reported as 1.
 
-use crate::codec::SnapshotError;
 use crate::select::goal::RunLength;
 use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
@@ -38,13 +37,5 @@ impl Policy for Dense {
 
     fn stats(&self) -> SelectionStats {
         SelectionStats { target: 1.0, rate: None, threshold: None }
-    }
-
-    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        Ok(Vec::new())
-    }
-
-    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
-        Ok(())
     }
 }

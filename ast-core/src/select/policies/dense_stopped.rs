@@ -3,7 +3,6 @@
 //! Whoever compares a method at a tenth of the cost with *this*, instead of with a tenth of the epochs under a learning
 //! rate that comes down in time (`random`), will find that nearly anything wins.
 
-use crate::codec::SnapshotError;
 use crate::select::goal::RunLength;
 use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
@@ -37,13 +36,5 @@ impl Policy for DenseStopped {
 
     fn stats(&self) -> SelectionStats {
         SelectionStats { target: 1.0, rate: None, threshold: None }
-    }
-
-    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        Ok(Vec::new())
-    }
-
-    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
-        Ok(())
     }
 }

@@ -4,7 +4,6 @@
 //! Learning*, ICLR 2024). With the learning rate scheduled to the budget this *is* dense training for `target x epochs`
 //! epochs.
 
-use crate::codec::SnapshotError;
 use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
@@ -35,13 +34,5 @@ impl Policy for Random {
 
     fn stats(&self) -> SelectionStats {
         SelectionStats { target: self.target, rate: None, threshold: None }
-    }
-
-    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        Ok(Vec::new())
-    }
-
-    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
-        Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! One random subset for the whole run: what every choice of a subset has to beat.
 
-use crate::codec::SnapshotError;
 use crate::random::Purpose;
 use crate::select::goal::Goal;
 use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
@@ -48,14 +47,6 @@ impl Policy for StaticRandom {
 
     fn stats(&self) -> SelectionStats {
         SelectionStats { target: self.goal.target, rate: None, threshold: None }
-    }
-
-    fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        Ok(Vec::new())
-    }
-
-    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
-        Ok(())
     }
 }
 

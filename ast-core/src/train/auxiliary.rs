@@ -12,10 +12,12 @@ use burn::tensor::{Device, Int, Tensor};
 use ciborium::Value;
 use serde::{Deserialize, Serialize};
 
+use super::pass_cost;
 use crate::codec::{SnapshotError, decode, encode};
 use crate::model::{Forward, Input, Mode, Model, Weights, burn_bytes, cross_entropy};
 use crate::optim::optimizer;
 use crate::random::{Purpose, Random};
+use crate::select::PassCost;
 
 /// Which auxiliary network.
 ///
@@ -38,9 +40,8 @@ pub(super) struct AuxiliaryNetwork<M> {
     optimizer: ModuleOptimizer,
     steps: u64,
     random: Random,
-    /// FLOPs of a forward pass, and of a step, on one sample.
-    pub(super) forward_flops: u64,
-    pub(super) step_flops: u64,
+    /// FLOPs on one sample.
+    pub(super) cost: PassCost,
 }
 
 /// What the forward and backward pass of a step gave; the step itself is not made yet.
@@ -53,10 +54,8 @@ pub(super) struct HalfStep {
 impl<M: Model> AuxiliaryNetwork<M> {
     fn new(which: Auxiliary, full: &M, random: Random, device: &Device) -> Self {
         let model = full.proxy(Weights::of(Purpose::AuxiliaryWeights, which as u64, random, device));
-        let layers = model.layers();
-        let forward_flops = layers.iter().map(|l| l.forward).sum();
-        let step_flops = layers.iter().map(|l| l.forward + l.weight_gradient + l.input_gradient).sum();
-        Self { which, model, optimizer: optimizer(), steps: 0, random, forward_flops, step_flops }
+        let cost = pass_cost(&model.layers());
+        Self { which, model, optimizer: optimizer(), steps: 0, random, cost }
     }
 
     /// As it is.

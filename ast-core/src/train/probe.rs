@@ -6,12 +6,11 @@ use super::auxiliary::{Auxiliary, AuxiliaryNetworks, HalfStep};
 use super::clock::{Clock, Phase};
 use super::error::PassError;
 use super::feed::{Uploaded, upload};
-use super::statistics::{Passed, Scored, Scoring, gradient_sum, not_finite};
+use super::statistics::{Passed, Scored, Scoring, gradient_sum};
 use crate::data::{Dataset, Request};
 use crate::model::{Forward, Input, Mode, Model, cross_entropy};
 use crate::optim::learning_rate;
 use crate::random::Purpose;
-use crate::run::NotFinite;
 use crate::select::{Ledger, PassCost, Probe, ProbeError, ProbeRequest, Probed, SampleId, ScoredBy, Visit};
 
 /// Everything that an extra pass needs of the trainer.
@@ -59,10 +58,11 @@ impl<M: Model> TrainerProbe<'_, M> {
         let forward = forward(input).ok_or(PassError::Resolution)?;
         let loss = cross_entropy(forward.logits.clone(), targets.clone());
         let passed = Passed { ids, input_deviation, forward, targets, loss };
-        let Scored { score, loss, .. } = self.scoring.read_back(passed, ledger, Vec::new())?;
-        if let Some(what) = not_finite(visits.iter().map(|visit| visit.id), &loss, &score).filter(|_| self.abort) {
+        let scored = self.scoring.read_back(passed, ledger, Vec::new())?;
+        if let Some(what) = scored.fault(visits.iter().map(|visit| visit.id)).filter(|_| self.abort) {
             return Err(PassError::NotFinite(what));
         }
+        let Scored { score, loss, .. } = scored;
         self.clock.enter(Phase::Select);
         Ok(Probed { loss, score, cost: visits.len() as u64 * flops, skipped: false })
     }
@@ -92,19 +92,19 @@ impl<M: Model> TrainerProbe<'_, M> {
         let Uploaded { ids, input_deviation, input, targets } = self.load(visits, self.device);
         let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device);
         let HalfStep { forward, losses, gradients } = network.half_step(input, targets.clone());
-        let cost = visits.len() as u64 * network.step_flops;
+        let cost = visits.len() as u64 * network.cost.step;
         let forward = Forward { logits: forward.logits.inner(), features: forward.features.inner() };
         let passed = Passed { ids, input_deviation, forward, targets: targets.inner(), loss: losses.inner() };
         let sum = gradient_sum(network.model(), &gradients);
-        let Scored { score, loss, extra, .. } = self.scoring.read_back(passed, ledger, vec![sum])?;
-        let gradient = || extra.first().filter(|sum| !sum.is_finite()).map(|sum| NotFinite::Gradient(*sum));
-        let broken = not_finite(visits.iter().map(|visit| visit.id), &loss, &score).or_else(gradient);
+        let scored = self.scoring.read_back(passed, ledger, vec![sum])?;
+        let broken = scored.fault(visits.iter().map(|visit| visit.id));
         match broken {
             None => network.update(learning_rate(self.lr, spent), gradients),
             Some(what) if self.abort => return Err(PassError::NotFinite(what)),
             Some(_) => {}
         }
         self.clock.enter(Phase::Select);
+        let Scored { score, loss, .. } = scored;
         Ok(Probed { loss, score, cost, skipped: broken.is_some() })
     }
 
@@ -116,7 +116,7 @@ impl<M: Model> TrainerProbe<'_, M> {
         ledger: &Ledger,
     ) -> Result<Probed, PassError> {
         let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device);
-        let (model, flops) = (network.model().valid(), network.forward_flops);
+        let (model, flops) = (network.model().valid(), network.cost.forward);
         self.pass(visits, ledger, flops, |input| Some(model.forward(input, Mode::Eval)))
     }
 }

@@ -26,8 +26,19 @@ pub(super) struct Scored {
     pub(super) score: Vec<f32>,
     pub(super) loss: Vec<f32>,
     pub(super) correct: Vec<bool>,
-    /// What was asked for besides.
+    /// What was asked for besides; where there are gradients, their [`gradient_sum`] first.
     pub(super) extra: Vec<f32>,
+}
+
+impl Scored {
+    /// The first loss, or else the first score, or else the sum of the gradients, that is NaN or infinite.
+    pub(super) fn fault(&self, ids: impl Iterator<Item = SampleId> + Clone) -> Option<NotFinite> {
+        let first = |values: &[f32]| ids.clone().zip(values.iter().copied()).find(|(_, value)| !value.is_finite());
+        let loss = first(&self.loss).map(|(id, value)| NotFinite::Loss(id, value));
+        let score = || first(&self.score).map(|(id, value)| NotFinite::Score(id, value));
+        let gradient = || self.extra.first().filter(|sum| !sum.is_finite()).map(|sum| NotFinite::Gradient(*sum));
+        loss.or_else(score).or_else(gradient)
+    }
 }
 
 /// What a scorer is told beside what the network gave.
@@ -167,17 +178,6 @@ fn one_hot(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<2> {
     let shape = logits.dims();
     let classes = Tensor::arange(0..shape[1] as i64, &logits.device()).unsqueeze::<2>().expand(shape);
     targets.clone().unsqueeze_dim::<2>(1).expand(shape).equal(classes).float()
-}
-
-/// The first loss, or else the first score, that is NaN or infinite.
-pub(super) fn not_finite(
-    ids: impl Iterator<Item = SampleId> + Clone,
-    loss: &[f32],
-    score: &[f32],
-) -> Option<NotFinite> {
-    let first = |values: &[f32]| ids.clone().zip(values.iter().copied()).find(|(_, value)| !value.is_finite());
-    let loss = first(loss).map(|(id, value)| NotFinite::Loss(id, value));
-    loss.or_else(|| first(score).map(|(id, value)| NotFinite::Score(id, value)))
 }
 
 /// The sum of all gradients: NaN or infinite if one of them is. Shape `[1]`.

@@ -7,7 +7,7 @@ use super::clock::Phase;
 use super::error::TrainError;
 use super::feed::upload;
 use super::probe::TrainerProbe;
-use super::statistics::{Scored, Scoring, gradient_sum, not_finite};
+use super::statistics::{Scored, Scoring, gradient_sum};
 use super::{Selector, Trainer};
 use crate::data::{HostBatch, LoadError, Request};
 use crate::model::Model;
@@ -121,8 +121,7 @@ impl<M: Model> Trainer<M> {
             step: self.counts().steps + 1,
         };
         let scored = scoring.read_back(passed, self.selector.ledger(), extra)?;
-        let gradient = || scored.extra.first().filter(|sum| !sum.is_finite()).map(|sum| NotFinite::Gradient(*sum));
-        if let Some(what) = not_finite(batch.ids().into_iter(), &scored.loss, &scored.score).or_else(gradient) {
+        if let Some(what) = scored.fault(batch.ids().into_iter()) {
             return Ok(Err(what));
         }
         let alignment = Alignment::of_sums(&scored.extra[1..], &coverage);

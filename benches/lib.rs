@@ -30,7 +30,7 @@ pub fn trainer(policy: &str, epochs: u32, data: &Arc<dyn Dataset>) -> Trainer<Si
         // Named: the default of `ast` is to be `random` in a short run.
         config.policy.params.insert("lambda".into(), ParamValue::Number(0.8));
     }
-    let run = config.resolve(&["simple-cnn"]).expect("linked and in range");
+    let run = config.resolve().expect("linked and in range");
     let (random, device) = (run.checked.random(), Device::flex().autodiff());
     let loader = || Box::new(OrderedLoader::new(data.clone(), 1).expect("one thread"));
     Trainer::new(Setup {

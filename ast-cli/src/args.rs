@@ -29,6 +29,10 @@ pub(crate) enum Command {
     Policies(Format),
     /// What can be trained: the networks compiled in
     Models(Format),
+    /// What can be trained on: the datasets compiled in
+    Datasets(Format),
+    /// What can turn gradients into steps: the optimizers compiled in
+    Optimizers(Format),
     /// Get a dataset's files, or look whether they are what they should be
     #[command(subcommand)]
     Data(DataCommand),
@@ -47,19 +51,22 @@ What is there and differs from the published files is left alone, with exit code
 
 Exit codes: 0 it is there, 65 not what it must be, 74 cannot write, 75 try again.")]
     Fetch {
-        /// Which: cifar10 (170 MB)
+        /// Which, for example cifar10; `ast datasets` lists them
         name: String,
         /// Where to [default: data]
         #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
         data_dir: Option<PathBuf>,
     },
-    /// Whether CIFAR-10 is whole and as published, and the checksums to compare two machines by
+    /// Whether a dataset is whole and as published, and the checksums to compare two machines by
     #[command(after_help = "\
 Whole: sizes, labels and images a class. A whole copy that differs from the published files, such as
 one that was JPEG-compressed, is called a modified copy and can be trained on.
 
 Exit codes: 0 it is whole, 65 it is not.")]
     Verify {
+        /// Which
+        #[arg(default_value = "cifar10")]
+        name: String,
         /// Where it is
         #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
         data_dir: Option<PathBuf>,
@@ -94,9 +101,15 @@ pub(crate) struct TrainArgs {
     /// Where the dataset's files are [key: data.dir; variable: AST_DATA_DIR]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Dataset; `ast datasets` lists them [key: data.name]
+    #[arg(long)]
+    pub(crate) dataset: Option<String>,
     /// Network; `ast models` lists them [key: model.name]
     #[arg(long)]
     pub(crate) model: Option<String>,
+    /// Optimizer; `ast optimizers` lists them [key: optimizer.name]
+    #[arg(long)]
+    pub(crate) optimizer: Option<String>,
     /// What selects; `ast policies` lists them [key: policy.name]
     #[arg(long)]
     pub(crate) policy: Option<String>,
@@ -139,7 +152,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Go on with a run that was stopped, from its last checkpoint; everything else comes from its folder
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config", "set", "model", "policy", "scorer", "activation", "budget", "budget_seconds", "free_scoring", "epochs", "batch_size", "lr", "seed", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config", "set", "dataset", "model", "optimizer", "policy", "scorer", "activation", "budget", "budget_seconds", "free_scoring", "epochs", "batch_size", "lr", "seed", "out"])]
     pub(crate) resume: Option<PathBuf>,
     /// With --resume: begin the run again from its config.toml; what it has left is moved to RUN/aside-N, nothing is removed
     #[arg(long, requires = "resume")]

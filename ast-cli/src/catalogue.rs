@@ -1,6 +1,8 @@
-//! `ast scorers`, `ast policies` and `ast models`: what is compiled in, from the registries themselves.
+//! `ast scorers`, `policies`, `models`, `datasets` and `optimizers`: what is compiled in, from the registries themselves.
 
+use ast_core::data::BuildDataset;
 use ast_core::inventory::Collect;
+use ast_core::optim::BuildOptimizer;
 use ast_core::plugin::{Entry, ParamSpec, Registry};
 use ast_core::score::BuildScorer;
 use ast_core::select::BuildPolicy;
@@ -21,6 +23,14 @@ pub(crate) fn policies(format: Format) -> Result<(), Failure> {
 
 pub(crate) fn models(format: Format) -> Result<(), Failure> {
     catalogue::<BuildNetwork>(format)
+}
+
+pub(crate) fn datasets(format: Format) -> Result<(), Failure> {
+    catalogue::<BuildDataset>(format)
+}
+
+pub(crate) fn optimizers(format: Format) -> Result<(), Failure> {
+    catalogue::<BuildOptimizer>(format)
 }
 
 fn catalogue<B>(format: Format) -> Result<(), Failure>

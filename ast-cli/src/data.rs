@@ -1,53 +1,86 @@
-//! `ast data`: get a dataset's files, and look whether they are what they should be.
+//! `ast data`: fetches the files of a dataset and compares them with what was published.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::data::Dataset;
-use ast_data::{
-    ArchiveError, CIFAR10_FILES, FetchError, FetchOptions, Images, Pinned, cifar10_files_modified, cifar10_modified,
-    extract, fetch,
-};
+use ast_core::data::{Archive, BuildDataset, DataError, DataSource, Splits, Verified, fingerprint};
+use ast_core::plugin::{Params, Registry};
+use ast_data::{ArchiveError, FetchError, FetchOptions, extract, fetch, modified_files};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::DataCommand;
-use crate::dataset::read_cifar10;
+use crate::dataset::refusal;
 use crate::failure::{Failure, Kind, did_you_mean};
 use crate::output::{note, print};
 use crate::shell::quoted;
 
-const NAMES: [&str; 1] = ["cifar10"];
 const BAR: &str = "{wide_bar} {percent:>3} % of {total_bytes}, {eta} left";
-/// Images of each class in training and test data: true of the original, and of nothing that lost a part.
-const PER_CLASS: [(&str, usize); 2] = [("training", 5000), ("test", 1000)];
+
+/// A dataset that is made of files.
+pub(crate) struct Published {
+    pub(crate) name: &'static str,
+    pub(crate) source: Box<dyn DataSource>,
+    archive: Archive,
+}
 
 pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
-        DataCommand::Fetch { name, data_dir } => {
-            if !NAMES.contains(&name.as_str()) {
-                let (list, hint) = (NAMES.join(", "), did_you_mean(name, NAMES));
-                return Err(Failure::usage(format!("no dataset `{name}` can be fetched; there are: {list}{hint}")));
+        DataCommand::Fetch { name, data_dir } => get(&named(name)?, data_dir.as_deref().unwrap_or(Path::new("data"))),
+        DataCommand::Verify { name, data_dir } => {
+            let published = named(name)?;
+            match data_dir {
+                Some(dir) => verify(&published, dir),
+                None => Err(Failure::usage(format!(
+                    "name the folder that holds {} with --data-dir or AST_DATA_DIR",
+                    published.folder()
+                ))),
             }
-            get_cifar10(data_dir.as_deref().unwrap_or(Path::new("data")))
         }
-        DataCommand::Verify { data_dir } => match data_dir {
-            Some(dir) => verify(dir),
-            None => {
-                Err(Failure::usage("name the folder that holds cifar-10-batches-bin with --data-dir or AST_DATA_DIR"))
-            }
-        },
     }
 }
 
-fn get_cifar10(dir: &Path) -> Result<(), Failure> {
-    let next = format!("ast train --preset cifar10 --data-dir {}", quoted(dir));
+/// Every registered dataset that can be fetched.
+pub(crate) fn published() -> Result<Vec<Published>, Failure> {
+    let bug = |error: String| Failure::new(Kind::Bug, error);
+    let registry = Registry::<BuildDataset>::linked().map_err(|error| bug(error.to_string()))?;
+    let mut found = Vec::new();
+    for entry in registry.iter() {
+        let params = Params::resolve(entry.params, &Default::default()).map_err(|error| bug(error.to_string()))?;
+        let source = (entry.build)(&params).map_err(|error| bug(error.to_string()))?;
+        found.extend(source.archive().map(|archive| Published { name: entry.name, source, archive }));
+    }
+    Ok(found)
+}
+
+fn named(name: &str) -> Result<Published, Failure> {
+    let all = published()?;
+    let names: Vec<&str> = all.iter().map(|dataset| dataset.name).collect();
+    let (list, hint) = (names.join(", "), did_you_mean(name, names.iter().copied()));
+    let unknown = || Failure::usage(format!("no dataset `{name}` can be fetched; there are: {list}{hint}"));
+    all.into_iter().find(|dataset| dataset.name == name).ok_or_else(unknown)
+}
+
+impl Published {
+    /// The folder of its files in the archive.
+    fn folder(&self) -> &'static str {
+        self.archive.files.first().and_then(|file| file.path.split('/').next()).unwrap_or(self.name)
+    }
+
+    fn refused(&self, error: DataError) -> Failure {
+        refusal(self.name, error)
+    }
+}
+
+fn get(dataset: &Published, dir: &Path) -> Result<(), Failure> {
+    let Published { name, source, archive } = dataset;
+    let next = format!("ast train --preset {name} --data-dir {}", quoted(dir));
     if dir.is_file() {
         return Err(Failure::usage(format!("{} is a file: name the folder to put the dataset into", dir.display())));
     }
-    let modified = cifar10_files_modified(dir);
+    let modified = modified_files(archive.files, dir);
     if !modified.is_empty() {
-        let folder = dir.join("cifar-10-batches-bin");
-        if let Err(error) = ast_data::cifar10(dir) {
+        let folder = dir.join(dataset.folder());
+        if let Err(error) = source.verify(dir) {
             let what = format!("{error}; move {} away and fetch again: nothing was changed", folder.display());
             return Err(Failure::new(Kind::Data, what));
         }
@@ -61,33 +94,33 @@ fn get_cifar10(dir: &Path) -> Result<(), Failure> {
             ),
         ));
     }
-    if CIFAR10_FILES.iter().all(|(file, bytes)| fs::metadata(dir.join(file)).is_ok_and(|file| file.len() == *bytes)) {
-        verify(dir)?;
+    let there = |path: &str, bytes: u64| fs::metadata(dir.join(path)).is_ok_and(|file| file.len() == bytes);
+    if archive.files.iter().all(|file| there(file.path, file.bytes)) {
+        verify(dataset, dir)?;
         return print(&format!("it is there already; next: {next}"));
     }
-    let pinned = Pinned::cifar10();
     let mirrors = std::env::var("AST_MIRROR").unwrap_or_default();
     let options = FetchOptions {
         mirrors: mirrors.split(',').map(str::trim).filter(|mirror| !mirror.is_empty()).map(Into::into).collect(),
         offline: std::env::var_os("AST_OFFLINE").is_some_and(|value| !value.is_empty() && value != "0"),
         ..FetchOptions::default()
     };
-    note(&format!("fetching {} into {}", pinned.name, dir.display()));
+    note(&format!("fetching {} into {}", archive.name, dir.display()));
     let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar =
-        ProgressBar::with_draw_target(Some(pinned.bytes), ProgressDrawTarget::stderr_with_hz(5)).with_style(style);
-    let archive = fetch(&pinned, dir, &options, &mut |have| bar.set_position(have));
+        ProgressBar::with_draw_target(Some(archive.bytes), ProgressDrawTarget::stderr_with_hz(5)).with_style(style);
+    let packed = fetch(archive, dir, &options, &mut |have| bar.set_position(have));
     bar.finish_and_clear();
-    let archive: PathBuf = archive.map_err(|error| Failure::new(kind_of(&error), error.to_string()))?;
-    extract(&archive, &CIFAR10_FILES, dir).map_err(|error| {
+    let packed: PathBuf = packed.map_err(|error| Failure::new(kind_of(&error), error.to_string()))?;
+    extract(&packed, archive.files, dir).map_err(|error| {
         let kind = if matches!(error, ArchiveError::Io { .. }) { Kind::Io } else { Kind::Data };
         Failure::new(kind, error.to_string())
     })?;
     // Its content stands beside it now.
-    fs::remove_file(&archive)
-        .map_err(|error| Failure::new(Kind::Io, format!("cannot remove {}: {error}", archive.display())))?;
-    drop(fs::remove_file(dir.join(format!("{}.lock", pinned.name))));
-    verify(dir)?;
+    fs::remove_file(&packed)
+        .map_err(|error| Failure::new(Kind::Io, format!("cannot remove {}: {error}", packed.display())))?;
+    drop(fs::remove_file(dir.join(format!("{}.lock", archive.name))));
+    verify(dataset, dir)?;
     print(&format!("next: {next}"))
 }
 
@@ -100,36 +133,25 @@ fn kind_of(error: &FetchError) -> Kind {
     }
 }
 
-/// Sizes, labels, images a class, whether it is what was published, and what to compare between two machines.
-fn verify(dir: &Path) -> Result<(), Failure> {
-    let (train, test) = read_cifar10(dir)?;
-    for (images, (what, expected)) in [&train, &test].into_iter().zip(PER_CLASS) {
-        for (class, found) in per_class(images).into_iter().enumerate() {
-            if found != expected {
-                let message =
-                    format!("{}: {found} {what} images of class {class} instead of {expected}", dir.display());
-                return Err(Failure::new(Kind::Data, message));
-            }
-        }
-    }
-    let modified = cifar10_modified(&train, &test);
+/// Whether a dataset is whole, whether it is what was published, and what to compare between two machines.
+fn verify(dataset: &Published, dir: &Path) -> Result<(), Failure> {
+    let verified = dataset.source.verify(dir).map_err(|error| dataset.refused(error))?;
+    let Verified { splits: Splits { train, test }, modified } = verified;
     let origin = match modified.as_slice() {
         [] => "the published files, by the SHA-1 of each".into(),
         modified => format!("a modified copy: differs from the published files in {}", modified.join(", ")),
     };
     print(&format!(
-        "CIFAR-10 in {}: 50,000 training and 10,000 test images, as many of each class as there should be\n\
+        "{} in {}: {} training and {} test samples in {} classes, as many of each class as there should be\n\
          {origin}\n\
          sha256 of labels and pixels, training {}\n\
          sha256 of labels and pixels, test     {}",
+        dataset.name,
         dir.display(),
-        train.fingerprint(),
-        test.fingerprint()
+        train.samples(),
+        test.samples(),
+        train.classes(),
+        fingerprint(train.as_ref()),
+        fingerprint(test.as_ref())
     ))
-}
-
-fn per_class(images: &Images) -> Vec<usize> {
-    let mut counts = vec![0; images.classes()];
-    (0..images.samples() as u32).for_each(|id| counts[images.label(id)] += 1);
-    counts
 }

@@ -7,6 +7,7 @@ use ast_core::score::ScorerEntry;
 use ast_core::select::PolicyEntry;
 
 use crate::config;
+use crate::data::published;
 use crate::device::{COMPILED, NAMES};
 use crate::energy;
 use crate::failure::{Failure, Kind};
@@ -25,7 +26,12 @@ pub(crate) fn doctor() -> Result<(), Failure> {
     line("scorers", if scorers.is_empty() { "none compiled in".into() } else { scorers.join(", ") });
     line("policies", policies.join(", "));
     line("presets", config::preset_names().collect::<Vec<_>>().join(", "));
-    line("data", data_state(std::env::var_os("AST_DATA_DIR").as_deref().map(Path::new)));
+    let dir = std::env::var_os("AST_DATA_DIR");
+    line("data", data_state(dir.as_deref().map(Path::new)));
+    for dataset in dir.iter().flat_map(|_| published()).flatten() {
+        let found = dataset.source.find(Path::new(dir.as_deref().unwrap_or_default()));
+        line("", found.map_or_else(|error| error.to_string(), |()| format!("{} is there", dataset.name)));
+    }
     for backend in COMPILED {
         let state = energy::counter(backend.name).map_or_else(|reason| reason, |counter| counter.name());
         line("energy", format!("of runs on {}: {state}", backend.name));

@@ -64,6 +64,8 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Scorers(format) => catalogue::scorers(format),
         Command::Policies(format) => catalogue::policies(format),
         Command::Models(format) => catalogue::models(format),
+        Command::Datasets(format) => catalogue::datasets(format),
+        Command::Optimizers(format) => catalogue::optimizers(format),
         Command::Data(command) => data::data(&command),
         Command::Doctor => doctor::doctor(),
     }

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ast_core::plugin::{Params, Registry};
-use ast_core::run::{Checkpoints, Origin, Ran, Resolved, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
-use ast_core::train::{BuildNetwork, PassError, Setup, TrainError, Training};
+use ast_core::run::{Checkpoints, Origin, Ran, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
+use ast_core::train::{PassError, Resolved, Setup, TrainError, Training};
 
 use crate::args::{Progress, TrainArgs};
 use crate::builds::Builds;
@@ -74,7 +73,7 @@ pub(crate) fn run(
     let device = device.autodiff();
     let (data, test_samples) = (train.dataset().clone(), test.dataset().samples());
     let setup = Setup { run: resolved, train, test, model: (), device, energy: energy::counter(backend) };
-    let mut trainer = trainer(&config.model.name, setup)?;
+    let mut trainer = trainer(setup)?;
     let ran = trainer.ran();
     let place = open(place, &config, &effective, &identity, trainer.as_mut())?;
     let path = place.folder.path().to_path_buf();
@@ -135,14 +134,11 @@ pub(crate) fn run(
     Ok(Finished { summary, report })
 }
 
-/// The trainer of a run with the network of that name.
-fn trainer(name: &str, setup: Setup<()>) -> Result<Box<dyn Training>, Failure> {
-    let usage = |error: String| Failure::new(Kind::Usage, format!("`model.name` = \"{name}\": {error}"));
-    let networks = Registry::<BuildNetwork>::linked().map_err(|error| usage(error.to_string()))?;
-    let entry = networks.get(name).map_err(|error| usage(error.to_string()))?;
-    let params = Params::resolve(entry.params, &Default::default()).map_err(|error| usage(error.to_string()))?;
-    (entry.build)(&params, setup).map_err(|error| match error {
-        TrainError::Network(error) => usage(error.to_string()),
+/// The trainer of a run with the network that its configuration names.
+fn trainer(setup: Setup<()>) -> Result<Box<dyn Training>, Failure> {
+    let name = setup.run.config.model.name.clone();
+    setup.build().map_err(|error| match error {
+        TrainError::Network(error) => Failure::usage(format!("`model.name` = \"{name}\": {error}")),
         error => Failure::new(Kind::Data, error.to_string()),
     })
 }

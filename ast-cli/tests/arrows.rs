@@ -15,11 +15,11 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("plugin", &[]),
     ("select", &["codec", "plugin", "random"]),
     ("score", &["plugin", "random", "select"]),
-    ("data", &["random", "select"]),
+    ("data", &["plugin", "random", "select"]),
     ("run", &["plugin", "random", "score", "select"]),
     ("ops", &[]),
     ("model", &["ops", "plugin", "random"]),
-    ("optim", &["ops"]),
+    ("optim", &["ops", "plugin"]),
     ("train", &["codec", "data", "model", "optim", "plugin", "random", "run", "score", "select"]),
     ("testing", &["data", "random", "score", "select"]),
 ];

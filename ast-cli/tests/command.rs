@@ -225,7 +225,11 @@ fn bad_requests_are_refused_in_a_sentence() {
     refused(&["train", "--preset", "quickstrat"], 2, &["did you mean `quickstart`"]);
     refused(&["train", "--model", "simple-cn"], 2, &["did you mean `simple-cnn`"]);
     refused(&["train", "--set", "train.epoch=3"], 2, &["train.epoch", "did you mean `train.epochs`"]);
-    refused(&["train", "--set", "data.name=cifar"], 2, &["no dataset `cifar`"]);
+    refused(
+        &["train", "--set", "data.name=cifar"],
+        2,
+        &["dataset `cifar` is not compiled in; there are: cifar10, procedural", "did you mean `cifar10`"],
+    );
     refused(&["train", "--activation", "0"], 2, &["control.target", "(0, 1]"]);
     refused(&["train", "--activation", "1.01"], 2, &["control.target"]);
     refused(&["train", "--activation", "nan"], 2, &["control.target"]);

@@ -20,9 +20,9 @@ use ast_core::model::cross_entropy;
 use ast_core::model::zoo::SimpleCnn;
 use ast_core::model::{Input, Mode, Model, Weights};
 use ast_core::random::{Purpose, Random};
-use ast_core::run::{Event, Resolved, StepEvent};
+use ast_core::run::{Event, StepEvent};
 use ast_core::testing::DirectLoader;
-use ast_core::train::{Setup, Trainer};
+use ast_core::train::{Resolved, Setup, Trainer};
 use common::{Halves, Loss, config, policy};
 
 /// The devices to be held against the CPU.

@@ -9,10 +9,10 @@ use ast_core::burn::tensor::Device;
 use ast_core::data::Dataset;
 use ast_core::plugin::{Params, Registry};
 use ast_core::random::Stream;
-use ast_core::run::{Event, Resolved, Snapshot};
+use ast_core::run::{Event, Snapshot};
 use ast_core::select::SampleId;
 use ast_core::testing::DirectLoader;
-use ast_core::train::{BuildNetwork, Callback, Flow, NetworkEntry, Setup, TrainError, Training};
+use ast_core::train::{BuildNetwork, Callback, Flow, NetworkEntry, Resolved, Setup, TrainError, Training};
 use common::{Halves, Loss, config, policy};
 
 /// The images of [`Halves`], said to be of another size.

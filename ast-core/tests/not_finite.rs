@@ -12,11 +12,11 @@ use ast_core::burn::tensor::{Device, Tensor};
 use ast_core::data::Dataset;
 use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Weights};
 use ast_core::random::Stream;
-use ast_core::run::{Event, NotFinite, OnNan, Resolved, RunConfig, Summary};
+use ast_core::run::{Event, NotFinite, OnNan, RunConfig, Summary};
 use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer};
 use ast_core::select::{Offer, Policy, PolicyError, SampleId, SelectionContext, SelectionStats};
 use ast_core::testing::DirectLoader;
-use ast_core::train::{Setup, TrainError, Trainer};
+use ast_core::train::{Resolved, Setup, TrainError, Trainer};
 use common::{Halves, SAMPLES, SIDE, config, policy};
 
 const MODES: [OnNan; 3] = [OnNan::Abort, OnNan::Skip, OnNan::Rollback];

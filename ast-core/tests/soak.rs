@@ -9,8 +9,8 @@ use std::sync::Arc;
 use ast_core::burn::tensor::Device;
 use ast_core::model::Weights;
 use ast_core::model::zoo::SimpleCnn;
-use ast_core::run::Resolved;
 use ast_core::testing::DirectLoader;
+use ast_core::train::Resolved;
 use ast_core::train::{Setup, Trainer};
 use common::{Halves, Loss, SAMPLES, SIDE, config, policy};
 

@@ -9,10 +9,10 @@ use ast_core::burn::tensor::Device;
 use ast_core::data::{Dataset, HostBatch, LoadError, Loader, Request};
 use ast_core::model::Weights;
 use ast_core::model::zoo::SimpleCnn;
-use ast_core::run::{Event, NotFinite, Resolved, RunConfig, Summary};
+use ast_core::run::{Event, NotFinite, RunConfig, Summary};
 use ast_core::select::{SampleId, Visit};
 use ast_core::testing::DirectLoader;
-use ast_core::train::{Setup, TrainError, Trainer};
+use ast_core::train::{Resolved, Setup, TrainError, Trainer};
 use common::{Halves, Loss, SAMPLES, SIDE, config, policy};
 
 /// Notes every visit that is asked for.

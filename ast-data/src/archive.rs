@@ -5,7 +5,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use ast_core::data::ArchiveFile;
 use flate2::read::GzDecoder;
+use sha1::{Digest, Sha1};
 use tar::{Archive, EntryType};
 
 /// What an archive may hold beside the members that are wanted, headers included.
@@ -34,11 +36,22 @@ pub enum ArchiveError {
     },
 }
 
-/// Writes the `members` (path in the archive, bytes) of `archive` into `dir` under the same paths. Others are passed over.
+/// The files below `dir` that have their published size and another content, by name. Those that are missing or of another
+/// size are not among them.
+#[must_use]
+pub fn modified_files(files: &[ArchiveFile], dir: &Path) -> Vec<&'static str> {
+    let modified = |file: &ArchiveFile| {
+        let content = fs::read(dir.join(file.path)).ok().filter(|content| content.len() as u64 == file.bytes)?;
+        (format!("{:x}", Sha1::digest(content)) != file.sha1).then(|| file.name())
+    };
+    files.iter().filter_map(modified).collect()
+}
+
+/// Writes the `members` of `archive` into `dir` under the same paths. Others are passed over.
 ///
 /// # Errors
 /// [`ArchiveError`]; a file that is written is whole.
-pub fn extract(archive: &Path, members: &[(&str, u64)], dir: &Path) -> Result<(), ArchiveError> {
+pub fn extract(archive: &Path, members: &[ArchiveFile], dir: &Path) -> Result<(), ArchiveError> {
     let io = |path: &Path| {
         let path = path.to_path_buf();
         move |source| ArchiveError::Io { path, source }
@@ -49,13 +62,17 @@ pub fn extract(archive: &Path, members: &[(&str, u64)], dir: &Path) -> Result<()
     };
     let file = File::open(archive).map_err(io(archive))?;
     // Whatever it unpacks to, no more than this is looked at.
-    let most = members.iter().map(|(_, bytes)| bytes).sum::<u64>() + SLACK;
+    let most = members.iter().map(|member| member.bytes).sum::<u64>() + SLACK;
     let mut unpacked = Archive::new(GzDecoder::new(io::BufReader::new(file)).take(most));
     let mut done: Vec<&str> = Vec::new();
     for entry in unpacked.entries().map_err(io(archive))? {
         let mut entry = entry.map_err(io(archive))?;
         let path = entry.path_bytes().into_owned();
-        let Some((member, bytes)) = members.iter().find(|(member, _)| member.as_bytes() == path) else { continue };
+        let Some(ArchiveFile { path: member, bytes, .. }) =
+            members.iter().find(|member| member.path.as_bytes() == path)
+        else {
+            continue;
+        };
         if entry.header().entry_type() != EntryType::Regular {
             return wrong(member, "it is not a file");
         }
@@ -85,8 +102,8 @@ pub fn extract(archive: &Path, members: &[(&str, u64)], dir: &Path) -> Result<()
         }
         done.push(member);
     }
-    match members.iter().find(|(member, _)| !done.contains(member)) {
-        Some((member, _)) => wrong(member, "it is not there"),
+    match members.iter().find(|member| !done.contains(&member.path)) {
+        Some(member) => wrong(member.path, "it is not there"),
         None => Ok(()),
     }
 }

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use crate::cifar::{Batch, CLASSES, RECORD};
-use crate::cifar_files::CifarError;
+use crate::cifar10::CifarError;
+use crate::cifar10::{Batch, CLASSES, RECORD};
 use crate::pickle::{Class, Nonsense, Value, parse};
 
 const PIXELS: usize = RECORD - 1;

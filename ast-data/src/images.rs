@@ -1,7 +1,8 @@
+use std::borrow::Cow;
+
 use ast_core::data::Dataset;
-use ast_core::random::{Purpose, Random, Stream};
+use ast_core::random::Stream;
 use ast_core::select::SampleId;
-use sha2::{Digest, Sha256};
 
 use crate::augment::Augmentation;
 
@@ -49,59 +50,6 @@ impl Images {
     pub fn with_groups(self, groups: Vec<&'static str>) -> Self {
         assert_eq!(groups.len(), self.labels.len());
         Self { groups, ..self }
-    }
-
-    /// The first `samples` of them.
-    #[must_use]
-    pub fn limit(mut self, samples: usize) -> Self {
-        let samples = samples.min(self.labels.len());
-        self.pixels.truncate(samples * self.shape.iter().product::<usize>());
-        self.labels.truncate(samples);
-        self.input_deviation.truncate(samples);
-        self.groups.truncate(samples);
-        self
-    }
-
-    /// Those from `at` on, which are taken away here.
-    ///
-    /// # Panics
-    /// If there are fewer.
-    #[must_use]
-    pub fn split_off(&mut self, at: usize) -> Self {
-        let size: usize = self.shape.iter().product();
-        let groups = if self.groups.is_empty() { Vec::new() } else { self.groups.split_off(at) };
-        Self {
-            pixels: self.pixels.split_off(at * size),
-            labels: self.labels.split_off(at),
-            input_deviation: self.input_deviation.split_off(at),
-            normalised: self.normalised.clone(),
-            groups,
-            ..*self
-        }
-    }
-
-    /// A share (0..=1) of the labels flipped to another class at random, and the images put into the group `mislabelled`,
-    /// the others into `clean` unless they are in a group already. Which and to what is a function of `random` and the image's place.
-    #[must_use]
-    pub fn with_label_noise(mut self, share: f64, random: Random) -> Self {
-        let (classes, groups) = (self.classes, std::mem::take(&mut self.groups));
-        let flip = |(id, label): (usize, &mut u8)| {
-            let mut stream = random.stream(Purpose::LabelNoise, id as u64, 0);
-            let flipped = classes > 1 && stream.uniform() < share;
-            if flipped {
-                *label = ((usize::from(*label) + 1 + stream.below(classes - 1)) % classes) as u8;
-            }
-            if flipped { "mislabelled" } else { groups.get(id).copied().unwrap_or("clean") }
-        };
-        self.groups = self.labels.iter_mut().enumerate().map(flip).collect();
-        self
-    }
-
-    /// sha256 of labels and pixels, in hexadecimal: which data a result was obtained on.
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
-        let digest = Sha256::new().chain_update(&self.labels).chain_update(&self.pixels).finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The bytes of an image, channels first.
@@ -158,6 +106,10 @@ impl Dataset for Images {
     fn group(&self, id: SampleId) -> Option<&'static str> {
         self.groups.get(id as usize).copied()
     }
+
+    fn content(&self, id: SampleId) -> Cow<'_, [u8]> {
+        self.bytes(id).into()
+    }
 }
 
 #[cfg(test)]
@@ -168,31 +120,6 @@ mod tests {
     fn images() -> Images {
         let pixels = (0..2 * 3 * 8 * 8).map(|i| (i * 37 % 256) as u8).collect();
         Images::new([3, 8, 8], 2, pixels, vec![0, 1]).normalise(&[0.5; 3], &[0.25; 3])
-    }
-
-    fn numbered(n: usize) -> Images {
-        Images::new([1, 1, 1], 10, (0..n).map(|i| i as u8).collect(), (0..n).map(|i| (i % 10) as u8).collect())
-    }
-
-    #[test]
-    fn a_split_keeps_every_image_once() {
-        let mut head = numbered(10);
-        let tail = head.split_off(7);
-        assert_eq!((head.samples(), tail.samples(), tail.bytes(0), tail.label(2)), (7, 3, &[7u8][..], 9));
-    }
-
-    /// A fifth of 10,000 labels, five standard deviations of 40; each to another class, each class as often.
-    #[test]
-    fn flipped_labels_are_wrong_and_even() {
-        let (plain, noisy) = (numbered(10_000), numbered(10_000).with_label_noise(0.2, Random::new(3)));
-        let mut shifts = [0usize; 10];
-        for id in 0..10_000 {
-            let shift = (noisy.label(id) + 10 - plain.label(id)) % 10;
-            assert_eq!(noisy.group(id), Some(if shift == 0 { "clean" } else { "mislabelled" }));
-            shifts[shift] += 1;
-        }
-        assert!((shifts[0] as i64 - 8000).abs() < 200, "{shifts:?}");
-        assert!(shifts[1..].iter().all(|n| (*n as i64 - 222).abs() < 75), "{shifts:?}");
     }
 
     #[test]

@@ -6,8 +6,7 @@
 
 mod archive;
 mod augment;
-mod cifar;
-mod cifar_files;
+mod cifar10;
 mod cifar_pickle;
 mod fetch;
 mod images;
@@ -16,14 +15,10 @@ mod loader;
 mod malformed;
 mod pickle;
 mod procedural;
-mod published;
 
-pub use archive::{ArchiveError, extract};
+pub use archive::{ArchiveError, extract, modified_files};
 pub use augment::{Augmentation, MAX_SHIFT};
-pub use cifar::{CIFAR10_FILES, cifar10};
-pub use cifar_files::CifarError;
-pub use fetch::{FetchError, FetchOptions, Pinned, fetch, sha256};
+pub use fetch::{FetchError, FetchOptions, fetch, sha256};
 pub use images::Images;
 pub use loader::OrderedLoader;
 pub use procedural::{Difficulty, Split, procedural};
-pub use published::{cifar10_files_modified, cifar10_modified};

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::cifar::{Batch, RECORD};
-use crate::cifar_files::CifarError;
+use crate::cifar10::CifarError;
+use crate::cifar10::{Batch, RECORD};
 use crate::pickle::{Nonsense, parse};
 
 /// Written by Python 3.13 with numpy 2.4: two images, labels 3 and 9, pixel `i` of image `r` is `(7 i + 13 r) mod 256`.
@@ -223,7 +223,7 @@ fn what_is_no_file_is_refused_at_once() {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         let first = file.with_file_name(if version.ends_with("bin") { "data_batch_1.bin" } else { "data_batch_1" });
         fs::write(&file, "present").unwrap();
-        let error = || crate::cifar10(dir.path()).unwrap_err().to_string();
+        let error = || crate::cifar10::images(dir.path()).unwrap_err().to_string();
         assert!(error().contains("data_batch_1"));
         fs::create_dir(&first).unwrap();
         assert!(error().contains("not a file"), "{}", error());

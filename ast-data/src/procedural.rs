@@ -1,3 +1,9 @@
+//! Generated images of ten shapes, some of them hard and some mislabelled, with the knowledge of which is which.
+
+use std::sync::Arc;
+
+use ast_core::data::{DataError, DataSource, ReadRequest, Splits};
+use ast_core::plugin::{ParamError, ParamKind, ParamSpec, ParamValue};
 use ast_core::random::{Purpose, Random, Stream};
 use ast_core::select::SampleId;
 
@@ -6,6 +12,44 @@ use crate::images::Images;
 const SIDE: usize = 32;
 const CLASSES: usize = 10;
 const GROUPS: [&str; 3] = ["easy", "hard", "mislabelled"];
+
+const TRAIN: usize = 2000;
+const TEST: usize = 500;
+
+ast_core::register_dataset! {
+    name: "procedural",
+    summary: "generated images of ten shapes, 32 x 32 pixels, some hard and some mislabelled; no download",
+    params: &[
+        ParamSpec {
+            name: "hard",
+            summary: "share of small, faint and noisy images",
+            kind: ParamKind::Number { default: 0.35, min: 0.0, max: 1.0 },
+        },
+        ParamSpec {
+            name: "mislabelled",
+            summary: "share of training images with the label of another class",
+            kind: ParamKind::Number { default: 0.05, min: 0.0, max: 1.0 },
+        },
+    ],
+    build: |params| {
+        let (hard, mislabelled) = (params.number("hard")?, params.number("mislabelled")?);
+        if hard + mislabelled > 1.0 {
+            let allowed = "at most 1 - `hard`".into();
+            return Err(ParamError::OutOfRange { key: "mislabelled", value: ParamValue::Number(mislabelled), allowed });
+        }
+        Ok(Box::new(Procedural(Difficulty { hard, mislabelled })))
+    },
+}
+
+/// As many training images as are asked for, 2,000 by default, and 500 test images.
+struct Procedural(Difficulty);
+
+impl DataSource for Procedural {
+    fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
+        let make = |split, samples| Arc::new(procedural(request.random, split, samples, self.0));
+        Ok(Splits { train: make(Split::Train, request.samples.unwrap_or(TRAIN)), test: make(Split::Test, TEST) })
+    }
+}
 
 /// Which part of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,12 +5,14 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use ast_core::data::ArchiveFile;
 use ast_data::extract;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
-const WANTED: [(&str, u64); 2] = [("data/a.bin", 1000), ("data/b.bin", 3)];
+const WANTED: [ArchiveFile; 2] =
+    [ArchiveFile { path: "data/a.bin", bytes: 1000, sha1: "" }, ArchiveFile { path: "data/b.bin", bytes: 3, sha1: "" }];
 
 fn content(path: &str) -> Vec<u8> {
     if path.ends_with("a.bin") { (0..1000u32).map(|i| i as u8).collect() } else { b"abc".to_vec() }
@@ -37,7 +39,7 @@ fn add(builder: &mut Builder<GzEncoder<Vec<u8>>>, path: &str, kind: EntryType, c
 }
 
 fn good(builder: &mut Builder<GzEncoder<Vec<u8>>>) {
-    for (path, _) in WANTED {
+    for ArchiveFile { path, .. } in WANTED {
         add(builder, path, EntryType::Regular, &content(path));
     }
 }

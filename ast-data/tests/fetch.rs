@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ast_data::{FetchError, FetchOptions, Pinned, fetch};
+use ast_core::data::Archive;
+use ast_data::{FetchError, FetchOptions, fetch};
 use sha2::{Digest, Sha256};
 
 const SIZE: usize = 300_000;
@@ -18,7 +19,7 @@ fn content() -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// What was asked: the request line, and from which byte on.
@@ -100,8 +101,14 @@ fn options() -> FetchOptions {
     FetchOptions { attempts: 4, pause, stall, ..FetchOptions::default() }
 }
 
-fn pinned(url: &str) -> Pinned {
-    Pinned { name: "data.bin", bytes: SIZE as u64, sha256: hex(&content()), url: format!("{url}/data.bin") }
+fn pinned(url: &str) -> Archive {
+    Archive {
+        name: "data.bin",
+        bytes: SIZE as u64,
+        sha256: hex(&content()),
+        url: format!("{url}/data.bin"),
+        files: &[],
+    }
 }
 
 struct Outcome {

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::run::{Resolved, Summary};
+use ast_core::data::{Splits, fingerprint};
+use ast_core::run::Summary;
+use ast_core::train::Resolved;
 use toml::Table;
 
 use super::arm::{Arm, decided_elsewhere};
@@ -119,8 +121,8 @@ impl<'a> Plan<'a> {
                 device::choose(&config.device.name)?;
                 looked = true;
             }
-            let (train, test) = dataset::images(&config)?;
-            let here = Fingerprints { data: train.fingerprint(), evaluation: Some(test.fingerprint()) };
+            let Splits { train, test } = dataset::splits(&config)?;
+            let here = Fingerprints { data: fingerprint(train.as_ref()), evaluation: Some(fingerprint(test.as_ref())) };
             for (other, summary) in of_seed().filter_map(|(other, summary)| Some((other, summary.as_ref()?))) {
                 let Some(there) = Fingerprints::of(summary) else { continue };
                 if let Some(what) = here.differ(&there) {

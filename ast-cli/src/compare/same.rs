@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::run::Resolved;
+use ast_core::train::Resolved;
 use toml::{Table, Value};
 
 use super::arm::Arm;

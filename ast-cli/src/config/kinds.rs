@@ -3,8 +3,8 @@
 use ast_core::run::{NUMBERS, NumberRange};
 use toml::{Table, Value};
 
-use super::known_keys;
-use crate::failure::Failure;
+use super::{known_keys, leaves};
+use crate::failure::{Failure, did_you_mean};
 
 /// Characters of a value that a message shows.
 const SHOWN: usize = 60;
@@ -22,7 +22,7 @@ pub(super) fn check(table: &Table) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `example` is a value that the key may have; a parameter of a policy or scorer has none.
+/// `example` is a value that the key may have; a parameter has none.
 fn check_value(path: &str, value: &Value, example: Option<&Value>) -> Result<(), Failure> {
     let range = NUMBERS.iter().find(|number| number.key == path).map(|number| number.range);
     let (fits, allowed) = match (range, example) {
@@ -31,6 +31,12 @@ fn check_value(path: &str, value: &Value, example: Option<&Value>) -> Result<(),
         (None, Some(_)) => (value.is_str(), "a text".into()),
         (None, None) => (value.is_str() || value.is_integer() || value.is_float(), "a number or a word".into()),
     };
+    if !fits && example.is_none() {
+        // No parameter has such a value: the key may be a slip.
+        let paths: Vec<String> = leaves(&known_keys()).into_iter().map(|(path, _)| path).collect();
+        let hint = did_you_mean(path, paths.iter().map(String::as_str));
+        return Err(Failure::usage(format!("`{path}` = {} is not {allowed}{hint}", shown(value))));
+    }
     match fits {
         true => Ok(()),
         false => Err(Failure::usage(format!("`{path}` = {} is not {allowed}{}", shown(value), advice(range, value)))),
@@ -90,6 +96,7 @@ mod tests {
             ("train.epochs=-1", "`train.epochs` = -1 is not an integer in 1..=1000000"),
             ("data.augment=1", "`data.augment` = 1 is not true or false"),
             ("model.name=3", "`model.name` = 3 is not a text"),
+            ("data.augmnt=true", "`data.augmnt` = true is not a number or a word; did you mean `data.augment`?"),
             ("policy.lambda=[0.5]", "`policy.lambda` = [0.5] is not a number or a word"),
             ("policy.name={}", "`policy.name` = {} is not a text"),
         ] {

@@ -16,6 +16,9 @@ const LARGEST_FILE: u64 = 1 << 20;
 /// The variable for `data.dir`.
 const DATA_DIR: &str = "AST_DATA_DIR";
 
+/// Sections that hold a name and the parameters of what has that name, which its plugin checks.
+const OPEN: [&str; 5] = ["data", "model", "optimizer", "policy", "scorer"];
+
 /// Section and key.
 type Key = (&'static str, &'static str);
 /// Keys that each say how much is trained.
@@ -34,7 +37,7 @@ pub(super) fn of_run(file: &Path, args: &TrainArgs) -> Result<Table, Failure> {
     Ok(table)
 }
 
-/// The merged layers. Every key is one that exists, but for those of `policy` and `scorer`, which their plugins check.
+/// The merged layers. Every key is one that exists, or a parameter in one of the [`OPEN`] sections.
 pub(super) fn merge(args: &TrainArgs) -> Result<Table, Failure> {
     let mut merged = Table::new();
     let preset = args.preset.as_deref().or(args.config.is_none().then_some("quickstart"));
@@ -153,7 +156,9 @@ fn of_flags(args: &TrainArgs) -> Result<Table, Failure> {
     let dir = args.data_dir.as_ref().map(|dir| text_of(dir.as_os_str(), "--data-dir")).transpose()?;
     let flags = [
         ("data", "dir", dir.map(Value::from)),
+        ("data", "name", text(&args.dataset)),
         ("model", "name", text(&args.model)),
+        ("optimizer", "name", text(&args.optimizer)),
         ("policy", "name", text(&args.policy)),
         ("scorer", "name", text(&args.scorer)),
         ("control", "target", args.activation.map(Value::from)),
@@ -205,15 +210,16 @@ pub(crate) fn leaves(table: &Table) -> Vec<(String, &Value)> {
     found
 }
 
-/// Puts `top` over `base`, table by table. A policy or scorer that replaces one of another name takes none of its
-/// parameters.
+/// Puts `top` over `base`, table by table. What a section names takes none of the parameters of another name.
 pub(crate) fn overlay(base: &mut Table, top: Table) {
     for (key, value) in top {
         match (base.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => {
                 let names = below.get("name").zip(above.get("name"));
-                if (key == "policy" || key == "scorer") && names.is_some_and(|(old, new)| old != new) {
-                    below.clear();
+                if OPEN.contains(&key.as_str()) && names.is_some_and(|(old, new)| old != new) {
+                    let known = known_keys();
+                    let own = known.get(&key).and_then(Value::as_table);
+                    below.retain(|key, _| own.is_some_and(|own| own.contains_key(key)));
                 }
                 overlay(below, above);
             }
@@ -232,7 +238,7 @@ fn check_keys(table: &Table, origin: &str) -> Result<(), Failure> {
         let Value::Table(inner) = value else {
             return Err(Failure::usage(format!("{origin}: `{section}` is a section, not a value")));
         };
-        let open = section == "policy" || section == "scorer";
+        let open = OPEN.contains(&section.as_str());
         if let Some(key) = inner.keys().find(|key| !open && !keys.contains_key(*key)) {
             let paths: Vec<String> = keys.keys().map(|key| format!("{section}.{key}")).collect();
             let given = format!("{section}.{key}");

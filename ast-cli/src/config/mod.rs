@@ -10,10 +10,10 @@ mod malformed;
 mod presets;
 
 use ast_core::plugin::{ParamError, Registry, RegistryError};
-use ast_core::run::{DEFAULT_SCORER, ResolveError, Resolved, RunConfig};
+use ast_core::run::RunConfig;
 use ast_core::select::ScorerRule;
-use ast_core::train::BuildNetwork;
-use toml::Table;
+use ast_core::train::{DEFAULT_SCORER, ResolveError, Resolved};
+use toml::{Table, Value};
 
 use crate::args::TrainArgs;
 use crate::failure::{Failure, Kind, did_you_mean};
@@ -44,9 +44,7 @@ pub(crate) fn nominal_epochs(args: &TrainArgs) -> Result<u32, Failure> {
 }
 
 fn resolve_table(table: Table) -> Result<Resolved, Failure> {
-    let networks = Registry::<BuildNetwork>::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
-    let names: Vec<&str> = networks.iter().map(|network| network.name).collect();
-    let resolved = read(table)?.resolve(&names).map_err(|error| refusal(&error))?;
+    let resolved = read(table)?.resolve().map_err(|error| refusal(&error))?;
     match resolved.scorer_entry {
         Some((only, _)) if resolved.config.scorer.name.is_none() && is_the_only_one(only) => {
             note(&format!("scorer: {only}, the only one compiled in"));
@@ -72,23 +70,23 @@ fn read(table: Table) -> Result<RunConfig, Failure> {
 
 /// A missing name is an error that lists what is compiled in and how to get the rest, never a fallback.
 fn refusal(error: &ResolveError) -> Failure {
-    let among = |error: &RegistryError| match error {
-        RegistryError::Unknown { name, known } => did_you_mean(name, known.iter().copied()),
-        RegistryError::Duplicate { .. } => String::new(),
-    };
-    let own = |kind| {
-        format!("; a {kind} of your own crate needs `use my_crate as _;` in the program, see docs/example-plugin")
-    };
     let hint = match error {
         ResolveError::Registry(_) => return Failure::new(Kind::Bug, error.to_string()),
-        ResolveError::NoScorer(missing) => {
-            let feature = "; each scorer comes with the cargo feature of its name (cargo run --features NAME)";
-            format!("{}{feature}{}", among(missing), own("scorer"))
+        ResolveError::Unknown { kind, error: RegistryError::Unknown { name, known } } => {
+            let feature = match *kind {
+                "scorer" => "; each scorer comes with the cargo feature of its name (cargo run --features NAME)",
+                _ => "",
+            };
+            let meant = did_you_mean(name, known.iter().copied());
+            format!(
+                "{feature}{meant}; a crate of your own needs `use my_crate as _;` in the program, see docs/example-plugin"
+            )
         }
-        ResolveError::NoPolicy(missing) => format!("{}{}", among(missing), own("policy")),
-        ResolveError::Model { name, known } => did_you_mean(name, known.iter().map(String::as_str)),
-        ResolveError::Param { error: ParamError::Unknown { key, known }, .. } => {
-            did_you_mean(key, known.iter().copied())
+        ResolveError::Param { kind, error: ParamError::Unknown { key, known }, .. } => {
+            // The section's own keys as well: `data.augmnt` is no parameter of a dataset.
+            let section = known_keys().remove(if *kind == "dataset" { "data" } else { kind });
+            let own: Vec<String> = section.iter().filter_map(Value::as_table).flat_map(Table::keys).cloned().collect();
+            did_you_mean(key, known.iter().copied().chain(own.iter().map(String::as_str)))
         }
         _ => String::new(),
     };

@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ast_core::plugin::{ParamValue, Params, Registry};
+use ast_core::data::BuildDataset;
+use ast_core::inventory::Collect;
+use ast_core::optim::BuildOptimizer;
+use ast_core::plugin::{Entry, ParamValue, Params, Registry};
 use ast_core::run::RunConfig;
 use ast_core::score::BuildScorer;
 use ast_core::select::BuildPolicy;
+use ast_core::train::BuildNetwork;
 use toml::{Table, Value};
 
 use crate::failure::{Failure, Kind};
@@ -26,19 +30,29 @@ pub(super) fn deciding(config: &RunConfig) -> Result<BTreeMap<String, String>, F
     Ok(keys.filter(|(key, _)| !FREE.contains(&key.as_str())).collect())
 }
 
-/// What keys are that are not set, with the policy and the scorer of `config`.
+/// The values of keys that are not set, with the names of `config`.
 pub(super) fn defaults(config: &RunConfig) -> BTreeMap<String, String> {
     let mut defaults = RunConfig::default();
-    (defaults.policy.name, defaults.scorer.name) = (config.policy.name.clone(), config.scorer.name.clone());
-    defaults.policy.params = Registry::<BuildPolicy>::linked()
-        .ok()
-        .and_then(|policies| Some(unset(policies.get(&config.policy.name).ok()?.params)))
-        .unwrap_or_default();
-    defaults.scorer.params = Registry::<BuildScorer>::linked()
-        .ok()
-        .and_then(|scorers| Some(unset(scorers.get(config.scorer.name.as_deref()?).ok()?.params)))
-        .unwrap_or_default();
+    defaults.data.name.clone_from(&config.data.name);
+    defaults.data.params = of_name::<BuildDataset>(&config.data.name);
+    defaults.model.name.clone_from(&config.model.name);
+    defaults.model.params = of_name::<BuildNetwork>(&config.model.name);
+    defaults.optimizer.name.clone_from(&config.optimizer.name);
+    defaults.optimizer.params = of_name::<BuildOptimizer>(&config.optimizer.name);
+    defaults.policy.name.clone_from(&config.policy.name);
+    defaults.policy.params = of_name::<BuildPolicy>(&config.policy.name);
+    defaults.scorer.name.clone_from(&config.scorer.name);
+    defaults.scorer.params = config.scorer.name.as_deref().map(of_name::<BuildScorer>).unwrap_or_default();
     deciding(&defaults).unwrap_or_default()
+}
+
+/// The default parameters of what has this name; none where nothing has.
+fn of_name<B>(name: &str) -> BTreeMap<String, ParamValue>
+where
+    Entry<B>: Collect,
+{
+    let registry = Registry::<B>::linked();
+    registry.and_then(|all| all.get(name)).map(|entry| unset(entry.params)).unwrap_or_default()
 }
 
 fn unset(params: &'static [ast_core::plugin::ParamSpec]) -> BTreeMap<String, ParamValue> {

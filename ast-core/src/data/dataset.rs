@@ -1,4 +1,7 @@
+use std::borrow::Cow;
 use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 
 use crate::random::{Purpose, Random, Stream};
 use crate::select::{SampleId, Visit};
@@ -23,6 +26,25 @@ pub trait Dataset: Send + Sync {
     fn group(&self, _: SampleId) -> Option<&'static str> {
         None
     }
+    /// The bytes that identify a sample beside its label: what a [`fingerprint`] is made of. By default its values.
+    fn content(&self, id: SampleId) -> Cow<'_, [u8]> {
+        let mut values = vec![0.0; self.shape().iter().product()];
+        self.write(id, None, &mut values);
+        values.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<_>>().into()
+    }
+}
+
+/// SHA-256 of all labels, then of the content of every sample, in hexadecimal: which data a result was obtained on.
+///
+/// A label is one byte, or four (little-endian) where there are more than 256 classes.
+#[must_use]
+pub fn fingerprint(dataset: &dyn Dataset) -> String {
+    let ids = 0..dataset.samples() as SampleId;
+    let width = if dataset.classes() > 256 { 4 } else { 1 };
+    let mut hash = Sha256::new();
+    ids.clone().for_each(|id| hash.update(&(dataset.label(id) as u32).to_le_bytes()[..width]));
+    ids.for_each(|id| hash.update(dataset.content(id)));
+    format!("{:x}", hash.finalize())
 }
 
 /// A batch to be put together by a [`Loader`].

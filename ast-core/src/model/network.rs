@@ -2,7 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bytes, Device, Tensor, TensorData};
 
 use crate::model::cost::LayerCost;
-use crate::plugin::{ParamError, ParamSpec, Params};
+use crate::plugin::{ParamError, ParamSpec, Params, RegistryError};
 use crate::random::{Purpose, Random, Stream};
 
 /// A batch of inputs on a device.
@@ -85,6 +85,9 @@ pub enum NetworkError {
     /// A parameter was refused.
     #[error(transparent)]
     Param(#[from] ParamError),
+    /// No network of that name.
+    #[error("model {0}")]
+    Unknown(RegistryError),
 }
 
 /// Initial weights, uniform within `+-1/sqrt(fan_in)` (He et al. 2015 with gain 1/sqrt 3, as PyTorch does by default).

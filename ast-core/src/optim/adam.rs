@@ -1,21 +1,49 @@
+//! Adam (Kingma & Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015), without weight decay.
+//!
+//! The state, its record and the numbers are those of Burn's Adam; the arithmetic of a step is one pass over the parameter.
+
 use burn::optim::{AdamState, AdaptiveMomentumState, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Tensor};
 
 use crate::ops::{AdamStep, adam};
+use crate::plugin::{ParamKind, ParamSpec, Params};
 
-const BETA: [f32; 2] = [0.9, 0.999];
-/// That of the original and of PyTorch; Burn's own default is 1e-5.
-const EPSILON: f32 = 1e-8;
+crate::register_optimizer! {
+    name: "adam",
+    summary: "Adam (Kingma & Ba, ICLR 2015), no weight decay: the original script's, with PyTorch's defaults",
+    params: &[
+        ParamSpec {
+            name: "beta1",
+            summary: "decay of the mean of gradients, a step",
+            kind: ParamKind::Number { default: 0.9, min: 0.0, max: 0.9999 },
+        },
+        ParamSpec {
+            name: "beta2",
+            summary: "decay of the mean of squared gradients, a step",
+            kind: ParamKind::Number { default: 0.999, min: 0.0, max: 0.999_999 },
+        },
+        ParamSpec {
+            name: "epsilon",
+            summary: "added to the root of the mean of squares",
+            // Burn's own default is 1e-5.
+            kind: ParamKind::Number { default: 1e-8, min: 1e-30, max: 1.0 },
+        },
+    ],
+    build: |params| Ok(ModuleOptimizer::from(Adam::new(params)?)),
+}
 
-/// Burn's Adam, but for the one operation that a step is: same state, same record, same numbers.
+/// Adam's rule for one parameter.
 #[derive(Debug, Clone)]
-struct Adam;
+struct Adam {
+    beta: [f32; 2],
+    epsilon: f32,
+}
 
-/// Adam with betas 0.9 and 0.999 and the epsilon of PyTorch, 1e-8, that has seen nothing yet: what every run trains
-/// with.
-#[must_use]
-pub fn optimizer() -> ModuleOptimizer {
-    ModuleOptimizer::from(Adam)
+impl Adam {
+    fn new(params: &Params) -> Result<Self, crate::plugin::ParamError> {
+        let beta = [params.number("beta1")? as f32, params.number("beta2")? as f32];
+        Ok(Self { beta, epsilon: params.number("epsilon")? as f32 })
+    }
 }
 
 impl Optimizer for Adam {
@@ -32,9 +60,9 @@ impl Optimizer for Adam {
             Some(AdamState { momentum: state }) => (state.time + 1, [state.moment_1, state.moment_2]),
             None => (1, [gradient.zeros_like(), gradient.zeros_like()]),
         };
-        let [one, two] = BETA.map(|beta| 1.0 - beta.powi(time as i32));
-        let (correction, epsilon) = (two.sqrt() / one, EPSILON * two.sqrt());
-        let step = AdamStep { beta: BETA, correction, epsilon, lr: lr as f32 };
+        let [one, two] = self.beta.map(|beta| 1.0 - beta.powi(time as i32));
+        let (correction, epsilon) = (two.sqrt() / one, self.epsilon * two.sqrt());
+        let step = AdamStep { beta: self.beta, correction, epsilon, lr: lr as f32 };
         let (x, [first, second]) = adam(x, gradient, moments, step);
         (x, Some(AdamState::new(AdaptiveMomentumState::new(time, first, second))))
     }
@@ -51,7 +79,15 @@ mod tests {
     use super::*;
     use crate::random::{Purpose, Random};
 
-    /// Twenty steps from the same start, on gradients of every size: bit for bit what Burn's own Adam does.
+    /// Adam with these betas and this epsilon, or its defaults.
+    fn of(given: &[(&str, f64)]) -> Adam {
+        let entry: &crate::optim::OptimizerEntry = crate::plugin::Registry::linked().unwrap().get("adam").unwrap();
+        let given = given.iter().map(|(key, value)| ((*key).to_string(), (*value).into())).collect();
+        Adam::new(&Params::resolve(entry.params, &given).unwrap()).unwrap()
+    }
+
+    /// Twenty steps from the same start, on gradients of every size: bit for bit what Burn's own Adam does, with the defaults
+    /// of PyTorch and with other parameters.
     #[test]
     fn is_burns_own_to_the_bit() {
         let mut stream = Random::new(5).stream(Purpose::Data, 0, 0);
@@ -61,18 +97,21 @@ mod tests {
             let values: Vec<f32> = (0..length).map(|_| (stream.normal() * scale) as f32).collect();
             Tensor::<1>::from_floats(values.as_slice(), &device)
         };
-        let burns_own = AdamConfig::new().with_epsilon(EPSILON).build();
-        let x = draw(0.1);
-        let (mut ours, mut theirs) = ((x.clone(), None), (x, None));
-        for k in 0..20 {
-            let gradient = draw(10_f64.powi(2 - k));
-            let lr = 1e-3 / f64::from(k + 1);
-            ours = Adam.step(lr, ours.0, gradient.clone(), ours.1);
-            theirs = burns_own.step(lr, theirs.0, gradient, theirs.1);
+        let config = AdamConfig::new().with_epsilon(1e-8);
+        let other = AdamConfig::new().with_beta_1(0.5).with_beta_2(0.9).with_epsilon(1e-3);
+        let given = [("beta1", 0.5), ("beta2", 0.9), ("epsilon", 1e-3)];
+        for (adam, burns_own) in [(of(&[]), config.build()), (of(&given), other.build())] {
+            let x = draw(0.1);
+            let (mut ours, mut theirs) = ((x.clone(), None), (x, None));
+            for k in 0..20 {
+                let gradient = draw(10_f64.powi(2 - k));
+                let lr = 1e-3 / f64::from(k + 1);
+                ours = adam.step(lr, ours.0, gradient.clone(), ours.1);
+                theirs = burns_own.step(lr, theirs.0, gradient, theirs.1);
+            }
+            let bits = |x: Tensor<1>| x.into_data().try_into_vec::<f32>().unwrap().into_iter().map(f32::to_bits);
+            assert!(bits(ours.0).eq(bits(theirs.0)));
         }
-        let bits = |x: Tensor<1>| x.into_data().try_into_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect();
-        let (ours, theirs): (Vec<u32>, Vec<u32>) = (bits(ours.0), bits(theirs.0));
-        assert!(ours == theirs);
     }
 
     /// Transposed, sliced and scalar-like tensors are the same to it.
@@ -83,7 +122,7 @@ mod tests {
         let x = Tensor::<1>::from_floats(values.as_slice(), &device).reshape([6, 10]);
         let turned = || x.clone().transpose().slice([1..8, 2..6]);
         let plain = || Tensor::<2>::from_data(turned().into_data(), &device);
-        let after = |x: Tensor<2>, gradient: Tensor<2>| Adam.step(0.1, x, gradient, None).0.into_data();
+        let after = |x: Tensor<2>, gradient: Tensor<2>| of(&[]).step(0.1, x, gradient, None).0.into_data();
         let expected = after(plain(), plain());
         assert_eq!(after(turned(), plain()), expected);
         assert_eq!(after(plain(), turned()), expected);
@@ -94,9 +133,9 @@ mod tests {
     fn moments_die_before_they_are_subnormal() {
         let device = Device::flex();
         let one = Tensor::<1>::from_floats([1.0], &device);
-        let (mut x, mut state) = Adam.step(1e-3, one.clone(), one.clone(), None);
+        let (mut x, mut state) = of(&[]).step(1e-3, one.clone(), one.clone(), None);
         for _ in 0..900 {
-            (x, state) = Adam.step(1e-3, x, one.zeros_like(), state);
+            (x, state) = of(&[]).step(1e-3, x, one.zeros_like(), state);
         }
         let moment = state.unwrap().momentum.moment_1.into_scalar::<f32>();
         assert_eq!(moment, 0.0);

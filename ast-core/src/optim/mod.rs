@@ -1,9 +1,11 @@
-//! One file per optimizer, and the schedule of the learning rate.
+//! Optimizers, one file each, and the schedule of the learning rate.
 
 #[cfg(feature = "train")]
 mod adam;
+#[cfg(feature = "train")]
+mod registered;
 mod schedule;
 
 #[cfg(feature = "train")]
-pub use adam::optimizer;
+pub use registered::{BuildOptimizer, OptimizerEntry};
 pub use schedule::learning_rate;

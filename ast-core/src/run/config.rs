@@ -15,6 +15,8 @@ pub struct RunConfig {
     pub data: DataConfig,
     /// What is trained.
     pub model: ModelConfig,
+    /// What turns gradients into a step.
+    pub optimizer: OptimizerConfig,
     /// What selects.
     pub policy: PolicyConfig,
     /// What significance is.
@@ -33,9 +35,9 @@ pub struct RunConfig {
     pub device: DeviceConfig,
 }
 
-/// `data.*`
+/// `data.*`: a name, the parameters that the dataset declares, and what holds for every dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct DataConfig {
     /// Name of the dataset.
     pub name: String,
@@ -55,14 +57,31 @@ pub struct DataConfig {
     pub augment: bool,
     /// Threads that put batches together beside the training thread, 0..=256; 0 uses that thread itself.
     pub workers: usize,
+    /// Parameters of the dataset.
+    #[serde(flatten)]
+    pub params: BTreeMap<String, ParamValue>,
 }
 
-/// `model.*`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// `model.*`: a name, and the parameters that the network declares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ModelConfig {
     /// Name of the network.
     pub name: String,
+    /// Its parameters.
+    #[serde(flatten)]
+    pub params: BTreeMap<String, ParamValue>,
+}
+
+/// `optimizer.*`: a name, and the parameters that the optimizer declares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OptimizerConfig {
+    /// Name of the optimizer.
+    pub name: String,
+    /// Its parameters.
+    #[serde(flatten)]
+    pub params: BTreeMap<String, ParamValue>,
 }
 
 /// `policy.*`: a name, and the parameters that the policy declares.
@@ -125,7 +144,7 @@ pub struct TrainConfig {
     pub epochs: u32,
     /// Samples a step, 1..=65,536.
     pub batch_size: usize,
-    /// Peak learning rate of Adam, in (0, 1e30].
+    /// Peak learning rate, in (0, 1e30].
     pub lr: f64,
     /// Decides everything random, 0..=9,223,372,036,854,775,807.
     pub seed: u64,
@@ -199,13 +218,20 @@ impl Default for DataConfig {
             label_noise: 0.0,
             augment: true,
             workers: 1,
+            params: BTreeMap::new(),
         }
     }
 }
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        Self { name: "simple-cnn".into() }
+        Self { name: "simple-cnn".into(), params: BTreeMap::new() }
+    }
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self { name: "adam".into(), params: BTreeMap::new() }
     }
 }
 

@@ -8,7 +8,6 @@ mod evaluation;
 mod event;
 mod not_finite;
 mod numbers;
-mod resolve;
 mod snapshot;
 mod summary;
 
@@ -18,16 +17,13 @@ pub use checkpoint::{
 };
 pub use config::{
     BudgetConfig, CheckpointConfig, ConfigError, ControlConfig, DataConfig, DeviceConfig, EvalConfig, ModelConfig,
-    OnNan, PolicyConfig, RunConfig, ScorerConfig, TrainConfig,
+    OnNan, OptimizerConfig, PolicyConfig, RunConfig, ScorerConfig, TrainConfig,
 };
 pub use energy::EnergyCounter;
 pub use evaluation::Evaluation;
 pub use event::{Event, SCHEMA, StepEvent};
 pub use not_finite::NotFinite;
 pub use numbers::{NUMBERS, NumberRange, NumberSpec};
-#[cfg(feature = "train")]
-pub(crate) use resolve::ignored_target;
-pub use resolve::{DEFAULT_SCORER, ResolveError, Resolved};
 pub use snapshot::Snapshot;
 pub use summary::{
     Accuracy, Activation, Flops, Group, Joules, Loss, Origin, Ran, Samples, Savings, Seconds, Summary, TestSet,

@@ -7,15 +7,16 @@
 use std::collections::BTreeMap;
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::store::{ModuleRecord, RecordError};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::Device;
 use ciborium::Value;
 use serde::{Deserialize, Serialize};
 
+use super::feed::Uploaded;
+use super::learner::Learner;
 use super::pass_cost;
+use super::statistics::Passed;
 use crate::codec::{SnapshotError, decode, encode};
-use crate::model::{Forward, Input, Mode, Model, Weights, burn_bytes, cross_entropy};
-use crate::optim::optimizer;
+use crate::model::{Model, Weights};
 use crate::random::{Purpose, Random};
 use crate::select::PassCost;
 
@@ -33,54 +34,41 @@ pub(super) enum Auxiliary {
     SecondReference = 2,
 }
 
-/// An auxiliary network, its optimizer, and the steps it has made.
+/// An auxiliary network in training, and the steps it has made.
 pub(super) struct AuxiliaryNetwork<M> {
     which: Auxiliary,
-    model: M,
-    optimizer: ModuleOptimizer,
+    learner: Learner<M>,
     steps: u64,
     random: Random,
     /// FLOPs on one sample.
     pub(super) cost: PassCost,
 }
 
-/// What the forward and backward pass of a step gave; the step itself is not made yet.
-pub(super) struct HalfStep {
-    pub(super) forward: Forward,
-    pub(super) losses: Tensor<1>,
-    pub(super) gradients: GradientsParams,
-}
-
 impl<M: Model> AuxiliaryNetwork<M> {
-    fn new(which: Auxiliary, full: &M, random: Random, device: &Device) -> Self {
-        let model = full.proxy(Weights::of(Purpose::AuxiliaryWeights, which as u64, random, device));
-        let cost = pass_cost(&model.layers());
-        Self { which, model, optimizer: optimizer(), steps: 0, random, cost }
-    }
-
     /// As it is.
     pub(super) fn model(&self) -> &M {
-        &self.model
+        &self.learner.model
     }
 
-    /// Forward, in training mode, and backward.
-    pub(super) fn half_step(&self, input: Input, targets: Tensor<1, Int>) -> HalfStep {
-        let mut masks = self.random.stream(Purpose::AuxiliaryDropout, self.steps, self.which as u64);
-        let forward = self.model.forward(input, Mode::Train(&mut masks));
-        let losses = cross_entropy(forward.logits.clone(), targets);
-        let gradients = GradientsParams::from_grads(losses.clone().mean().backward(), &self.model);
-        HalfStep { forward, losses, gradients }
+    /// See [`Learner::gradients`].
+    pub(super) fn gradients(&self, data: Uploaded) -> (Passed, GradientsParams) {
+        let masks = self.random.stream(Purpose::AuxiliaryDropout, self.steps, self.which as u64);
+        self.learner.gradients(data, None, masks)
     }
 
-    /// The other half: the optimizer.
+    /// The optimizer's update.
     pub(super) fn update(&mut self, lr: f64, gradients: GradientsParams) {
-        self.model = self.optimizer.step(lr, self.model.clone(), gradients);
+        self.learner.update(lr, gradients);
         self.steps += 1;
     }
 }
 
 /// The auxiliary networks that something has asked for so far.
-pub(super) struct AuxiliaryNetworks<M>(BTreeMap<Auxiliary, AuxiliaryNetwork<M>>);
+pub(super) struct AuxiliaryNetworks<M> {
+    /// What each of them begins with.
+    optimizer: ModuleOptimizer,
+    networks: BTreeMap<Auxiliary, AuxiliaryNetwork<M>>,
+}
 
 /// One of them in a snapshot.
 #[derive(Serialize, Deserialize)]
@@ -95,11 +83,16 @@ const PART: &str = "auxiliary networks";
 
 impl<M: Model> AuxiliaryNetworks<M> {
     /// None yet.
-    pub(super) fn none() -> Self {
-        Self(BTreeMap::new())
+    pub(super) fn none(optimizer: ModuleOptimizer) -> Self {
+        Self { optimizer, networks: BTreeMap::new() }
     }
 
-    /// One of them, built like `full` but smaller if this is the first time that it is asked for.
+    /// Takes all of them away.
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::none(self.optimizer.clone()))
+    }
+
+    /// One of them. It is built on first use: a smaller network of the kind of `full`.
     pub(super) fn get(
         &mut self,
         which: Auxiliary,
@@ -107,40 +100,46 @@ impl<M: Model> AuxiliaryNetworks<M> {
         random: Random,
         device: &Device,
     ) -> &mut AuxiliaryNetwork<M> {
-        self.0.entry(which).or_insert_with(|| AuxiliaryNetwork::new(which, full, random, device))
+        let optimizer = &self.optimizer;
+        self.networks.entry(which).or_insert_with(|| {
+            let model = full.proxy(Weights::of(Purpose::AuxiliaryWeights, which as u64, random, device));
+            let cost = pass_cost(&model.layers());
+            let learner = Learner::new(model, optimizer.clone(), device.clone());
+            AuxiliaryNetwork { which, learner, steps: 0, random, cost }
+        })
     }
 
     /// What it takes to go on with them; nothing if there are none.
     pub(super) fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        let failed = |error: RecordError| SnapshotError::Encode(PART, error.to_string());
         let saved = |network: &AuxiliaryNetwork<M>| {
-            let weights = network.model.clone().into_record().into_bytes().map_err(failed)?;
-            let optimizer = network.optimizer.into_bytes().map_err(failed)?;
-            let [weights, optimizer] = [weights, optimizer].map(|bytes| Value::Bytes(bytes.to_vec()));
+            let (weights, optimizer) = network.learner.save()?;
+            let (weights, optimizer) = (Value::Bytes(weights), Value::Bytes(optimizer));
             Ok(Saved { which: network.which, steps: network.steps, weights, optimizer })
         };
-        let all = self.0.values().map(saved).collect::<Result<Vec<_>, SnapshotError>>()?;
+        let all = self.networks.values().map(saved).collect::<Result<Vec<_>, SnapshotError>>()?;
         if all.is_empty() { Ok(Vec::new()) } else { encode(PART, &all) }
     }
 
     /// Takes back what [`save`](Self::save) gave.
-    pub(super) fn restore(bytes: &[u8], full: &M, random: Random, device: &Device) -> Result<Self, SnapshotError> {
-        let mut networks = Self::none();
+    pub(super) fn restore(
+        &mut self,
+        bytes: &[u8],
+        full: &M,
+        random: Random,
+        device: &Device,
+    ) -> Result<(), SnapshotError> {
+        self.networks.clear();
         if bytes.is_empty() {
-            return Ok(networks);
+            return Ok(());
         }
-        let failed = |error: RecordError| SnapshotError::Decode(PART, error.to_string());
-        for Saved { which, steps, weights, optimizer: moments } in decode::<Vec<Saved>>(PART, bytes)? {
-            let [weights, moments] = [weights, moments].map(|value| match value {
-                Value::Bytes(bytes) => Ok(burn_bytes(&bytes)),
-                _ => Err(SnapshotError::Decode(PART, "a record is not made of bytes".into())),
-            });
-            let network = networks.get(which, full, random, device);
-            let record = ModuleRecord::from_bytes(weights?).map_err(failed)?;
-            network.model = network.model.clone().try_load_record(record).map_err(failed)?;
-            network.optimizer = optimizer().from_bytes(moments?).map_err(failed)?;
+        for Saved { which, steps, weights, optimizer } in decode::<Vec<Saved>>(PART, bytes)? {
+            let (Value::Bytes(weights), Value::Bytes(moments)) = (weights, optimizer) else {
+                return Err(SnapshotError::Decode(PART, "a record is not made of bytes".into()));
+            };
+            let network = self.get(which, full, random, device);
+            network.learner.restore(&weights, &moments)?;
             network.steps = steps;
         }
-        Ok(networks)
+        Ok(())
     }
 }

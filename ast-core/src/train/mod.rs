@@ -18,6 +18,7 @@ mod probe;
 mod recover;
 mod reference;
 mod report;
+mod resolve;
 mod state;
 mod statistics;
 mod step;
@@ -32,7 +33,7 @@ use self::state::State;
 use crate::data::Loader;
 use crate::model::{LayerCost, Model};
 use crate::random::Random;
-use crate::run::{Checked, EnergyCounter, Event, Ran, Resolved, Snapshot, Summary};
+use crate::run::{Checked, EnergyCounter, Event, Ran, Snapshot, Summary};
 use crate::score::Scorer;
 use crate::select::{Counts, Groups, PassCost, SampleId, SelectError, Selector};
 
@@ -41,6 +42,7 @@ pub use clock::{Clock, Phase};
 pub use error::{PassError, TrainError};
 pub use export::safetensors;
 pub use networks::{BuildNetwork, NetworkEntry, Training, build};
+pub use resolve::{DEFAULT_SCORER, ResolveError, Resolved};
 
 /// Weight of the newest batch in the smoothed loss that scorers may compare with.
 const MEAN_LOSS_EMA: f64 = 0.1;
@@ -99,7 +101,7 @@ impl<M: Model> Trainer<M> {
     pub fn new(setup: Setup<M>) -> Result<Self, TrainError> {
         let Setup { run, train, test, model, device, energy } = setup;
         let ran = run.ran();
-        let Resolved { checked: config, policy, scorer, .. } = run;
+        let Resolved { checked: config, policy, scorer, optimizer, .. } = run;
         let dataset = train.dataset().clone();
         let (samples, random) = (dataset.samples(), config.random());
         let ids = 0..samples as SampleId;
@@ -117,8 +119,8 @@ impl<M: Model> Trainer<M> {
             lr_scale: 1.0,
         };
         Ok(Self {
-            learner: Learner::new(model, device),
-            auxiliary: AuxiliaryNetworks::none(),
+            learner: Learner::new(model, optimizer.clone(), device),
+            auxiliary: AuxiliaryNetworks::none(optimizer),
             mean_input_deviation: total / samples.max(1) as f64,
             last: None,
             rollbacks: 0,

@@ -4,8 +4,8 @@ use super::error::TrainError;
 use super::{Callback, Setup, Trainer, safetensors};
 use crate::codec::SnapshotError;
 use crate::model::zoo::SimpleCnn;
-use crate::model::{Network, Weights};
-use crate::plugin::{Entry, Params};
+use crate::model::{Network, NetworkError, Weights};
+use crate::plugin::{Entry, Params, Registry};
 use crate::run::{Ran, Snapshot, Summary};
 
 /// A registered network.
@@ -50,6 +50,20 @@ impl<M: Network> Training for Trainer<M> {
     }
     fn weights(&self) -> Result<Vec<u8>, SnapshotError> {
         safetensors(self.model())
+    }
+}
+
+impl Setup<()> {
+    /// The trainer of a run with the network that its configuration names.
+    ///
+    /// # Errors
+    /// [`TrainError::Network`] if no network has that name, or it cannot take the data.
+    pub fn build(self) -> Result<Box<dyn Training>, TrainError> {
+        let model = &self.run.config.model;
+        let entry = Registry::<BuildNetwork>::linked().and_then(|networks| networks.get(&model.name));
+        let entry = entry.map_err(NetworkError::Unknown)?;
+        let params = Params::resolve(entry.params, &model.params).map_err(NetworkError::Param)?;
+        (entry.build)(&params, self)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use super::auxiliary::{Auxiliary, AuxiliaryNetworks, HalfStep};
+use super::auxiliary::{Auxiliary, AuxiliaryNetworks};
 use super::clock::{Clock, Phase};
 use super::error::PassError;
 use super::feed::{Uploaded, upload};
@@ -89,12 +89,10 @@ impl<M: Model> TrainerProbe<'_, M> {
         spent: f64,
     ) -> Result<Probed, PassError> {
         self.clock.enter(Phase::Score);
-        let Uploaded { ids, input_deviation, input, targets } = self.load(visits, self.device);
+        let data = self.load(visits, self.device);
         let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device);
-        let HalfStep { forward, losses, gradients } = network.half_step(input, targets.clone());
+        let (passed, gradients) = network.gradients(data);
         let cost = visits.len() as u64 * network.cost.step;
-        let forward = Forward { logits: forward.logits.inner(), features: forward.features.inner() };
-        let passed = Passed { ids, input_deviation, forward, targets: targets.inner(), loss: losses.inner() };
         let sum = gradient_sum(network.model(), &gradients);
         let scored = self.scoring.read_back(passed, ledger, vec![sum])?;
         let broken = scored.fault(visits.iter().map(|visit| visit.id));

@@ -1,7 +1,6 @@
 //! How a run is saved, put back, and sent back to where it was sound.
 
 use super::Trainer;
-use super::auxiliary::AuxiliaryNetworks;
 use super::clock::Phase;
 use super::error::TrainError;
 use super::legacy;
@@ -55,7 +54,7 @@ impl<M: Model> Trainer<M> {
         };
         self.learner.restore(&snapshot.weights, &snapshot.optimizer)?;
         let (model, device) = (&self.learner.model, &self.learner.device);
-        self.auxiliary = AuxiliaryNetworks::restore(&snapshot.auxiliary, model, self.random, device)?;
+        self.auxiliary.restore(&snapshot.auxiliary, model, self.random, device)?;
         while self.train.receive()?.is_some() {} // batches that nobody wants any more
         self.clock.put_back(state.clock.clone());
         self.state = state;

@@ -7,7 +7,7 @@
 //! networks are not.
 
 use super::Trainer;
-use super::auxiliary::{Auxiliary, AuxiliaryNetworks};
+use super::auxiliary::Auxiliary;
 use super::error::TrainError;
 use super::probe::TrainerProbe;
 use crate::model::Model;
@@ -35,7 +35,7 @@ impl<M: Model> Trainer<M> {
             return Ok(());
         }
         let (random, batch_size, augment) = (self.random, self.config.batch_size, self.config.augment);
-        let proxy = std::mem::replace(&mut self.auxiliary, AuxiliaryNetworks::none());
+        let proxy = self.auxiliary.take();
         let reference = self.with_probe(|selector, probe| {
             // Until there is a reference there is nothing to be reduced.
             (probe.scoring.scorer, probe.scoring.step) = (&PlainLoss, 0);

@@ -4,9 +4,10 @@ use super::clock::Phase;
 use super::error::TrainError;
 use super::evaluate::evaluate;
 use super::export::safetensors;
+use super::resolve::ignored_target;
 use super::{Callback, Flow, Trainer};
 use crate::model::Model;
-use crate::run::{Evaluation, Event, Ran, SCHEMA, StepEvent, Summary, ignored_target};
+use crate::run::{Evaluation, Event, Ran, SCHEMA, StepEvent, Summary};
 use crate::select::{Limit, RunLength, ScorerRule};
 
 impl<M: Model> Trainer<M> {

@@ -101,8 +101,10 @@ impl<M: Model> Trainer<M> {
         let data = upload(host, self.train.dataset().shape(), &self.learner.device);
 
         self.clock.enter(Phase::Train);
-        let mut masks = self.random.stream(Purpose::Dropout, self.counts().steps, 0);
-        let (passed, gradients) = self.learner.gradients(batch, data, &mut masks)?;
+        let masks = self.random.stream(Purpose::Dropout, self.counts().steps, 0);
+        let weights = batch.is_weighted().then(|| batch.loss_weights());
+        let (passed, gradients) = self.learner.gradients(data, weights, masks);
+        self.learner.device.sync()?;
 
         self.clock.enter(Phase::Score);
         let coverage = batch.coverage();
@@ -133,7 +135,8 @@ impl<M: Model> Trainer<M> {
         let StepOutcome { scored: Scored { score, loss, correct, .. }, gradients, alignment, begin } = outcome;
         self.clock.enter(Phase::Optimizer);
         let lr = self.learning_rate(&batch);
-        self.learner.update(lr, gradients)?;
+        self.learner.update(lr, gradients);
+        self.learner.device.sync()?;
         self.clock.enter(Phase::Select);
         if batch.len() == self.config.batch_size {
             self.clock.stepped(begin);

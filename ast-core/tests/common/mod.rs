@@ -11,11 +11,11 @@ use ast_core::data::Dataset;
 use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
 use ast_core::plugin::{ParamValue, Params, Registry};
 use ast_core::random::{Purpose, Random, Stream};
-use ast_core::run::{Resolved, RunConfig};
+use ast_core::run::RunConfig;
 use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 use ast_core::select::{Policy, PolicyEntry, SampleId};
 use ast_core::testing::DirectLoader;
-use ast_core::train::{Setup, Trainer};
+use ast_core::train::{Resolved, Setup, Trainer};
 
 pub(crate) const SAMPLES: usize = 640;
 pub(crate) const SIDE: usize = 8;

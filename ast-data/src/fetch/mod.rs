@@ -9,37 +9,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ask::{Refusal, ask};
+use ast_core::data::Archive;
 use sha2::{Digest, Sha256};
 use ureq::Body;
 use ureq::http::header;
 
 const CHUNK: usize = 1 << 16;
-
-/// A file that is what it is, wherever it comes from.
-#[derive(Debug, Clone)]
-pub struct Pinned {
-    /// Its name on the disk and at mirrors.
-    pub name: &'static str,
-    /// Its length.
-    pub bytes: u64,
-    /// SHA-256 in hexadecimal.
-    pub sha256: String,
-    /// Where it is published.
-    pub url: String,
-}
-
-impl Pinned {
-    /// CIFAR-10's binary version, from its author.
-    #[must_use]
-    pub fn cifar10() -> Self {
-        Self {
-            name: "cifar-10-binary.tar.gz",
-            bytes: 170_052_171,
-            sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd".into(),
-            url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into(),
-        }
-    }
-}
 
 /// How to go about it.
 #[derive(Debug, Clone)]
@@ -115,7 +90,7 @@ enum Attempt {
     Never(FetchError),
 }
 
-/// Gets `pinned` into `dir`, unless it is there. `progress` is told how many bytes are there.
+/// Gets `archive` into `dir`, unless it is there. `progress` is told how many bytes are there.
 ///
 /// What has come of an interrupted download is kept in `NAME.part` and gone on from. The file gets its name only when
 /// size and SHA-256 are right.
@@ -123,25 +98,25 @@ enum Attempt {
 /// # Errors
 /// [`FetchError`]; of several servers that of the last one.
 pub fn fetch(
-    pinned: &Pinned,
+    archive: &Archive,
     dir: &Path,
     options: &FetchOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<PathBuf, FetchError> {
-    let path = dir.join(pinned.name);
-    if is_whole(&path, pinned) {
+    let path = dir.join(archive.name);
+    if is_whole(&path, archive) {
         return Ok(path);
     }
     if options.offline {
-        return Err(FetchError::Offline { path, url: pinned.url.clone() });
+        return Err(FetchError::Offline { path, url: archive.url.clone() });
     }
     fs::create_dir_all(dir).map_err(disk(dir))?;
-    let _lock = lock(&dir.join(format!("{}.lock", pinned.name)), &path)?;
-    let part = dir.join(format!("{}.part", pinned.name));
-    let mirrors = options.mirrors.iter().map(|mirror| format!("{}/{}", mirror.trim_end_matches('/'), pinned.name));
-    let mut outcome = Err(FetchError::NotAllowed(pinned.url.clone()));
-    for url in mirrors.chain([pinned.url.clone()]) {
-        outcome = from_server(&url, &part, pinned, options, progress);
+    let _lock = lock(&dir.join(format!("{}.lock", archive.name)), &path)?;
+    let part = dir.join(format!("{}.part", archive.name));
+    let mirrors = options.mirrors.iter().map(|mirror| format!("{}/{}", mirror.trim_end_matches('/'), archive.name));
+    let mut outcome = Err(FetchError::NotAllowed(archive.url.clone()));
+    for url in mirrors.chain([archive.url.clone()]) {
+        outcome = from_server(&url, &part, archive, options, progress);
         if !matches!(
             outcome,
             Err(FetchError::Answer { .. } | FetchError::Unreachable { .. } | FetchError::NotAllowed(_))
@@ -160,7 +135,7 @@ pub fn fetch(
 fn from_server(
     url: &str,
     part: &Path,
-    pinned: &Pinned,
+    archive: &Archive,
     options: &FetchOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), FetchError> {
@@ -171,7 +146,7 @@ fn from_server(
             std::thread::sleep(pause);
             pause *= 2;
         }
-        match once(url, part, pinned, options, progress)? {
+        match once(url, part, archive, options, progress)? {
             Attempt::Whole => return Ok(()),
             Attempt::Again(why) => reason = why,
             Attempt::Never(error) => return Err(error),
@@ -183,18 +158,18 @@ fn from_server(
 fn once(
     url: &str,
     part: &Path,
-    pinned: &Pinned,
+    archive: &Archive,
     options: &FetchOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Attempt, FetchError> {
     let answer = |reason: String| Ok(Attempt::Never(FetchError::Answer { url: url.to_string(), reason }));
     let mut have = fs::metadata(part).map_or(0, |part| part.len());
-    if have > pinned.bytes {
+    if have > archive.bytes {
         fs::remove_file(part).map_err(disk(part))?;
         have = 0;
     }
     let resumed = have > 0;
-    if have < pinned.bytes {
+    if have < archive.bytes {
         let response = match ask(url, have, options) {
             Ok(response) => response,
             Err(Refusal::Again(reason)) => return Ok(Attempt::Again(reason)),
@@ -222,16 +197,16 @@ fn once(
             return answer("a web page instead of a file: the address has moved, or a network wants a login".into());
         }
         if let Some(length) = number(header::CONTENT_LENGTH)
-            && have + length != pinned.bytes
+            && have + length != archive.bytes
         {
-            return answer(format!("{} bytes instead of {}", have + length, pinned.bytes));
+            return answer(format!("{} bytes instead of {}", have + length, archive.bytes));
         }
-        let outcome = receive(response.into_body(), part, have, pinned.bytes, progress)?;
+        let outcome = receive(response.into_body(), part, have, archive.bytes, progress)?;
         if let Some(reason) = outcome {
             return Ok(Attempt::Again(reason));
         }
     }
-    if is_whole(part, pinned) {
+    if is_whole(part, archive) {
         return Ok(Attempt::Whole);
     }
     fs::remove_file(part).map_err(disk(part))?;
@@ -286,9 +261,9 @@ fn lock(file: &Path, path: &Path) -> Result<File, FetchError> {
     }
 }
 
-fn is_whole(path: &Path, pinned: &Pinned) -> bool {
-    let right_size = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == pinned.bytes);
-    right_size && sha256(path).is_ok_and(|found| found == pinned.sha256)
+fn is_whole(path: &Path, archive: &Archive) -> bool {
+    let right_size = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == archive.bytes);
+    right_size && sha256(path).is_ok_and(|found| found == archive.sha256)
 }
 
 /// SHA-256 of a file, in hexadecimal.
@@ -298,7 +273,7 @@ fn is_whole(path: &Path, pinned: &Pinned) -> bool {
 pub fn sha256(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(&mut File::open(path)?, &mut hash)?;
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 fn disk(path: &Path) -> impl Fn(io::Error) -> FetchError + use<> {

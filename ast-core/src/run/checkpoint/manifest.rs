@@ -78,7 +78,7 @@ impl RunningFingerprint {
     /// Of everything so far.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        let sha256 = self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = format!("{:x}", self.hash.clone().finalize());
         Fingerprint { bytes: self.bytes, sha256 }
     }
 }

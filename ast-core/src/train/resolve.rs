@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::plugin::{ParamError, ParamValue, Params, Registry, RegistryError};
-use crate::run::checked::Checked;
-use crate::run::config::{BudgetConfig, ConfigError, ControlConfig, RunConfig, ScorerConfig};
-use crate::run::summary::Ran;
+use burn::optim::ModuleOptimizer;
+
+use super::networks::BuildNetwork;
+use crate::data::BuildDataset;
+use crate::inventory::Collect;
+use crate::optim::BuildOptimizer;
+use crate::plugin::{Entry, ParamError, ParamValue, Params, Registry, RegistryError};
+use crate::run::{BudgetConfig, Checked, ConfigError, ControlConfig, OptimizerConfig, Ran, RunConfig, ScorerConfig};
 use crate::score::{BuildScorer, PlainLoss, ScoreError, Scorer, ScorerEntry};
-use crate::select::{Policy, PolicyEntry, PolicyError, RunLength, ScorerRule};
+use crate::select::{BuildPolicy, Policy, PolicyError, RunLength, ScorerRule};
 
 /// The scorer used where several are compiled in and neither the configuration nor the policy names one.
 pub const DEFAULT_SCORER: &str = "loss-intensity";
 
-/// A configuration in which every name is known and every number is in its range, with the policy and the scorer that it
-/// names: what a trainer is built from.
+/// A configuration in which every name is known and every number is in its range, with the parts that it names: what a
+/// trainer is built from.
 pub struct Resolved {
     /// What was given, with the target and the parameters of what it names filled in. A scorer that nobody named is not
     /// written into it: that default is the policy's, and another policy has another.
@@ -24,6 +28,8 @@ pub struct Resolved {
     pub policy: Box<dyn Policy>,
     /// What significance is. Where the policy uses no scores and no scorer is named, it is the loss.
     pub scorer: Box<dyn Scorer>,
+    /// What turns gradients into a step; it has made none yet.
+    pub optimizer: ModuleOptimizer,
     /// The scorer's registered name and the crate it comes from; `None` where no registered one is used.
     pub scorer_entry: Option<(&'static str, &'static str)>,
     /// The scorer's parameters, defaults filled in.
@@ -39,20 +45,14 @@ pub enum ResolveError {
     /// Two crates registered the same name.
     #[error(transparent)]
     Registry(RegistryError),
-    /// No network of this name.
-    #[error("`model.name`: no model `{name}`; there are: {}", known.join(", "))]
-    Model {
-        /// The name given.
-        name: String,
-        /// What there is.
-        known: Vec<String>,
+    /// Nothing of this kind has this name.
+    #[error("{kind} {error}")]
+    Unknown {
+        /// `dataset`, `model`, `optimizer`, `policy` or `scorer`.
+        kind: &'static str,
+        /// The name, and what there is.
+        error: RegistryError,
     },
-    /// No policy of this name.
-    #[error("policy {0}")]
-    NoPolicy(RegistryError),
-    /// No scorer of this name.
-    #[error("scorer {0}")]
-    NoScorer(RegistryError),
     /// The policy needs scores, and no scorer is compiled in.
     #[error("no scorer is compiled in: build with a scorer's cargo feature, for example --features {DEFAULT_SCORER}")]
     NoScorers,
@@ -82,12 +82,12 @@ pub enum ResolveError {
         /// The key that limits.
         key: &'static str,
     },
-    /// A parameter of the policy or the scorer was refused.
-    #[error("{section} `{name}`: {error}")]
+    /// A parameter was refused.
+    #[error("{kind} `{name}`: {error}")]
     Param {
-        /// `policy` or `scorer`.
-        section: &'static str,
-        /// Its name.
+        /// `dataset`, `model`, `optimizer`, `policy` or `scorer`.
+        kind: &'static str,
+        /// What it names.
         name: &'static str,
         /// Why.
         error: ParamError,
@@ -104,32 +104,71 @@ fn instead(policy: &str) -> &'static str {
     if policy == "dense" { ", or take `random` (a shorter run) or `dense-stopped` (one broken off)" } else { "" }
 }
 
+/// What a section of the configuration names, and its parameters with defaults filled in.
+struct Named<B: 'static> {
+    kind: &'static str,
+    entry: &'static Entry<B>,
+    params: Params,
+}
+
+impl<B> Named<B>
+where
+    Entry<B>: Collect,
+{
+    fn find(kind: &'static str, name: &str, given: &BTreeMap<String, ParamValue>) -> Result<Self, ResolveError> {
+        let registry = Registry::linked().map_err(ResolveError::Registry)?;
+        let entry = registry.get(name).map_err(|error| ResolveError::Unknown { kind, error })?;
+        Self::of(kind, entry, given)
+    }
+
+    fn of(
+        kind: &'static str,
+        entry: &'static Entry<B>,
+        given: &BTreeMap<String, ParamValue>,
+    ) -> Result<Self, ResolveError> {
+        let refused = |error| ResolveError::Param { kind, name: entry.name, error };
+        Ok(Self { kind, entry, params: Params::resolve(entry.params, given).map_err(refused)? })
+    }
+
+    /// Writes name and parameters back, as they are to be given to get the same again.
+    fn write(&self, name: &mut String, params: &mut BTreeMap<String, ParamValue>) {
+        *name = self.entry.name.into();
+        *params = self.params.given();
+    }
+
+    fn refused(&self, error: ParamError) -> ResolveError {
+        ResolveError::Param { kind: self.kind, name: self.entry.name, error }
+    }
+}
+
+fn build_optimizer(config: &OptimizerConfig) -> Result<(Named<BuildOptimizer>, ModuleOptimizer), ResolveError> {
+    let named = Named::<BuildOptimizer>::find("optimizer", &config.name, &config.params)?;
+    let optimizer = (named.entry.build)(&named.params).map_err(|error| named.refused(error))?;
+    Ok((named, optimizer))
+}
+
 impl RunConfig {
-    /// Looks every name up, checks every number, and builds the policy and the scorer. `models` are the names of the
-    /// networks that the caller can build: `model.name` must be one of them.
+    /// Looks every name up, checks every number, and builds the policy, the scorer and the optimizer. Dataset and network
+    /// are only looked up: they are built from files and for a device.
     ///
     /// # Errors
     /// [`ResolveError`], naming the key.
-    pub fn resolve(mut self, models: &[&str]) -> Result<Resolved, ResolveError> {
+    pub fn resolve(mut self) -> Result<Resolved, ResolveError> {
         let checked = self.check()?;
-        if !models.contains(&self.model.name.as_str()) {
-            let known = models.iter().map(ToString::to_string).collect();
-            return Err(ResolveError::Model { name: self.model.name, known });
-        }
-        let policies = Registry::linked().map_err(ResolveError::Registry)?;
-        let entry: &PolicyEntry = policies.get(&self.policy.name).map_err(ResolveError::NoPolicy)?;
-        let (section, name) = ("policy", entry.name);
-        let params = Params::resolve(entry.params, &self.policy.params).map_err(|error| ResolveError::Param {
-            section,
-            name,
-            error,
-        })?;
-        let policy = (entry.build)(&params, checked.goal()).map_err(|error| match error {
-            PolicyError::Param(error) => ResolveError::Param { section, name, error },
+        Named::<BuildDataset>::find("dataset", &self.data.name, &self.data.params)?
+            .write(&mut self.data.name, &mut self.data.params);
+        Named::<BuildNetwork>::find("model", &self.model.name, &self.model.params)?
+            .write(&mut self.model.name, &mut self.model.params);
+        let (named, optimizer) = build_optimizer(&self.optimizer)?;
+        named.write(&mut self.optimizer.name, &mut self.optimizer.params);
+
+        let named = Named::<BuildPolicy>::find("policy", &self.policy.name, &self.policy.params)?;
+        let name = named.entry.name;
+        let policy = (named.entry.build)(&named.params, checked.goal()).map_err(|error| match error {
+            PolicyError::Param(error) => named.refused(error),
             error => ResolveError::Policy(name, error),
         })?;
-        self.policy.name = entry.name.into();
-        self.policy.params = params.given();
+        named.write(&mut self.policy.name, &mut self.policy.params);
         if self.budget.fraction.is_none() && policy.keeps_target() {
             self.control.target = Some(checked.goal.target);
         }
@@ -143,44 +182,33 @@ impl RunConfig {
 
         let scorers = Registry::linked().map_err(ResolveError::Registry)?;
         let entry = choose_scorer(&scorers, self.scorer.name.as_deref(), name, policy.scorer_rule())?;
-        let Some(entry) = entry else {
-            return Ok(Resolved {
-                config: self,
-                checked,
-                policy,
-                scorer: Box::new(PlainLoss),
-                scorer_entry: None,
-                scorer_params: BTreeMap::new(),
-            });
-        };
-        let (section, name) = ("scorer", entry.name);
-        let params = Params::resolve(entry.params, &self.scorer.params).map_err(|error| ResolveError::Param {
-            section,
-            name,
-            error,
-        })?;
-        let scorer = (entry.build)(&params).map_err(|error| match error {
-            ScoreError::Param(error) => ResolveError::Param { section, name, error },
-            error => ResolveError::Scorer(name, error),
-        })?;
-        let (scorer_entry, scorer_params) = (Some((entry.name, entry.origin)), params.given());
-        if self.scorer.name.is_some() {
-            self.scorer.name = Some(entry.name.into());
-            self.scorer.params.clone_from(&scorer_params);
+        let (mut scorer, mut scorer_entry, mut scorer_params): (Box<dyn Scorer>, _, _) =
+            (Box::new(PlainLoss), None, BTreeMap::new());
+        if let Some(entry) = entry {
+            let named = Named::of("scorer", entry, &self.scorer.params)?;
+            scorer = (entry.build)(&named.params).map_err(|error| match error {
+                ScoreError::Param(error) => named.refused(error),
+                error => ResolveError::Scorer(entry.name, error),
+            })?;
+            (scorer_entry, scorer_params) = (Some((entry.name, entry.origin)), named.params.given());
+            if self.scorer.name.is_some() {
+                self.scorer.name = Some(entry.name.into());
+                self.scorer.params.clone_from(&scorer_params);
+            }
         }
-        Ok(Resolved { config: self, checked, policy, scorer, scorer_entry, scorer_params })
+        Ok(Resolved { config: self, checked, policy, scorer, optimizer, scorer_entry, scorer_params })
     }
 }
 
 impl Resolved {
-    /// The same run with a policy and a scorer of one's own, which need not be registered. The configuration's `policy` and
-    /// `scorer` are then only labels.
+    /// A run with a policy and a scorer that need not be registered. The configuration's `policy` and `scorer`, and its
+    /// `data` and `model`, are then only labels.
     ///
     /// # Errors
-    /// [`ConfigError`].
-    pub fn of(config: RunConfig, policy: Box<dyn Policy>, scorer: Box<dyn Scorer>) -> Result<Self, ConfigError> {
-        let checked = config.check()?;
-        Ok(Self { config, checked, policy, scorer, scorer_entry: None, scorer_params: BTreeMap::new() })
+    /// [`ResolveError`] of a number or of the optimizer.
+    pub fn of(config: RunConfig, policy: Box<dyn Policy>, scorer: Box<dyn Scorer>) -> Result<Self, ResolveError> {
+        let (checked, (_, optimizer)) = (config.check()?, build_optimizer(&config.optimizer)?);
+        Ok(Self { config, checked, policy, scorer, optimizer, scorer_entry: None, scorer_params: BTreeMap::new() })
     }
 
     /// What is to be said before the run starts, as far as it follows from the configuration alone.
@@ -253,7 +281,9 @@ fn choose_scorer(
     };
     let mut all = scorers.iter();
     match (name, all.len(), all.next()) {
-        (Some(name), _, _) => scorers.get(name).map(Some).map_err(ResolveError::NoScorer),
+        (Some(name), _, _) => {
+            scorers.get(name).map(Some).map_err(|error| ResolveError::Unknown { kind: "scorer", error })
+        }
         (None, _, None) => Err(ResolveError::NoScorers),
         (None, 1, only) => Ok(only),
         (None, _, _) => scorers.get(DEFAULT_SCORER).map(Some).map_err(ResolveError::NoDefault),
@@ -264,10 +294,17 @@ fn choose_scorer(
 mod tests {
     use super::*;
 
+    crate::register_dataset! {
+        name: "procedural",
+        summary: "stands for the dataset of the default configuration, which is in another crate",
+        params: &[],
+        build: |_| Err(ParamError::Undeclared("never built")),
+    }
+
     fn resolve(change: impl FnOnce(&mut RunConfig)) -> Result<Resolved, ResolveError> {
         let mut config = RunConfig::default();
         change(&mut config);
-        config.resolve(&["simple-cnn"])
+        config.resolve()
     }
 
     fn refused(change: impl FnOnce(&mut RunConfig)) -> String {
@@ -300,7 +337,15 @@ mod tests {
     #[test]
     fn names_and_limits_that_cannot_be_kept_are_refused() {
         let message = refused(|config| config.model.name = "my-mlp".into());
-        assert_eq!(message, "`model.name`: no model `my-mlp`; there are: simple-cnn");
+        assert_eq!(message, "model `my-mlp` is not compiled in; there are: simple-cnn");
+        let message = refused(|config| config.optimizer.name = "adan".into());
+        assert_eq!(message, "optimizer `adan` is not compiled in; there are: adam");
+        let message = refused(|config| config.data.name = "nowhere".into());
+        assert_eq!(message, "dataset `nowhere` is not compiled in; there are: procedural");
+        let message = refused(|config| drop(config.model.params.insert("width".into(), 64.into())));
+        assert_eq!(message, "model `simple-cnn`: unknown parameter `width`; it has no parameters");
+        let message = refused(|config| drop(config.optimizer.params.insert("beta1".into(), 1.into())));
+        assert_eq!(message, "optimizer `adam`: `beta1` = 1 is not a number in 0..=0.9999");
         assert!(refused(|config| config.policy.name = "rndom".into()).starts_with("policy `rndom` is not compiled in"));
         let limited = |set: fn(&mut RunConfig)| {
             refused(|config| {

@@ -1,0 +1,29 @@
+use burn::optim::ModuleOptimizer;
+
+use crate::plugin::{Entry, ParamError, Params};
+
+/// A registered optimizer.
+pub type OptimizerEntry = Entry<BuildOptimizer>;
+/// Its constructor: an optimizer that has made no step yet.
+///
+/// Several rules for several parameters are one optimizer with parameter groups, which match by the path of a parameter in
+/// its network: [`ModuleOptimizer::with_group`]. The learning rate comes with each step, from the schedule of the run.
+pub type BuildOptimizer = fn(&Params) -> Result<ModuleOptimizer, ParamError>;
+inventory::collect!(OptimizerEntry);
+
+/// Registers an optimizer under a name. See `CONTRIBUTING.md` for the recipe.
+#[macro_export]
+macro_rules! register_optimizer {
+    (name: $name:expr, summary: $summary:expr, params: $params:expr, build: $build:expr $(,)?) => {
+        $crate::inventory::submit! {
+            $crate::optim::OptimizerEntry {
+                name: $name,
+                aliases: &[],
+                summary: $summary,
+                origin: env!("CARGO_PKG_NAME"),
+                params: $params,
+                build: $build,
+            }
+        }
+    };
+}

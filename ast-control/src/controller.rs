@@ -1,31 +1,31 @@
 use serde::{Deserialize, Serialize};
 
-/// What a controller is asked to hold.
+/// The setpoint of a controller.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Setpoint {
     /// Desired activation rate, 0..=1.
     pub target: f64,
-    /// The threshold that would give `target` if the plant were exactly known, 0..=1 (feed-forward).
+    /// Feed-forward: the threshold, 0..=1, that would give `target` if the plant were exactly known.
     pub bias: f64,
 }
 
-/// A controller's answer, with its parts, so that a log is enough to tune from.
+/// A controller's output and its parts. A log of them is enough to tune from.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Output {
     /// The threshold to use for the next chunk, within the controller's bounds.
     pub threshold: f64,
     /// The smoothed activation rate.
     pub rate: f64,
-    /// Smoothed rate minus target: positive means too many pass.
+    /// Smoothed rate minus target. Positive: too many pass.
     pub error: f64,
     /// Proportional part of the threshold.
     pub proportional: f64,
-    /// Integral that is kept. Bias and both parts add up to the threshold unless that is at a bound, where the integral may
-    /// be held back.
+    /// The integral that is kept for the next update. `bias + proportional + integral` is the threshold, unless the
+    /// threshold is at a bound: anti-windup may then reduce the integral.
     pub integral: f64,
 }
 
-/// Something that moves a threshold so that a measured rate approaches a target.
+/// A feedback controller: moves a threshold so that a measured rate approaches a target.
 pub trait Controller {
     /// Takes the rate measured over the last chunk (0..=1) and returns the threshold for the next one.
     ///
@@ -33,11 +33,11 @@ pub trait Controller {
     /// [`ControlError::NotFinite`] if any number is NaN or infinite; the controller is then unchanged.
     fn update(&mut self, rate: f64, setpoint: Setpoint) -> Result<Output, ControlError>;
 
-    /// The threshold to use before the first update, given what to hold.
+    /// The threshold to use before the first update.
     fn threshold(&self, setpoint: Setpoint) -> f64;
 }
 
-/// Why a controller refused.
+/// Why a controller refused an input or its parameters.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ControlError {
     /// A measurement or setpoint is NaN or infinite.
@@ -70,7 +70,7 @@ pub enum ControlError {
     },
 }
 
-/// Refuses the first of the named values that is not finite.
+/// Checks that every named value is finite; the error names the first that is not.
 pub(crate) fn finite(values: [(&'static str, f64); 3]) -> Result<(), ControlError> {
     match values.into_iter().find(|(_, value)| !value.is_finite()) {
         Some((what, value)) => Err(ControlError::NotFinite { what, value }),
@@ -78,7 +78,7 @@ pub(crate) fn finite(values: [(&'static str, f64); 3]) -> Result<(), ControlErro
     }
 }
 
-/// A threshold that never moves.
+/// A constant threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fixed(
     /// The threshold.

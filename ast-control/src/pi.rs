@@ -56,8 +56,8 @@ impl PiConfig {
 /// `e = EMA(rate) - target`, `theta = clamp(bias + kp e + I, 0, 1)`, `I += ki e`.
 ///
 /// Two remedies against wind-up (Åström & Hägglund, *Advanced PID Control*, 2006, section 3.5): *conditional
-/// integration* leaves the integral alone while the output is saturated and the error would push it further, and
-/// *back-calculation* bleeds off what the clamp cut, with tracking gain `min(1, ki/kp)`.
+/// integration* keeps the integral unchanged while the output is saturated and the error would push it further;
+/// *back-calculation* reduces the integral by what the clamp cut off, with tracking gain `min(1, ki/kp)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PiController {
     config: PiConfig,
@@ -107,7 +107,7 @@ mod tests {
     const TENTH: Setpoint = Setpoint { target: 0.1, bias: 0.9 };
 
     #[test]
-    fn too_many_raise_the_threshold_and_too_few_lower_it() {
+    fn a_high_rate_raises_the_threshold_and_a_low_rate_lowers_it() {
         assert!(pi().update(0.5, TENTH).unwrap().threshold > 0.9);
         assert!(pi().update(0.0, TENTH).unwrap().threshold < 0.9);
         assert_eq!(pi().update(0.1, TENTH).unwrap().threshold, 0.9);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nan_is_refused_and_leaves_no_trace() {
+    fn nan_is_refused_and_changes_nothing() {
         let mut controller = pi();
         controller.update(0.3, TENTH).unwrap();
         let before = controller.clone();
@@ -157,7 +157,7 @@ mod tests {
             }
         }
 
-        /// However long the saturation lasted, the integral cannot exceed what reaches the clamp.
+        /// However long the saturation lasts, the integral stays within what the clamp can use.
         #[test]
         fn the_integral_never_winds_up(steps in 1usize..2000, high in any::<bool>()) {
             let mut controller = pi();
@@ -168,7 +168,7 @@ mod tests {
             prop_assert!(out.integral.abs() <= 1.0, "{out:?}");
         }
 
-        /// From one state, a higher rate never gives a lower threshold.
+        /// From the same state, a higher rate never gives a lower threshold.
         #[test]
         fn response_is_monotone(past in prop::collection::vec(0.0..=1.0f64, 0..50), a in 0.0..=1.0f64, b in 0.0..=1.0f64) {
             let mut controller = pi();
@@ -182,7 +182,7 @@ mod tests {
             prop_assert!(low <= high + 1e-12);
         }
 
-        /// A controller written to disk and read back answers the same from then on.
+        /// A controller that is saved and restored continues with the same outputs.
         #[test]
         fn survives_serde(past in prop::collection::vec(0.0..=1.0f64, 0..50), next in 0.0..=1.0f64) {
             let mut controller = pi();

@@ -5,14 +5,14 @@ use crate::ema::Ema;
 use crate::pi::PiController;
 use crate::seed::SeedController;
 
-/// What may hold a rate in rank space, where the plant is known: to be compared under one gate.
+/// Three ways to hold a rate in rank space, where the plant is known; for comparison under one gate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum RankControl {
-    /// Feed-forward and PI, with the proportional part of its last answer.
+    /// Feed-forward and PI. The number is the proportional part of the last output.
     Pi(PiController, f64),
-    /// Feed-forward alone: the exact quantile, with the rate it got, which it ignores.
+    /// Feed-forward alone: the exact quantile. The measured rate is smoothed and reported but not used.
     Quantile(Ema),
-    /// The original's increments, without feed-forward.
+    /// The original script's incremental update, without feed-forward.
     Seed(SeedController),
 }
 
@@ -29,7 +29,7 @@ impl RankControl {
         Self::Quantile(Ema::new(ema))
     }
 
-    /// The original's increments.
+    /// The original script's incremental update.
     #[must_use]
     pub fn seed() -> Self {
         Self::Seed(SeedController::default())
@@ -54,7 +54,8 @@ impl Controller for RankControl {
         }
     }
 
-    /// In force for the next chunk, with the bias of now: the setpoint may have moved since the last update.
+    /// The threshold for the next chunk. It uses the current bias, because the setpoint may have moved since the last
+    /// update.
     fn threshold(&self, setpoint: Setpoint) -> f64 {
         match self {
             Self::Pi(controller, proportional) => (controller.threshold(setpoint) + proportional).clamp(0.0, 1.0),
@@ -72,10 +73,10 @@ mod tests {
 
     const TENTH: Setpoint = Setpoint { target: 0.1, bias: 0.9 };
 
-    /// On the plant it was made for, `rate = 1 - threshold`, feed-forward is exact at once and PI has nothing to add; the
-    /// original's increments start at a half and need thousands of chunks.
+    /// On the ideal plant, `rate = 1 - threshold`, feed-forward is exact from the start and PI has nothing to correct.
+    /// The original's incremental update starts at 0.5 and needs thousands of chunks.
     #[test]
-    fn on_the_exact_plant_only_the_original_is_wrong() {
+    fn on_the_ideal_plant_only_the_original_is_off_target() {
         let end = |mut control: RankControl, steps| {
             simulate(&mut control, steps, |_| TENTH, |_, threshold| 1.0 - threshold).unwrap().pop().unwrap().rate
         };
@@ -84,9 +85,10 @@ mod tests {
         assert!(end(RankControl::seed(), 100) > 0.3);
     }
 
-    /// Where a fifth of what passes is not eligible, feed-forward stays a fifth short for good; PI makes up for it.
+    /// A fifth of the candidates above the threshold is not eligible. Feed-forward stays a fifth short of the target;
+    /// PI corrects it.
     #[test]
-    fn what_the_ranks_do_not_know_only_feedback_corrects() {
+    fn only_feedback_corrects_ineligible_candidates() {
         let end = |mut control: RankControl| {
             simulate(&mut control, 400, |_| TENTH, |_, threshold| 0.8 * (1.0 - threshold)).unwrap().pop().unwrap().rate
         };
@@ -94,9 +96,9 @@ mod tests {
         assert!((end(RankControl::pi(PiConfig::default().check(1.0).unwrap())) - 0.1).abs() < 1e-4);
     }
 
-    /// The bias may move between two chunks: what is in force is the last answer with the bias of now.
+    /// The bias may move between two chunks. The threshold in force then uses the new bias.
     #[test]
-    fn a_bias_that_moves_is_followed_at_once() {
+    fn a_moved_bias_takes_effect_at_once() {
         let mut control = RankControl::pi(PiConfig::default().check(1.0).unwrap());
         let output = control.update(0.2, TENTH).unwrap();
         assert!((control.threshold(TENTH) - output.threshold).abs() < 1e-12);

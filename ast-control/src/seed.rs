@@ -10,12 +10,12 @@ const START: f64 = 0.5;
 const INTEGRAL_LIMIT: f64 = 50.0;
 const INTEGRAL_DECAY: f64 = 0.9;
 
-/// The original Adaptive Sparse Training script's controller, kept under its own name for comparison.
+/// The controller of the original Adaptive Sparse Training script, kept for comparison.
 ///
-/// `new = theta + 0.0015 e + 0.00005 I`; `I += e` while `0.01 < new < 0.99` (within +-50), else `I *= 0.9`;
-/// `theta = clamp(new, 0, 1)` from a start of 0.5, on a rate smoothed with alpha = 0.3. Because the terms are added to
-/// the *previous* threshold, what it calls proportional acts as an integral and what it calls integral acts as a double
-/// integral: it is slow, and it overshoots. It takes no feed-forward: [`Setpoint::bias`] is ignored.
+/// `new = theta + 0.0015 e + 0.00005 I`; `I += e` while `0.01 < new < 0.99` (within +-50), else `I *= 0.9`; `theta =
+/// clamp(new, 0, 1)`. The start is `theta = 0.5`, and the rate is smoothed with alpha = 0.3. The terms are added to the
+/// *previous* threshold. The term called proportional therefore acts as an integral and the one called integral as a
+/// double integral: the loop is slow and overshoots. There is no feed-forward: [`Setpoint::bias`] is ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeedController {
     threshold: f64,
@@ -56,7 +56,7 @@ mod tests {
 
     const TENTH: Setpoint = Setpoint { target: 0.1, bias: 0.9 };
 
-    /// Three updates worked out by hand from the formula.
+    /// Three updates calculated by hand from the formula.
     #[test]
     fn follows_the_original_formula() {
         let mut seed = SeedController::default();

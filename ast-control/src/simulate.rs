@@ -2,26 +2,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::controller::{ControlError, Controller, Output, Setpoint};
 
-/// One turn of the closed loop.
+/// One step of the closed loop.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// What was to be held.
+    /// The setpoint at this chunk.
     pub setpoint: Setpoint,
     /// The threshold in force during this chunk.
     pub threshold: f64,
-    /// The rate that the plant gave for it.
+    /// The rate that the plant gave for that threshold.
     pub rate: f64,
-    /// The controller's answer, in force from the next chunk on.
+    /// The controller's output, in force from the next chunk on.
     pub output: Output,
 }
 
 /// Runs a controller against a plant for `steps` chunks.
 ///
-/// `setpoint(k)` says what to hold at chunk `k`; `plant(k, threshold)` gives the rate (0..=1) that chunk `k` has under
-/// that threshold, with whatever drift, lag or noise it likes.
+/// `setpoint(k)` is the setpoint at chunk `k`. `plant(k, threshold)` is the rate (0..=1) of chunk `k` under that
+/// threshold; it may drift, lag or be noisy.
 ///
 /// # Errors
-/// The first refusal of the controller.
+/// The first error of the controller.
 pub fn simulate(
     controller: &mut dyn Controller,
     steps: usize,

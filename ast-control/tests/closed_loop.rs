@@ -1,4 +1,4 @@
-//! Controllers against simulated plants: whether they settle, recover and stay put, not only what one update computes.
+//! Controllers in closed loop with simulated plants: settling, recovery and steady state.
 #![forbid(unsafe_code)]
 
 use ast_control::{Controller, Fixed, PiConfig, PiController, Record, SeedController, Setpoint, simulate};
@@ -16,8 +16,8 @@ fn uniform(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// A gate over `CHUNK` candidates with uniform ranks of which a share `coverage` passes unconditionally; `lag` shifts
-/// the ranks, as a window does that trails a drifting distribution.
+/// A gate over `CHUNK` candidates with uniform ranks. A share `coverage` passes unconditionally. `lag` shifts the
+/// ranks, like a window that trails a drifting distribution.
 fn rank_plant(seed: u64, coverage: f64, lag: impl Fn(usize) -> f64) -> impl FnMut(usize, f64) -> f64 {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     move |k, threshold| {
@@ -36,7 +36,7 @@ fn mean_rate(records: &[Record]) -> f64 {
     records.iter().map(|r| r.rate).sum::<f64>() / records.len() as f64
 }
 
-/// The promise of a chunk of 128: mean over updates 100 to 300 within half a point of the target, whatever the seed.
+/// Chunks of 128: the mean rate over updates 100 to 300 is within half a point of the target, for every seed.
 #[test]
 fn holds_the_target_on_stationary_scores() {
     for seed in 0..20 {
@@ -46,7 +46,7 @@ fn holds_the_target_on_stationary_scores() {
     }
 }
 
-/// A window that trails falling scores by up to 20 points of rank: what a fixed threshold cannot follow.
+/// The window trails falling scores by up to 20 points of rank. PI follows; a fixed threshold does not.
 #[test]
 fn follows_drift_that_a_fixed_threshold_loses() {
     let drift = |k: usize| -0.2 * (k as f64 / 300.0);
@@ -56,7 +56,7 @@ fn follows_drift_that_a_fixed_threshold_loses() {
     assert!(mean_rate(&fixed[100..]) < 0.02, "{}", mean_rate(&fixed[100..]));
 }
 
-/// Without feed-forward the integral alone finds the new target; with it the step is immediate.
+/// Without feed-forward the integral alone has to find the new target. With feed-forward the step is immediate.
 #[test]
 fn follows_a_step_of_the_target() {
     let stepped = |k: usize| {
@@ -71,8 +71,8 @@ fn follows_a_step_of_the_target() {
     }
 }
 
-/// 500 chunks in which everything passes whatever the threshold, then normal operation: an integral that had wound up
-/// would keep the gate shut for hundreds of chunks. Both directions.
+/// 500 chunks in which every candidate passes, or none, whatever the threshold; then normal operation. A wound-up
+/// integral would keep the gate shut, or open, for hundreds of chunks.
 #[test]
 fn recovers_from_saturation_at_once() {
     for stuck in [0.0, 1.0] {
@@ -83,7 +83,7 @@ fn recovers_from_saturation_at_once() {
     }
 }
 
-/// Coverage takes 2 points of 10 and lowers the plant's gain to 0.98.
+/// Coverage accepts 2 points of the 10 and lowers the plant's gain to 0.98.
 #[test]
 fn holds_the_target_beside_coverage() {
     let (target, coverage) = (0.1, 0.02);
@@ -92,7 +92,7 @@ fn holds_the_target_beside_coverage() {
     assert!((mean_rate(&trace[100..]) - target).abs() < 0.005);
 }
 
-/// The original's form from its start of 0.5 needs about 100 chunks to reach the target, where PI starts on it.
+/// The original's update needs about 100 chunks from its start of 0.5 to the target. PI starts at the target.
 #[test]
 fn the_seed_form_is_slow() {
     let early = |controller: &mut dyn Controller| {
@@ -104,8 +104,8 @@ fn the_seed_form_is_slow() {
 
 const DISTURBANCE: f64 = 1e-9;
 
-/// What is left, 3,000 chunks later, of a tiny disturbance of the linear plant `rate = 0.5 - gain (theta - 0.5)`.
-fn left_of_a_disturbance(config: PiConfig, gain: f64) -> f64 {
+/// What remains of a tiny disturbance of the linear plant `rate = 0.5 - gain (theta - 0.5)` after 3,000 chunks.
+fn remaining_disturbance(config: PiConfig, gain: f64) -> f64 {
     let mut controller = config.check(0.0).unwrap();
     let setpoint = Setpoint { target: 0.5, bias: 0.5 };
     let disturbed = |k| if k == 0 { DISTURBANCE } else { 0.0 };
@@ -117,18 +117,18 @@ fn left_of_a_disturbance(config: PiConfig, gain: f64) -> f64 {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// The stability condition is sharp: a loop 5 % inside it decays, one 5 % outside it grows.
+    /// The stability condition is sharp: a loop 5 % inside it decays and a loop 5 % outside it grows.
     #[test]
     fn the_stability_condition_is_the_boundary(share in 0.1..0.9f64, ema in 0.2..1.0f64, gain in 0.2..1.0f64) {
         let limit = (2.0 - ema) / ema / gain; // on kp + ki/2
         let at = |scale: f64| PiConfig { kp: scale * limit * share, ki: 2.0 * scale * limit * (1.0 - share), ema };
         prop_assert!(at(0.95).check(gain).is_ok());
         prop_assert!(at(1.05).check(gain).is_err());
-        prop_assert!(left_of_a_disturbance(at(0.95), gain) < 0.01 * DISTURBANCE);
-        prop_assert!(left_of_a_disturbance(at(1.05), gain) > 100.0 * DISTURBANCE);
+        prop_assert!(remaining_disturbance(at(0.95), gain) < 0.01 * DISTURBANCE);
+        prop_assert!(remaining_disturbance(at(1.05), gain) > 100.0 * DISTURBANCE);
     }
 
-    /// Any monotone score distribution, seen through ranks, is the same plant.
+    /// Every continuous score distribution is the same plant after the mapping to ranks.
     #[test]
     fn any_target_is_held(target in 0.02..0.9f64, seed in 0u64..1000) {
         let setpoint = |_| Setpoint { target, bias: 0.5 };

@@ -1,4 +1,4 @@
-//! What holds for the controllers whatever they are fed. AST_TEST_CASES sets how many cases each property gets.
+//! Properties of the controllers that hold for any input. AST_TEST_CASES sets the number of cases per property.
 #![forbid(unsafe_code)]
 
 use ast_control::{ControlError, Controller, PiConfig, PiController, SeedController, Setpoint};
@@ -36,7 +36,7 @@ fn fed(mut controller: PiController, past: &[f64], setpoint: Setpoint) -> PiCont
 proptest! {
     #![proptest_config(cases())]
 
-    /// Whatever the gains, targets and rates: a threshold is one.
+    /// For all gains, targets and rates the threshold lies in 0..=1.
     #[test]
     fn a_threshold_lies_between_0_and_1(config in gains(), past in rates(), points in prop::collection::vec(setpoints(), 1..60)) {
         let mut controller = pi(config);
@@ -46,7 +46,7 @@ proptest! {
         }
     }
 
-    /// The stored integral never holds more than a threshold can use.
+    /// The stored integral stays within the range that the threshold can use.
     #[test]
     fn the_integral_stays_useful(config in gains(), past in rates(), setpoint in setpoints()) {
         let mut controller = pi(config);
@@ -56,7 +56,7 @@ proptest! {
         }
     }
 
-    /// However long it was pinned to the top, it comes down again as fast as after a short while.
+    /// After a long saturation the threshold comes down as fast as after a short one.
     #[test]
     fn a_long_saturation_costs_no_more_than_a_short_one(config in gains(), long in 60usize..600, target in 0.05..0.5f64) {
         let setpoint = Setpoint { target, bias: 1.0 - target };
@@ -67,7 +67,7 @@ proptest! {
         prop_assert!(updates_to_leave(long).unwrap() <= updates_to_leave(50).unwrap() + 1);
     }
 
-    /// From the same state: the more passed, the higher the threshold.
+    /// From the same state, a higher rate gives a higher threshold.
     #[test]
     fn more_samples_raise_the_threshold(config in gains(), past in rates(), setpoint in setpoints(), a in 0.0..=1.0f64, b in 0.0..=1.0f64) {
         let mut low = fed(pi(config), &past, setpoint);
@@ -76,7 +76,7 @@ proptest! {
         prop_assert!(low <= high.update(a.max(b), setpoint).unwrap().threshold + 1e-12);
     }
 
-    /// From the same state: the more are wanted, the lower the threshold.
+    /// From the same state, a higher target gives a lower threshold.
     #[test]
     fn a_higher_target_lowers_the_threshold(config in gains(), past in rates(), bias in 0.0..=1.0f64, rate in 0.0..=1.0f64, a in 0.01..0.99f64, b in 0.01..0.99f64) {
         let mut few = fed(pi(config), &past, Setpoint { target: 0.5, bias });
@@ -86,9 +86,9 @@ proptest! {
         prop_assert!(many <= few + 1e-12, "{many} {few}");
     }
 
-    /// On target nothing moves.
+    /// With zero error the threshold stays constant.
     #[test]
-    fn on_target_it_rests(config in gains(), setpoint in setpoints(), updates in 1usize..100) {
+    fn with_zero_error_nothing_moves(config in gains(), setpoint in setpoints(), updates in 1usize..100) {
         let mut controller = pi(config);
         for _ in 0..updates {
             let out = controller.update(setpoint.target, setpoint).unwrap();
@@ -96,7 +96,7 @@ proptest! {
         }
     }
 
-    /// Away from the bounds it is linear: twice the errors, twice the way.
+    /// Away from the bounds the controller is linear: twice the errors move the threshold twice as far.
     #[test]
     fn it_is_linear_inside(config in gains(), errors in prop::collection::vec(-0.01..0.01f64, 1..20)) {
         let setpoint = Setpoint { target: 0.5, bias: 0.5 };
@@ -107,7 +107,7 @@ proptest! {
         prop_assert!((way(2.0) - 2.0 * way(1.0)).abs() < 1e-12);
     }
 
-    /// The three parts are the threshold, wherever it is not held at a bound.
+    /// Bias, proportional part and integral add up to the threshold unless it is at a bound.
     #[test]
     fn the_parts_add_up(config in gains(), past in rates(), setpoint in setpoints(), rate in 0.0..=1.0f64) {
         let mut controller = fed(pi(config), &past, setpoint);
@@ -118,9 +118,9 @@ proptest! {
         }
     }
 
-    /// No number that is none gets in, and whoever refuses one is as before.
+    /// NaN and infinite inputs are refused, and the controller is unchanged afterwards.
     #[test]
-    fn what_is_no_number_is_refused_without_a_trace(config in gains(), past in rates(), setpoint in setpoints(), which in 0usize..3, value in prop::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY])) {
+    fn non_finite_input_is_refused_and_changes_nothing(config in gains(), past in rates(), setpoint in setpoints(), which in 0usize..3, value in prop::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY])) {
         let mut controller = fed(pi(config), &past, setpoint);
         let before = controller.clone();
         let mut given = [0.3, setpoint.target, setpoint.bias];
@@ -130,7 +130,7 @@ proptest! {
         prop_assert!(named && controller == before, "{refused:?}");
     }
 
-    /// Written down and read back, it goes on to the same bits.
+    /// A controller that is saved and restored continues with the same bits.
     #[test]
     fn it_survives_being_saved(config in gains(), past in rates(), rest in rates(), setpoint in setpoints()) {
         let controller = fed(pi(config), &past, setpoint);
@@ -139,7 +139,7 @@ proptest! {
         prop_assert_eq!(fed(controller, &rest, setpoint), fed(again, &rest, setpoint));
     }
 
-    /// A plant that is off by a constant is brought to the target: that is what the integral is for.
+    /// The integral removes a constant disturbance of the plant.
     #[test]
     fn a_constant_disturbance_is_removed(kp in 0.0..0.3f64, ki in 0.05..0.3f64, target in 0.1..0.5f64, shift in -0.05..0.05f64) {
         let mut controller = pi(PiConfig { kp, ki, ema: 0.3 });
@@ -160,7 +160,7 @@ proptest! {
         prop_assert_eq!(PiConfig { kp, ki, ema }.check(plant).is_ok(), stable);
     }
 
-    /// The original's form keeps its own bounds.
+    /// The original's update keeps its own bounds.
     #[test]
     fn the_seed_form_keeps_its_bounds(past in prop::collection::vec(0.0..=1.0f64, 0..300), target in 0.01..0.99f64) {
         let mut controller = SeedController::default();

@@ -1,4 +1,5 @@
-//! `|p - onehot(y)|`, the error L2 norm: Paul, Ganguli & Dziugaite, *Deep Learning on a Data Diet*, NeurIPS 2021.
+//! The L2 norm of the error, `|p - onehot(y)|`: Paul, Ganguli & Dziugaite, *Deep Learning on a Data Diet*, NeurIPS
+//! 2021.
 
 use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 

@@ -1,4 +1,5 @@
-//! `H(p) = -sum p log p` of the predicted distribution: what the network is least sure of, whatever the label.
+//! Entropy of the predicted distribution, `H(p) = -sum p log p`: high where the network is unsure. The label is
+//! ignored.
 
 use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 

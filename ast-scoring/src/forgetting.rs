@@ -1,7 +1,7 @@
-//! How often a sample was right and then wrong.
+//! The number of forgetting events of a sample: transitions from correct to wrong between successive visits, this visit
+//! included.
 //!
-//! Toneva et al., *An Empirical Study of Example Forgetting during Deep Neural Network Learning*, ICLR 2019: the number of
-//! transitions from correct to wrong between successive visits, this one included.
+//! Toneva et al., *An Empirical Study of Example Forgetting during Deep Neural Network Learning*, ICLR 2019.
 
 use std::iter::zip;
 
@@ -9,7 +9,7 @@ use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "forgetting",
-    summary: "how often it was correct and then wrong (Toneva et al. 2019)",
+    summary: "number of changes from correct to wrong between visits (Toneva et al. 2019)",
     params: &[],
     build: |_| Ok(Box::new(Forgetting)),
 }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
     use ast_core::testing::context;
 
-    /// The four ways from one visit to the next; only from correct to wrong counts.
+    /// The four transitions between two visits. Only the one from correct to wrong counts.
     #[test]
     fn counts_this_visit_too() {
         let seen = Observation::new(vec![1, 2, 3, 4], vec![1.0; 4])

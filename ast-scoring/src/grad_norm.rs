@@ -1,8 +1,10 @@
-//! `|p - onehot(y)| sqrt(1 + |h|^2)`: the exact norm of the loss's gradient by the last linear layer, bias included.
+//! The exact norm of the loss's gradient with respect to the last linear layer, bias included: `|p - onehot(y)| sqrt(1
+//! + |h|^2)`.
 //!
-//! With logits `W h + b` the gradient by `b` is `p - onehot(y)` and the one by `W` is its outer product with `h`. GraNd of
-//! the last layer in DeepCore (Guo, Zhao & Bai 2022). The bound of Katharopoulos & Fleuret, *Not All Samples Are Created
-//! Equal*, ICML 2018, is the gradient by the logits, without `h`: that is `el2n`.
+//! The logits are `W h + b`. The gradient with respect to `b` is `p - onehot(y)`; the one with respect to `W` is its
+//! outer product with `h`. This is GraNd of the last layer in DeepCore (Guo, Zhao & Bai 2022). The bound of
+//! Katharopoulos & Fleuret, *Not All Samples Are Created Equal*, ICML 2018, is the gradient with respect to the logits,
+//! without `h`: that is `el2n`.
 
 use std::iter::zip;
 

@@ -1,10 +1,10 @@
 //! Significance scorers: one file, one cargo feature and one run-time name each.
 //!
-//! Every scorer registers itself by being linked, so a crate that uses them through the registry names this one once:
-//! `use ast_scoring as _;`. The recipe for another scorer is in `CONTRIBUTING.md`; it needs no change outside its own
-//! file, a feature line and a `mod` line here.
+//! A scorer registers itself when its crate is linked. A crate that uses the scorers through the registry therefore
+//! names this one once: `use ast_scoring as _;`. `CONTRIBUTING.md` has the recipe for a new scorer: its own file, a
+//! feature line and a `mod` line here.
 //!
-//! A scorer is a function of columns of plain numbers, so this crate has no Burn and compiles in seconds.
+//! A scorer is a function of columns of plain numbers. This crate therefore needs no Burn and compiles in seconds.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "el2n")]

@@ -1,4 +1,4 @@
-//! `-log p_y`: what the network gets most wrong.
+//! The cross-entropy of the sample, `-log p_y`: high where the network is most wrong.
 
 use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer};
 

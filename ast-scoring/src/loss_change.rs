@@ -1,18 +1,20 @@
-//! How much a sample's loss has been moving: what is learned, or unlearned, moves; what is known, or hopeless, does not.
+//! How much a sample's loss is changing: high while it is being learned or forgotten, low once it is learned or cannot
+//! be.
 //!
-//! Smoothed absolute difference between the losses of successive visits, as in evolved sampling and instance-dependent early
-//! stopping, the newest with weight 0.3. The first time, the loss before is that of a guess, `ln classes`.
+//! Exponential moving average of the absolute difference between the losses of successive visits, as in evolved
+//! sampling and instance-dependent early stopping. The newest difference has weight 0.3. At the first visit the
+//! previous loss is taken to be `ln classes`, the loss of a uniform guess.
 
 use std::iter::zip;
 
 use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
-/// Weight of the newest change: that of the ledger.
+/// Weight of the newest difference; the ledger uses the same.
 const NEWEST: f32 = 0.3;
 
 ast_core::register_scorer! {
     name: "loss-change",
-    summary: "smoothed |loss - loss the time before|: what is being learned or unlearned",
+    summary: "smoothed |loss - previous loss|: high while a sample is being learned or forgotten",
     params: &[],
     build: |_| Ok(Box::new(LossChange)),
 }
@@ -28,7 +30,7 @@ impl Scorer for LossChange {
         let losses = zip(seen.loss(), seen.get(Statistic::LastLoss)?);
         let smoothed = |((loss, last), change): ((&f32, &f32), &f32)| {
             let now = (loss - last).abs();
-            // Before the second visit there is no average yet.
+            // The first difference starts the average.
             let weight = if *change == 0.0 { 1.0 } else { NEWEST };
             change + (now - change) * weight
         };
@@ -41,7 +43,7 @@ mod tests {
     use super::*;
     use ast_core::testing::context;
 
-    /// No average yet; a rise of 2 after changes of 1; a fall of 2 after the same; no change at all.
+    /// No average yet; a rise of 2 and a fall of 2, each with an average of 1; no change with an average of 1.
     #[test]
     fn is_the_smoothed_change() {
         let seen = Observation::new(vec![1, 2, 3, 4], vec![2.0, 3.0, 1.0, 2.0])

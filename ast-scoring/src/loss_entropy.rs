@@ -1,4 +1,4 @@
-//! `0.7 l + 0.3 H(p)`: the significance of the original's PyPI package (adaptive-sparse-training 1.0.1).
+//! The significance of the original's PyPI package (adaptive-sparse-training 1.0.1): `0.7 l + 0.3 H(p)`.
 
 use std::iter::zip;
 

@@ -1,8 +1,8 @@
-//! The original's significance: how wrong the network is, mixed with how much there is to see.
+//! The significance of the original script: relative loss mixed with relative pixel deviation.
 //!
-//! `w1 l / lbar + w2 sigma / sigmabar`, with `lbar` the smoothed mean loss of *coverage* samples (a mean over selected
-//! ones would be biased), `sigma` the standard deviation of the image's own pixels and `sigmabar` its mean over the
-//! training set. Weights 0.7 and 0.3 as in the Adaptive Sparse Training script.
+//! `w1 l / lbar + w2 sigma / sigmabar`. `lbar` is the smoothed mean loss of *coverage* samples, because a mean over
+//! selected samples would be biased. `sigma` is the standard deviation of the image's own pixels and `sigmabar` its
+//! mean over the training set. Weights 0.7 and 0.3 as in the Adaptive Sparse Training script.
 
 use std::iter::zip;
 
@@ -41,7 +41,7 @@ impl Scorer for LossIntensity {
     }
 
     fn score(&self, seen: &Observation, context: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
-        // A mean of 0 means that all values are 0: then this part says nothing.
+        // A mean of 0 means that all values are 0: the term is then left out.
         let over = |weight: f64, mean: f64| if mean > 0.0 { (weight / mean) as f32 } else { 0.0 };
         let of_loss = over(self.loss, context.mean_loss);
         let of_deviation = over(self.intensity, context.mean_input_deviation);
@@ -57,7 +57,7 @@ mod tests {
 
     const DEFAULT: LossIntensity = LossIntensity { loss: 0.7, intensity: 0.3 };
 
-    /// The means are 1.7 and 0.24; the samples have twice and half of them, half and twice, none and once.
+    /// The means are 1.7 and 0.24. The samples have (2, 0.5), (0.5, 2) and (0, 1) times the means.
     #[test]
     fn is_the_formula_with_the_context_s_means() {
         let seen = Observation::new(vec![1, 2, 3], vec![3.4, 0.85, 0.0])
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_of_zero_takes_its_part_out() {
+    fn a_term_whose_mean_is_zero_is_left_out() {
         let seen = Observation::new(vec![1], vec![3.4]).with(Statistic::InputDeviation, vec![0.12]);
         let no_loss = DEFAULT.score(&seen, &ScoreContext { mean_loss: 0.0, ..context() }).unwrap();
         let no_deviation = DEFAULT.score(&seen, &ScoreContext { mean_input_deviation: 0.0, ..context() }).unwrap();
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_it_lacks() {
+    fn a_missing_statistic_is_named() {
         let error = DEFAULT.score(&Observation::new(vec![1], vec![3.4]), &context()).unwrap_err();
         assert!(error.to_string().contains("no input deviation"), "{error}");
     }

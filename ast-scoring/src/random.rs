@@ -1,4 +1,5 @@
-//! Uniform noise: the control. A policy that gains as much with this scorer as with another gains nothing from scores.
+//! Uniform noise: the control. If a policy gains as much with this scorer as with another, the other's scores are worth
+//! nothing.
 
 use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer};
 

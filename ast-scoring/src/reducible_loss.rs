@@ -1,10 +1,10 @@
-//! What of the loss can still be learned: `max(0, loss - reference)`, the reference being the loss under a small network
-//! that has not seen the sample.
+//! Reducible loss, `max(0, loss - reference)`: the part of the loss that can still be learned. The reference is the
+//! sample's loss under an auxiliary network that has not seen it.
 //!
-//! RHO-LOSS (Mindermann et al., *Prioritized Training on Points that are Learnable, Worth Learning, and Not Yet Learnt*, ICML
-//! 2022). A sample with a wrong label or none that could be told is hard for the reference as well, and counts for little.
-//! The paper's score may be negative; here it is 0 then: nothing is left to be learned. The reference is trained by the run,
-//! at its start, and charged to it.
+//! RHO-LOSS (Mindermann et al., *Prioritized Training on Points that are Learnable, Worth Learning, and Not Yet
+//! Learnt*, ICML 2022). A sample that is mislabelled or ambiguous has a high reference loss too, so its score is low.
+//! The paper's score may be negative; here it is then 0, because nothing is left to learn. The run trains the auxiliary
+//! networks at its start and charges them to its budget.
 
 use std::iter::zip;
 
@@ -12,7 +12,7 @@ use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "reducible-loss",
-    summary: "max(0, loss - loss under a small network that has not seen the sample) (RHO-LOSS, 2022)",
+    summary: "max(0, loss - loss under an auxiliary network that has not seen the sample) (RHO-LOSS, 2022)",
     params: &[],
     build: |_| Ok(Box::new(ReducibleLoss)),
 }
@@ -27,7 +27,7 @@ impl Scorer for ReducibleLoss {
     fn score(&self, seen: &Observation, _: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
         let losses = zip(seen.loss(), seen.get(Statistic::ReferenceLoss)?);
         let excess = losses.map(|(loss, reference)| loss - reference);
-        // A NaN is not below 0 and stays what it is; a maximum would make it 0.
+        // `max` would turn NaN into 0; this comparison keeps NaN.
         Ok(excess.map(|excess| if excess < 0.0 { 0.0 } else { excess }).collect())
     }
 }
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_that_is_no_number_is_no_zero() {
+    fn nan_stays_nan() {
         let seen = Observation::new(vec![1, 2, 3], vec![f32::NAN, 2.5, 0.5])
             .with(Statistic::ReferenceLoss, vec![1.0, f32::NAN, 1.5]);
         let got = ReducibleLoss.score(&seen, &context()).unwrap();

@@ -1,4 +1,4 @@
-//! The registry as another crate sees it: what is linked is what the folder holds, and every scorer keeps the contract.
+//! The registry as another crate sees it: it lists exactly the scorers of the folder, and each keeps the contract.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ fn linked() -> Vec<&'static ScorerEntry> {
     Registry::linked().expect("no name twice").iter().collect()
 }
 
-/// File stem (with `-` for `_`) = cargo feature = run-time name. Needs all features, as the test command has them.
+/// File stem (`-` for `_`), cargo feature and run-time name agree. Needs all features, as the test command sets them.
 #[test]
 fn file_feature_and_name_are_one() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src");

@@ -1,39 +1,39 @@
-//! Values as bytes, exactly: what policies, networks and runs are saved as.
+//! Exact serialization: values to bytes and back, for the saved state of policies, networks and runs.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-/// Why a snapshot could not be taken or put back.
+/// Why a snapshot could not be taken or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// A part could not be written into bytes.
+    /// A part could not be encoded.
     #[error("cannot take a snapshot of the {0}: {1}")]
     Encode(&'static str, String),
-    /// The bytes of a part say something else.
+    /// The bytes of a part cannot be decoded.
     #[error("the {0} in the snapshot cannot be read: {1}")]
     Decode(&'static str, String),
-    /// It is of something that was made with other arguments.
+    /// The part was saved by an object that was made with other arguments.
     #[error("the {part} in the snapshot was made for {found}; this one is for {expected}")]
     Other {
         /// Which part.
         part: &'static str,
-        /// What it is to be for.
+        /// What it should be made for.
         expected: String,
-        /// What it is for.
+        /// What it was made for.
         found: String,
     },
-    /// It is of a dataset of another size.
+    /// The snapshot is of a dataset of another size.
     #[error("the snapshot is of {found} samples, the dataset has {expected}")]
     Samples {
-        /// Of the dataset.
+        /// Number of samples of the dataset.
         expected: usize,
-        /// Of the snapshot.
+        /// Number of samples in the snapshot.
         found: usize,
     },
 }
 
-/// The bytes of what a part remembers. Exact for every number but NaN's payload.
+/// Encodes a value. Every number survives exactly, except the payload of a NaN.
 ///
 /// # Errors
 /// [`SnapshotError::Encode`].
@@ -43,7 +43,7 @@ pub fn encode<T: Serialize>(part: &'static str, value: &T) -> Result<Vec<u8>, Sn
     Ok(bytes)
 }
 
-/// The value that [`encode`] wrote.
+/// Decodes what [`encode`] wrote.
 ///
 /// # Errors
 /// [`SnapshotError::Decode`].
@@ -51,16 +51,16 @@ pub fn decode<T: DeserializeOwned>(part: &'static str, bytes: &[u8]) -> Result<T
     ciborium::from_reader(bytes).map_err(|error| SnapshotError::Decode(part, error.to_string()))
 }
 
-/// Bytes with a checksum before them: what damages them is noticed.
+/// Prepends a checksum (SHA-256) to `bytes`, so that damage is detected.
 #[must_use]
 pub fn seal(bytes: &[u8]) -> Vec<u8> {
     [Sha256::digest(bytes).as_slice(), bytes].concat()
 }
 
-/// The bytes that [`seal`] was given.
+/// Checks the checksum that [`seal`] prepended and returns the bytes after it.
 ///
 /// # Errors
-/// [`SnapshotError::Decode`] if these are others, or not all of them.
+/// [`SnapshotError::Decode`] if the bytes are damaged, incomplete or not sealed.
 pub fn unseal<'a>(part: &'static str, sealed: &'a [u8]) -> Result<&'a [u8], SnapshotError> {
     match sealed.split_at_checked(Sha256::output_size()) {
         Some((checksum, bytes)) if Sha256::digest(bytes).as_slice() == checksum => Ok(bytes),
@@ -74,7 +74,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_damage_is_noticed() {
+    fn every_damage_is_detected() {
         let sealed = seal(b"selector");
         assert_eq!(unseal("test", &sealed).unwrap(), b"selector");
         for i in 0..sealed.len() {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     proptest! {
-        /// Floats of any kind survive bit for bit, infinities and the smallest ones included.
+        /// Finite and infinite floats, subnormal ones included, survive bit for bit.
         #[test]
         fn floats_survive(bits in prop::collection::vec(any::<u32>(), 0..50), wide in prop::collection::vec(any::<u64>(), 0..50)) {
             let narrow: Vec<f32> = bits.into_iter().map(f32::from_bits).filter(|x| !x.is_nan()).collect();

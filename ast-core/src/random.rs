@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 /// What a random number is drawn for. Streams of different purposes never share numbers.
 ///
-/// The numbers are part of what makes a run repeatable: never renumber, only append.
+/// The numbers are part of every run's result: never renumber, only append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Purpose {
     /// Initial weights; key: parameter index.
     Weights = 1,
-    /// The permutation that coverage walks along; key: round.
+    /// The permutations that coverage follows; key: round.
     Coverage = 2,
     /// The order in which an epoch offers its candidates; key: epoch.
     Offers = 3,
@@ -20,42 +20,42 @@ pub enum Purpose {
     Augment = 5,
     /// Dropout masks; key: step.
     Dropout = 6,
-    /// Scorers that draw; key: step, sample.
+    /// Scorers that use random numbers; key: step, sample.
     Score = 7,
     /// Procedural data; key: split, sample.
     Data = 8,
-    /// Dropout masks of extra passes; key: samples scored before.
+    /// Dropout masks of probes; key: samples scored before.
     Fresh = 9,
-    /// What is trained when nothing passes; key: epoch, chunk.
+    /// The sample to train on when none passes the gate; key: epoch, chunk.
     Fallback = 10,
-    /// Which samples a fixed subset holds.
+    /// The samples of a fixed subset.
     Subset = 11,
     /// Resamples of a bootstrap; key: resample.
     Bootstrap = 12,
-    /// Which labels are flipped, and to what; key: sample.
+    /// Flipped labels; key: sample.
     LabelNoise = 13,
     /// Initial weights of an auxiliary network; key: parameter index, which network.
     AuxiliaryWeights = 14,
     /// Dropout masks of an auxiliary network; key: steps it has made, which network.
     AuxiliaryDropout = 15,
-    /// Which half of the samples a reference network is trained on; key: sample.
+    /// The half of the samples that a reference network is trained on; key: sample.
     ReferenceHalf = 16,
-    /// The order in which a reference network sees its half; key: pass, which network.
+    /// The order of the samples in a reference network's training; key: pass, which network.
     ReferenceOrder = 17,
 }
 
 /// Counter-based randomness: every number is a function of the run's seed, a [`Purpose`] and up to two counters.
 ///
-/// There is no running generator to save or to share. A resumed run needs no generator state, the number of loader
-/// workers cannot change a result, and an augmentation can be replayed for the same sample and epoch. Keys ChaCha8
-/// (Bernstein 2008) directly with the four numbers, so streams are independent by design.
+/// There is no generator state to save or share. A run resumes without one, the number of loader workers cannot change
+/// a result, and an augmentation can be repeated for the same sample and epoch. ChaCha8 (Bernstein 2008) is keyed
+/// directly with the four numbers, so the streams are independent by design.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Random {
     seed: u64,
 }
 
 impl Random {
-    /// Randomness of a run.
+    /// The randomness of a run with this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { seed }
@@ -87,9 +87,7 @@ impl Stream {
         ((self.0.next_u32() >> 8) + 1) as f32 * (1.0 / (1u32 << 24) as f32)
     }
 
-    /// Uniform on 0..n by multiplication (bias below n / 2^64).
-    ///
-    /// `n` must not be 0; 0 gives 0.
+    /// Uniform on 0..n by multiplication (bias below n / 2^64). `n` must be at least 1; for 0 the result is 0.
     pub fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.0.next_u64()) * n as u128) >> 64) as usize
     }
@@ -142,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permutation_is_one_and_every_place_is_equally_likely() {
+    fn every_permutation_is_valid_and_every_position_equally_likely() {
         let mut counts = [[0u32; 5]; 5];
         for k in 0..20_000 {
             let order = Random::new(3).stream(Purpose::Coverage, k, 0).permutation(5);

@@ -108,7 +108,7 @@ fn a_policy_that_drifts_is_found() {
     }
     let found = std::panic::catch_unwind(|| check_policy(|goal| Box::new(Rounds(goal.target))));
     let message = found.unwrap_err().downcast::<String>().unwrap();
-    assert!(message.contains("was promised (distinct losses)"), "{message}");
+    assert!(message.contains("target 0.1000 (distinct losses)"), "{message}");
 }
 
 #[test]

@@ -1,11 +1,11 @@
 use crate::random::{Purpose, Random};
 use crate::select::SampleId;
 
-/// What a scorer may know beyond the batch.
+/// What a scorer may use besides the observation.
 #[derive(Debug, Clone, Copy)]
 pub struct ScoreContext {
-    /// Smoothed mean loss of *coverage* samples, in nats. A mean over selected samples would be biased, and 1 for a
-    /// batch of one. Before the first step: the mean of the batch.
+    /// Smoothed mean loss of *coverage* samples, in nats. The batch's own mean would be biased by selection, and
+    /// useless in a batch of one. Before the first step it is the mean of the batch.
     pub mean_loss: f64,
     /// Mean of [`Statistic::InputDeviation`](super::Statistic::InputDeviation) over the training set.
     pub mean_input_deviation: f64,

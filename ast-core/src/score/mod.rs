@@ -1,8 +1,7 @@
-//! What significance *is*: a [`Scorer`] maps per-sample statistics of a batch, columns of plain numbers, to one score a
-//! sample.
+//! Significance scorers: a [`Scorer`] maps per-sample statistics of a batch to one score per sample, on plain numbers.
 //!
-//! Whoever trains computes the statistics that a scorer [needs](Scorer::needs). Our trainer reduces a batch to them on the
-//! device and reads them back together, once a step; a loop of your own fills them into an [`Observation`] itself.
+//! The training loop computes the statistics that a scorer [needs](Scorer::needs). Our trainer computes them on the
+//! device and reads them back together, once per step. A loop of your own fills them into an [`Observation`].
 
 mod context;
 mod error;

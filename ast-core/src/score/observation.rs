@@ -1,12 +1,12 @@
 use super::error::ScoreError;
 use crate::select::SampleId;
 
-/// A number that is known of every sample of a batch, beside its loss. `p` is the softmax of the logits, `y` the target,
-/// `h` the exact input of the last linear layer, after dropout.
+/// A per-sample statistic of a batch. `p` is the softmax of the logits, `y` the target, `h` the exact input of the last
+/// linear layer, after dropout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Statistic {
-    /// 1 where the most likely class is the target, else 0.
+    /// 1 if the most likely class is the target, else 0.
     Correct,
     /// `H(p) = -sum p log p`, in nats, 0..=ln classes.
     Entropy,
@@ -16,25 +16,25 @@ pub enum Statistic {
     ErrorNorm,
     /// `|h|`, the Euclidean norm, 0 and above.
     FeatureNorm,
-    /// Standard deviation of the un-augmented input (of an image: of its pixels in 0..1), 0 and above.
+    /// Standard deviation of the input before augmentation (of an image: of its pixels in 0..1), 0 and above.
     InputDeviation,
-    /// Loss when the sample was last trained on, in nats; `ln classes`, that of a guess, if it never was.
+    /// The sample's loss at its last visit, in nats; before the first visit `ln classes`, the loss of a uniform guess.
     LastLoss,
-    /// Smoothed absolute change of the loss from one time to the next, in nats; 0 before the second time.
+    /// Exponential moving average of the absolute loss change between visits, in nats; 0 before the second visit.
     LossChange,
-    /// How often it went from correct to wrong.
+    /// Number of changes from correct to wrong between visits.
     Forgotten,
-    /// 1 if it was correct when it was last trained on, else 0.
+    /// 1 if the sample was classified correctly at its last visit, else 0.
     WasCorrect,
-    /// Loss under a small network that was not trained on the sample, in nats. Our trainer trains two such networks at the
-    /// start of the run, and charges them.
+    /// Loss under an auxiliary network that was not trained on the sample, in nats. Our trainer trains two such
+    /// networks at the start of the run, and charges them.
     ReferenceLoss,
-    /// What a `TensorScorer` gave.
+    /// Score of a `TensorScorer`.
     OnDevice,
 }
 
 impl Statistic {
-    /// All of them.
+    /// All statistics, in the order of their discriminants.
     pub const ALL: [Self; 12] = [
         Self::Correct,
         Self::Entropy,
@@ -50,7 +50,7 @@ impl Statistic {
         Self::OnDevice,
     ];
 
-    /// Its name in messages.
+    /// The statistic's name in messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ impl Statistic {
     }
 }
 
-/// What a pass showed of each sample of a batch: columns of numbers, all as long as the batch.
+/// Per-sample statistics of a batch: columns of numbers, each as long as the batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
     ids: Vec<SampleId>,
@@ -79,20 +79,21 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// Of these samples, which had these losses: plain cross-entropy in nats, even where training smooths labels.
+    /// An observation of the samples `ids` with these losses: plain cross-entropy in nats, even where training smooths
+    /// labels.
     ///
     /// # Panics
-    /// If there is not one loss a sample.
+    /// If `ids` and `loss` differ in length.
     #[must_use]
     pub fn new(ids: Vec<SampleId>, loss: Vec<f32>) -> Self {
         assert_eq!(ids.len(), loss.len(), "one loss a sample");
         Self { ids, loss, columns: Default::default() }
     }
 
-    /// The same with one more column.
+    /// Adds a column.
     ///
     /// # Panics
-    /// If there is not one value a sample.
+    /// If `values` is not as long as the batch.
     #[must_use]
     pub fn with(mut self, statistic: Statistic, values: Vec<f32>) -> Self {
         assert_eq!(values.len(), self.ids.len(), "one {} a sample", statistic.name());
@@ -100,22 +101,22 @@ impl Observation {
         self
     }
 
-    /// The samples.
+    /// The samples of the batch.
     #[must_use]
     pub fn ids(&self) -> &[SampleId] {
         &self.ids
     }
 
-    /// Loss of each, in nats.
+    /// The loss of each sample, in nats.
     #[must_use]
     pub fn loss(&self) -> &[f32] {
         &self.loss
     }
 
-    /// A column.
+    /// The column of a statistic.
     ///
     /// # Errors
-    /// [`ScoreError::Missing`] if nobody computed it: see [`Scorer::needs`](super::Scorer::needs).
+    /// [`ScoreError::Missing`] if the column is not there: see [`Scorer::needs`](super::Scorer::needs).
     pub fn get(&self, statistic: Statistic) -> Result<&[f32], ScoreError> {
         self.columns[statistic as usize].as_deref().ok_or(ScoreError::Missing(statistic.name()))
     }
@@ -126,14 +127,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_column_is_there_once_it_was_given() {
+    fn only_added_columns_can_be_read() {
         let seen = Observation::new(vec![7, 9], vec![0.5, 1.5]).with(Statistic::Margin, vec![0.1, -0.2]);
         assert_eq!(seen.get(Statistic::Margin).unwrap(), [0.1, -0.2]);
         assert!(seen.get(Statistic::Entropy).unwrap_err().to_string().contains("no entropy"));
     }
 
     #[test]
-    fn every_statistic_has_its_place() {
+    fn a_statistic_s_discriminant_is_its_index() {
         for (place, statistic) in Statistic::ALL.into_iter().enumerate() {
             assert_eq!(statistic as usize, place);
         }

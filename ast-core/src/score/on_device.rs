@@ -1,4 +1,4 @@
-//! Scorers that want whole tensors (feature `tensor-scorer`).
+//! Scorers that read whole tensors (feature `tensor-scorer`).
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Int, Tensor};
@@ -8,10 +8,10 @@ use super::error::ScoreError;
 use super::observation::{Observation, Statistic};
 use super::scorer::Scorer;
 
-/// What a forward pass gave, on the device. Never attached to a gradient.
+/// The outputs of a forward pass, on the device, detached from the graph.
 #[derive(Debug, Clone)]
 pub struct Tensors {
-    /// `[batch, classes]`.
+    /// The logits, `[batch, classes]`.
     pub logits: Tensor<2>,
     /// Class of each sample, `[batch]`.
     pub targets: Tensor<1, Int>,
@@ -27,9 +27,9 @@ impl Tensors {
     }
 }
 
-/// A scorer on whole tensors, for what the [`Statistic`]s do not hold. Wrap it in [`OnDevice`] to register it.
+/// A scorer on whole tensors, for what no [`Statistic`] holds. Wrap it in [`OnDevice`] to register it.
 ///
-/// The contract is that of a [`Scorer`], on tensors: `testing::check_tensor_scorer` (feature `testing`).
+/// The contract is that of a [`Scorer`]; `testing::check_tensor_scorer` (feature `testing`) checks it.
 pub trait TensorScorer: Send {
     /// Significance of each sample, `[batch]`, on the device.
     ///
@@ -38,7 +38,7 @@ pub trait TensorScorer: Send {
     fn score(&self, tensors: &Tensors, context: &ScoreContext) -> Result<Tensor<1>, ScoreError>;
 }
 
-/// Makes a [`Scorer`] of a [`TensorScorer`].
+/// Adapter from a [`TensorScorer`] to a [`Scorer`].
 #[derive(Debug, Clone, Copy)]
 pub struct OnDevice<S>(
     /// The scorer.

@@ -3,34 +3,34 @@ use super::error::ScoreError;
 use super::observation::{Observation, Statistic};
 use crate::plugin::{Entry, Params};
 
-/// Says what significance *is*: one number per sample, larger = more worth training on.
+/// The definition of significance: one number per sample, larger = more worth training on.
 ///
-/// A scorer knows nothing of where an observation came from, so one scorer serves every score source. It keeps no
-/// state; what is remembered per sample is the ledger's. Any scale will do: the gate works on ranks.
+/// A scorer does not know where an observation came from, so one scorer serves every score source. It keeps no state;
+/// the ledger holds what is remembered per sample. Scores may have any scale, because the gate works on ranks.
 ///
-/// The contract, checked by `testing::check_scorer` (feature `testing`): one score a sample, finite for
-/// finite input, a batch of one works, permuting the samples permutes the scores, and NaN in one sample's statistics does not
-/// touch the score of another.
+/// The contract, checked by `testing::check_scorer` (feature `testing`): one score per sample; finite scores for finite
+/// input; batches of one work; permuting the samples permutes the scores; NaN in one sample's statistics does not
+/// change the score of another.
 pub trait Scorer: Send {
-    /// The statistics it wants beside the loss, which is always there. Nothing else is computed for it.
+    /// The statistics that the scorer uses besides the loss, which is always there. Only these are computed.
     fn needs(&self) -> &'static [Statistic] {
         &[]
     }
 
-    /// Significance of each sample, as many as there are samples.
+    /// The significance of each sample, `[batch]`.
     ///
     /// # Errors
     /// [`ScoreError`] if the observation lacks what [`needs`](Self::needs) asked for.
     fn score(&self, seen: &Observation, context: &ScoreContext) -> Result<Vec<f32>, ScoreError>;
 
-    /// The scorer's part that wants whole tensors, if it has one: [`OnDevice`](super::OnDevice) has.
+    /// The scorer's [`TensorScorer`], if it is an [`OnDevice`](super::OnDevice).
     #[cfg(feature = "tensor-scorer")]
     fn on_device(&self) -> Option<&dyn super::TensorScorer> {
         None
     }
 }
 
-/// The loss, which is there anyway: what stands where no other score is wanted, or none can be had yet.
+/// The loss itself: the scorer of runs that use no scores, or have none yet.
 #[derive(Debug, Clone, Copy)]
 pub struct PlainLoss;
 
@@ -42,11 +42,12 @@ impl Scorer for PlainLoss {
 
 /// A registered scorer.
 pub type ScorerEntry = Entry<BuildScorer>;
-/// Its constructor.
+/// Constructor of a scorer.
 pub type BuildScorer = fn(&Params) -> Result<Box<dyn Scorer>, ScoreError>;
 inventory::collect!(ScorerEntry);
 
-/// Registers a scorer under a name; `aliases: &["old-name"],` after it keeps names that it had. See `CONTRIBUTING.md` for the recipe.
+/// Registers a scorer under a name. `aliases: &["old-name"],` after it adds former names. `CONTRIBUTING.md` has the
+/// recipe.
 #[macro_export]
 macro_rules! register_scorer {
     (name: $name:expr, summary: $summary:expr, params: $params:expr, build: $build:expr $(,)?) => {

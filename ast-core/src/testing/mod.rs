@@ -1,4 +1,4 @@
-//! The public contracts of scorers and policies, and small stand-ins for tests (feature `testing`).
+//! Contract checks for scorers and policies, and test doubles (feature `testing`).
 
 mod policy;
 mod rate;
@@ -22,7 +22,7 @@ use crate::select::{
     SampleId, ScoredBy, Seen, SelectionContext, Visit,
 };
 
-/// A share `target` of what is offered, in a run of 40 nominal epochs, with the default gains.
+/// A goal of activation rate `target` over 40 nominal epochs, with the default gains.
 #[must_use]
 pub fn goal(target: f64) -> Goal {
     Goal::activation(target, 40)
@@ -56,11 +56,11 @@ impl Dataset for Labels {
     }
 }
 
-/// Losses that are known beforehand, by sample, which are the scores as well. A small network has those of the samples in
-/// reverse, so that a test can tell who was asked.
+/// A probe with known losses per sample, which are the scores as well. The proxy gets them in reverse order of the
+/// samples, so that a test can tell which network was asked.
 #[derive(Debug)]
 pub struct KnownLosses(
-    /// Of each sample.
+    /// The loss of each sample.
     pub Vec<f32>,
 );
 
@@ -78,30 +78,31 @@ impl Probe for KnownLosses {
     }
 }
 
-/// What a policy knows, for one chunk: samples of which every loss is known.
+/// The input of a policy for one chunk: samples whose losses are all known.
 #[derive(Debug)]
 pub struct Stage {
-    /// What is known of them; nothing at first.
+    /// The ledger; empty at first.
     pub ledger: Ledger,
-    /// What waits; nothing at first.
+    /// The queue; empty at first.
     pub queue: Queue,
-    /// What an extra pass shows.
+    /// The losses that a probe returns.
     pub losses: KnownLosses,
-    /// The share of the budget that is spent; half of it at first.
+    /// Share of the budget spent, 0..=1; half at first.
     pub spent: f64,
     /// Number of the next chunk.
     pub chunk: u32,
 }
 
 impl Stage {
-    /// With these losses, which are the scores as well, of samples of one class.
+    /// A stage with samples of one class that have these losses, which are the scores as well. None has been trained
+    /// on.
     #[must_use]
     pub fn new(losses: &[f32]) -> Self {
         let (ledger, queue) = (Ledger::new(Groups::none(losses.len())), Queue::new(losses.len()));
         Self { ledger, queue, losses: KnownLosses(losses.to_vec()), spent: 0.5, chunk: 0 }
     }
 
-    /// The same, every sample having been trained on once.
+    /// Like [`new`](Self::new), but every sample has been trained on once.
     #[must_use]
     pub fn seen(losses: &[f32]) -> Self {
         let mut stage = Self::new(losses);
@@ -113,10 +114,10 @@ impl Stage {
         stage
     }
 
-    /// What a policy accepts if all samples are offered in order, as one chunk, and the weights it gives them.
+    /// Offers all samples in order, as one chunk. Returns the accepted samples and their loss weights.
     ///
     /// # Panics
-    /// If the policy refuses.
+    /// If the policy returns an error.
     pub fn offer(&mut self, policy: &mut dyn Policy) -> (Vec<SampleId>, Vec<f32>) {
         let candidates: Vec<SampleId> = (0..self.ledger.samples() as SampleId).collect();
         let offer = Offer { coverage: &[], candidates: &candidates, epoch: 0, chunk: self.chunk };
@@ -136,14 +137,14 @@ impl Stage {
     }
 }
 
-/// A loader that does everything on the calling thread when asked for the batch.
+/// A loader that builds each batch on the calling thread when it is received.
 pub struct DirectLoader {
     dataset: Arc<dyn Dataset>,
     requests: VecDeque<Request>,
 }
 
 impl DirectLoader {
-    /// For a dataset.
+    /// A loader for this dataset.
     #[must_use]
     pub fn new(dataset: Arc<dyn Dataset>) -> Self {
         Self { dataset, requests: VecDeque::new() }

@@ -1,4 +1,4 @@
-//! How much a policy trains, in a run of which every score is known beforehand.
+//! The activation rate of a policy in a run with known scores.
 
 use super::{KnownLosses, goal};
 use crate::select::{Batch, Goal, Groups, Outcome, Policy, SampleId, SelectError, Selector};
@@ -6,13 +6,13 @@ use crate::select::{Batch, Goal, Groups, Outcome, Policy, SampleId, SelectError,
 /// Samples a batch.
 const BATCH: usize = 32;
 
-/// The share of what is offered in `epochs` nominal epochs that a policy accepts, coverage included, 0 and above.
+/// The share of the offered samples that a policy accepts in `epochs` nominal epochs, coverage included, 0 and above.
 ///
-/// `scores` are those of the samples, which are their losses as well, whenever they are forwarded or trained on. Batches are
-/// trained one after they were selected, as in a run. A batch with a NaN in it is skipped, because such a step is not made.
+/// `scores` are the samples' scores and also their losses, in probes and in training. Batches are trained one step
+/// after they were selected, as in a run. A batch that contains NaN is skipped, because such a step is not made.
 ///
 /// # Errors
-/// What the policy refuses.
+/// An error of the policy.
 pub fn realised_rate(policy: Box<dyn Policy>, scores: &[f32], epochs: u32) -> Result<f64, SelectError> {
     let (mut losses, goal) = (KnownLosses(scores.to_vec()), Goal { epochs, ..goal(1.0) });
     let mut selector = Selector::of(Groups::none(scores.len()), policy, goal, BATCH, 1)?;

@@ -2,7 +2,7 @@ use crate::random::{Purpose, Random};
 use crate::score::{Observation, ScoreContext, Scorer, Statistic};
 use crate::select::SampleId;
 
-/// A context as in mid-run.
+/// A context as in the middle of a run.
 #[must_use]
 pub fn context() -> ScoreContext {
     ScoreContext { mean_loss: 1.7, mean_input_deviation: 0.24, random: Random::new(3), step: 42 }
@@ -34,7 +34,7 @@ pub fn observation(batch: usize, seed: u64) -> Observation {
     })
 }
 
-/// The samples of `seen` in another order, or some of them.
+/// The rows `order` of `seen`.
 fn reorder(seen: &Observation, order: &[usize]) -> Observation {
     let rows = |values: &[f32]| -> Vec<f32> { order.iter().map(|i| values[*i]).collect() };
     let ids = order.iter().map(|i| seen.ids()[*i]).collect();
@@ -43,7 +43,7 @@ fn reorder(seen: &Observation, order: &[usize]) -> Observation {
     })
 }
 
-/// The same with NaN for everything that is known of one sample.
+/// The same observation with NaN for all statistics of one sample.
 fn broken(seen: &Observation, sample: usize) -> Observation {
     let mut loss = seen.loss().to_vec();
     loss[sample] = f32::NAN;
@@ -60,18 +60,19 @@ fn scores(scorer: &dyn Scorer, seen: &Observation) -> Vec<f32> {
     scores
 }
 
-/// The contract that every scorer keeps, ours and yours: call it from a test of your crate.
+/// Checks the contract that every scorer keeps. Call it from a test of your crate.
 ///
-/// One score a sample; finite for finite input; the same twice; a batch of one; permuting samples permutes scores; NaN in one
-/// sample's statistics does not touch the scores of others; and it asks for what it uses.
+/// One score per sample; finite scores for finite input; the same scores for the same input; batches of one work;
+/// permuting the samples permutes the scores; NaN in one sample's statistics does not change the scores of others; only
+/// statistics listed in `needs` are used.
 ///
 /// # Panics
-/// If the contract is broken, saying how.
+/// If the scorer breaks the contract; the message says how.
 pub fn check_scorer(scorer: &dyn Scorer) {
     let seen = observation(7, 11);
     let all = scores(scorer, &seen);
     assert!(all.iter().all(|x| x.is_finite()), "not finite: {all:?}");
-    assert_eq!(all, scores(scorer, &seen), "a scorer has no memory: the same observation must score the same");
+    assert_eq!(all, scores(scorer, &seen), "a scorer keeps no state: the same observation must give the same scores");
 
     let order = [3, 0, 6, 5, 1, 2, 4];
     let permuted = scores(scorer, &reorder(&seen, &order));
@@ -80,7 +81,7 @@ pub fn check_scorer(scorer: &dyn Scorer) {
     }
     for (i, whole) in all.iter().enumerate() {
         let alone = scores(scorer, &reorder(&seen, &[i]));
-        assert!(close(alone[0], *whole), "a sample must score alone as in a batch: {alone:?} {whole}");
+        assert!(close(alone[0], *whole), "a sample's score must not depend on its batch: {alone:?} {whole}");
     }
 
     let with_nan = scores(scorer, &broken(&seen, 2));
@@ -92,7 +93,7 @@ pub fn check_scorer(scorer: &dyn Scorer) {
         scorer.needs().iter().fold(Observation::new(seen.ids().to_vec(), seen.loss().to_vec()), |to, statistic| {
             to.with(*statistic, seen.get(*statistic).expect("present").to_vec())
         });
-    assert_eq!(scores(scorer, &asked), all, "what a scorer uses must be in its `needs`");
+    assert_eq!(scores(scorer, &asked), all, "`needs` must list every statistic that the scorer uses");
 }
 
 pub(super) fn close(a: f32, b: f32) -> bool {

@@ -7,7 +7,7 @@ use crate::score::{TensorScorer, Tensors};
 /// Width of the features.
 const WIDTH: usize = 16;
 
-/// The numbers of a batch on the host.
+/// A batch's logits, features and targets on the host.
 #[derive(Clone)]
 struct Rows {
     logits: Vec<f32>,
@@ -54,22 +54,23 @@ pub fn tensors(batch: usize, classes: usize, seed: u64, device: &Device) -> Tens
 }
 
 fn scores(scorer: &dyn TensorScorer, tensors: &Tensors) -> Vec<f32> {
-    let scores = scorer.score(tensors, &context()).expect("it scores");
+    let scores = scorer.score(tensors, &context()).expect("the scorer scores");
     assert_eq!(scores.dims()[0], tensors.targets.dims()[0], "shape must be [batch]");
     assert!(!scores.is_tracked(), "scores must not be attached to a gradient");
     scores.into_data().try_into_vec().expect("scores must be f32")
 }
 
-/// The contract of [`check_scorer`](super::check_scorer), for a scorer on tensors; and no gradient is attached.
+/// Checks the contract of [`check_scorer`](super::check_scorer) for a scorer on tensors, and that its scores are
+/// detached from the graph.
 ///
 /// # Panics
-/// If the contract is broken, saying how.
+/// If the scorer breaks the contract; the message says how.
 pub fn check_tensor_scorer(scorer: &dyn TensorScorer, device: &Device) {
     for classes in [2, 10] {
         let rows = Rows::random(7, classes, 11);
         let all = scores(scorer, &rows.clone().on(device));
         assert!(all.iter().all(|x| x.is_finite()), "not finite: {all:?}");
-        assert_eq!(all, scores(scorer, &rows.clone().on(device)), "a scorer has no memory");
+        assert_eq!(all, scores(scorer, &rows.clone().on(device)), "a scorer keeps no state");
         let order = [3, 0, 6, 5, 1, 2, 4];
         let permuted = scores(scorer, &rows.reorder(&order).on(device));
         for (place, i) in order.into_iter().enumerate() {
@@ -77,7 +78,7 @@ pub fn check_tensor_scorer(scorer: &dyn TensorScorer, device: &Device) {
         }
         for (i, whole) in all.iter().enumerate() {
             let alone = scores(scorer, &rows.reorder(&[i]).on(device));
-            assert!(close(alone[0], *whole), "a sample must score alone as in a batch: {alone:?} {whole}");
+            assert!(close(alone[0], *whole), "a sample's score must not depend on its batch: {alone:?} {whole}");
         }
         let mut broken = rows.clone();
         broken.logits[2 * classes] = f32::NAN;

@@ -1,8 +1,9 @@
-//! Operations that Burn leaves to be made faster: the CPU backend gets its own, all others keep Burn's.
+//! Tensor operations with a faster implementation on the CPU backend. All other backends use Burn's own operations.
 //!
-//! Burn's flex backend computes a convolution's gradients through general routes that take several times what the
-//! arithmetic needs. [`conv_relu_pool`] joins what follows a convolution to it, so that an image stays in the cache from
-//! the padding to the pooled output. It is Burn's own extension mechanism: the same call runs on every backend.
+//! Burn's flex backend computes a convolution's gradients through general code that takes several times as long as the
+//! arithmetic needs. [`conv_relu_pool`] fuses a convolution with the ReLU and pooling after it, so that an image stays
+//! in the cache from padding to pooled output. It uses Burn's own extension mechanism: the same call runs on every
+//! backend.
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -16,22 +17,22 @@ use burn::backend::{Backend, Dispatch, Scalar, backend_extension};
 use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
 
-/// How a convolution walks over its input, and how its output is pooled.
+/// Stride and padding of a convolution, and the pooling after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
     /// Step between windows, `[down, right]`, 1 or more.
     pub stride: [usize; 2],
     /// Zeros on each side, `[above and below, left and right]`.
     pub padding: [usize; 2],
-    /// Side of the square windows whose maximum is kept, without overlap, 1..=15; 1 keeps everything.
+    /// Side of the square, non-overlapping max-pooling windows, 1..=15; 1 means no pooling.
     pub pool: usize,
 }
 
-/// `max_pool(relu(convolution(x, weight) + bias))`.
+/// A fused convolution, ReLU and max-pooling: `max_pool(relu(convolution(x, weight) + bias))`.
 ///
-/// Shapes: `x` `[batch, channels in, height, width]`, `weight` `[channels out, channels in, kernel height, kernel width]`,
-/// `bias` `[channels out]`; the result `[batch, channels out, ..]`, whose sides are
-/// `((side + 2 padding - kernel) / stride + 1) / pool`, rounded down twice.
+/// Shapes: `x` `[batch, channels in, height, width]`, `weight` `[channels out, channels in, kernel height, kernel
+/// width]`, `bias` `[channels out]`. The result is `[batch, channels out, ..]`; its sides are `((side + 2 padding -
+/// kernel) / stride + 1) / pool`, both divisions rounded down.
 #[must_use]
 pub fn conv_relu_pool(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, block: Block) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as Ops>::conv_relu_pool(
@@ -42,21 +43,21 @@ pub fn conv_relu_pool(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, block: B
     ))
 }
 
-/// The numbers of one step of Adam.
+/// Coefficients of one Adam step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamStep {
     /// Decay of the first and of the second moment, 0..1.
     pub beta: [f32; 2],
-    /// What the first moment is multiplied with to undo its start at zero, that of the second moment included.
+    /// Factor of the first moment that corrects the bias of both moments' start at zero.
     pub correction: f32,
-    /// What is added to the root of the second moment.
+    /// Added to the square root of the second moment.
     pub epsilon: f32,
     /// Learning rate.
     pub lr: f32,
 }
 
-/// A parameter, and the first and second moment of its gradient, after one step of Adam (Kingma & Ba 2015): three
-/// tensors of the same shape as the four given.
+/// One step of Adam (Kingma & Ba 2015). Returns the parameter and the first and second moment of its gradient; all
+/// tensors have the same shape.
 ///
 /// `m = beta_1 m + (1 - beta_1) g`, `v = beta_2 v + (1 - beta_2) g^2`,
 /// `x = x - lr (correction m / (sqrt(v) + epsilon))`.
@@ -72,7 +73,7 @@ pub fn adam<const D: usize>(
     (Tensor::from_dispatch(x), [first, second].map(Tensor::from_dispatch))
 }
 
-/// What a backend may do in its own way.
+/// Operations that a backend may implement itself.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(any(feature = "wgpu", feature = "cuda")),

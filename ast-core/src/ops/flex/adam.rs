@@ -2,10 +2,10 @@ use rayon::prelude::*;
 
 use super::super::AdamStep;
 
-/// Parameters that a thread takes at a time: small enough to share out, large enough to be worth it.
+/// Parameters per work item of a thread.
 const CHUNK: usize = 1 << 14;
 
-/// See [`adam`](crate::ops::adam): one pass over the memory where one operation after the other takes a dozen.
+/// See [`adam`](crate::ops::adam). One pass over the memory; separate tensor operations would take a dozen.
 pub(super) fn step(x: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], step: AdamStep) {
     let chunks = x.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
     let moments = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
@@ -19,8 +19,8 @@ pub(super) fn step(x: &mut [f32], gradient: &[f32], first: &mut [f32], second: &
     });
 }
 
-/// Where a gradient has become zero for good, behind a dead unit, a moment decays for ever. Below the smallest normal
-/// number processors take a hundred times as long for it, and it moves no weight any more.
+/// Replaces a subnormal moment by 0. Behind a dead unit the gradient stays 0 and the moments decay for ever. Processors
+/// are a hundred times slower on subnormal numbers, and these move no weight any more.
 #[inline(always)]
 fn without_subnormal(moment: f32) -> f32 {
     if moment.abs() < f32::MIN_POSITIVE { 0.0 } else { moment }

@@ -1,7 +1,7 @@
-//! The gradients of what `forward` computes.
+//! The backward pass of `forward`.
 //!
-//! Images are shared out among threads whole, and sums over images are taken in groups that depend on their number alone:
-//! results do not depend on the number of threads.
+//! Each image is processed by one thread. Sums over images are taken in groups that depend on the number of images
+//! alone, so results do not depend on the number of threads.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -11,12 +11,12 @@ use super::product::{Product, Term};
 use super::scratch::Scratch;
 use super::sizes::{Images, Sizes, grid, pack, terms};
 
-/// Groups of images whose weight gradients are summed apart.
+/// Maximum number of image groups whose weight gradients are summed separately.
 const GROUPS: usize = 16;
 
-/// Gradients of a block.
+/// The gradients of a block's input, weight and bias.
 pub(super) struct Gradients {
-    /// `[images, height, width, channels]`, if it was asked for.
+    /// `[images, height, width, channels]`; `None` if not requested.
     pub(super) input: Option<Vec<f32>>,
     /// `[channels out, channels in, kernel height, kernel width]`.
     pub(super) weight: Vec<f32>,
@@ -24,7 +24,8 @@ pub(super) struct Gradients {
     pub(super) bias: Vec<f32>,
 }
 
-/// Gradients from that of the output; `from` is what [`forward`] left.
+/// The gradients of a block, given the gradient of its output. `from` is [`Output::from`](super::forward::Output::from)
+/// of the forward pass.
 pub(super) fn backward(
     sizes: &Sizes,
     x: Images<'_>,
@@ -85,7 +86,7 @@ pub(super) fn backward(
     Gradients { input: input_needed.then_some(input), weight, bias }
 }
 
-/// The sum of consecutive parts, first to last.
+/// The sum of consecutive parts of length `part`, first to last.
 fn total(parts: &[f32], part: usize) -> Vec<f32> {
     let mut sum = vec![0.0; part];
     for part in parts.chunks_exact(part) {
@@ -94,19 +95,19 @@ fn total(parts: &[f32], part: usize) -> Vec<f32> {
     sum
 }
 
-/// What the backward passes of all images share.
+/// Inputs that the backward passes of all images share.
 struct Backward<'a> {
     sizes: &'a Sizes,
     x: Images<'a>,
     from: &'a [u8],
     gradient: Images<'a>,
-    /// Offsets of a weight's partner within a window.
+    /// Offset of each kernel position within a window.
     taps: Vec<usize>,
-    /// The windows, with the gradients of their outputs.
+    /// The windows, each with the gradients of its outputs.
     places: Vec<Term>,
-    /// Where the window of each input begins in the spread gradient.
+    /// Start of each input's window in the dilated output gradient.
     pixels: Vec<usize>,
-    /// Offsets within that window, with rows of the turned weights.
+    /// Offsets within that window, each with a row of the flipped weights.
     turned: Vec<Term>,
     weights: Vec<f32>,
 }
@@ -114,7 +115,7 @@ struct Backward<'a> {
 struct OneBackward<'a> {
     pass: &'a Backward<'a>,
     image: usize,
-    /// Empty if its gradient is not needed.
+    /// Gradient of the image; empty if not requested.
     input: &'a mut [f32],
     weight: &'a mut [f32],
     bias: &'a mut [f32],
@@ -155,13 +156,13 @@ impl WithSimd for OneBackward<'_> {
     }
 }
 
-/// From the gradient of the output to that of the convolution's sums: back through pooling and ReLU.
+/// From the gradient of the block's output to the gradient of the convolution's output: back through pooling and ReLU.
 #[inline(always)]
 fn gradient_of_sums(pass: &Backward<'_>, image: usize, through: &mut [f32], row: &mut [f32]) {
     let sizes = pass.sizes;
     let (side, channels, wide) = (sizes.block.pool, sizes.channels[1], sizes.widths()[1]);
     if wide > channels || [0, 1].iter().any(|axis| !sizes.convolved[*axis].is_multiple_of(side)) {
-        // Lanes and places that no output comes from.
+        // Padding lanes, and positions that pooling drops, have no output.
         through.fill(0.0);
     }
     let [of_image, of_channel, of_row, of_column] = pass.gradient.strides;
@@ -185,7 +186,8 @@ fn gradient_of_sums(pass: &Backward<'_>, image: usize, through: &mut [f32], row:
     }
 }
 
-/// Puts each output's gradient where the input gradient's convolution with turned weights finds it.
+/// Dilates the gradient of the convolution's output. The input's gradient is the convolution of the result with the
+/// flipped weights.
 #[inline(always)]
 fn spread_out(sizes: &Sizes, through: &[f32], spread: &mut [f32], wide: usize) {
     let reach = [0, 1].map(|axis| sizes.input[axis] + sizes.kernel[axis] - 1);
@@ -195,14 +197,14 @@ fn spread_out(sizes: &Sizes, through: &[f32], spread: &mut [f32], wide: usize) {
                 .checked_sub(sizes.block.padding[axis])
                 .filter(|at| *at < reach[axis])
         };
-        // Windows that see nothing but padding have no part in the input's gradient.
+        // Windows that lie in the padding do not contribute to the input's gradient.
         if let (Some(y), Some(x)) = (at(0, y), at(1, x)) {
             spread[(y * reach[1] + x) * wide..][..wide].copy_from_slice(place);
         }
     }
 }
 
-/// Drops the padding of rows.
+/// Removes the padding of the channels.
 #[inline(always)]
 fn narrow(wide: &[f32], width: usize, out: &mut [f32], channels: usize) {
     for (from, to) in wide.chunks_exact(width).zip(out.chunks_exact_mut(channels)) {

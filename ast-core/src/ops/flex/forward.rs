@@ -1,6 +1,6 @@
-//! Convolution, ReLU and max-pooling of images in memory, image by image, never an im2col matrix.
+//! Convolution, ReLU and max-pooling in memory, image by image, without an im2col matrix.
 //!
-//! Inside, channels lie innermost (`[height, width, channels]`), so that every copy is of whole rows.
+//! Internally the channels are innermost (`[height, width, channels]`), so that every copy is of whole rows.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -9,14 +9,14 @@ use super::product::{Product, Term};
 use super::scratch::Scratch;
 use super::sizes::{Images, Sizes, grid, pack, terms};
 
-/// In place of a place: ReLU made it 0, and no gradient passes.
+/// Marks an output that ReLU set to 0, in place of a position: its gradient is 0.
 const CUT: u8 = u8::MAX;
 
-/// What a forward pass leaves.
+/// The result of a forward pass.
 pub(super) struct Output {
     /// `[images, height, width, channels]`.
     pub(super) values: Vec<f32>,
-    /// Which place of its pooling window each output came from, or [`CUT`].
+    /// Position within its pooling window that each output came from, or [`CUT`].
     pub(super) from: Vec<u8>,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn forward(sizes: &Sizes, x: Images<'_>, weight: &[f32], bias: &[f32]
     Output { values, from }
 }
 
-/// What the forward passes of all images share.
+/// Inputs that the forward passes of all images share.
 struct Forward<'a> {
     sizes: &'a Sizes,
     x: Images<'a>,
@@ -78,7 +78,7 @@ impl WithSimd for OneForward<'_> {
     }
 }
 
-/// Copies an image into the middle of zeros, channels innermost.
+/// Copies an image, channels innermost, into a zero-padded buffer.
 #[inline(always)]
 pub(super) fn pad(sizes: &Sizes, x: Images<'_>, image: usize, padded: &mut [f32]) {
     let [height, width] = sizes.input;
@@ -100,7 +100,7 @@ pub(super) fn pad(sizes: &Sizes, x: Images<'_>, image: usize, padded: &mut [f32]
     }
 }
 
-/// What is not above 0 is cut; a NaN stays.
+/// Sets values that are not above 0 to 0 and marks them [`CUT`]; NaN stays.
 #[inline(always)]
 fn relu(values: &mut [f32], from: &mut [u8]) {
     for (value, from) in values.iter_mut().zip(from) {
@@ -110,7 +110,7 @@ fn relu(values: &mut [f32], from: &mut [u8]) {
     }
 }
 
-/// The maximum of each window, and its place in it: the first of equals, as Burn's own pooling chooses.
+/// The maximum of each window and its position in it. Of equal values it is the first, as in Burn's pooling.
 #[inline(always)]
 fn pool(sizes: &Sizes, sums: &[f32], out: &mut [f32], from: &mut [u8]) {
     let (side, channels, wide) = (sizes.block.pool, sizes.channels[1], sizes.widths()[1]);
@@ -124,7 +124,7 @@ fn pool(sizes: &Sizes, sums: &[f32], out: &mut [f32], from: &mut [u8]) {
                 continue;
             }
             for ((best, from), value) in out.iter_mut().zip(from.iter_mut()).zip(values) {
-                // A NaN stays.
+                // NaN is kept.
                 let better = *value > *best || value.is_nan();
                 *best = if better { *value } else { *best };
                 *from = if better { number as u8 } else { *from };

@@ -1,4 +1,4 @@
-//! The CPU backend's own way, with its hand-written derivative.
+//! The CPU backend's implementation, with a hand-written backward pass.
 
 mod adam;
 mod backward;
@@ -18,8 +18,8 @@ use burn::tensor::{DType, Shape, TensorData};
 use super::{AdamStep, Block, Ops};
 use sizes::{Images, Sizes};
 
-/// The instruction set that the CPU backend's kernels use on this machine. Results are the same bit for bit only on machines
-/// that agree in it.
+/// The instruction set that the CPU backend's kernels use on this machine. Results are bit-identical only between
+/// machines with the same one.
 #[must_use]
 pub fn instruction_set() -> &'static str {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -72,7 +72,7 @@ impl<C: CheckpointStrategy> Ops for Autodiff<Flex, C> {
     }
 }
 
-/// An input with the weights it meets, both on the CPU.
+/// An input and weight of a convolution on the CPU.
 #[derive(Debug, Clone)]
 struct Pass {
     sizes: Sizes,
@@ -86,7 +86,7 @@ impl Pass {
         Self { sizes: Sizes::new(shape(&x), shape(&weight), block), x, weight: weight.to_contiguous() }
     }
 
-    /// The output, and where its maxima came from.
+    /// The output, and the positions of its maxima ([`Output::from`](forward::Output::from)).
     fn forward(&self, bias: FlexTensor) -> (FlexTensor, Vec<u8>) {
         let (x, bias) = (ordered(&self.x), bias.to_contiguous());
         let output = forward::forward(&self.sizes, images(&x), values(&self.weight), values(&bias));
@@ -94,7 +94,7 @@ impl Pass {
     }
 }
 
-/// What the backward pass needs of the forward pass.
+/// What the backward pass keeps of the forward pass.
 #[derive(Debug, Clone)]
 struct Done {
     pass: Pass,
@@ -129,7 +129,7 @@ impl Backward<Flex, 3> for ConvReluPool {
     }
 }
 
-/// The same values in the order of the shape, from the start of the storage and without anything behind them.
+/// The same tensor in contiguous, row-major storage that holds nothing else.
 fn contiguous(tensor: &FlexTensor) -> FlexTensor {
     assert_eq!(tensor.dtype(), DType::F32, "Adam on the CPU computes in f32");
     let (layout, stored) = (tensor.layout(), tensor.storage::<f32>().len());
@@ -137,7 +137,7 @@ fn contiguous(tensor: &FlexTensor) -> FlexTensor {
     if whole { tensor.clone() } else { FlexTensor::from_data(tensor.to_contiguous().into_data()) }
 }
 
-/// The same tensor with strides that all go forward.
+/// The same tensor with strides that are not negative.
 fn ordered(tensor: &FlexTensor) -> FlexTensor {
     assert_eq!(tensor.dtype(), DType::F32, "convolution on the CPU computes in f32");
     if tensor.layout().strides().iter().all(|stride| *stride >= 0) { tensor.clone() } else { tensor.to_contiguous() }
@@ -148,12 +148,12 @@ fn images(tensor: &FlexTensor) -> Images<'_> {
     Images { values: &tensor.storage()[tensor.layout().start_offset()..], strides }
 }
 
-/// Of a contiguous tensor.
+/// The values of a contiguous tensor.
 fn values(tensor: &FlexTensor) -> &[f32] {
     &tensor.storage()[tensor.layout().start_offset()..][..tensor.layout().num_elements()]
 }
 
-/// A tensor `[images, channels, height, width]` of values in the order `[images, height, width, channels]`.
+/// A tensor `[images, channels, height, width]` from values in the order `[images, height, width, channels]`.
 fn channels_last(values: Vec<f32>, shape: [usize; 4]) -> FlexTensor {
     let [_, channels, height, width] = shape.map(|side| side as isize);
     let length = values.len();

@@ -1,40 +1,41 @@
-//! The one inner loop of convolution on the CPU: a matrix product whose left side is read through offsets.
+//! The inner loop of convolution on the CPU: a matrix product that reads its left operand through offsets.
 //!
-//! A convolution is a matrix product with the matrix of all windows ("im2col"), which is `k * k` times as large as the
-//! image. Nothing here ever builds it: where it would stand at `[row, term]`, the image is read at the sum of two offsets.
+//! A convolution is the product of the matrix of all its windows ("im2col") and the weights. That matrix is `k * k`
+//! times as large as the image and is never built: its element `[row, term]` is read from the image at the sum of two
+//! offsets.
 
 #![expect(clippy::needless_range_loop, reason = "loops over the constants M and N unroll into registers")]
 
 use pulp::Simd;
 
-/// Lanes of the widest vector (AVX-512); widths are padded to a multiple of it.
+/// Lanes of the widest vector (AVX-512). Row widths are padded to a multiple of it.
 pub(super) const LANES: usize = 16;
 
-/// Terms summed at a time, so that their rows of `b` stay in the nearest cache while all rows of `x` meet them.
+/// Terms per block: their rows of `b` stay in the L1 cache while all rows of `x` are processed.
 const TERMS: usize = 96;
 
-/// One term of every sum: an offset into the image, and where in `b` its row begins.
+/// One term of every sum: an offset into the image, and the start of its row in `b`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Term {
     pub(super) x: usize,
     pub(super) b: usize,
 }
 
-/// `out[r][c] += sum over terms t of x[rows[r] + t.x] * b[t.b + c]`, terms in order, `out` being `[rows, width]`.
+/// `out[r][c] += sum over terms t of x[rows[r] + t.x] * b[t.b + c]`, terms in order; `out` is `[rows, width]`.
 ///
-/// Every element is one chain of fused multiply-adds: its bits do not depend on how the rest is tiled.
+/// Every element is one chain of fused multiply-adds, so its bits do not depend on the tiling.
 pub(super) struct Product<'a> {
     pub(super) x: &'a [f32],
     pub(super) rows: &'a [usize],
     pub(super) terms: &'a [Term],
     pub(super) b: &'a [f32],
-    /// Columns, a multiple of [`LANES`].
+    /// Number of columns, a multiple of [`LANES`].
     pub(super) width: usize,
     pub(super) out: &'a mut [f32],
 }
 
 impl Product<'_> {
-    /// With the vectors of `S`; inlines, so that it is compiled for them.
+    /// Computes the product with the vectors of `S`. It is inlined, so that it is compiled for them.
     #[inline(always)]
     pub(super) fn compute<S: Simd>(mut self, simd: S) {
         for terms in self.terms.chunks(TERMS) {
@@ -47,7 +48,7 @@ impl Product<'_> {
     fn panel<S: Simd>(&mut self, simd: S) {
         let mut column = 0;
         while column < self.width {
-            // As many sums as the registers hold beside one row of `b` and one broadcast value.
+            // As many sums as fit into the registers beside one row of `b` and one broadcast value.
             column += S::F32_LANES
                 * match (S::REGISTER_COUNT >= 32, (self.width - column) / S::F32_LANES) {
                     (true, 4..) => self.columns::<S, 6, 4>(simd, column),

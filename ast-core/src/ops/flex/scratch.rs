@@ -1,8 +1,8 @@
-//! Memory that outlives an image.
+//! Buffers that are reused from image to image.
 
 use std::cell::RefCell;
 
-/// Buffers that a thread keeps from image to image: fresh ones would be paged in each time.
+/// A thread's buffers. New ones for each image would have to be paged in each time.
 #[derive(Default)]
 pub(super) struct Scratch {
     pub(super) padded: Buffer,
@@ -34,7 +34,7 @@ impl Buffer {
 
 thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
 
-// Not a closure: what it holds would be compiled for the oldest processor.
+// Not a closure: the code inside a closure would be compiled for the oldest processor.
 impl Scratch {
     pub(super) fn take() -> Self {
         SCRATCH.take()

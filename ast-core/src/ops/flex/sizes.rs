@@ -1,4 +1,4 @@
-//! Sizes of a block, and where in memory its convolution finds what it multiplies.
+//! Sizes of a block, and the memory offsets of its convolution.
 
 use crate::ops::Block;
 
@@ -12,9 +12,9 @@ pub(super) struct Sizes {
     pub(super) input: [usize; 2],
     pub(super) kernel: [usize; 2],
     pub(super) block: Block,
-    /// Of the convolution.
+    /// Height and width after the convolution.
     pub(super) convolved: [usize; 2],
-    /// After pooling.
+    /// Height and width after pooling.
     pub(super) pooled: [usize; 2],
 }
 
@@ -26,8 +26,8 @@ pub(super) struct Images<'a> {
 }
 
 impl Sizes {
-    /// From the shapes of the input `[images, channels, height, width]` and of the weights
-    /// `[channels out, channels in, height, width]`.
+    /// The sizes for an input `[images, channels, height, width]` and weights `[channels out, channels in, height,
+    /// width]`.
     pub(super) fn new(input: [usize; 4], weight: [usize; 4], block: Block) -> Self {
         assert_eq!(input[1], weight[1], "a convolution of {} channels got {}", weight[1], input[1]);
         assert!((1..=15).contains(&block.pool), "a pooling window of {0} x {0}", block.pool);
@@ -48,7 +48,7 @@ impl Sizes {
         }
     }
 
-    /// `[images, channels, height, width]` of the output.
+    /// Shape of the output, `[images, channels, height, width]`.
     pub(super) fn output(&self) -> [usize; 4] {
         [self.images, self.channels[1], self.pooled[0], self.pooled[1]]
     }
@@ -57,22 +57,22 @@ impl Sizes {
         [0, 1].map(|axis| self.input[axis] + 2 * self.block.padding[axis])
     }
 
-    /// Channels in and out, padded to whole vectors.
+    /// Input and output channels, padded to whole vectors.
     pub(super) fn widths(&self) -> [usize; 2] {
         self.channels.map(|channels| channels.next_multiple_of(LANES))
     }
 
-    /// Places of the convolution's output.
+    /// Positions of the convolution's output.
     pub(super) fn places(&self) -> usize {
         self.convolved[0] * self.convolved[1]
     }
 
-    /// Values of an image of the input, and of the output.
+    /// Number of values per image, of the input and of the output.
     pub(super) fn volumes(&self) -> [usize; 2] {
         [self.channels[0] * self.input[0] * self.input[1], self.channels[1] * self.pooled[0] * self.pooled[1]]
     }
 
-    /// Where the window of each output begins in a padded image.
+    /// Start of each output's window in a padded image.
     pub(super) fn windows(&self) -> Vec<usize> {
         let [_, width] = self.padded();
         let [down, right] = self.block.stride;
@@ -92,16 +92,16 @@ pub(super) fn grid([height, width]: [usize; 2]) -> impl Iterator<Item = [usize; 
     (0..height).flat_map(move |y| (0..width).map(move |x| [y, x]))
 }
 
-/// Pairs the offsets of a sum's terms with the rows of `b`, which lie `width` apart.
+/// Pairs the offsets of a sum's terms with the rows of `b`, which are `width` apart.
 pub(super) fn terms(offsets: &[usize], width: usize) -> Vec<Term> {
     offsets.iter().enumerate().map(|(row, x)| Term { x: *x, b: row * width }).collect()
 }
 
-/// Weights in the order that `place` says, rows padded with zeros.
+/// The weights in the order given by `place`, rows padded with zeros.
 pub(super) fn pack(sizes: &Sizes, weight: &[f32], place: impl Fn([usize; 4]) -> usize) -> Vec<f32> {
     let [input, output] = sizes.channels;
     let kernel = sizes.kernel[0] * sizes.kernel[1];
-    // Whichever channels the rows are of.
+    // Large enough for rows of input channels and rows of output channels.
     let mut packed = vec![0.0; kernel * (input * sizes.widths()[1]).max(output * sizes.widths()[0])];
     let mut values = weight.iter();
     for o in 0..output {

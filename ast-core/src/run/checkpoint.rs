@@ -1,9 +1,9 @@
-//! Snapshots on disk: `step-00001234/` with a file each for weights, optimizer, selector, state and, where there are some,
-//! auxiliary networks, and a `manifest.json`.
+//! Checkpoints: snapshots on disk. The folder `step-00001234/` holds one file each for weights, optimizer, selector,
+//! state and, if the run has any, auxiliary networks, and a `manifest.json`.
 //!
-//! A checkpoint is there as a whole or not at all. Everything is written into `step-00001234.tmp/`, the manifest with the
-//! size and SHA-256 of every file last, each synchronised; then the folder gets its name, and the folder above is
-//! synchronised. Whoever is killed in between leaves a `.tmp` that nobody reads and the next save removes.
+//! Saving is atomic. All files are written into `step-00001234.tmp/` and synchronised, last the manifest with the size
+//! and SHA-256 of every other. Then the folder is renamed and its parent is synchronised. A process that is killed in
+//! between leaves a `.tmp` folder, which is never read and which the next save removes.
 
 mod disk;
 mod manifest;
@@ -19,21 +19,21 @@ use manifest::SCHEMA;
 pub use manifest::{Fingerprint, Manifest, RunIdentity, RunningFingerprint};
 
 const MANIFEST: &str = "manifest.json";
-/// A manifest is a few kilobytes; nobody reads a gigabyte to find that it is none.
+/// Upper bound for the size of a manifest, which has a few kilobytes: a larger file is not read.
 const LARGEST_MANIFEST: u64 = 1 << 20;
 
-/// Why a checkpoint could not be written, or is not to be trusted.
+/// Why a checkpoint could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// The system refused.
+    /// A file operation failed.
     #[error("{}: {source}", path.display())]
     Io {
-        /// Where.
+        /// The file or folder.
         path: PathBuf,
-        /// What it says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Not what was written.
+    /// A file is damaged, missing, or not a checkpoint's.
     #[error("{}: {reason}", path.display())]
     Broken {
         /// Which file.
@@ -41,7 +41,7 @@ pub enum CheckpointError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Of a later version of this program.
+    /// The checkpoint was written by a later version of this program.
     #[error("{}: format {found}, this program reads up to {SCHEMA}: use a newer one", path.display())]
     TooNew {
         /// Which file.
@@ -56,43 +56,45 @@ pub enum CheckpointError {
 pub struct Checkpoints {
     folder: PathBuf,
     keep: usize,
-    /// Steps of those that were written or read here. Others may be damaged, so that they never count as kept.
+    /// Steps of the checkpoints that were written or read by this process. Others may be damaged and do not count as
+    /// kept.
     good: BTreeSet<u64>,
 }
 
-/// What there is to go on from.
+/// The checkpoints found in a folder.
 #[derive(Debug)]
 pub struct LatestCheckpoint {
-    /// The latest that is whole.
+    /// The latest intact checkpoint.
     pub latest: Option<(Manifest, Snapshot)>,
-    /// Later ones that are not whole, the last one first.
+    /// Later ones that are damaged, last one first.
     pub refused: Vec<Refused>,
 }
 
-/// A checkpoint that is not to be trusted.
+/// A checkpoint that cannot be used.
 #[derive(Debug)]
 pub struct Refused {
     /// Its folder.
     pub folder: PathBuf,
-    /// Why.
+    /// Why it cannot be used.
     pub error: CheckpointError,
 }
 
 impl Checkpoints {
-    /// In `folder`, of which the last `keep` are kept.
+    /// Checkpoints in `folder`; the last `keep` are kept.
     #[must_use]
     pub fn new(folder: PathBuf, keep: usize) -> Self {
         Self { folder, keep: keep.max(1), good: BTreeSet::new() }
     }
 
-    /// Writes a snapshot of `run`, then removes those that are too many: all before the last `keep` good ones.
+    /// Writes a checkpoint of `run`, then removes all before the last `keep` intact ones.
     ///
     /// # Errors
-    /// [`CheckpointError::Io`]; earlier checkpoints are then as they were.
+    /// [`CheckpointError::Io`]; earlier checkpoints are then unchanged.
     pub fn save(&mut self, snapshot: &Snapshot, run: &RunIdentity) -> Result<(), CheckpointError> {
         let outcome = self.save_to(&mut System, snapshot, run);
         if outcome.is_err() {
-            // Half a checkpoint on a disk that is full helps nobody. If even this fails, the next save tries again.
+            // On a full disk, an incomplete checkpoint only takes space. If removing it fails too, the next save tries
+            // again.
             let left_over = self.entries().unwrap_or_default().into_iter().filter(|(step, _)| step.is_none());
             left_over.for_each(|(_, path)| drop(fs::remove_dir_all(path)));
         }
@@ -116,7 +118,7 @@ impl Checkpoints {
         let manifest = Manifest::new(snapshot.step, run, snapshot.files().into_iter());
         disk.write(&scratch.join(MANIFEST), &manifest.text())?;
         disk.sync_dir(&scratch)?;
-        // The same step again, after a rollback or from a checkpoint before it.
+        // The same step can be saved again after a rollback, or after continuing from an earlier checkpoint.
         if target.exists() {
             disk.rename(&target, &replaced)?;
         }
@@ -136,10 +138,10 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// The latest checkpoint that is whole.
+    /// The latest intact checkpoint.
     ///
     /// # Errors
-    /// [`CheckpointError::Io`] if the folder cannot be read. A broken checkpoint is no error: it is
+    /// [`CheckpointError::Io`] if the folder cannot be read. A damaged checkpoint is not an error: it is listed in
     /// [`refused`](LatestCheckpoint::refused).
     pub fn latest(&mut self) -> Result<LatestCheckpoint, CheckpointError> {
         let mut refused = Vec::new();
@@ -156,7 +158,7 @@ impl Checkpoints {
         Ok(LatestCheckpoint { latest: None, refused })
     }
 
-    /// Everything in the folder that is ours, in order of steps; those without a step are left-overs.
+    /// All checkpoints in the folder, in order of steps. An entry without a step is an incomplete save.
     fn entries(&self) -> Result<Vec<(Option<u64>, PathBuf)>, CheckpointError> {
         let io = |source| CheckpointError::Io { path: self.folder.clone(), source };
         let entries = match fs::read_dir(&self.folder) {
@@ -179,14 +181,14 @@ impl Checkpoints {
     }
 }
 
-/// Of `keep` good checkpoints, the last of which was written just now, the first: whatever is before it has had its day,
-/// damaged or not. `None` while there are fewer, and then nothing is removed. Those of later steps have no say: they are of
-/// an attempt that was given up.
+/// The first of the last `keep` intact checkpoints up to step `written`. Everything before it is removed, damaged or
+/// not. `None` while there are fewer than `keep`: nothing is then removed. Checkpoints of later steps do not count,
+/// because they belong to an attempt that was abandoned.
 fn oldest_kept(good: &BTreeSet<u64>, written: u64, keep: usize) -> Option<u64> {
     good.range(..=written).rev().nth(keep - 1).copied()
 }
 
-/// A checkpoint, if it is what was written.
+/// Reads a checkpoint and checks it against its manifest.
 fn read(folder: &Path, step: u64) -> Result<(Manifest, Snapshot), CheckpointError> {
     let path = folder.join(MANIFEST);
     let broken = |reason: String| CheckpointError::Broken { path: path.clone(), reason };
@@ -195,27 +197,27 @@ fn read(folder: &Path, step: u64) -> Result<(Manifest, Snapshot), CheckpointErro
         manifest::Unfit::Broken(reason) => broken(reason),
     })?;
     if manifest.step != step {
-        return Err(broken(format!("it is of step {}", manifest.step)));
+        return Err(broken(format!("it belongs to step {}", manifest.step)));
     }
     let snapshot = Snapshot::from_files(step, |names| {
         let (name, expected) = match names.iter().find_map(|name| Some((*name, manifest.files.get(*name)?))) {
             None if names == AUXILIARY => return Ok(Vec::new()),
-            found => found.ok_or_else(|| broken(format!("it does not name {}", names[0])))?,
+            found => found.ok_or_else(|| broken(format!("it does not list {}", names[0])))?,
         };
         let path = folder.join(name);
         let bytes = contents(&path, expected.bytes)?;
         match Fingerprint::of(&bytes) == *expected {
             true => Ok(bytes),
-            false => Err(CheckpointError::Broken { path, reason: "its checksum does not fit the manifest".into() }),
+            false => Err(CheckpointError::Broken { path, reason: "its checksum does not match the manifest".into() }),
         }
     })?;
     Ok((manifest, snapshot))
 }
 
-/// A file of at most so many bytes; one that is larger is not read to its end.
+/// Reads a file of at most `largest` bytes; a larger one is not read to its end.
 fn contents(path: &Path, largest: u64) -> Result<Vec<u8>, CheckpointError> {
     let io = |source| CheckpointError::Io { path: path.to_path_buf(), source };
-    // Opening a pipe would wait for a writer.
+    // Opening a named pipe would block until there is a writer.
     if !fs::metadata(path).map_err(io)?.is_file() {
         return Err(CheckpointError::Broken { path: path.to_path_buf(), reason: "it is not a file".into() });
     }

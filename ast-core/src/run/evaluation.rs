@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 pub struct Evaluation {
     /// Nominal epochs done.
     pub epoch: f64,
-    /// Percent.
+    /// Correct answers, percent.
     pub accuracy: f64,
-    /// Nats.
+    /// Mean cross-entropy, nats.
     pub loss: f64,
 }

@@ -5,11 +5,11 @@ use crate::select::{Decision, SelectionStats};
 /// Version of the event format, written with the first event of a run.
 pub const SCHEMA: u32 = 1;
 
-/// What happens during a run, in order: one JSON line each in `metrics.jsonl`.
+/// An event of a run. `metrics.jsonl` holds one JSON line per event, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// The run begins.
+    /// The run starts.
     Started {
         /// [`SCHEMA`].
         schema: u32,
@@ -17,44 +17,44 @@ pub enum Event {
         samples: usize,
         /// Nominal epochs.
         epochs: u32,
-        /// Steps that a run exactly on its limit will take; `None` where that is not known beforehand: where seconds are the
-        /// limit, or the policy decides by itself how much it trains.
+        /// Steps of a run that ends exactly on its budget. `None` if not known in advance: the budget is in seconds, or
+        /// the policy decides by itself how much it trains.
         planned_steps: Option<u64>,
     },
-    /// Something the user should know.
+    /// A warning for the user.
     Warning {
-        /// In words.
+        /// The warning in words.
         message: String,
     },
     /// An optimizer step was done.
     Step(StepEvent),
-    /// A step was not made, because of a NaN or an infinity.
+    /// A step was skipped, because of NaN or infinity.
     Skipped {
-        /// The step it would have been.
+        /// Number that the step would have had.
         step: u64,
         /// Nominal epochs offered when its batch was complete.
         epoch: f64,
-        /// What was no number.
+        /// What was not finite.
         reason: String,
     },
-    /// The run went back to its last snapshot, because of a NaN or an infinity.
+    /// The run returned to its last snapshot, because of NaN or infinity.
     RolledBack {
-        /// The step that could not be made.
+        /// Number of the step that failed.
         step: u64,
         /// Steps done when the snapshot was taken.
         to: u64,
-        /// By what the learning rate is multiplied from here on.
+        /// Factor of the learning rate from here on.
         lr_scale: f64,
-        /// What was no number.
+        /// What was not finite.
         reason: String,
     },
-    /// The policy changed its mind about whether selection pays.
+    /// The policy's guard decided whether selection pays.
     Decided {
         /// Steps done.
         step: u64,
         /// Nominal epochs offered when the batch of that step was complete.
         epoch: f64,
-        /// What it does from now on, and why.
+        /// The decision and its reason.
         #[serde(flatten)]
         decision: Decision,
     },
@@ -62,25 +62,25 @@ pub enum Event {
     Resumed {
         /// Steps done when the snapshot was taken.
         step: u64,
-        /// Version of the program that goes on; empty in logs that are older than this field, as are the others.
+        /// Version of the program that continues the run. Empty, like the fields below, in logs older than this field.
         #[serde(default)]
         version: String,
         /// Commit that it was built from.
         #[serde(default)]
         commit: String,
-        /// Backend that computes from here on.
+        /// Backend of the rest of the run.
         #[serde(default)]
         device: String,
     },
-    /// Lines of the log were lost, and the run goes on without them. Its result does not depend on them.
+    /// Lines of the log were lost, and the run continues without them. Its result does not depend on them.
     Gap {
-        /// Steps done when the snapshot was taken that the run goes on from.
+        /// Steps done when the snapshot was taken from which the run continues.
         step: u64,
         /// Steps done at the last line before the gap.
         after: u64,
-        /// Bytes that the log had when the snapshot was taken, less those that are left of it.
+        /// Number of bytes lost: the log's length when the snapshot was taken minus its length now.
         bytes: u64,
-        /// SHA-256 of the log when the snapshot was taken, if the snapshot says so.
+        /// SHA-256 of the log when the snapshot was taken, if the snapshot has it.
         sha256: Option<String>,
     },
     /// The network was evaluated on the test set.
@@ -115,6 +115,6 @@ pub struct StepEvent {
     pub lr: f64,
     /// Samples trained over samples offered, so far.
     pub activation: f64,
-    /// Selection when this batch was complete.
+    /// State of the selection when this batch was complete.
     pub control: SelectionStats,
 }

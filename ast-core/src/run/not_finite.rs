@@ -2,14 +2,14 @@ use std::fmt;
 
 use crate::select::SampleId;
 
-/// A NaN or an infinity where a number must be.
+/// A loss, score or gradient that is NaN or infinite.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NotFinite {
-    /// The loss of the first such sample of the batch.
+    /// The loss of a sample: the first in the batch that is not finite.
     Loss(SampleId, f32),
-    /// The score of the first such sample of the batch.
+    /// The score of a sample: the first in the batch that is not finite.
     Score(SampleId, f32),
-    /// The sum of all gradients.
+    /// The sum of all gradients of the step.
     Gradient(f32),
 }
 

@@ -1,19 +1,19 @@
-//! Every number of the configuration and what it may be: one table for the check, for messages and for the documentation.
+//! The range of every number in the configuration: one table for checks, messages and documentation.
 
 use crate::plugin::short;
 use crate::run::config::{ConfigError, RunConfig};
 
-/// A number of the configuration.
+/// A number of the configuration and its range.
 #[derive(Debug, Clone, Copy)]
 pub struct NumberSpec {
     /// Its key, e.g. `train.lr`.
     pub key: &'static str,
-    /// What it may be.
+    /// The range of its values.
     pub range: NumberRange,
     read: fn(&RunConfig) -> Option<f64>,
 }
 
-/// What a number may be. NaN and infinity are never in a range.
+/// The range of a number. NaN and infinity are in no range.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NumberRange {
     /// An integer in `min..=max`.
@@ -35,7 +35,8 @@ pub enum NumberRange {
     },
 }
 
-/// Every number of the configuration. The upper bounds are generous: they keep out slips and what cannot be computed with.
+/// Every number of the configuration. The upper bounds are generous: they catch typing errors and values that cannot be
+/// computed with.
 pub const NUMBERS: &[NumberSpec] = &[
     integer("data.train_limit", 1, 100_000_000, |c| c.data.train_limit.map(|n| n as f64)),
     integer("data.validation", 1, 100_000_000, |c| c.data.validation.map(|n| n as f64)),
@@ -46,11 +47,11 @@ pub const NUMBERS: &[NumberSpec] = &[
     above_zero("control.ki", 1e6, |c| Some(c.control.ki)),
     above_zero("control.ema", 1.0, |c| Some(c.control.ema)),
     above_zero("budget.fraction", 1.0, |c| c.budget.fraction),
-    // Thirty years.
+    // About thirty years.
     above_zero("budget.seconds", 1e9, |c| c.budget.seconds),
     integer("train.epochs", 1, 1_000_000, |c| Some(c.train.epochs.into())),
     integer("train.batch_size", 1, 65_536, |c| Some(c.train.batch_size as f64)),
-    // Far from 3.4e38, the largest number that the optimizer can hold.
+    // Far below 3.4e38, the largest number that the optimizer can hold.
     above_zero("train.lr", 1e30, |c| Some(c.train.lr)),
     integer("train.seed", 0, i64::MAX, |c| Some(c.train.seed as f64)),
     integer("eval.every_epochs", 0, 1_000_000, |c| Some(c.eval.every_epochs.into())),
@@ -76,7 +77,7 @@ const fn above_zero(key: &'static str, max: f64, read: Read) -> NumberSpec {
 }
 
 impl NumberSpec {
-    /// Whether the number that `config` has here, if any, is in its range.
+    /// Checks that the number in `config`, if it is set, is in its range.
     pub(crate) fn check(&self, config: &RunConfig) -> Result<(), ConfigError> {
         match (self.read)(config) {
             Some(value) if !self.range.contains(value) => {
@@ -88,7 +89,7 @@ impl NumberSpec {
 }
 
 impl NumberRange {
-    /// Whether it holds `value`.
+    /// Whether `value` is in the range.
     #[must_use]
     pub fn contains(self, value: f64) -> bool {
         match self {
@@ -99,7 +100,7 @@ impl NumberRange {
     }
 }
 
-/// In words, e.g. `an integer in 1..=65536`.
+/// The range in words, e.g. `an integer in 1..=65536`.
 impl std::fmt::Display for NumberRange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_hold_their_ends_and_say_so() {
+    fn ranges_include_their_ends_and_show_them() {
         let cases = [
             (NumberRange::Integer { min: 1, max: 9 }, [1.0, 9.0], [0.0, 1.5], "an integer in 1..=9"),
             (NumberRange::FromZero { max: 1.0 }, [0.0, 1.0], [-1e-9, 1.1], "a number in 0..=1"),

@@ -1,4 +1,5 @@
-/// A run between two steps: all it takes to go on to the same bits. Randomness is counter-based, so there is none in it.
+/// The complete state of a run between two steps. A run that continues from it gives the same bits. Randomness is
+/// counter-based, so it has no generator state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// Steps done.
@@ -7,25 +8,25 @@ pub struct Snapshot {
     pub weights: Vec<u8>,
     /// The optimizer's moments, as Burn's record.
     pub optimizer: Vec<u8>,
-    /// What [`Selector::save`](crate::select::Selector::save) gave; of a run of before there was a selector: what its policy
-    /// saved.
+    /// The bytes of [`Selector::save`](crate::select::Selector::save). In checkpoint formats 1 and 2: the state of the
+    /// policy.
     pub selector: Vec<u8>,
-    /// Clock, evaluations and what else the trainer remembers, in CBOR.
+    /// Clock, evaluations and the rest of the trainer's state, in CBOR.
     pub state: Vec<u8>,
-    /// Weights and optimizers of auxiliary networks; nothing if the run has none.
+    /// Weights and optimizers of auxiliary networks; empty if the run has none.
     pub auxiliary: Vec<u8>,
 }
 
-/// The files of a snapshot. Each has the name that is written first, and may have one that earlier versions wrote.
+/// The files of a snapshot: the name that is written, then the names that earlier versions wrote.
 const WEIGHTS: &[&str] = &["weights.bpk"];
 const OPTIMIZER: &[&str] = &["optimizer.bpk"];
 const SELECTOR: &[&str] = &["selector.cbor", "policy.cbor"];
 const STATE: &[&str] = &["state.cbor"];
-/// Not there if there is nothing to be kept in it.
+/// Optional: not written if it would be empty.
 pub(crate) const AUXILIARY: &[&str] = &["auxiliary.cbor", "small.cbor"];
 
 impl Snapshot {
-    /// The files that it is kept in: name and content.
+    /// Name and content of every file of the snapshot.
     #[must_use]
     pub fn files(&self) -> Vec<(&'static str, &[u8])> {
         let Self { weights, optimizer, selector, state, auxiliary, step: _ } = self;
@@ -35,11 +36,10 @@ impl Snapshot {
         always.into_iter().chain(Some(optional).filter(|(_, bytes)| !bytes.is_empty())).collect()
     }
 
-    /// Puts it together again from [`files`](Self::files).
+    /// The inverse of [`files`](Self::files). `read` is called with the names that a file may have.
     ///
     /// # Errors
-    /// Whatever `read` gives for the names that a file may have. For the auxiliary networks it gives nothing, and no error,
-    /// where there is no such file.
+    /// The error of `read`. For the optional file of auxiliary networks, `read` returns empty bytes if there is none.
     pub fn from_files<E>(
         step: u64,
         mut read: impl FnMut(&'static [&'static str]) -> Result<Vec<u8>, E>,

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 pub struct Summary {
     /// Version of this format.
     pub schema: u32,
-    /// What it was obtained with, where the program has said so.
+    /// What the result was obtained with, if the program recorded it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// What selected, and what there was to be said about it.
+    /// The policy and scorer of the run, and its warnings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ran: Option<Ran>,
-    /// What accuracy and loss are of, where the program has said so.
+    /// The test set, if the program recorded it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestSet>,
     /// Correct answers on the test set, percent.
@@ -24,7 +24,7 @@ pub struct Summary {
     pub epochs: u32,
     /// Optimizer steps.
     pub steps: u64,
-    /// Steps that were not made, or were undone by going back, because of a NaN or an infinity; those of auxiliary networks too.
+    /// Steps that were skipped or undone because of NaN or infinity, those of auxiliary networks included.
     #[serde(default)]
     pub skipped: u64,
     /// Samples trained over samples offered.
@@ -37,30 +37,30 @@ pub struct Summary {
     pub seconds: Seconds,
     /// Energy.
     pub joules: Joules,
-    /// Four savings against dense training, never one; evaluation is outside all of them.
+    /// Savings against dense training, in four units. Evaluation is not included.
     pub savings: Savings,
-    /// Where the data knows groups: how each was treated.
+    /// How each known group of the data was treated; empty if the data has no groups.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub groups: BTreeMap<String, Group>,
 }
 
-/// `origin.*`
+/// `origin.*`: code, machine and data of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Commit that the program was built from.
     pub commit: String,
-    /// Backend that computed it.
+    /// Backend that computed the run.
     pub device: String,
-    /// sha256 of labels and pixels of the training data as it was trained on, in hexadecimal.
+    /// SHA-256 of labels and pixels of the training data, as trained on, in hexadecimal.
     pub data: String,
-    /// sha256 of labels and pixels of the data it was evaluated on; `None` in summaries of older programs.
+    /// SHA-256 of labels and pixels of the evaluation data; `None` in summaries of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<String>,
     /// Version of the program; `None` in summaries of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Instruction set of the CPU backend's kernels, on which rounding depends; `None` on other backends and in summaries of
-    /// older programs.
+    /// Instruction set of the CPU backend's kernels, which affects rounding; `None` on other backends and in summaries
+    /// of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
 }
@@ -68,22 +68,22 @@ pub struct Origin {
 /// `test.*`: the data a run was evaluated on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestSet {
-    /// How many samples.
+    /// Number of samples.
     pub samples: usize,
-    /// Of how many classes: guessing is right once in so many times.
+    /// Number of classes.
     pub classes: usize,
 }
 
-/// `ran.*`
+/// `ran.*`: policy and scorer of the run, and its warnings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ran {
     /// Name of the policy.
     pub policy: String,
-    /// The policy that this one was in this run, sample for sample, if it was another one.
+    /// The policy that this run was identical to, sample for sample, if it was another one.
     pub acts_as: Option<String>,
-    /// Name of the scorer whose scores it could use; `None` where it uses none.
+    /// Name of the scorer; `None` if the policy uses no scores.
     pub scorer: Option<String>,
-    /// What was said at the start.
+    /// Warnings at the start of the run.
     pub warnings: Vec<String>,
 }
 
@@ -102,10 +102,10 @@ impl Ran {
 /// `accuracy.*`, percent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
-    /// With the weights at the end of the run: what is to be reported.
+    /// With the weights at the end of the run. Report this one.
     #[serde(rename = "final")]
     pub last: f64,
-    /// The best of all evaluations: chosen on the test set, so not to be reported as a result.
+    /// The best of all evaluations. It is chosen on the test set: do not report it as a result.
     pub best: f64,
 }
 
@@ -120,75 +120,74 @@ pub struct Loss {
 /// `activation.*`, 0..=1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Activation {
-    /// As asked for.
+    /// The target.
     pub target: f64,
-    /// As counted.
+    /// Samples trained over samples offered, counted.
     pub realised: f64,
-    /// Whether the policy keeps the target. One that does not decides by itself how much it trains.
+    /// Whether the policy keeps the target. If not, it decides by itself how much it trains.
     #[serde(default = "yes")]
     pub kept: bool,
 }
 
-/// `samples.*`
+/// `samples.*`, numbers of samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Samples {
-    /// Put before the policy.
+    /// Samples offered to the policy.
     pub offered: u64,
-    /// Trained on.
+    /// Samples trained on.
     pub trained: u64,
-    /// Given an extra forward pass to be scored.
+    /// Samples scored by an extra forward pass.
     pub scored: u64,
-    /// Of these: at half the resolution.
+    /// Of these: at half resolution.
     #[serde(rename = "halved", default)]
     pub scored_half: u64,
-    /// Given a step of an auxiliary network.
+    /// Samples in the steps of auxiliary networks.
     #[serde(rename = "small_trained", default)]
     pub auxiliary_trained: u64,
-    /// Given a forward pass of an auxiliary network.
+    /// Samples in the forward passes of auxiliary networks.
     #[serde(rename = "small_scored", default)]
     pub auxiliary_scored: u64,
 }
 
-/// `flops.*`
+/// `flops.*`, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flops {
     /// Training and scoring.
     pub total: u64,
-    /// What savings are of: the dense run or, where seconds are the limit, training on every offered sample.
+    /// The reference of the savings: the dense run or, with a budget in seconds, training on every offered sample.
     pub dense_equivalent: u64,
-    /// Training on every sample in every nominal epoch: what a budget is a share of.
+    /// Training on every sample in every nominal epoch; a budget is a share of this.
     #[serde(default)]
     pub dense_run: u64,
-    /// Of `total`: forward passes that were only for scoring, all that auxiliary networks did, and watching whether selection
-    /// pays.
+    /// The part of `total` for forward passes that only score, for auxiliary networks, and for the guard.
     #[serde(default)]
     pub scoring: u64,
-    /// Evaluation, not part of `total`.
+    /// Evaluation; not part of `total`.
     pub eval: u64,
 }
 
-/// `seconds.*`
+/// `seconds.*`, wall-clock time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Seconds {
-    /// Everything, evaluation included.
+    /// The whole run, evaluation included.
     pub total: f64,
-    /// By phase.
+    /// Seconds per phase.
     pub phases: BTreeMap<String, f64>,
-    /// Median full-batch step of this run times the steps of [`Flops::dense_equivalent`]: an estimate; `null` if no batch
-    /// was full.
+    /// Estimate: the median full-batch step of this run times the steps of [`Flops::dense_equivalent`]; `null` if no
+    /// batch was full.
     pub dense_equivalent: Option<f64>,
 }
 
-/// `joules.*`
+/// `joules.*`, measured energy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Joules {
-    /// Everything but evaluation, other programs of the machine included; `null` where nothing was read.
+    /// The whole run without evaluation. Other programs on the machine are included. `null` if there is no counter.
     pub total: Option<f64>,
-    /// Where the number comes from, or why there is none.
+    /// The counter that was read, or why there is no value.
     pub method: String,
 }
 
-/// `savings.*`: fractions 0..=1 of dense training, negative if dearer, `null` if unknown.
+/// `savings.*`: fractions of dense training, 0..=1; negative if the run cost more, `null` if unknown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Savings {
     /// Counted.
@@ -197,18 +196,18 @@ pub struct Savings {
     pub flops: f64,
     /// Estimated, from [`Seconds::dense_equivalent`].
     pub seconds: Option<f64>,
-    /// Only ever measured.
+    /// Measured, never estimated.
     pub joules: Option<f64>,
     /// How each of the four was obtained: counted, measured, estimated or unavailable.
     pub provenance: BTreeMap<String, String>,
 }
 
-/// How a known group of the data was treated.
+/// How the run treated a group of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Group {
-    /// Its share of the dataset, 0..=1.
+    /// The group's share of the dataset, 0..=1.
     pub share: f64,
-    /// Its share of all training passes, 0..=1.
+    /// The group's share of all training passes, 0..=1.
     pub passes: f64,
 }
 

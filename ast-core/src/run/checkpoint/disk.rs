@@ -1,4 +1,4 @@
-//! What a save asks of the system, one call each, so that a test can end it between any two.
+//! The file operations of a save. A test replaces them to make a save fail at any of them.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -31,7 +31,7 @@ impl Disk for System {
     }
 
     fn sync_dir(&mut self, path: &Path) -> Result<(), CheckpointError> {
-        // Only here can a folder be opened, and only here does its content have to be synchronised by itself.
+        // Only Unix can open a folder, and only there must its entries be synchronised separately.
         if cfg!(unix) { at(path, File::open(path).and_then(|folder| folder.sync_all())) } else { Ok(()) }
     }
 

@@ -1,4 +1,4 @@
-//! `manifest.json`: which run a checkpoint is of, and how to tell that it is whole.
+//! `manifest.json`: identifies the run of a checkpoint and holds the checksums of its files.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Version of the format. An older one is migrated when it is read, a newer one is refused.
+/// Version of the format. Older versions are migrated when they are read; newer ones are refused.
 pub(super) const SCHEMA: u32 = 3;
 
-/// What a checkpoint is, and how to tell that it is whole.
+/// The manifest of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -17,31 +17,31 @@ pub struct Manifest {
     pub schema: u32,
     /// Steps done.
     pub step: u64,
-    /// The run that it is of.
+    /// The run that the checkpoint belongs to.
     pub run: RunIdentity,
-    /// Size and SHA-256 of every file beside the manifest.
+    /// Size and SHA-256 of every other file.
     pub files: BTreeMap<String, Fingerprint>,
     /// SHA-256 of this manifest as compact JSON, with this field empty.
     pub sha256: String,
 }
 
-/// What tells a run from another one. Whoever goes on from a checkpoint compares it with what is there now.
+/// What identifies a run. When a run is resumed, it is compared with the present data, configuration and log.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunIdentity {
     /// Fingerprint of the training data.
     pub data: String,
-    /// Fingerprint of the data that the run is evaluated on; not known in format 1.
+    /// Fingerprint of the evaluation data; `None` in format 1.
     pub evaluation: Option<String>,
-    /// The keys of the configuration that decide results, and their values as text; not known in format 1.
+    /// Keys and values, as text, of the configuration that decide results; `None` in format 1.
     pub config: Option<BTreeMap<String, String>>,
     /// Length of `metrics.jsonl`, in bytes.
     pub metrics: u64,
-    /// SHA-256 of so many bytes of `metrics.jsonl`; not known in format 1.
+    /// SHA-256 of the first `metrics` bytes of `metrics.jsonl`; `None` in format 1.
     pub metrics_sha256: Option<String>,
 }
 
-/// Size and content of a file.
+/// Size and checksum of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprint {
@@ -52,7 +52,7 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of a file with this content.
+    /// The fingerprint of a file with this content.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut running = RunningFingerprint::default();
@@ -61,7 +61,7 @@ impl Fingerprint {
     }
 }
 
-/// The fingerprint of a file that grows, without reading it again.
+/// The fingerprint of a file that grows, updated without reading the file again.
 #[derive(Debug, Clone, Default)]
 pub struct RunningFingerprint {
     bytes: u64,
@@ -69,13 +69,13 @@ pub struct RunningFingerprint {
 }
 
 impl RunningFingerprint {
-    /// Takes in what was appended.
+    /// Adds appended bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
         self.hash.update(bytes);
     }
 
-    /// Of everything so far.
+    /// The fingerprint of all bytes so far.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         let sha256 = format!("{:x}", self.hash.clone().finalize());
@@ -91,14 +91,14 @@ impl Manifest {
         manifest
     }
 
-    /// One line of JSON.
+    /// The manifest as one line of JSON.
     pub(super) fn text(&self) -> Vec<u8> {
         let mut text = json(self);
         text.push(b'\n');
         text
     }
 
-    /// From the text of any format up to the present one.
+    /// Parses and checks the text of any format up to the current one.
     pub(super) fn parse(text: &[u8]) -> Result<Self, Unfit> {
         let json: serde_json::Value = read(text)?;
         match json.get("schema").and_then(serde_json::Value::as_u64) {
@@ -106,7 +106,7 @@ impl Manifest {
             Some(found) if found > u64::from(SCHEMA) => Err(Unfit::TooNew(u32::try_from(found).unwrap_or(u32::MAX))),
             _ => {
                 let manifest: Self = read(text)?;
-                // Format 2 differs in the names of the files.
+                // Formats 2 and 3 differ only in the names of the files.
                 let fits = [2, SCHEMA].contains(&manifest.schema) && manifest.sha256 == manifest.digest();
                 if fits { Ok(manifest) } else { Err(Unfit::checksum()) }
             }
@@ -118,21 +118,21 @@ impl Manifest {
     }
 }
 
-/// Why the text of a manifest is not to be trusted.
+/// Why a manifest cannot be used.
 pub(super) enum Unfit {
-    /// Of a later version of this program.
+    /// It was written by a later version of this program.
     TooNew(u32),
-    /// Not what was written.
+    /// It is damaged or not a manifest.
     Broken(String),
 }
 
 impl Unfit {
     fn checksum() -> Self {
-        Self::Broken("its checksum does not fit".into())
+        Self::Broken("its checksum does not match its content".into())
     }
 }
 
-/// Format 1 knew neither the configuration nor the content of the log.
+/// Format 1: without the configuration and the log's checksum.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Format1 {
@@ -167,7 +167,7 @@ fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Unfit> {
 }
 
 fn json(manifest: &impl Serialize) -> Vec<u8> {
-    // Numbers, text and maps with text for keys: there is nothing in it that JSON could refuse.
+    // Numbers, text and maps with text keys always serialize.
     serde_json::to_vec(manifest).unwrap_or_default()
 }
 
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_format_is_migrated_and_checked() {
+    fn format_1_is_migrated_and_checked() {
         let mut old = Format1 {
             schema: 1,
             step: 7,

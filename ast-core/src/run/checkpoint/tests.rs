@@ -29,7 +29,7 @@ fn steps(checkpoints: &Checkpoints) -> Vec<Option<u64>> {
 }
 
 #[test]
-fn the_last_so_many_are_kept() {
+fn the_last_checkpoints_are_kept() {
     let (_folder, mut checkpoints) = checkpoints(2);
     assert_eq!(latest(&mut checkpoints), (None, 0));
     for step in [5, 10, 15, 100] {
@@ -39,15 +39,15 @@ fn the_last_so_many_are_kept() {
     assert_eq!(latest(&mut checkpoints), (Some(snapshot(100)), 0));
     let (manifest, _) = checkpoints.latest().unwrap().latest.unwrap();
     assert_eq!((manifest.step, manifest.run), (100, run(700)));
-    // The same step once more.
+    // The same step again.
     checkpoints.save(&snapshot(100), &run(700)).unwrap();
     assert_eq!(steps(&checkpoints), [Some(15), Some(100)]);
 }
 
-/// What was written last is kept, whatever else there is; refused ones are neither counted nor removed before `keep` good
-/// ones stand after them.
+/// The checkpoint written last is always kept. Refused ones are not counted, and not removed before `keep` intact ones
+/// follow them.
 #[test]
-fn damaged_checkpoints_never_push_out_good_ones() {
+fn damaged_checkpoints_never_displace_intact_ones() {
     let (_folder, mut first) = checkpoints(2);
     for step in [10, 20, 30] {
         first.save(&snapshot(step), &run(1)).unwrap();
@@ -55,7 +55,7 @@ fn damaged_checkpoints_never_push_out_good_ones() {
     for step in [20, 30] {
         fs::write(first.folder.join(format!("step-000000{step}/weights.bpk")), "damaged").unwrap();
     }
-    // Another process; nothing is good.
+    // A new process, which has not read or written any of them yet.
     let mut second = Checkpoints::new(first.folder.clone(), 2);
     assert_eq!(latest(&mut second), (None, 2));
     second.save(&snapshot(5), &run(1)).unwrap();
@@ -70,9 +70,9 @@ fn damaged_checkpoints_never_push_out_good_ones() {
     assert_eq!(latest(&mut second), (Some(snapshot(40)), 0));
 }
 
-/// What was not read may be damaged: it stays until enough good ones stand after it.
+/// A checkpoint that was not read may be damaged: it stays until `keep` intact ones follow it.
 #[test]
-fn what_was_not_read_does_not_count() {
+fn unread_checkpoints_do_not_count_as_kept() {
     let (_folder, mut first) = checkpoints(3);
     for step in [10, 20, 30] {
         first.save(&snapshot(step), &run(1)).unwrap();
@@ -86,10 +86,10 @@ fn what_was_not_read_does_not_count() {
     assert_eq!(steps(&third), [Some(30), Some(40), Some(50)]);
 }
 
-/// The system, until it fails at one call: before it, or in the middle of a write. What was done stays, as after a kill.
+/// A disk that fails at one call: before it, or in the middle of a write. What was done before stays, as after a kill.
 struct Failing {
     calls_left: usize,
-    /// Bytes of the last write that still reach the disk.
+    /// Bytes of the failing write that still reach the disk.
     partial: usize,
 }
 
@@ -129,12 +129,12 @@ impl Disk for Failing {
     }
 }
 
-/// A process that ends at any point of a save, mid-write included, leaves the old checkpoint or the new one, whole; and
-/// the next save works and clears up.
+/// A process that ends anywhere in a save, also in the middle of a write, leaves the old or the new checkpoint intact.
+/// The next save works and removes what is incomplete.
 #[test]
-fn a_save_that_ends_anywhere_loses_nothing() {
+fn a_save_that_is_interrupted_anywhere_loses_nothing() {
     let mut points = 0;
-    // A later step than those there, and the same step again.
+    // A later step than any saved, and the same step again.
     for step in [30, 20] {
         for partial in [0, 1, 39, 4000] {
             for calls in 0.. {
@@ -146,14 +146,14 @@ fn a_save_that_ends_anywhere_loses_nothing() {
                 let (found, refused) = latest(&mut checkpoints);
                 assert_eq!(
                     refused, 0,
-                    "{calls} calls, {partial} bytes: nothing half-done has the name of a checkpoint"
+                    "{calls} calls, {partial} bytes: an incomplete checkpoint must not have a final name"
                 );
                 let found = found.unwrap();
                 let renaming = step == 20 && found == snapshot(10);
                 assert!(found == snapshot(20) || found == snapshot(step) || renaming, "{calls} calls: {}", found.step);
                 checkpoints.save(&snapshot(40), &run(1)).unwrap();
                 assert_eq!(latest(&mut checkpoints), (Some(snapshot(40)), 0));
-                assert!(!steps(&checkpoints).contains(&None), "left-overs are removed");
+                assert!(!steps(&checkpoints).contains(&None), "incomplete checkpoints must be removed");
                 points += 1;
                 if outcome.is_ok() {
                     break;
@@ -164,10 +164,10 @@ fn a_save_that_ends_anywhere_loses_nothing() {
     assert!(points >= 72, "{points}");
 }
 
-/// Every bit of every file, flipped in turn, and every byte; every file cut anywhere, lengthened, deleted, replaced by that of another
-/// step: the checkpoint before is used instead, and nobody panics.
+/// Damages every file of a checkpoint in many ways: each bit and byte flipped, cut at any length, lengthened, deleted,
+/// replaced by the one of another step. The checkpoint before is used instead, without a panic.
 #[test]
-fn a_damaged_checkpoint_gives_way_to_the_one_before() {
+fn a_damaged_checkpoint_is_replaced_by_the_one_before() {
     let (_folder, mut checkpoints) = checkpoints(2);
     checkpoints.save(&snapshot(10), &run(1)).unwrap();
     checkpoints.save(&snapshot(20), &run(1)).unwrap();
@@ -190,7 +190,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
         for damaged in flipped.chain(cut).chain(grown) {
             fs::write(file, &damaged).unwrap();
             let (found, refused) = latest(&mut checkpoints);
-            // White space around JSON says nothing: such a manifest is still the same.
+            // White space after the JSON does not change a manifest.
             let same = found == Some(snapshot(20)) && damaged.trim_ascii_end() == bytes.trim_ascii_end();
             assert!(same || (found == Some(snapshot(10)) && refused == 1), "{file:?}: {damaged:?}");
             cases += 1;
@@ -210,9 +210,9 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
     assert_eq!(latest(&mut checkpoints), (Some(snapshot(10)), 1), "a folder under another step's name");
 }
 
-/// A run without auxiliary networks, or of before there were any, has no file for them; one that has lost it is refused.
+/// The file of auxiliary networks is optional. If the manifest lists it and it is missing, the checkpoint is refused.
 #[test]
-fn auxiliary_networks_are_there_if_the_manifest_says_so() {
+fn auxiliary_networks_are_read_if_the_manifest_lists_them() {
     let (_folder, mut checkpoints) = checkpoints(2);
     let without = Snapshot { auxiliary: Vec::new(), ..snapshot(10) };
     checkpoints.save(&without, &run(1)).unwrap();
@@ -225,7 +225,7 @@ fn auxiliary_networks_are_there_if_the_manifest_says_so() {
 }
 
 #[test]
-fn a_later_format_is_named_as_such() {
+fn a_later_format_is_reported_as_such() {
     let (_folder, mut checkpoints) = checkpoints(2);
     checkpoints.save(&snapshot(10), &run(1)).unwrap();
     let file = checkpoints.folder.join("step-00000010").join(MANIFEST);

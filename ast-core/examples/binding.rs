@@ -1,7 +1,7 @@
-//! A sketch of a binding: the surface that a Python package (with PyO3, say) would have, without the package.
+//! A sketch of the API that a Python binding (with PyO3, say) would have, without the binding itself.
 //!
-//! Everything that crosses it is a number, a flat array or bytes; a batch is a number that the caller hands back. `main` plays
-//! the part of the Python program.
+//! Only numbers, flat arrays and bytes cross the API. A batch is identified by a number. `main` takes the place of the
+//! Python program.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -11,14 +11,14 @@ use ast_core::select::{
     Batch, Goal, Groups, Outcome, Probe, ProbeError, ProbeRequest, Probed, SampleId, ScoredBy, Selector, policy,
 };
 
-/// What becomes an exception.
+/// An error that the binding would raise as an exception.
 type Raised = String;
 
 fn raise(error: impl std::fmt::Display) -> Raised {
     error.to_string()
 }
 
-/// `class Selector`. Whatever it is asked to score, it asks a function of the caller's.
+/// `class Selector`. Probes are answered by a function of the caller.
 struct PySelector {
     selector: Selector,
     in_flight: BTreeMap<u64, Batch>,
@@ -34,7 +34,7 @@ struct PyBatch {
     level: u8,
 }
 
-/// A function of the caller's: ids and the name of a network to losses and scores.
+/// The caller's probe: from ids and the name of a network to losses and scores.
 type ScoreFn<'a> = dyn FnMut(&[SampleId], &str) -> Result<(Vec<f32>, Vec<f32>), Raised> + 'a;
 
 struct Called<'a>(&'a mut ScoreFn<'a>);
@@ -69,7 +69,7 @@ impl PySelector {
         Ok(Self { selector, in_flight: BTreeMap::new(), batches: 0 })
     }
 
-    /// `next_batch(score=None)`; `None` at the end.
+    /// `next_batch(score=None)`; `None` at the end of the run.
     fn next_batch<'a>(&mut self, score: &'a mut ScoreFn<'a>) -> Result<Option<PyBatch>, Raised> {
         let next = self.selector.next_batch(&mut Called(score)).map_err(raise)?;
         Ok(next.map(|batch| self.hand_out(batch)))
@@ -97,7 +97,7 @@ impl PySelector {
         self.selector.save().map_err(raise)
     }
 
-    /// `pickle.loads`; batches that were in flight are handed out again.
+    /// `pickle.loads`. Returns the batches that were in flight.
     fn set_state(&mut self, state: &[u8]) -> Result<Vec<PyBatch>, Raised> {
         self.selector.restore(state).map_err(raise)?;
         self.in_flight.clear();
@@ -122,7 +122,7 @@ fn main() -> Result<(), Raised> {
         let loss: Vec<f32> = batch.ids.iter().map(loss_of).collect();
         assert!(batch.loss_weights.iter().all(|weight| *weight == 1.0) && batch.level == 0 && batch.spent <= 1.0);
         if steps == 10 {
-            // The program is stopped here, and goes on.
+            // The program is stopped here and continues from the saved state.
             let state = selector.state()?;
             selector = new()?;
             let again = selector.set_state(&state)?;

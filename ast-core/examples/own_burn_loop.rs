@@ -1,6 +1,7 @@
-//! Selection in a Burn loop of one's own: your network, your optimizer, your loop; nothing of our trainer.
+//! Selection in your own Burn loop: your network, your optimizer, your loop, without our trainer.
 //!
-//! Two spirals and a small network, trained on a quarter of the points, chosen by the policy `ast` and at random.
+//! A small network learns to classify two spirals. It trains on a quarter of the points, chosen by the policy `ast` or
+//! at random.
 //!
 //! ```sh
 //! cargo run --release -p ast-core --features flex --example own_burn_loop
@@ -44,7 +45,7 @@ impl Net {
     }
 }
 
-/// A point of one of two spirals, and which.
+/// A point on one of two spirals, and the index of the spiral.
 fn spiral(split: u64, id: SampleId) -> ([f32; 2], usize) {
     let mut draw = Random::new(3).stream(Purpose::Data, split, u64::from(id));
     let (class, t) = (id as usize % 2, 3.0 * draw.uniform());
@@ -61,17 +62,18 @@ fn batch_of(split: u64, ids: &[SampleId], device: &Device) -> (Tensor<2>, Tensor
     (Tensor::from_data(points, device), Tensor::from_data(TensorData::new(classes, [ids.len()]), device))
 }
 
-/// `-log softmax(logits)[target]` of each sample, `[batch]`: a selector wants to know the loss of each, not the mean.
+/// `-log softmax(logits)[target]` of each sample, `[batch]`. A selector needs the loss of each sample, not the mean.
 fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     log_softmax(logits, 1).gather(1, targets.unsqueeze_dim::<2>(1)).neg().squeeze_dim(1)
 }
 
-/// 1 where the larger logit is the target's, else 0, `[batch]`.
+/// 1 if the target has the larger logit, else 0, `[batch]`.
 fn correct(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     logits.argmax(1).squeeze_dim::<1>(1).equal(targets).float()
 }
 
-/// The accuracy in percent that a policy ends with, and the share of the offered samples that it trained on.
+/// Trains under a policy. Returns the final accuracy in percent and the share of the offered samples that was trained
+/// on.
 fn train(name: &str, device: &Device) -> Result<(f64, f64), Box<dyn Error>> {
     device.seed(1);
     let mut model = Net::new(device);

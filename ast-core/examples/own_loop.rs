@@ -1,9 +1,9 @@
-//! Selection in a training loop of one's own: a logistic regression in plain Rust, no Burn, nothing of our trainer.
+//! Selection in your own training loop: a logistic regression in plain Rust, without Burn and without our trainer.
 //!
-//! Trains the same model under each policy named, and says what it cost and what it reached. A forward pass costs 1, a
-//! backward pass 2. A tenth of the labels is wrong: `pool-top`, which takes the points with the highest losses, loses by it.
-//! `ast` draws them in proportion to their rank, beside others at random, and is shown the gradients (`selector.watch`), by which
-//! it stops selecting where that does not pay.
+//! Trains the same model under each policy named and prints its cost and accuracy. A forward pass costs 1, a backward
+//! pass 2. A tenth of the labels is wrong. `pool-top`, which takes the points with the highest losses, suffers from
+//! them. `ast` draws samples in proportion to their rank, besides others at random. It also gets the gradients
+//! (`selector.watch`) and stops selecting where selection does not pay.
 //!
 //! ```sh
 //! cargo run --release -p ast-core --example own_loop              # random, ast, pool-top, dense
@@ -30,7 +30,7 @@ struct Point {
     class: usize,
 }
 
-/// Points in two classes, on either side of a plane through the origin, a tenth of them on the wrong one.
+/// Points in two classes, separated by a plane through the origin; a tenth has the wrong label.
 fn points(split: u64, n: u64) -> Vec<Point> {
     let point = |id| {
         let mut draw = Random::new(7).stream(Purpose::Data, split, id);
@@ -48,7 +48,7 @@ struct Model {
 }
 
 impl Model {
-    /// The chance of class 1.
+    /// The probability of class 1.
     fn chance(&self, point: &Point) -> f64 {
         let z: f64 = self.w.iter().zip(point.x).map(|(w, x)| w * x).sum();
         1.0 / (1.0 + (-z).exp())
@@ -64,8 +64,8 @@ impl Model {
     }
 }
 
-/// What this loop offers to policies that want to score samples before they train on them. The policies `ast`, `random` and
-/// others need none of it: they are content with [`NoProbe`].
+/// The probe of this loop, for policies that score samples before training on them. `ast`, `random` and others do not
+/// need it: for them [`NoProbe`] is enough.
 struct Forward<'a> {
     model: &'a Model,
     points: &'a [Point],
@@ -86,7 +86,7 @@ impl Probe for Forward<'_> {
     }
 }
 
-/// Trains under a policy; the model, and what it cost.
+/// Trains under a policy. Returns the model and its cost.
 fn train(name: &str, points: &[Point]) -> Result<(Model, u64), Box<dyn Error>> {
     let groups = Groups::of(points.iter().map(|point| point.class))?;
     let mut selector = Selector::new(groups, policy(name, &[])?, Goal::activation(0.25, 20), 32, 0)?;
@@ -106,7 +106,7 @@ fn train(name: &str, points: &[Point]) -> Result<(Model, u64), Box<dyn Error>> {
             gradient.iter_mut().zip(point.x).for_each(|(g, x)| *g += error * x);
         }
 
-        // `ast` switches selection off where it does not pay, which it can only know from the gradients.
+        // `ast` stops selecting where selection does not pay. It can tell that only from the gradients.
         if selector.watches() {
             let errors: Vec<f32> = chosen.iter().map(|p| (model.chance(p) - p.class as f64) as f32).collect();
             let inputs: Vec<f32> = chosen.iter().flat_map(|p| p.x.map(|x| x as f32)).collect();
@@ -127,7 +127,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if names.is_empty() {
         names = ["random", "ast", "pool-top", "dense"].map(String::from).to_vec();
     }
-    println!("{TRAIN} points, 20 epochs, a quarter of them trained on");
+    println!("{TRAIN} points, 20 epochs, target activation rate 25 %");
     println!("{:<20} {:>12} {:>10}", "policy", "cost/dense", "accuracy");
     for name in &names {
         let (model, cost) = train(name, &data)?;
@@ -135,7 +135,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let accuracy = 100.0 * right as f64 / test.len() as f64;
         println!("{name:<20} {:>11.1} % {accuracy:>8.1} %", 100.0 * cost as f64 / dense as f64);
     }
-    // What a loop does not offer is refused by name, not ignored.
+    // A policy that needs a probe is refused by a loop without one.
     let mut blind = Selector::new(Groups::none(10), policy("original", &[])?, Goal::activation(0.25, 20), 32, 0)?;
     if let Err(refusal) = blind.next_batch(&mut NoProbe) {
         println!("without a probe: {refusal}");

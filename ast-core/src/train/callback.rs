@@ -2,42 +2,42 @@ use crate::codec::SnapshotError;
 use crate::run::{Event, Snapshot};
 use crate::train::error::TrainError;
 
-/// What a callback wants of the run before its next step.
+/// A callback's answer after each step: continue, checkpoint or stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// To go on.
+    /// Continue.
     Continue,
-    /// A checkpoint, and to go on.
+    /// Save a checkpoint and continue.
     Checkpoint,
-    /// A checkpoint, and the end for now.
+    /// Save a checkpoint and stop.
     Stop,
 }
 
-/// Receives the events and snapshots of a run, and may ask for some.
+/// Receives the events and snapshots of a run, and can stop it.
 pub trait Callback {
-    /// Takes an event.
+    /// Receives an event.
     ///
     /// # Errors
-    /// What went wrong in writing it down; the run then stops.
+    /// An error while writing; the run then stops.
     fn event(&mut self, event: &Event) -> std::io::Result<()>;
 
-    /// Asked after every step.
+    /// Called after every step.
     fn flow(&mut self, _step: u64) -> Flow {
         Flow::Continue
     }
 
-    /// Told after the best evaluation so far; `weights` gives the network of then in the safetensors format.
+    /// Called after the best evaluation so far; `weights` returns the network at that point, in the safetensors format.
     ///
     /// # Errors
-    /// What went wrong in writing it down; the run then stops.
+    /// An error while writing; the run then stops.
     fn best(&mut self, _weights: &dyn Fn() -> Result<Vec<u8>, SnapshotError>) -> Result<(), TrainError> {
         Ok(())
     }
 
-    /// Takes a snapshot that was asked for.
+    /// Receives a snapshot that [`flow`](Self::flow) asked for.
     ///
     /// # Errors
-    /// What went wrong in writing it down; the run then stops.
+    /// An error while writing; the run then stops.
     fn save(&mut self, _snapshot: &Snapshot) -> std::io::Result<()> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Where a run's seconds and joules go.
+//! Measures the seconds and joules of a run, by phase.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::EnergyCounter;
 
-/// Steps whose seconds are kept: a long run takes no more memory than a short one.
+/// Number of steps whose seconds are kept, so that memory does not grow with the run.
 const MOST_STEPS: usize = 4096;
-/// How long a counter of energy may go unread: far less than one takes to wrap around.
+/// Interval at which an energy counter is read: far shorter than the time it takes to wrap around.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What the program's time goes to.
+/// A part of the run that time is booked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// Waiting for batches and moving them to the device.
@@ -21,7 +21,7 @@ pub enum Phase {
     Score,
     /// Order, gate, controller, queue and ledger.
     Select,
-    /// Forward and backward.
+    /// Forward and backward passes.
     Train,
     /// The optimizer's update.
     Optimizer,
@@ -32,11 +32,11 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// All of them, in the order of the loop.
+    /// All phases, in the order of the loop.
     pub const ALL: [Self; 7] =
         [Self::Data, Self::Score, Self::Select, Self::Train, Self::Optimizer, Self::Eval, Self::Checkpoint];
 
-    /// Its name in `summary.json`.
+    /// The phase's name in `summary.json`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -51,7 +51,8 @@ impl Phase {
     }
 }
 
-/// Always in exactly one phase, so the phases add up to the whole. Energy is that of every phase but evaluation.
+/// The clock of a run. It is always in exactly one phase, so the phases add up to the whole. Its energy is that of
+/// every phase except evaluation.
 pub struct Clock {
     booked: Booked,
     phase: Phase,
@@ -59,35 +60,35 @@ pub struct Clock {
     energy: Energy,
 }
 
-/// What was booked so far.
+/// Seconds and joules booked so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Booked {
     pub(crate) seconds: [f64; Phase::ALL.len()],
     pub(crate) step_seconds: VecDeque<f64>,
-    /// Of everything but evaluation; `None` if any of it was not measured.
+    /// Joules of every phase except evaluation; `None` if any part was not measured.
     pub(crate) joules: Option<f64>,
 }
 
 impl Clock {
-    /// Starts in [`Phase::Select`], with what counts energy or why nothing does.
+    /// Starts in [`Phase::Select`], with an energy counter or the reason why there is none.
     pub(crate) fn start(energy: Result<Box<dyn EnergyCounter>, String>) -> Self {
         let booked = Booked { seconds: [0.0; Phase::ALL.len()], step_seconds: VecDeque::new(), joules: Some(0.0) };
         Self { booked, phase: Phase::Select, since: Instant::now(), energy: Energy::new(energy) }
     }
 
-    /// Begins to count energy, which was not the run's until now.
+    /// Starts counting energy. What was used before does not belong to the run.
     pub(crate) fn begin(&mut self) {
         self.energy.pass_over();
         self.energy.read(&mut self.booked.joules, true);
     }
 
-    /// Books what was used until now.
+    /// Books the time and energy up to now.
     pub(crate) fn end(&mut self) {
         self.enter(Phase::Checkpoint);
         self.energy.read(&mut self.booked.joules, true);
     }
 
-    /// Books the time since the last call on the phase that ends, and enters another.
+    /// Books the time since the last call on the current phase and enters `phase`.
     pub(crate) fn enter(&mut self, phase: Phase) {
         let now = Instant::now();
         self.booked.seconds[self.phase as usize] += (now - self.since).as_secs_f64();
@@ -106,19 +107,19 @@ impl Clock {
         self.booked.seconds[phase as usize]
     }
 
-    /// Seconds of everything.
+    /// Seconds of all phases.
     #[must_use]
     pub fn total(&self) -> f64 {
         self.booked.seconds.iter().sum()
     }
 
-    /// Seconds of all phases that a step of dense training has as well.
+    /// Seconds of the phases that a step of dense training has as well.
     #[must_use]
     pub fn step_clock(&self) -> f64 {
         [Phase::Data, Phase::Train, Phase::Optimizer].map(|phase| self.seconds(phase)).iter().sum()
     }
 
-    /// Seconds of everything but evaluation and checkpoints, and but scoring if that is not `charged`.
+    /// Seconds of all phases except evaluation and checkpoints, and except scoring unless `charged`.
     #[must_use]
     pub fn training_seconds(&self, charged: bool) -> f64 {
         let counts = |phase: &Phase| match phase {
@@ -129,7 +130,7 @@ impl Clock {
         Phase::ALL.into_iter().filter(counts).map(|phase| self.seconds(phase)).sum()
     }
 
-    /// Ends a step on a full batch, before which the [`step_clock`](Self::step_clock) stood at `begin`.
+    /// Ends a step on a full batch that started when [`step_clock`](Self::step_clock) was `begin`.
     pub(crate) fn stepped(&mut self, begin: f64) {
         let now = self.step_clock();
         self.booked.step_seconds.push_back(now - begin);
@@ -138,7 +139,7 @@ impl Clock {
         }
     }
 
-    /// Median seconds of a full-batch step, of the last 4,096; `None` before the first.
+    /// Median seconds of the last 4,096 full-batch steps; `None` before the first.
     #[must_use]
     pub fn median_step(&self) -> Option<f64> {
         let mut sorted: Vec<f64> = self.booked.step_seconds.iter().copied().collect();
@@ -146,13 +147,13 @@ impl Clock {
         sorted.get(sorted.len() / 2).copied()
     }
 
-    /// Energy of everything but evaluation; `None` if any of it was not measured.
+    /// Joules of every phase except evaluation; `None` if any part was not measured.
     #[must_use]
     pub fn joules(&self) -> Option<f64> {
         self.booked.joules
     }
 
-    /// Where the energy comes from, or why there is none.
+    /// Name of the energy counter, or why there is none.
     pub(crate) fn method(&self) -> Result<String, String> {
         self.energy.method()
     }
@@ -161,14 +162,14 @@ impl Clock {
         &self.booked
     }
 
-    /// Goes on from what was booked before.
+    /// Restores what was booked before the run was interrupted.
     pub(crate) fn put_back(&mut self, booked: Booked) {
         self.enter(Phase::Select);
         self.booked = booked;
     }
 }
 
-/// Reads a counter now and then, and says where the energy went: into the run, or past it.
+/// Reads an energy counter and adds what was used to the run, or discards it.
 pub(crate) struct Energy {
     counter: Result<Box<dyn EnergyCounter>, String>,
     last: Option<f64>,
@@ -176,13 +177,13 @@ pub(crate) struct Energy {
 }
 
 impl Energy {
-    /// Of a counter, or of the reason why there is none.
+    /// With a counter, or the reason why there is none.
     pub(crate) fn new(counter: Result<Box<dyn EnergyCounter>, String>) -> Self {
         Self { counter, last: None, read_at: Instant::now() }
     }
 
-    /// Adds what was used since the last reading to `joules`; nothing at the first. Not more often than every second,
-    /// unless a boundary must be exact. Without a counter `joules` become `None`, for good: a part is not the whole.
+    /// Adds the energy used since the last reading to `joules`; the first reading adds nothing. Reads at most once per
+    /// second unless `exact`. Without a counter, `joules` becomes `None` for good, because a part is not the whole.
     pub(crate) fn read(&mut self, joules: &mut Option<f64>, exact: bool) {
         if self.last.is_some() && !exact && self.read_at.elapsed() < EVERY {
             return;
@@ -191,12 +192,12 @@ impl Energy {
         *joules = joules.zip(used).map(|(before, used)| before + used);
     }
 
-    /// Passes over what was used since the last reading.
+    /// Discards the energy used since the last reading.
     pub(crate) fn pass_over(&mut self) {
         self.used();
     }
 
-    /// Since the last reading.
+    /// Joules since the last reading.
     fn used(&mut self) -> Option<f64> {
         let counter = self.counter.as_mut().ok()?;
         self.read_at = Instant::now();
@@ -209,7 +210,7 @@ impl Energy {
         }
     }
 
-    /// Where the number comes from, or why there is none.
+    /// Name of the energy counter, or why there is none.
     pub(crate) fn method(&self) -> Result<String, String> {
         self.counter.as_ref().map(|counter| counter.name()).map_err(Clone::clone)
     }
@@ -245,7 +246,7 @@ mod tests {
         assert_eq!(clock.median_step(), Some(5.0));
     }
 
-    /// 7 joules before the evaluation and 1.5 after it; what it used itself is passed over.
+    /// 7 joules before the evaluation and 1.5 after it. What the evaluation used is discarded.
     #[test]
     fn evaluation_is_not_counted() {
         let mut clock = Clock::start(Ok(Box::new(Numbers(vec![100.0, 100.0, 107.0, 110.0, 111.5]))));
@@ -257,7 +258,7 @@ mod tests {
         assert_eq!(clock.joules(), Some(8.5));
     }
 
-    /// Gives one number after the other, and then nothing.
+    /// A counter that returns the given numbers, then fails.
     struct Numbers(Vec<f64>);
 
     impl EnergyCounter for Numbers {
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_between_two_readings_is_added_or_passed_over() {
+    fn energy_between_two_readings_is_added_or_discarded() {
         let mut energy = Energy::new(Ok(Box::new(Numbers(vec![100.0, 107.0, 110.0, 111.5]))));
         let mut joules = Some(0.0);
         energy.read(&mut joules, false);
@@ -278,7 +279,7 @@ mod tests {
         energy.read(&mut joules, true);
         assert_eq!(joules, Some(7.0));
         energy.read(&mut joules, false);
-        assert_eq!(joules, Some(7.0), "not a second has passed");
+        assert_eq!(joules, Some(7.0), "less than a second has passed");
         energy.pass_over();
         energy.read(&mut joules, true);
         assert_eq!((joules, energy.method()), (Some(8.5), Ok("numbers".into())));

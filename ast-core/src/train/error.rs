@@ -7,32 +7,30 @@ use crate::run::NotFinite;
 use crate::score::ScoreError;
 use crate::select::{PolicyError, ProbeError, SelectError};
 
-/// Why a forward pass gave nothing.
+/// Why a forward pass failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PassError {
     /// A batch could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The scorer refused.
+    /// The scorer failed.
     #[error(transparent)]
     Score(#[from] ScoreError),
-    /// The scorer gave more scores than there are samples, or fewer.
+    /// The scorer did not return one score per sample.
     #[error("the scorer gave {found} scores for {expected} samples: this is a bug in the scorer")]
     ScoreLength {
-        /// Samples.
+        /// Number of samples.
         expected: usize,
-        /// Scores.
+        /// Number of scores.
         found: usize,
     },
     /// Values could not be read back from the device.
     #[error("could not read back from the device: {0}")]
     Read(String),
-    /// The network has no pass at half the resolution for these images.
-    #[error(
-        "the network has no pass at half the resolution for images of this size: leave policy.resolution at \"full\""
-    )]
+    /// The network cannot run at half resolution on images of this size.
+    #[error("the network cannot run at half resolution on images of this size: leave policy.resolution at \"full\"")]
     Resolution,
-    /// The loss or score of a scoring pass is NaN or infinite.
+    /// The loss or score of a probe is NaN or infinite.
     #[error("{0} in a scoring pass: training has diverged or the data is broken; try a lower learning rate")]
     NotFinite(NotFinite),
 }
@@ -43,24 +41,24 @@ pub enum TrainError {
     /// A batch could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The selector, or its policy, refused.
+    /// The selector or its policy failed.
     #[error(transparent)]
     Select(SelectError),
     /// The network cannot be built for this data.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// A forward pass gave nothing.
+    /// A forward pass failed.
     #[error(transparent)]
     Pass(#[from] PassError),
-    /// A loss, score or gradient is NaN or infinite. The step was not made: weights and optimizer are as before it.
+    /// A loss, score or gradient is NaN or infinite. The step was not made: weights and optimizer are unchanged.
     #[error(
         "{what} at step {step}: training has diverged or the data is broken; try a lower learning rate, or go on \
          without such steps with train.on_nan = \"skip\""
     )]
     NotFinite {
-        /// The step, from 1.
+        /// The number of the step, from 1.
         step: u64,
-        /// What it was.
+        /// What was not finite.
         what: NotFinite,
     },
     /// The loss on the test set is NaN or infinite.
@@ -72,7 +70,7 @@ pub enum TrainError {
         loss: f64,
     },
     /// The run ended without a single step.
-    #[error("not one sample was due for training: raise the activation, the epochs or the number of samples")]
+    #[error("no sample was selected for training: raise the activation, the epochs or the number of samples")]
     NothingTrained,
     /// The run ended without a single step because scoring took the whole budget.
     #[error(
@@ -80,24 +78,24 @@ pub enum TrainError {
          to score"
     )]
     NothingLeft,
-    /// Every step was skipped.
-    #[error("none of {0} steps could be made, each had a NaN or an infinity: the data or the settings are broken")]
+    /// Every step was skipped because of NaN or infinity.
+    #[error("all {0} steps were skipped because of NaN or infinity: the data or the settings are broken")]
     AllSkipped(
-        /// Steps that were skipped.
+        /// Number of steps skipped.
         u64,
     ),
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(#[from] ExecutionError),
-    /// A snapshot could not be taken or put back.
+    /// A snapshot could not be taken or restored.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// A callback could not write down an event or a snapshot.
+    /// A callback could not write an event or a snapshot.
     #[error("could not write: {0}")]
     Write(#[from] std::io::Error),
 }
 
-/// What a pass of our own probe failed of comes out as that again.
+/// An error of our own probe, which the selector passes on, becomes the original error again.
 impl From<SelectError> for TrainError {
     fn from(error: SelectError) -> Self {
         match error {

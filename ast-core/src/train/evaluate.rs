@@ -7,12 +7,12 @@ use crate::data::{Loader, Request};
 use crate::model::{Mode, Model, cross_entropy, top1};
 use crate::select::{SampleId, Visit};
 
-/// Samples a forward pass.
+/// Samples per forward pass.
 const BATCH: usize = 250;
-/// Batches that are loaded ahead.
+/// Batches loaded in advance.
 const AHEAD: usize = 2;
 
-/// Accuracy (percent) and mean loss (nats) on everything a loader's dataset holds, without autodiff.
+/// Accuracy (percent) and mean loss (nats) over the whole dataset of `loader`, without autodiff.
 pub(super) fn evaluate<M: Model>(model: &M, loader: &mut dyn Loader, device: &Device) -> Result<(f64, f64), PassError> {
     let (samples, shape) = (loader.dataset().samples() as SampleId, loader.dataset().shape());
     let mut requests = (0..samples).step_by(BATCH).map(|from| {

@@ -1,4 +1,4 @@
-//! From the host to the device.
+//! Moves batches from the host to the device.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 

@@ -1,4 +1,4 @@
-//! Snapshots of before there was a selector: its state and the trainer's were one.
+//! Reads snapshots of checkpoint formats 1 and 2, in which the states of selector and trainer were one.
 
 use std::collections::VecDeque;
 
@@ -68,7 +68,7 @@ struct OldMeter {
     joules: Option<f64>,
 }
 
-/// The state of the selector and that of the trainer, from the one there was. A sample costs `cost`; `schedule` is the share of
+/// Splits that state into the selector's and the trainer's. `cost` is the cost of a sample; `schedule` is the share of
 /// the run's schedule that the policy follows.
 pub(super) fn split(bytes: &[u8], cost: PassCost, schedule: f64) -> Result<(selector::State, State), SnapshotError> {
     let old: OldState = decode("state", bytes)?;

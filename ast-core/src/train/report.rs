@@ -1,4 +1,4 @@
-//! What callbacks are told, evaluations, and the beginning and the end of a run.
+//! Start and end of a run, evaluations, and the calls of the callback.
 
 use super::clock::Phase;
 use super::error::TrainError;
@@ -11,7 +11,7 @@ use crate::run::{Evaluation, Event, Ran, SCHEMA, StepEvent, Summary};
 use crate::select::{Limit, RunLength, ScorerRule};
 
 impl<M: Model> Trainer<M> {
-    /// Says what is going to happen, if nothing has yet, and does what comes before the first step.
+    /// Reports the start of the run, unless it is resumed, and prepares the first step.
     pub(super) fn begin(&mut self, callback: &mut dyn Callback) -> Result<(), TrainError> {
         if self.counts().offered == 0 {
             self.announce(callback)?;
@@ -21,7 +21,7 @@ impl<M: Model> Trainer<M> {
         self.keep(None)
     }
 
-    /// Tells a callback what has happened, evaluates where that is due, and does what the callback asks for.
+    /// Passes the events to the callback, evaluates if that is due, and does what the callback asks for.
     pub(super) fn report(&mut self, events: &[Event], callback: &mut dyn Callback) -> Result<Flow, TrainError> {
         self.clock.enter(Phase::Checkpoint);
         for event in events {
@@ -40,7 +40,7 @@ impl<M: Model> Trainer<M> {
         Ok(flow)
     }
 
-    /// The last evaluation, and the result.
+    /// Evaluates a last time and returns the result.
     pub(super) fn finish(&mut self, callback: &mut dyn Callback) -> Result<Summary, TrainError> {
         match (self.counts().steps, self.counts().skipped) {
             (0, 0) => return Err(self.nothing_trained()),
@@ -51,7 +51,7 @@ impl<M: Model> Trainer<M> {
         Ok(self.summary())
     }
 
-    /// In which epoch, if it is. Close to the end it is not: there is one at the end.
+    /// The epoch after which an evaluation is due, if one is. Near the end none is, because the run ends with one.
     fn evaluation_is_due(&mut self, events: &[Event]) -> Result<Option<f64>, TrainError> {
         let epoch = events.iter().find_map(|event| match event {
             Event::Step(StepEvent { epoch, .. }) | Event::Skipped { epoch, .. } => Some(*epoch),
@@ -66,7 +66,7 @@ impl<M: Model> Trainer<M> {
         Ok(due)
     }
 
-    /// On the whole test set, outside the budget.
+    /// Evaluates on the whole test set, outside the budget.
     fn evaluate(&mut self, epoch: f64, callback: &mut dyn Callback) -> Result<(), TrainError> {
         self.clock.enter(Phase::Eval);
         let device = self.learner.device.clone().without_autodiff();
@@ -92,7 +92,7 @@ impl<M: Model> Trainer<M> {
         Ok(())
     }
 
-    /// Steps of a run exactly on its limit; `None` where that cannot be known beforehand.
+    /// Steps of a run that ends exactly on its budget; `None` if not known in advance.
     fn planned_steps(&self) -> Option<u64> {
         let (policy, goal) = (self.selector.policy(), self.config.goal);
         let share = match (policy.run_length(), goal.limit) {
@@ -103,11 +103,11 @@ impl<M: Model> Trainer<M> {
             _ => return None,
         };
         let dense = (self.selector.ledger().samples() as u64 * u64::from(goal.epochs)) as f64;
-        // A hair below: a tenth of 640 is 64 samples, not 65.
+        // The 1e-6 absorbs rounding: a tenth of 640 is 64 samples, not 65.
         Some(((share * dense - 1e-6) / self.config.batch_size as f64).ceil() as u64)
     }
 
-    /// What a person should know before the run starts, or when reading its summary.
+    /// Warnings to show before the run starts and in its summary.
     fn warnings(&self) -> Vec<String> {
         let policy = self.selector.policy();
         let ignored = ignored_target(policy, &self.ran.policy, &self.config);
@@ -132,7 +132,7 @@ impl<M: Model> Trainer<M> {
         })
     }
 
-    /// Why there was not a single step.
+    /// The error of a run without a single step.
     fn nothing_trained(&self) -> TrainError {
         if self.config.goal.limit.is_some() && self.counts().scoring_cost() > 0 {
             TrainError::NothingLeft
@@ -141,7 +141,7 @@ impl<M: Model> Trainer<M> {
         }
     }
 
-    /// What selects, and the warnings of the start.
+    /// Policy and scorer of the run, and its warnings.
     #[must_use]
     pub fn ran(&self) -> Ran {
         Ran { warnings: self.warnings(), ..self.ran.clone() }

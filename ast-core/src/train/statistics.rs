@@ -1,4 +1,4 @@
-//! From the tensors of a forward pass to columns of numbers, and from these to scores.
+//! Per-sample statistics: from the tensors of a forward pass to columns on the host, and from these to scores.
 
 use burn::module::{ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -12,7 +12,7 @@ use crate::run::NotFinite;
 use crate::score::{Observation, ScoreContext, Scorer, Statistic};
 use crate::select::{Ledger, SampleId};
 
-/// A batch and what the network made of it, without gradients.
+/// The result of a forward pass over a batch, detached from the graph.
 pub(super) struct Passed {
     pub(super) ids: Vec<SampleId>,
     pub(super) input_deviation: Vec<f32>,
@@ -21,17 +21,17 @@ pub(super) struct Passed {
     pub(super) loss: Tensor<1>,
 }
 
-/// What the host needs to know of each sample of a batch.
+/// Score, loss and correctness of each sample, on the host.
 pub(super) struct Scored {
     pub(super) score: Vec<f32>,
     pub(super) loss: Vec<f32>,
     pub(super) correct: Vec<bool>,
-    /// What was asked for besides; where there are gradients, their [`gradient_sum`] first.
+    /// Further values that were read back; in a training step the [`gradient_sum`] comes first.
     pub(super) extra: Vec<f32>,
 }
 
 impl Scored {
-    /// The first loss, or else the first score, or else the sum of the gradients, that is NaN or infinite.
+    /// The first loss, else the first score, else the sum of the gradients, that is NaN or infinite.
     pub(super) fn fault(&self, ids: impl Iterator<Item = SampleId> + Clone) -> Option<NotFinite> {
         let first = |values: &[f32]| ids.clone().zip(values.iter().copied()).find(|(_, value)| !value.is_finite());
         let loss = first(&self.loss).map(|(id, value)| NotFinite::Loss(id, value));
@@ -41,11 +41,11 @@ impl Scored {
     }
 }
 
-/// What a scorer is told beside what the network gave.
+/// The scorer, and its inputs besides the forward pass.
 #[derive(Clone, Copy)]
 pub(super) struct Scoring<'a> {
     pub(super) scorer: &'a dyn Scorer,
-    /// Loss of every sample under an auxiliary network that has not seen it; empty if there is none.
+    /// Loss of every sample under an auxiliary network that has not seen it; empty if the scorer does not need it.
     pub(super) reference: &'a [f32],
     /// `None` before the first step.
     pub(super) mean_loss: Option<f64>,
@@ -55,12 +55,12 @@ pub(super) struct Scoring<'a> {
 }
 
 impl Scoring<'_> {
-    /// Loss, correctness, the statistics that the scorer needs, and what is asked for besides, read back together: the only
-    /// time a step waits for the device. The scores follow on the host.
+    /// Computes loss, correctness and the statistics that the scorer needs on the device and reads them back together
+    /// with `extra`. This is the only time that a step waits for the device. The scores are computed on the host.
     pub(super) fn read_back(self, passed: Passed, ledger: &Ledger, extra: Vec<Tensor<1>>) -> Result<Scored, PassError> {
         let Passed { ids, input_deviation, forward, targets, loss } = passed;
         let (classes, batch) = (forward.logits.dims()[1], ids.len());
-        // Before the first step there is no other mean than this batch's.
+        // Before the first step the mean is this batch's.
         let mean_loss = match self.mean_loss {
             Some(mean) => mean,
             None => f64::from(read(loss.clone().mean())?[0]),
@@ -122,7 +122,7 @@ impl Scoring<'_> {
     }
 }
 
-/// What is known of samples on the host.
+/// Sources of the statistics that are known on the host.
 struct Known<'a> {
     classes: usize,
     input_deviation: &'a [f32],
@@ -146,7 +146,7 @@ impl Known<'_> {
     }
 }
 
-/// A statistic that is computed from what the network gave, `[batch]`.
+/// A statistic that is computed from the network's outputs, `[batch]`.
 fn on_device(statistic: Statistic, forward: &Forward, targets: &Tensor<1, Int>) -> Option<Tensor<1>> {
     let logits = &forward.logits;
     let column = match statistic {
@@ -157,7 +157,7 @@ fn on_device(statistic: Statistic, forward: &Forward, targets: &Tensor<1, Int>) 
         Statistic::Margin => {
             let (p, target) = (softmax(logits.clone(), 1), one_hot(logits, targets));
             let right = (p.clone() * target.clone()).sum_dim(1);
-            // Minus 2 takes the target out of the running.
+            // Subtracting 2 excludes the target from the maximum.
             let best_other = (p - target * 2.0).max_dim(1);
             right - best_other
         }
@@ -168,12 +168,12 @@ fn on_device(statistic: Statistic, forward: &Forward, targets: &Tensor<1, Int>) 
     Some(column.squeeze_dim(1))
 }
 
-/// `p - onehot(y)`, `[batch, classes]`: the gradient of the loss by the logits.
+/// `p - onehot(y)`, `[batch, classes]`: the gradient of the loss with respect to the logits.
 pub(super) fn errors(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<2> {
     softmax(logits.clone(), 1) - one_hot(logits, targets)
 }
 
-/// 1 at each sample's target, else 0, `[batch, classes]`. Built without reading the targets back.
+/// 1 at each sample's target, else 0, `[batch, classes]`. Does not read the targets back.
 fn one_hot(logits: &Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<2> {
     let shape = logits.dims();
     let classes = Tensor::arange(0..shape[1] as i64, &logits.device()).unsqueeze::<2>().expand(shape);
@@ -228,7 +228,7 @@ mod tests {
         on_device(statistic, forward, targets).unwrap().into_data().try_into_vec().unwrap()
     }
 
-    /// Against the definitions in f64.
+    /// Compares with the definitions in f64.
     #[test]
     fn statistics_are_their_definitions() {
         let device = Device::flex();
@@ -256,7 +256,7 @@ mod tests {
         }
     }
 
-    /// `|p - onehot(y)| sqrt(1 + |h|^2)` against what autodiff computes for the last layer, bias included, sample by sample, in
+    /// Compares `|p - onehot(y)| sqrt(1 + |h|^2)` with autodiff for the last layer, bias included, sample by sample, in
     /// a forward pass with dropout.
     #[test]
     fn error_and_feature_norm_give_the_gradient_of_the_last_layer() {
@@ -280,7 +280,7 @@ mod tests {
         }
     }
 
-    /// Only what the scorer asks for is there, and all of that.
+    /// The observation holds exactly the statistics that the scorer needs.
     #[test]
     fn a_scorer_gets_what_it_needs() {
         struct Sum(&'static [Statistic]);

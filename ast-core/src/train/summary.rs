@@ -1,4 +1,4 @@
-//! The result of a run, from what was counted and booked.
+//! The summary of a run, from its counts and its clock.
 
 use std::collections::BTreeMap;
 
@@ -12,23 +12,23 @@ use crate::run::{
 use crate::select::{Ledger, Limit, SampleId};
 
 impl<M: Model> Trainer<M> {
-    /// As far as the trainer knows it.
+    /// The parts of the summary that the trainer knows.
     pub(super) fn summary(&self) -> Summary {
         let (policy, goal, counts, clock) = (self.selector.policy(), self.config.goal, self.counts(), &self.clock);
         let (ledger, evaluations) = (self.selector.ledger(), &self.state.evaluations);
-        // Where the policy decides by itself, the target is what was asked for.
+        // If the policy does not keep the target, the summary shows the target that was set.
         let kept = policy.keeps_target();
         let target = if kept { policy.stats().target } else { goal.target };
         let last = evaluations.last().copied().unwrap_or(Evaluation { epoch: 0.0, accuracy: 0.0, loss: f64::NAN });
         let best = evaluations.iter().map(|evaluation| evaluation.accuracy).fold(0.0, f64::max);
         let cost = self.selector.cost_of_a_sample();
         let dense_run = ledger.samples() as u64 * u64::from(goal.epochs);
-        // A limit in seconds knows of no dense run.
+        // A budget in seconds has no dense run.
         let dense = if matches!(goal.limit, Some(Limit::Seconds(_))) { counts.offered } else { dense_run };
         let dense_steps = dense as f64 / self.config.batch_size as f64;
         let dense_equivalent = clock.median_step().map(|step| step * dense_steps);
         let saved = |spent: f64, dense: f64| 1.0 - spent / dense;
-        // A dense run's joules are known where there was one: in a comparison.
+        // Savings in joules need a measured dense run: only a comparison has one.
         let provenance =
             [("samples", "counted"), ("flops", "counted"), ("seconds", "estimated"), ("joules", "unavailable")];
         Summary {

@@ -1,12 +1,12 @@
-//! A GPU and the CPU compute the same, up to the order of their sums. Needs the feature `wgpu` or `cuda` and a device, which
-//! Mesa's software Vulkan is too:
+//! A GPU computes the same as the CPU, up to the order of sums. Needs the feature `wgpu` or `cuda` and a device; Mesa's
+//! software Vulkan will do:
 //!
 //! ```sh
 //! CUBECL_WGPU_DEFAULT_DEVICE=Cpu cargo test --profile agreement -p ast-core --features wgpu --test agreement
 //! ```
 //!
-//! Most of the time on software Vulkan goes into compiling a kernel for each operation and shape, so there one small network
-//! and four steps are tried unless AST_TEST_FULL=1 asks for every shape and fifty steps.
+//! On software Vulkan most of the time goes into compiling a kernel for each operation and shape. The default is
+//! therefore one small network and four steps; AST_TEST_FULL=1 runs every shape and fifty steps.
 #![forbid(unsafe_code)]
 
 mod common;
@@ -25,7 +25,7 @@ use ast_core::testing::DirectLoader;
 use ast_core::train::{Resolved, Setup, Trainer};
 use common::{Halves, Loss, config, policy};
 
-/// The devices to be held against the CPU.
+/// The devices to compare with the CPU.
 fn devices() -> Vec<(&'static str, Device)> {
     vec![
         #[cfg(feature = "wgpu")]
@@ -47,7 +47,7 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
-/// What a batch gives on a device: logits, loss of each sample, and the gradient of each parameter.
+/// Logits, per-sample losses and the gradient of each parameter, for a batch on a device.
 fn pass(device: &Device, shape: [usize; 3], batch: usize) -> Vec<(String, Vec<f32>)> {
     struct Collect<'a>(&'a GradientsParams, Vec<(String, Vec<f32>)>);
     impl ModuleVisitor for Collect<'_> {
@@ -75,7 +75,7 @@ fn pass(device: &Device, shape: [usize; 3], batch: usize) -> Vec<(String, Vec<f3
     all.1
 }
 
-/// Whether the sizes that take long are asked for.
+/// Whether the slow cases are requested.
 fn full() -> bool {
     std::env::var_os("AST_TEST_FULL").is_some()
 }
@@ -99,7 +99,7 @@ fn forward_and_every_gradient() {
     }
 }
 
-/// The losses of so many steps, and the weights after them.
+/// The losses of `steps` steps, and the weights after them.
 fn run(device: &Device, steps: usize, batch: usize) -> (Vec<StepEvent>, Vec<f32>) {
     let mut config = config(1.0, 1);
     config.train.batch_size = batch;
@@ -129,10 +129,10 @@ fn run(device: &Device, steps: usize, batch: usize) -> (Vec<StepEvent>, Vec<f32>
     (steps.collect(), weights.0)
 }
 
-/// Dropout, augmentation, optimizer and schedule included. Adam divides by the root of a tiny second moment where a
-/// gradient is all but zero, so weights drift apart sooner than losses.
+/// Dropout, augmentation, optimizer and schedule included. Where a gradient is almost zero, Adam divides by the root of
+/// a tiny second moment, so weights drift apart sooner than losses.
 #[test]
-fn training_ends_in_the_same_place() {
+fn training_gives_the_same_losses_and_weights() {
     let (steps, batch) = if full() { (50, 16) } else { (4, 2) };
     let (expected, expected_weights) = run(&Device::flex(), steps, batch);
     assert_eq!(expected.len(), steps);

@@ -1,4 +1,5 @@
-//! Auxiliary networks and scoring passes: what each source of scores costs, to the FLOP, and that nobody pays who does not ask.
+//! The cost of auxiliary networks and probes: each source of scores costs exactly the FLOPs it should, and a run that
+//! uses none pays nothing.
 #![forbid(unsafe_code)]
 
 mod common;
@@ -10,7 +11,7 @@ use common::{Excess, Halves, Loss, SIDE, config, policy_with, tiny_with};
 
 const SAMPLES: u64 = 320;
 const EPOCHS: u64 = 4;
-/// FLOPs of [`common::Tiny`] on one sample, which its auxiliary network has as well: one linear layer, the first.
+/// FLOPs of [`common::Tiny`], and of its auxiliary network, per sample: one linear layer, the first.
 const FORWARD: u64 = 2 * 3 * (SIDE * SIDE) as u64 * 2;
 const STEP: u64 = 2 * FORWARD;
 const HALF: u64 = FORWARD / 4;
@@ -31,9 +32,10 @@ fn run(config: &RunConfig, policy: &str, given: &Given, scorer: Box<dyn Scorer>)
     tiny_with(config, policy, train, scorer).run(&mut Vec::new()).unwrap().unwrap()
 }
 
-/// For each source: samples scored, of these at half the resolution, auxiliary networks' steps and looks; the FLOPs follow.
+/// For each source: samples scored, samples scored at half resolution, auxiliary training steps and auxiliary forward
+/// passes. The FLOPs follow from them.
 #[test]
-fn every_source_costs_what_it_does() {
+fn every_source_is_charged_its_cost() {
     let all = SAMPLES * EPOCHS;
     let cases: [(Given, [u64; 4]); 7] = [
         (vec![], [0; 4]),
@@ -57,9 +59,9 @@ fn every_source_costs_what_it_does() {
     }
 }
 
-/// `ast` asks about candidates only, and only while it selects: less than everything, and of the right kind.
+/// `ast` probes candidates only, and only while it selects.
 #[test]
-fn ast_asks_while_it_selects() {
+fn ast_probes_while_it_selects() {
     for (given, kind) in [
         (vec![], None),
         (vec![word("source", "fresh")], Some(0)),
@@ -76,7 +78,7 @@ fn ast_asks_while_it_selects() {
     }
 }
 
-/// The policy is the mechanism of `pool-top` with that source.
+/// The policy `proxy` is `pool-top` with the proxy as its source.
 #[test]
 fn proxy_is_pool_top_by_proxy() {
     let config = config(0.25, EPOCHS as u32);
@@ -85,14 +87,15 @@ fn proxy_is_pool_top_by_proxy() {
     assert_eq!((proxy.samples, proxy.flops, proxy.loss), (pool_top.samples, pool_top.flops, pool_top.loss));
 }
 
-/// Four passes of the auxiliary networks over everything and one look at everything, once, and only for a scorer that asks.
+/// The auxiliary networks make four training passes and one forward pass over the data, once, and only for a scorer
+/// that needs them.
 #[test]
 fn a_reference_is_trained_once_and_charged() {
     for policy in ["reducible", "ast", "random"] {
-        // What the guard of `ast` costs is counted elsewhere.
+        // The guard's cost is tested elsewhere.
         let given = if policy == "ast" { vec![word("guard", "off")] } else { vec![] };
         let run = |scorer| run(&config(0.25, EPOCHS as u32), policy, &given, scorer);
-        // `random` asks for no scores: it is not made to pay for them.
+        // `random` uses no scores, so it does not pay for them.
         let asked = if policy == "random" { 0 } else { 4 };
         for (summary, passes) in [(run(Box::new(Loss)), 0), (run(Box::new(Excess)), asked)] {
             let Summary { samples, flops, .. } = summary;
@@ -102,14 +105,14 @@ fn a_reference_is_trained_once_and_charged() {
             assert_eq!((flops.scoring, flops.total), (scoring, scoring + samples.trained * STEP), "{policy}");
         }
     }
-    // A pool of three times a quarter.
+    // A pool of three quarters of the data.
     let reducible = run(&config(0.25, EPOCHS as u32), "reducible", &vec![], Box::new(Excess));
     assert_eq!(reducible.samples.scored, 3 * reducible.samples.trained);
 }
 
-/// A budget of FLOPs is what everything together spends, auxiliary networks included.
+/// A budget in FLOPs includes the auxiliary networks.
 #[test]
-fn a_budget_covers_small_networks() {
+fn a_budget_includes_auxiliary_networks() {
     for (policy, given) in [
         ("proxy", vec![]),
         ("pool-top", vec![word("source", "fresh"), word("resolution", "half")]),

@@ -1,4 +1,4 @@
-//! Every registered network trains, saves, goes on, and says what images it does not take.
+//! Every registered network trains, saves and resumes, and refuses images that it does not support.
 #![forbid(unsafe_code)]
 
 mod common;
@@ -15,7 +15,7 @@ use ast_core::testing::DirectLoader;
 use ast_core::train::{BuildNetwork, Callback, Flow, NetworkEntry, Resolved, Setup, TrainError, Training};
 use common::{Halves, Loss, config, policy};
 
-/// The images of [`Halves`], said to be of another size.
+/// The images of [`Halves`] with another declared shape.
 struct Sized(Halves, [usize; 3]);
 
 impl Dataset for Sized {
@@ -53,7 +53,7 @@ fn build(entry: &NetworkEntry, shape: [usize; 3]) -> Result<Box<dyn Training>, T
     (entry.build)(&Params::resolve(entry.params, &Default::default()).unwrap(), setup)
 }
 
-/// Keeps the snapshot of the third step.
+/// Keeps the snapshot of step 3.
 #[derive(Default)]
 struct Third(Option<Snapshot>);
 
@@ -71,7 +71,7 @@ impl Callback for Third {
 }
 
 #[test]
-fn every_network_trains_and_goes_on_to_the_same_bits() {
+fn every_network_resumes_with_the_same_bits() {
     let networks = Registry::<BuildNetwork>::linked().unwrap();
     assert!(networks.get("resnet-nonsense").unwrap_err().to_string().contains("there are: simple-cnn"));
     for entry in networks.iter() {
@@ -86,7 +86,7 @@ fn every_network_trains_and_goes_on_to_the_same_bits() {
 }
 
 #[test]
-fn images_that_a_network_does_not_take_are_refused() {
+fn unsupported_images_are_refused() {
     let entry = Registry::<BuildNetwork>::linked().unwrap().get("simple-cnn").unwrap();
     for shape in [[3, 6, 8], [1, 8, 8], [3, 0, 8]] {
         let error = build(entry, shape).err().unwrap().to_string();

@@ -1,4 +1,4 @@
-//! A NaN or an infinity, wherever it comes from, is never trained on and never passes in silence.
+//! NaN and infinity, wherever they come from, are never trained on and always reported.
 #![forbid(unsafe_code)]
 
 mod common;
@@ -22,17 +22,17 @@ use common::{Halves, SAMPLES, SIDE, config, policy};
 const MODES: [OnNan; 3] = [OnNan::Abort, OnNan::Skip, OnNan::Rollback];
 const BROKEN: SampleId = 17;
 
-/// What is wrong, and with which sample.
+/// What is not finite; in [`Images`] it concerns one sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fault {
     None,
     /// A pixel.
     Input(f32),
-    /// An image of zeros, at which the network below has a loss but no gradient.
+    /// An image of zeros, for which the network below has a loss but a NaN gradient.
     Gradient,
-    /// The score of one sample of the first batch that is scored after the third.
+    /// One score, in the first batch scored after the third.
     ScoreOnce(f32),
-    /// Every score, always.
+    /// Every score.
     Scores(f32),
 }
 
@@ -81,7 +81,7 @@ impl Scorer for Scores {
     }
 }
 
-/// Linear, plus a root of the input's norm that is multiplied by zero: its derivative at zero is none.
+/// A linear layer, plus 0 times the square root of the input's norm: its derivative at 0 is NaN.
 #[derive(Module, Debug)]
 struct Root {
     weight: Param<Tensor<2>>,
@@ -149,9 +149,9 @@ fn finite(trainer: &Trainer<Root>) -> bool {
     bits(trainer.model()).into_iter().all(|bits| f32::from_bits(bits).is_finite())
 }
 
-/// Faults that are there for good, whatever is done: one sample of 640, three epochs, ten batches each.
+/// Permanent faults: one sample of 640, three epochs of ten batches.
 #[test]
-fn a_fault_that_stays_is_named_skipped_or_given_up_on() {
+fn a_permanent_fault_stops_the_run_or_is_skipped_each_time() {
     let mut cases = 0;
     let faults = [
         Fault::Input(f32::NAN),
@@ -175,10 +175,10 @@ fn a_fault_that_stays_is_named_skipped_or_given_up_on() {
             OnNan::Abort => assert!(named && skipped == 0 && back == 0, "{fault:?}: {outcome:?}"),
             OnNan::Skip => {
                 let summary = outcome.unwrap().unwrap();
-                assert_eq!((summary.skipped, skipped, summary.steps), (3, 3, 27), "{fault:?}: once an epoch");
+                assert_eq!((summary.skipped, skipped, summary.steps), (3, 3, 27), "{fault:?}: one skip per epoch");
                 assert_eq!(summary.samples.trained, 27 * 64);
                 assert!(summary.activation.realised < 1.0);
-                // Its work was done, and is charged.
+                // A skipped step is charged, because its work was done.
                 assert_eq!(summary.flops.total, summary.flops.dense_equivalent);
             }
             OnNan::Rollback => {
@@ -192,15 +192,15 @@ fn a_fault_that_stays_is_named_skipped_or_given_up_on() {
                 assert!(scales.windows(2).all(|pair| pair[1] < pair[0]) && scales[0] == 0.5, "{scales:?}");
             }
         }
-        assert!(finite(&trainer), "{fault:?} {mode:?}: it got into the weights");
+        assert!(finite(&trainer), "{fault:?} {mode:?}: the weights are not finite");
         cases += 1;
     }
     assert_eq!(cases, 15);
 }
 
-/// One score, once: named, skipped once, or gone back behind once.
+/// One score that is not finite, once: the run stops, skips the step, or rolls back once.
 #[test]
-fn a_score_that_is_no_number_is_an_event_of_its_own() {
+fn a_score_that_is_not_finite_is_reported_as_an_event() {
     for (value, mode) in [f32::NAN, f32::INFINITY].into_iter().flat_map(|value| MODES.map(|mode| (value, mode))) {
         let (outcome, events, trainer) = run(mode, Fault::ScoreOnce(value));
         match mode {
@@ -213,12 +213,8 @@ fn a_score_that_is_no_number_is_an_event_of_its_own() {
             OnNan::Skip => assert_eq!((outcome.unwrap().unwrap().skipped, events.len()), (1, 32)),
             OnNan::Rollback => {
                 let summary = outcome.unwrap().unwrap();
-                assert_eq!(
-                    (summary.steps, summary.samples.trained),
-                    (30, 30 * 64),
-                    "the budget is trained all the same"
-                );
-                // Three steps and the one that failed were for nothing, and are charged.
+                assert_eq!((summary.steps, summary.samples.trained), (30, 30 * 64), "the whole budget must be trained");
+                // Three steps were undone and one failed. All four are charged.
                 assert_eq!(summary.skipped, 4);
                 assert_eq!(30 * summary.flops.total, 34 * summary.flops.dense_equivalent, "{:?}", summary.flops);
                 let back = events.iter().find(|event| matches!(event, Event::RolledBack { step: 4, to: 0, .. }));
@@ -230,7 +226,7 @@ fn a_score_that_is_no_number_is_an_event_of_its_own() {
 }
 
 #[test]
-fn when_every_score_is_none_nothing_is_trained_and_that_is_said() {
+fn if_every_score_is_nan_nothing_is_trained_and_the_error_says_so() {
     for (value, mode) in [f32::NAN, f32::INFINITY].into_iter().flat_map(|value| MODES.map(|mode| (value, mode))) {
         let (outcome, ..) = run(mode, Fault::Scores(value));
         match (mode, outcome) {
@@ -241,9 +237,9 @@ fn when_every_score_is_none_nothing_is_trained_and_that_is_said() {
     }
 }
 
-/// Scores that say nothing: selection falls back to chance, and the target is held.
+/// Equal scores carry no information: selection is then random, and the target is kept.
 #[test]
-fn equal_scores_hold_the_target() {
+fn equal_scores_keep_the_target() {
     for (name, mode) in
         ["ast", "fixed-threshold", "original"].into_iter().flat_map(|name| MODES.map(|mode| (name, mode)))
     {
@@ -254,14 +250,14 @@ fn equal_scores_hold_the_target() {
         let realised = summary.activation.realised;
         match name {
             "ast" => assert!((realised - 0.2).abs() < 0.01, "{realised}"),
-            // It has no randomisation: all of them reach a constant that is one of them.
+            // It does not randomise ties: all scores reach a threshold equal to them.
             "fixed-threshold" => assert_eq!(realised, 1.0),
             _ => assert!(realised > 0.0 && realised <= 1.0),
         }
     }
 }
 
-/// A policy that lets nothing through.
+/// A policy that accepts nothing.
 struct Nothing;
 
 impl Policy for Nothing {
@@ -277,7 +273,7 @@ impl Policy for Nothing {
 }
 
 #[test]
-fn an_empty_selection_ends_with_a_sentence_and_in_either_kind_of_budget() {
+fn a_run_that_selects_nothing_ends_with_an_error_under_both_kinds_of_budget() {
     for (mode, fraction) in MODES.into_iter().flat_map(|mode| [None, Some(0.1)].map(|fraction| (mode, fraction))) {
         let mut config = config(0.1, 3);
         config.train.on_nan = mode;
@@ -289,7 +285,7 @@ fn an_empty_selection_ends_with_a_sentence_and_in_either_kind_of_budget() {
     }
 }
 
-/// Weights, optimizer and policy are after a skipped step what they were before it.
+/// After a skipped step, weights, optimizer and policy are what they were before it.
 #[test]
 fn a_skipped_step_changes_nothing_but_its_counters() {
     let config = dense(OnNan::Skip);
@@ -314,9 +310,9 @@ fn a_skipped_step_changes_nothing_but_its_counters() {
     assert_eq!(skipped, 3);
 }
 
-/// A scoring pass is no step: the run stops, or the policy passes over the sample.
+/// A probe is not a training step: the run stops, or the policy ignores the sample.
 #[test]
-fn a_look_that_gives_no_number_is_not_passed_over_in_silence() {
+fn nan_in_a_probe_is_reported() {
     for mode in [OnNan::Abort, OnNan::Skip] {
         let mut config = config(0.2, 3);
         config.train.on_nan = mode;
@@ -333,10 +329,10 @@ fn a_look_that_gives_no_number_is_not_passed_over_in_silence() {
     }
 }
 
-/// A auxiliary network's gradient that is none: the run stops, or the auxiliary network's step is not made, and that is counted.
-/// Afterwards it is as sound as before.
+/// The gradient of an auxiliary network is NaN: the run stops, or the auxiliary step is skipped and counted. The
+/// auxiliary network stays finite.
 #[test]
-fn a_small_network_is_not_broken_in_silence() {
+fn nan_in_an_auxiliary_network_is_reported() {
     for mode in [OnNan::Abort, OnNan::Skip] {
         let mut config = config(0.2, 10);
         (config.train.on_nan, config.train.lr) = (mode, 1e-2);
@@ -348,7 +344,8 @@ fn a_small_network_is_not_broken_in_silence() {
             continue;
         }
         let summary = outcome.unwrap().unwrap();
-        // Once an epoch it is offered to the auxiliary network; whether the run's own trains on it is for the policy to say.
+        // The sample is offered to the auxiliary network once per epoch. Whether the run's own network trains on it
+        // depends on the policy.
         assert!((10..=20).contains(&summary.skipped), "{mode:?}: {}", summary.skipped);
         assert!(summary.samples.auxiliary_trained >= 10 * SAMPLES as u64);
         assert!(summary.accuracy.last > 90.0 && finite(&trainer), "{mode:?}: {:?}", summary.accuracy);

@@ -1,4 +1,4 @@
-//! The CPU backend's own convolution against Burn's: every gradient, every shape, every order in memory.
+//! The CPU backend's convolution against Burn's: all gradients, many shapes, several memory orders.
 #![forbid(unsafe_code)]
 
 use ast_core::burn::tensor::activation::relu;
@@ -12,14 +12,14 @@ use proptest::prelude::*;
 
 type Operation = fn(Tensor<4>, Tensor<4>, Tensor<1>, Block) -> Tensor<4>;
 
-/// The same by Burn's own operations.
+/// The same function from Burn's own operations.
 fn burns_own(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, block: Block) -> Tensor<4> {
     let options = ConvOptions::new(block.stride, block.padding, [1, 1], 1);
     let output = relu(conv2d(x, weight, Some(bias), options));
     if block.pool == 1 { output } else { max_pool2d(output, MaxPoolOptions::new([block.pool; 2])) }
 }
 
-/// What goes in: the input, the weights, the bias, and the gradient of the output.
+/// Input, weights and bias of a block, and the gradient of its output.
 #[derive(Debug, Clone)]
 struct Case {
     x: Vec<f32>,
@@ -56,7 +56,7 @@ impl Sizes {
 }
 
 impl Case {
-    /// Values that `draw` gives.
+    /// A case with values from `draw`.
     fn new(sizes: Sizes, mut draw: impl FnMut() -> f32) -> Self {
         let output = sizes.output().expect("something comes out");
         let mut values = |shape: &[usize]| (0..shape.iter().product()).map(|_| draw()).collect::<Vec<f32>>();
@@ -64,8 +64,8 @@ impl Case {
         Self { x, weight, bias: values(&[sizes.channels[1]]), upstream: values(&output), sizes }
     }
 
-    /// Small multiples of 1/4: all sums of their products are exact, so that no order of adding can matter, and many
-    /// maxima are shared.
+    /// A case with small multiples of 1/4. All sums of products are exact, so the order of summation cannot matter;
+    /// many maxima are tied.
     fn exact(sizes: Sizes, seed: u64) -> Self {
         let mut stream = stream(seed);
         Self::new(sizes, || (stream.uniform() * 9.0).floor() as f32 / 4.0 - 1.0)
@@ -111,14 +111,14 @@ fn bits(results: &[Vec<f32>; 4]) -> Vec<Vec<u32>> {
     results.iter().map(|values| values.iter().map(|value| value.to_bits()).collect()).collect()
 }
 
-/// The same tensor, its channels innermost in memory.
+/// The same tensor with channels innermost in memory.
 fn channels_last(x: Tensor<4>) -> Tensor<4> {
     let moved = x.permute([0, 2, 3, 1]);
-    // Copied, as a view would keep the old order.
+    // Multiplying copies; a view would keep the old order.
     (moved * 1.0).permute([0, 3, 1, 2])
 }
 
-/// The same tensor, read backwards from memory.
+/// The same tensor with negative strides.
 fn backwards(x: Tensor<4>) -> Tensor<4> {
     (x.flip([2, 3]) * 1.0).flip([2, 3])
 }
@@ -139,7 +139,7 @@ fn sizes() -> impl Strategy<Value = Sizes> {
         .prop_filter("something comes out", |sizes| sizes.output().is_some())
 }
 
-/// To 1e-4 of the largest.
+/// Equal to within 1e-4 of the largest value.
 fn close(ours: &[f32], theirs: &[f32]) -> Result<(), TestCaseError> {
     let scale = theirs.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
     for (ours, theirs) in ours.iter().zip(theirs) {
@@ -162,7 +162,8 @@ proptest! {
         let mut case = Case::normal(sizes, seed);
         let [ours, theirs] = [conv_relu_pool as Operation, burns_own].map(|operation| case.run(operation, |x| x));
         close(&ours[0], &theirs[0])?;
-        // Gradients jump where rounding falls to the other side of ReLU's edge or of a tie: a bias keeps clear of them.
+        // Gradients jump where rounding crosses the kink of ReLU or a tie of the maximum. A large bias keeps away from
+        // the kink, and there is no pooling.
         case = Case::normal(Sizes { block: Block { pool: 1, ..sizes.block }, ..sizes }, seed);
         case.bias.fill(1e3);
         let [ours, theirs] = [conv_relu_pool as Operation, burns_own].map(|operation| case.run(operation, |x| x));
@@ -204,7 +205,7 @@ fn gradients_agree_with_finite_differences() {
             part(&mut case).iter_mut().zip(&towards).for_each(|(value, towards)| *value += by * towards);
             case.objective()
         };
-        // The function is made of linear pieces; steps this small cross few of their edges.
+        // The function is piecewise linear; steps this small cross few kinks.
         let by = 2e-4;
         let difference = (moved(by) - moved(-by)) / (2.0 * f64::from(by));
         let expected: f64 = gradient.iter().zip(&towards).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
@@ -227,9 +228,9 @@ fn results_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn a_nan_reaches_everything_that_it_takes_part_in_and_nothing_else() {
+fn nan_reaches_everything_that_depends_on_it_and_nothing_else() {
     let mut case = Case::normal(SMALL, 8);
-    // In the corner of the second image, first channel.
+    // The corner of the second image, in its first channel.
     case.x[5 * 63] = f32::NAN;
     let [output, of_x, of_weight, of_bias] = case.run(conv_relu_pool, |x| x);
     let volume = 19 * 4 * 3;
@@ -238,14 +239,14 @@ fn a_nan_reaches_everything_that_it_takes_part_in_and_nothing_else() {
         assert_eq!(value.is_nan(), corner, "output {place}");
     }
     assert!(of_x.iter().all(|value| value.is_finite()), "the input's gradient does not depend on the input's NaN");
-    // Through the first channel's weights only: the corner meets four of nine.
+    // Only the first channel's weights are affected: the corner is under four of the nine.
     assert!(of_weight[0..9].iter().any(|value| value.is_nan()));
     assert!(of_weight[9..45].iter().all(|value| value.is_finite()));
     assert!(of_bias.iter().all(|value| value.is_finite()));
 }
 
 #[test]
-fn nothing_in_gives_nothing_out() {
+fn an_empty_batch_gives_an_empty_result() {
     let device = Device::flex();
     let x = Tensor::<4>::zeros([0, 3, 4, 4], &device);
     let block = Block { stride: [1, 1], padding: [0, 0], pool: 3 };

@@ -1,4 +1,4 @@
-//! A policy that promises a rate keeps it for any scores: distinct, equal, of two values, some of them NaN.
+//! Every policy that keeps its target keeps it for any scores: distinct, equal, two-valued, partly NaN.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -12,13 +12,13 @@ use proptest::prelude::*;
 
 const EPOCHS: u32 = 20;
 
-/// AST_TEST_CASES sets how many cases each policy gets.
+/// AST_TEST_CASES sets the number of cases per policy.
 fn cases() -> u32 {
     std::env::var("AST_TEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
 }
 
 fn build(entry: &Entry<BuildPolicy>, target: f64) -> Box<dyn Policy> {
-    // With all of it at work: the default of `ast` is to be `random` in a run as short as this.
+    // Selection on: by default `ast` is `random` in runs this short.
     let lambda = BTreeMap::from([("lambda".to_string(), ParamValue::Number(0.8))]);
     let given = if entry.name == "ast" { lambda } else { BTreeMap::new() };
     (entry.build)(&Params::resolve(entry.params, &given).unwrap(), goal(target)).unwrap()
@@ -48,7 +48,7 @@ fn scores(kind: Kind, samples: usize, seed: u64) -> Vec<f32> {
 }
 
 #[test]
-fn every_policy_that_promises_a_rate_keeps_it_for_any_scores() {
+fn every_policy_that_keeps_its_target_keeps_it_for_any_scores() {
     let policies = Registry::<BuildPolicy>::linked().unwrap();
     let mut promising = 0;
     for entry in policies.iter().filter(|entry| build(entry, 0.5).keeps_target() && entry.name != "dense-stopped") {
@@ -56,17 +56,18 @@ fn every_policy_that_promises_a_rate_keeps_it_for_any_scores() {
         let kind = prop::sample::select(vec![Kind::Distinct, Kind::Equal, Kind::TwoValues, Kind::SomeNan]);
         let case = (0.1_f64..=1.0, kind, 1000_usize..2000, 0_u64..1000);
         proptest!(ProptestConfig { cases: cases(), ..ProptestConfig::default() }, |((target, kind, samples, seed) in case)| {
-            // What scores NaN cannot be chosen by it: a tenth of the samples is out of reach.
+            // A sample whose score is NaN cannot be selected: a tenth of the samples is out of reach.
             let target = if matches!(kind, Kind::SomeNan) { 0.8 * target } else { target };
             let scores = scores(kind, samples, seed);
             let rate = realised_rate(build(entry, target), &scores, EPOCHS).unwrap();
             let offered = (samples * EPOCHS as usize) as f64;
-            // Chance, for a policy that draws each sample; a subset of whole samples; a controller that has to settle.
+            // Tolerance: chance, if each sample is drawn; one sample, if a subset is; settling, if a controller holds
+            // the rate.
             let chance = 5.0 * (target * (1.0 - target) / offered).sqrt();
             let tolerance = chance + 1.0 / samples as f64 + 0.03 * target;
             prop_assert!(
                 (rate - target).abs() < tolerance,
-                "{}: {rate:.4} of what is offered where {target:.4} was promised",
+                "{}: activation rate {rate:.4}, target {target:.4}",
                 entry.name
             );
         });
@@ -85,9 +86,9 @@ fn every_policy_keeps_the_contract() {
     }
 }
 
-/// One that drops what rounding leaves over drifts: 12 of every 128 are 9.4 %, where a tenth was promised.
+/// A policy that rounds down in each chunk: 12 of 128 are 9.4 %, not a tenth.
 #[test]
-fn a_policy_that_drifts_is_found() {
+fn a_policy_that_misses_its_target_is_detected() {
     struct Rounds(f64);
     impl Policy for Rounds {
         fn begin(&mut self, _: f64) -> f64 {
@@ -112,7 +113,7 @@ fn a_policy_that_drifts_is_found() {
 }
 
 #[test]
-fn everything_is_trained_where_everything_is_asked_for() {
+fn with_target_1_everything_is_trained() {
     let scores: Vec<f32> = (0..500).map(|i| (i * 7 % 13) as f32).collect();
     for entry in Registry::<BuildPolicy>::linked().unwrap().iter() {
         let policy = build(entry, 1.0);

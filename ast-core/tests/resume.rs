@@ -1,4 +1,5 @@
-//! Whoever goes on from a snapshot ends where the one who never stopped did: same bits, for every policy, at every step.
+//! A run that is resumed from a snapshot ends with the same bits as one that was not interrupted, for every policy,
+//! from every step.
 #![forbid(unsafe_code)]
 
 mod common;
@@ -12,7 +13,7 @@ use common::{Excess, Halves, Loss, Tiny, config, policy_with, tiny, tiny_with};
 
 const SAMPLES: usize = 320;
 
-/// Keeps every event, and every snapshot with the number of events before it.
+/// Records every event, and every snapshot with the number of events before it.
 #[derive(Default)]
 struct Recorder {
     events: Vec<Event>,
@@ -42,7 +43,7 @@ fn trainer(config: &RunConfig, policy: &str) -> Trainer<Tiny> {
     tiny(config, policy, Halves { samples: SAMPLES, broken: None }, Box::new(Loss))
 }
 
-/// The end of a run: weights, and all of the summary but the clocks.
+/// The weights at the end of a run, and its summary without the clock's numbers.
 fn finish(trainer: &mut Trainer<Tiny>, callback: &mut dyn Callback) -> (Vec<u32>, String) {
     let mut summary = trainer.run(callback).unwrap().unwrap();
     summary.seconds.total = 0.0;
@@ -53,7 +54,7 @@ fn finish(trainer: &mut Trainer<Tiny>, callback: &mut dyn Callback) -> (Vec<u32>
 }
 
 #[test]
-fn every_policy_goes_on_to_the_same_bits_from_every_step() {
+fn every_policy_resumes_with_the_same_bits_from_every_step() {
     let mut cases = 0;
     for policy in policies() {
         let mut config = config(0.2, 6);
@@ -71,12 +72,12 @@ fn every_policy_goes_on_to_the_same_bits_from_every_step() {
         }
     }
     assert!(cases >= 60, "{cases}");
-    println!("{cases} steps gone on from");
+    println!("resumed from {cases} steps");
 }
 
-/// What a source of scores remembers, the auxiliary network it may have, and the reference that a scorer may need.
+/// Includes the state of the score source, of its auxiliary network and of the scorer's reference losses.
 #[test]
-fn every_source_and_a_reference_go_on_to_the_same_bits() {
+fn every_score_source_and_the_reference_resume_with_the_same_bits() {
     let word = |key, word: &str| (key, ParamValue::Word(word.into()));
     let number = |key, number| (key, ParamValue::Number(number));
     let variants = [
@@ -109,9 +110,9 @@ fn every_source_and_a_reference_go_on_to_the_same_bits() {
     }
 }
 
-/// Saved, put back, saved: the same bytes. What a policy forgets to save would show here or above.
+/// Saving after a restore gives the same bytes. State that a policy forgets to save shows here or above.
 #[test]
-fn a_snapshot_that_is_put_back_is_the_same_snapshot() {
+fn saving_after_a_restore_gives_the_same_snapshot() {
     for policy in policies() {
         let config = config(0.2, 6);
         let mut first = trainer(&config, policy);
@@ -128,13 +129,13 @@ fn a_snapshot_that_is_put_back_is_the_same_snapshot() {
         assert_eq!(
             snapshot.auxiliary.is_empty(),
             policy != "proxy",
-            "{policy}: auxiliary networks where they are needed only"
+            "{policy}: auxiliary networks only where they are needed"
         );
         assert_eq!(again.auxiliary.is_empty(), policy != "proxy");
     }
 }
 
-/// What the golden checkpoints say of their run.
+/// The run of the golden checkpoints.
 fn golden() -> RunIdentity {
     RunIdentity {
         data: "fingerprint".into(),
@@ -145,8 +146,8 @@ fn golden() -> RunIdentity {
     }
 }
 
-/// A checkpoint that an earlier version wrote is still gone on with. AST_TEST_WRITE_GOLDEN=1 writes one for the present
-/// format, which is done once for every format there has been.
+/// Checkpoints of earlier versions can still be resumed. AST_TEST_WRITE_GOLDEN=1 writes one in the current format; this
+/// is done once per format.
 #[test]
 fn checkpoints_of_every_format_are_read() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/checkpoints");
@@ -170,24 +171,24 @@ fn checkpoints_of_every_format_are_read() {
         assert_eq!((manifest.step, manifest.run), (12, known));
         let mut again = trainer(&config, "ast");
         again.restore(&snapshot).unwrap();
-        // Not the same bits: processors differ in how they multiply.
+        // The bits may differ, because processors differ in rounding.
         let summary = again.run(&mut Recorder::default()).unwrap().unwrap();
         assert_eq!((summary.samples.offered, summary.steps), (6 * SAMPLES as u64, 23));
         assert!(summary.accuracy.last > 80.0, "{:?}", summary.accuracy);
         formats += 1;
     }
-    assert_eq!(formats, 3, "one for every format");
+    assert_eq!(formats, 3, "one checkpoint per format");
 }
 
 #[test]
-fn saving_changes_nothing() {
+fn saving_does_not_change_a_run() {
     let config = config(0.2, 6);
     let quiet = finish(&mut trainer(&config, "ast"), &mut Recorder::default());
     assert_eq!(finish(&mut trainer(&config, "ast"), &mut Recorder { every: 3, ..Recorder::default() }), quiet);
 }
 
 #[test]
-fn whoever_wishes_for_the_end_gets_a_snapshot_and_no_summary() {
+fn a_callback_that_stops_the_run_gets_a_snapshot_and_no_summary() {
     struct Third(Option<u64>);
     impl Callback for Third {
         fn event(&mut self, _: &Event) -> std::io::Result<()> {
@@ -223,9 +224,9 @@ fn a_snapshot_of_another_run_is_refused() {
     }
 }
 
-/// The budget in floating-point operations, scoring included, is what a run spends, to within a batch.
+/// A run spends its budget in FLOPs, scoring included, to within a batch.
 #[test]
-fn a_budget_is_spent_and_no_more() {
+fn a_budget_is_spent_exactly() {
     for (policy, fraction) in [("random", 0.2), ("ast", 0.2), ("ast", 0.5), ("original", 0.5), ("fixed-threshold", 0.6)]
     {
         let mut config = config(0.2, 10);
@@ -236,13 +237,16 @@ fn a_budget_is_spent_and_no_more() {
         let spent = summary.flops.total as f64 / summary.flops.dense_run as f64;
         let batch = 2.0 * 16.0 / dense;
         assert!((spent - fraction).abs() < batch, "{policy} {fraction}: {spent}");
-        assert!((summary.savings.flops - (1.0 - spent)).abs() < 1e-12, "{policy} {fraction}: of the dense run");
+        assert!(
+            (summary.savings.flops - (1.0 - spent)).abs() < 1e-12,
+            "{policy} {fraction}: savings against the dense run"
+        );
         if policy == "random" {
-            assert_eq!(summary.samples.trained as f64 / dense, spent, "only training costs it anything");
+            assert_eq!(summary.samples.trained as f64 / dense, spent, "only training may cost anything");
         }
     }
     let mut config = config(0.2, 2);
     (config.control.target, config.budget.fraction) = (None, Some(0.2));
     let setup = || tiny(&config, "dense", Halves { samples: SAMPLES, broken: None }, Box::new(Loss));
-    assert!(std::panic::catch_unwind(setup).is_err(), "dense costs 1 whatever the budget, and is refused one");
+    assert!(std::panic::catch_unwind(setup).is_err(), "dense ignores budgets, so a budget must be refused");
 }

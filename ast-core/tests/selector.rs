@@ -1,4 +1,4 @@
-//! The selector as any training loop has it: which ids it hands out, and what it does with what it is told.
+//! The selector as any training loop uses it: the ids it hands out and how it reacts to outcomes.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -22,13 +22,13 @@ fn losses() -> KnownLosses {
 }
 
 fn selector(name: &str, goal: Goal) -> Selector {
-    // With all of it at work: the default of `ast` is to be `random` in a run as short as this.
+    // Selection on: by default `ast` is `random` in runs this short.
     let params = if name == "ast" { vec![("lambda", 0.8.into())] } else { vec![] };
     let groups = Groups::of((0..SAMPLES).map(|i| i % 10)).unwrap();
     Selector::new(groups, policy(name, &params).unwrap(), goal, BATCH, 5).unwrap()
 }
 
-/// A sample's loss falls each time that it is trained on.
+/// Trains on a batch: a sample's loss falls with each visit.
 fn train(selector: &mut Selector, batch: Batch) {
     let visits = |id: SampleId| f32::from(selector.ledger().visits(id));
     let loss: Vec<f32> = batch.ids().into_iter().map(|id| base(id) / (1.0 + visits(id))).collect();
@@ -36,7 +36,7 @@ fn train(selector: &mut Selector, batch: Batch) {
     selector.record(batch, &Outcome { score: &loss, loss: &loss, correct: Some(&correct) }).unwrap();
 }
 
-/// Samples, and a digest (FNV-1a) of ids, epochs and coverage in the order of training.
+/// Number of samples, and a digest (FNV-1a) of ids, epochs and coverage in the order of training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Digest(u64, u64);
 
@@ -52,8 +52,8 @@ impl Digest {
     }
 }
 
-/// To the end, one batch ahead of what is trained, as our trainer does. After each step `change` may put another selector in
-/// the place of this one.
+/// Runs to the end, selecting one batch ahead of training as our trainer does. After each step `change` may replace the
+/// selector.
 fn run(mut selector: Selector, mut change: impl FnMut(Selector, u64) -> Selector) -> Digest {
     let (mut losses, mut digest) = (losses(), Digest::NONE);
     loop {
@@ -72,8 +72,8 @@ fn names() -> Vec<&'static str> {
     ast_core::plugin::Registry::<BuildPolicy>::linked().unwrap().iter().map(|entry| entry.name).collect()
 }
 
-/// Recorded from the loop of before there was a selector (commit 21bfbe3e), which drew, offered and queued by itself: 900
-/// samples in ten classes, batches of 32, a quarter of them, 12 epochs, seed 5.
+/// Recorded from the training loop before the selector was separated from it (commit 21bfbe3e): 900 samples in ten
+/// classes, batches of 32, target 0.25, 12 epochs, seed 5.
 const BEFORE: [(&str, Digest); 16] = [
     ("ast", Digest(2644, 0xada5_e6c1_c682_ca35)),
     ("curriculum", Digest(2700, 0x65f5_2c4b_9637_dfda)),
@@ -97,15 +97,15 @@ const BEFORE: [(&str, Digest); 16] = [
 fn every_policy_selects_what_it_did_before() {
     let mut known: Vec<&str> = BEFORE.iter().map(|(name, _)| *name).collect();
     known.sort_unstable();
-    assert_eq!(names(), known, "record a new policy's digest");
+    assert_eq!(names(), known, "every policy needs a recorded digest: add the new policy's");
     for (name, expected) in BEFORE {
         assert_eq!(run(selector(name, Goal::activation(0.25, 12)), |selector, _| selector), expected, "{name}");
     }
 }
 
-/// Saved and put back into a fresh selector after every seventh step, with a batch in flight.
+/// Every seven steps the state is saved and restored into a new selector, with a batch in flight.
 #[test]
-fn a_selector_goes_on_from_where_it_was_saved() {
+fn a_selector_continues_from_its_saved_state() {
     for name in names() {
         let goal = Goal::activation(0.25, 12);
         let expected = run(selector(name, goal), |selector, _| selector);
@@ -124,7 +124,7 @@ fn a_selector_goes_on_from_where_it_was_saved() {
 }
 
 #[test]
-fn what_was_saved_of_other_samples_is_refused() {
+fn the_state_of_a_selector_of_other_samples_is_refused() {
     let saved = selector("random", Goal::activation(0.25, 4)).save().unwrap();
     let of =
         |samples, policy| Selector::new(Groups::none(samples), policy, Goal::activation(0.25, 4), BATCH, 5).unwrap();
@@ -134,9 +134,10 @@ fn what_was_saved_of_other_samples_is_refused() {
     assert!(error.to_string().contains("other groups"), "{error}");
 }
 
-/// A restored selector would go on as another run than either: refused, whatever argument it is that differs.
+/// A selector restored from another configuration's state would match neither run: it is refused for every differing
+/// argument.
 #[test]
-fn what_was_saved_by_a_selector_of_other_arguments_is_refused() {
+fn the_state_of_a_selector_with_other_arguments_is_refused() {
     let goal = Goal::activation(0.25, 4);
     let make = |name: &str, params: &[(&str, f64)], goal, batch, seed| {
         let params: Vec<_> = params.iter().map(|(key, value)| (*key, (*value).into())).collect();
@@ -175,9 +176,9 @@ fn damaged_bytes_are_refused() {
     selector.restore(&saved).unwrap();
 }
 
-/// What a policy was about to decide is lost with an error: going on would be another run.
+/// An error loses the policy's current decision. Continuing would give a different run.
 #[test]
-fn after_a_failed_pass_it_must_not_go_on() {
+fn after_a_failed_probe_the_selector_refuses_to_continue() {
     struct Fails(u32);
     impl Probe for Fails {
         fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
@@ -197,7 +198,7 @@ fn after_a_failed_pass_it_must_not_go_on() {
 }
 
 #[test]
-fn a_policy_that_may_ask_for_passes_is_refused_before_the_first_step() {
+fn a_policy_that_probes_is_refused_before_the_first_step_without_a_probe() {
     let goal = Goal::activation(0.25, 40);
     let refused = |name: &str, params: &[(&str, &str)]| {
         let params: Vec<_> = params.iter().map(|(key, value)| (*key, (*value).into())).collect();
@@ -220,7 +221,7 @@ fn a_policy_that_may_ask_for_passes_is_refused_before_the_first_step() {
 }
 
 #[test]
-fn costs_that_nothing_can_be_counted_in_are_refused() {
+fn invalid_costs_are_refused() {
     let cost = |step| PassCost { forward: 1, step };
     for (costs, named) in [
         (vec![], "one level at least"),
@@ -237,7 +238,7 @@ fn costs_that_nothing_can_be_counted_in_are_refused() {
 }
 
 #[test]
-fn what_cannot_be_selected_from_is_refused() {
+fn invalid_goals_are_refused() {
     let make = |samples, name, goal| Selector::new(Groups::none(samples), policy(name, &[]).unwrap(), goal, BATCH, 5);
     let goal = Goal::activation(0.25, 4);
     assert!(matches!(make(0, "random", goal), Err(SelectError::Samples(0))));
@@ -250,14 +251,14 @@ fn what_cannot_be_selected_from_is_refused() {
 }
 
 #[test]
-fn batches_in_flight_may_come_back_in_any_order() {
+fn batches_in_flight_may_be_recorded_in_any_order() {
     let mut selector = selector("ast", Goal::activation(0.25, 12));
     let mut batches: Vec<Batch> = (0..4).map(|_| selector.next_batch(&mut losses()).unwrap().unwrap()).collect();
     assert_eq!(selector.in_flight().len(), 4);
     let mut ids: Vec<SampleId> = batches.iter().flat_map(Batch::ids).collect();
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), 4 * BATCH, "nothing is handed out twice while it is in flight");
+    assert_eq!(ids.len(), 4 * BATCH, "no sample may be in two batches in flight");
     batches.swap(0, 3);
     for batch in batches {
         train(&mut selector, batch);
@@ -266,7 +267,7 @@ fn batches_in_flight_may_come_back_in_any_order() {
 }
 
 #[test]
-fn an_outcome_that_is_not_of_the_batch_is_refused_and_changes_nothing() {
+fn an_outcome_of_another_length_is_refused_and_changes_nothing() {
     let mut selector = selector("random", Goal::activation(0.25, 12));
     let batch = selector.next_batch(&mut NoProbe).unwrap().unwrap();
     let before = selector.save().unwrap();
@@ -285,7 +286,7 @@ fn an_outcome_that_is_not_of_the_batch_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_step_that_was_not_made_is_spent_and_not_trained() {
+fn a_skipped_step_is_spent_and_not_trained() {
     let mut selector = selector("random", Goal::activation(0.25, 12));
     let batch = selector.next_batch(&mut NoProbe).unwrap().unwrap();
     let ids = batch.ids();
@@ -296,9 +297,9 @@ fn a_step_that_was_not_made_is_spent_and_not_trained() {
     assert!(ids.iter().all(|id| selector.ledger().visits(*id) == 0));
 }
 
-/// A share of the dense run's cost, scoring included: a forward pass 1, a step 3.
+/// The budget is a share of the dense run's cost, scoring included: a forward pass costs 1, a step 3.
 #[test]
-fn a_budget_is_spent_and_no_more() {
+fn a_budget_is_spent_exactly() {
     for (name, fraction) in [("random", 0.2), ("ast", 0.3), ("original", 0.6), ("pool-top", 0.25)] {
         let mut selector = selector(name, Goal::budget(fraction, 12));
         while let Some(batch) = selector.next_batch(&mut losses()).unwrap() {
@@ -306,12 +307,12 @@ fn a_budget_is_spent_and_no_more() {
         }
         let dense = (3 * 12 * SAMPLES) as f64;
         let spent = selector.counts().cost() as f64 / dense;
-        // What is offered at once may be accepted at once.
+        // A whole chunk may be accepted at once.
         assert!((spent - fraction).abs() < (4 * BATCH) as f64 / dense, "{name}: {spent}");
     }
 }
 
-/// Tells the time: a second a batch.
+/// A clock that advances one second per batch.
 struct Ticking(f64);
 
 impl Probe for Ticking {
@@ -324,7 +325,7 @@ impl Probe for Ticking {
 }
 
 #[test]
-fn a_goal_in_seconds_ends_by_the_probes_clock() {
+fn a_goal_in_seconds_ends_by_the_probe_s_clock() {
     let mut selector = selector("random", Goal::seconds(9.5, 0.25));
     let mut clock = Ticking(0.0);
     while let Some(batch) = selector.next_batch(&mut clock).unwrap() {
@@ -332,12 +333,12 @@ fn a_goal_in_seconds_ends_by_the_probes_clock() {
         train(&mut selector, batch);
         clock.0 += 1.0;
     }
-    // And what was accepted by then.
+    // The batches that were already selected are still trained.
     assert!((10..=11).contains(&selector.counts().steps), "{}", selector.counts().steps);
 }
 
 #[test]
-fn what_a_loop_does_not_offer_is_said() {
+fn a_missing_probe_is_reported() {
     let error = |name, goal| {
         let mut selector = selector(name, goal);
         selector.next_batch(&mut NoProbe).unwrap_err().to_string()
@@ -353,7 +354,7 @@ fn what_a_loop_does_not_offer_is_said() {
     assert!(policy("ast", &[("lamda", 0.8.into())]).unwrap_err().to_string().contains("lamda"));
 }
 
-/// A schedule that is cut off is that of the whole run: its learning rate is still high at the end.
+/// The learning rate of a run that is cut off follows the schedule of the whole run: it is still high at the end.
 #[test]
 fn a_run_that_is_cut_off_follows_the_whole_runs_schedule() {
     let last = |name| {
@@ -368,7 +369,7 @@ fn a_run_that_is_cut_off_follows_the_whole_runs_schedule() {
     assert!((last("random") - 1.0).abs() < 0.01);
 }
 
-/// A policy with one fault.
+/// A policy with one bug.
 struct Faulty(&'static str);
 
 impl Policy for Faulty {
@@ -400,7 +401,7 @@ impl Policy for Faulty {
 }
 
 #[test]
-fn a_policy_that_decides_what_cannot_be_done_is_named() {
+fn an_invalid_decision_of_a_policy_is_reported() {
     let first = |fault| {
         let goal = Goal::activation(0.25, 4);
         let mut selector = Selector::of(Groups::none(SAMPLES), Box::new(Faulty(fault)), goal, BATCH, 5).unwrap();
@@ -413,7 +414,7 @@ fn a_policy_that_decides_what_cannot_be_done_is_named() {
     }
 }
 
-/// Two of one image size and one of another: every batch is of one size, and the budget is what both sizes cost.
+/// A policy with two levels, a small and a large image size.
 struct TwoSizes {
     large_from: f64,
 }
@@ -431,7 +432,7 @@ impl Policy for TwoSizes {
         accepted.extend(offer.candidates.iter().take(2));
         Ok(())
     }
-    /// Small images until half of the budget is spent; then every third is a large one.
+    /// Small images until half of the budget is spent; then every third image is large.
     fn levels(&self, offer: Offer<'_>, accepted: &[SampleId], context: &SelectionContext<'_>) -> Vec<Level> {
         let late = context.spent >= self.large_from;
         (0..offer.coverage.len() + accepted.len()).map(|i| Level::from(late && i % 3 == 0)).collect()
@@ -467,12 +468,12 @@ fn a_policy_may_use_two_levels() {
     let short: Vec<_> = queue_order.iter().filter(|(_, size)| *size < BATCH).collect();
     assert!(short.len() <= 2, "{short:?}");
 
-    // Of a level that nobody told the cost of.
+    // The cost of level 1 was not set.
     let mut unknown = Selector::of(Groups::none(SAMPLES), two_sizes(), goal, BATCH, 5).unwrap();
     let error = loop {
         match unknown.next_batch(&mut NoProbe) {
             Ok(Some(batch)) => train(&mut unknown, batch),
-            Ok(None) => panic!("it uses level 1"),
+            Ok(None) => panic!("the policy uses level 1"),
             Err(error) => break error.to_string(),
         }
     };

@@ -1,4 +1,4 @@
-//! A long run takes no more memory than a short one.
+//! The memory of a run does not grow with its length.
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 
@@ -21,7 +21,7 @@ fn resident() -> f64 {
     4096.0 * pages
 }
 
-/// AST_TEST_SOAK_STEPS sets how many steps; memory over the last quarter of them grows by less than 1 %.
+/// AST_TEST_SOAK_STEPS sets the number of steps. In at least one quarter of the run, memory grows by less than 1 %.
 #[test]
 fn memory_does_not_grow() {
     let steps = std::env::var("AST_TEST_SOAK_STEPS").ok().and_then(|text| text.parse().ok()).unwrap_or(2000_u32);
@@ -41,7 +41,7 @@ fn memory_does_not_grow() {
     })
     .unwrap();
     let mut advance = |steps| {
-        // Batches of 16 are so small that what malloc leaves between them shows: the mean of many looks does not.
+        // Allocator fragmentation shows in batches of 16. The mean over many readings smooths it out.
         let mut sum = 0.0;
         for _ in 0..steps {
             trainer.advance().unwrap().unwrap();
@@ -51,7 +51,7 @@ fn memory_does_not_grow() {
     };
     advance(steps / 2);
     let mut before = advance(steps / 4);
-    // malloc takes a page or two more at any time; what leaks grows in every quarter.
+    // The allocator may take another page or two at any time. A leak grows in every quarter.
     let settled = (0..4).any(|_| {
         let now = advance(steps / 4);
         let growth = now / before - 1.0;
@@ -59,5 +59,5 @@ fn memory_does_not_grow() {
         before = now;
         growth < 0.01
     });
-    assert!(settled, "it grew by 1 % and more in each of four quarters");
+    assert!(settled, "memory grew by 1 % or more in each of four quarters");
 }

@@ -1,4 +1,5 @@
-//! The loop as a whole, on small images: what is trained on, in which order, how often, and that it is the same twice.
+//! The whole training loop on small images: which samples are trained, in which order and how often, with reproducible
+//! results.
 #![forbid(unsafe_code)]
 
 mod common;
@@ -15,7 +16,7 @@ use ast_core::testing::DirectLoader;
 use ast_core::train::{Resolved, Setup, TrainError, Trainer};
 use common::{Halves, Loss, SAMPLES, SIDE, config, policy};
 
-/// Notes every visit that is asked for.
+/// A loader that records every visit requested.
 struct Recorder(DirectLoader, Arc<Mutex<Vec<Vec<Visit>>>>);
 
 impl Loader for Recorder {
@@ -62,13 +63,13 @@ fn run(config: &RunConfig, name: &str, lambda: Option<f64>, broken: Option<Sampl
         device,
     })
     .unwrap();
-    let result = trainer.run(&mut events).map(|summary| summary.expect("nobody wished for an end"));
+    let result = trainer.run(&mut events).map(|summary| summary.expect("the run is not stopped"));
     let visits = std::mem::take(&mut *visits.lock().unwrap());
     Outcome { visits, events, result }
 }
 
 #[test]
-fn ast_without_significance_is_random_sample_for_sample() {
+fn ast_with_lambda_0_is_random_sample_for_sample() {
     let config = config(0.2, 5);
     let (random, ast) = (run(&config, "random", None, None), run(&config, "ast", Some(0.0), None));
     assert_eq!(ast.visits, random.visits);
@@ -91,7 +92,7 @@ fn the_same_seed_gives_the_same_bits() {
 }
 
 #[test]
-fn every_policy_trains_the_share_it_promises_in_full_batches() {
+fn every_policy_trains_its_target_in_full_batches() {
     for (name, target, share) in [("dense", 0.1, 1.0), ("random", 0.1, 0.1), ("ast", 0.1, 0.1), ("ast", 0.33, 0.33)] {
         let run = run(&config(target, 10), name, None, None);
         let samples = run.summary().samples;
@@ -99,7 +100,7 @@ fn every_policy_trains_the_share_it_promises_in_full_batches() {
         let activation = run.summary().activation;
         assert_eq!((activation.target, activation.kept), (target, name != "dense"), "{name}");
         let trained = run.ids().len();
-        assert_eq!(samples.trained, trained as u64, "{name}: the meter counts what was loaded");
+        assert_eq!(samples.trained, trained as u64, "{name}: counted samples must equal loaded samples");
         let expected = share * 6400.0;
         assert!((trained as f64 - expected).abs() < 0.05 * expected, "{name}: {trained} of {expected}");
         let (last, full) = run.visits.split_last().unwrap();
@@ -137,7 +138,8 @@ fn savings_are_what_was_counted() {
     let summary = run.summary();
     assert!((summary.savings.samples - 0.9).abs() < 1e-9);
     assert!((summary.savings.flops - 0.9).abs() < 1e-9);
-    // 3x3 convolutions on 8x8, 8x8 and 4x4 places, then 512-256-2: forward, and 3x less the first layer's input gradient.
+    // 3x3 convolutions on 8x8, 8x8 and 4x4 positions, then 512-256-2. A step is 3 forward passes less the first layer's
+    // input gradient.
     let macs = 27 * 32 * 64 + 288 * 64 * 64 + 576 * 128 * 16 + 512 * 256 + 256 * 2;
     let step = 2 * (3 * macs - 27 * 32 * 64);
     assert_eq!(summary.flops.total, summary.samples.trained * step);
@@ -145,24 +147,24 @@ fn savings_are_what_was_counted() {
     assert_eq!(summary.joules.total, None);
     assert_eq!(summary.savings.joules, None);
     assert_eq!(summary.seconds.phases.len(), 7);
-    // The trainer's seconds against the clock on the wall, which saw the network being built as well.
+    // The wall-clock time includes building the network.
     assert!(summary.seconds.total <= wall && summary.seconds.total > 0.5 * wall, "{wall} {:?}", summary.seconds);
 }
 
 #[test]
-fn a_loss_that_is_no_number_stops_the_run_and_names_the_sample() {
+fn a_nan_loss_stops_the_run_and_names_the_sample() {
     let run = run(&config(1.0, 1), "dense", None, Some(17));
     match run.result {
         Err(TrainError::NotFinite { step, what: NotFinite::Loss(sample, loss) }) => {
             assert!(step >= 1 && loss.is_nan());
-            // Once one sample has broken the weights, others may be named first only in later steps.
+            // In later steps the broken weights give other samples NaN losses too.
             assert_eq!(sample, 17);
         }
         other => panic!("{other:?}"),
     }
 }
 
-/// The rate is taken at the middle of a chunk, so that even one batch that is the whole budget learns something.
+/// The learning rate is taken at the middle of a chunk, so that even a run of one batch learns something.
 #[test]
 fn no_step_has_a_learning_rate_of_zero() {
     let mut config = config(1.0, 1);

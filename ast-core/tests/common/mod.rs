@@ -1,4 +1,4 @@
-//! A small problem that every test of the loop trains on.
+//! A small problem shared by the tests of the loop.
 #![allow(dead_code, unused_imports)] // each test uses its part
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use ast_core::train::{Resolved, Setup, Trainer};
 pub(crate) const SAMPLES: usize = 640;
 pub(crate) const SIDE: usize = 8;
 
-/// Two classes, bright left or bright right, and noise.
+/// Noisy images of two classes: bright left half or bright right half.
 pub(crate) struct Halves {
     pub(crate) samples: usize,
     pub(crate) broken: Option<SampleId>,
@@ -58,7 +58,7 @@ impl Dataset for Halves {
 
 pub(crate) use ast_core::score::PlainLoss as Loss;
 
-/// How much of the loss an auxiliary network that has not seen the sample does not have.
+/// The sample's loss minus its loss under an auxiliary network that has not seen it.
 pub(crate) struct Excess;
 
 impl Scorer for Excess {
@@ -80,7 +80,7 @@ pub(crate) fn policy_with(name: &str, given: &[(&str, ParamValue)], config: &Run
     let entry: &PolicyEntry = Registry::linked().unwrap().get(name).unwrap();
     let mut given: BTreeMap<_, _> = given.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect();
     if name == "ast" {
-        // With all that it can do at work: its default is to be `random` in runs as short as these.
+        // Selection on: by default `ast` is `random` in runs this short.
         given.entry("lambda".into()).or_insert(ParamValue::Number(0.8));
         given.entry("guard".into()).or_insert(ParamValue::Word("on".into()));
     }
@@ -95,7 +95,7 @@ pub(crate) fn config(target: f64, epochs: u32) -> RunConfig {
     config
 }
 
-/// One linear layer, with dropout before it: small, and with all that a run has to get right.
+/// One linear layer after dropout: the smallest network with randomness in its training.
 #[derive(Module, Debug)]
 pub(crate) struct Tiny {
     weight: Param<Tensor<2>>,
@@ -139,7 +139,7 @@ impl Model for Tiny {
         vec![LayerCost::linear("linear", [3 * SIDE * SIDE / 4, 2]).first()]
     }
 
-    /// There is none: another one.
+    /// The proxy of this network has the same architecture.
     fn proxy(&self, weights: Weights<'_>) -> Self {
         Self::new(weights)
     }
@@ -150,7 +150,7 @@ pub(crate) fn tiny(config: &RunConfig, name: &str, train: Halves, scorer: Box<dy
     tiny_with(config, policy(name, None, config), train, scorer)
 }
 
-/// The same with a policy of one's own.
+/// Like [`tiny`], with a given policy.
 pub(crate) fn tiny_with(
     config: &RunConfig,
     policy: Box<dyn Policy>,

@@ -14,7 +14,7 @@ Costs are a share of the FLOPs of one dense run, that of --epochs, whatever the 
 
 --from reads the runs of any other program: a CSV file whose first line names the columns arm, seed, cost and result, and
 then a line a run. A result is a percentage or any number of which more is better; a cost is in any unit, and is shown
-as a share of that of `dense` or, without one, of the dearest arm. Other columns are ignored, with a note. In --json the
+as a share of that of `dense` or, without one, of the costliest arm. Other columns are ignored, with a note. In --json the
 results are called accuracies here too.
 
 Examples:

@@ -1,4 +1,4 @@
-//! One of the things that are compared: a policy, and what else is set for it.
+//! An arm of a comparison: a policy and the settings that only this arm has.
 
 use toml::{Table, Value};
 
@@ -8,15 +8,15 @@ use crate::failure::Failure;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Arm {
-    /// The policy and its own values, in one spelling: its name everywhere.
+    /// Canonical name, `POLICY[:KEY=VALUE]...`; used in tables, files and messages.
     pub(super) name: String,
     pub(super) policy: String,
-    /// Its own values, by section; they go over flags and files.
+    /// The arm's own settings, by section. They override flags and files.
     pub(super) own: Table,
 }
 
 impl Arm {
-    /// `POLICY[:KEY=VALUE]...`; a key without a dot is one of the policy's.
+    /// Parses `POLICY[:KEY=VALUE]...`; a key without a dot is a parameter of the policy.
     pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         let mut parts = text.split(':').map(str::trim);
         let policy = parts.next().filter(|policy| !policy.is_empty());
@@ -43,26 +43,26 @@ impl Arm {
         Ok(Self { name: canonical(&policy, &own), policy, own })
     }
 
-    /// Its folder: the name, with what a file system may not like replaced.
+    /// Name of the arm's folder: its name without characters that a file system may refuse.
     pub(super) fn folder(&self) -> String {
         let kept = |c: char| if c.is_ascii_alphanumeric() || "-._=".contains(c) { c } else { '_' };
         self.name.chars().map(kept).collect()
     }
 
-    /// Whether a folder has its name in another spelling, as older programs took it from the command line.
+    /// Whether `folder` is this arm's name in another spelling. Older programs used the spelling of the command line.
     pub(super) fn is_spelled(&self, folder: &str) -> bool {
         Self::parse(&folder.replace('_', ":")).is_ok_and(|arm| arm.name == self.name)
     }
 
-    /// Whether budgets are for it: the dense run costs 1 whatever they are, so that one run serves the comparisons at every
+    /// Whether budgets apply. They do not apply to the dense run, so that one dense run serves the comparisons at every
     /// budget.
     pub(super) fn is_limited(&self) -> bool {
         self.policy != "dense"
     }
 }
 
-/// Why an arm may not set a key for itself. Two runs of a pair have the same data, initial network, order and augmentation,
-/// and are evaluated alike: what is left is what selects, how much is trained, and how.
+/// Why a key cannot differ between arms. The two runs of a pair share data, initial network, order, augmentation and
+/// evaluation. An arm may only change what selects, how much is trained, and how.
 fn cannot_vary(key: &str) -> Option<String> {
     match (key, key.split('.').next().unwrap_or_default()) {
         ("train.seed", _) => Some("a pair is two runs of one seed; --seeds says which seeds".into()),
@@ -72,7 +72,7 @@ fn cannot_vary(key: &str) -> Option<String> {
     }
 }
 
-/// What to say instead of a key that the arms or the seeds decide.
+/// For a key that the arms or the seeds decide: the flag to use instead.
 pub(super) fn decided_elsewhere(key: &str) -> Option<&'static str> {
     match key {
         "train.seed" => Some("--seeds says which seeds are run"),
@@ -81,7 +81,7 @@ pub(super) fn decided_elsewhere(key: &str) -> Option<&'static str> {
     }
 }
 
-/// Keys in order, without `policy.`, and numbers in their shortest form: `ast:gamma=2:lambda=0.5`.
+/// Canonical name: keys in order, without `policy.`, numbers in their shortest form: `ast:gamma=2:lambda=0.5`.
 fn canonical(policy: &str, own: &Table) -> String {
     let mut values: Vec<String> = leaves(own)
         .into_iter()
@@ -91,20 +91,20 @@ fn canonical(policy: &str, own: &Table) -> String {
     format!("{policy}{}", values.concat())
 }
 
-/// A value in its shortest spelling that means the same.
+/// The shortest spelling of a value that parses to the same value.
 fn word(value: &Value) -> String {
     match value {
         Value::Float(number) if *number == 0.0 => "0".into(),
         Value::Float(number) if number.is_finite() => {
             [number.to_string(), format!("{number:e}")].into_iter().min_by_key(String::len).unwrap_or_default()
         }
-        // A word that would be read as something else keeps its quotes.
+        // A word that would parse as another type keeps its quotes.
         Value::String(text) if format!("value = {text}").parse::<Table>().is_err() => text.clone(),
         value => value.to_string(),
     }
 }
 
-/// `6` is 0 to 5, `10..16` is 10 to 15.
+/// `6` means the seeds 0 to 5, `10..16` means 10 to 15.
 pub(super) fn seeds(text: &str) -> Result<Vec<u64>, Failure> {
     let number = |part: &str| part.trim().parse::<u32>().ok().map(u64::from);
     let range = match text.split_once("..") {
@@ -146,7 +146,7 @@ mod tests {
         }
         assert_eq!(name("random:train.lr=0.0000002:train.batch_size=0x10"), "random:train.batch_size=16:train.lr=2e-7");
         assert_eq!(name("random:train.epochs=-0.0"), "random:train.epochs=0");
-        // A name means what it names.
+        // A canonical name parses to the same settings and the same name.
         for text in ["ast:gate=\"1\"", "ast:gate=true", "ast:lambda=1e300", "ast:lambda=nan", "ast:gate=a b"] {
             let arm = Arm::parse(text).unwrap();
             assert_eq!(name(&arm.name), arm.name);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_a_pair_a_pair_cannot_vary_by_arm() {
+    fn settings_shared_by_a_pair_cannot_differ_between_arms() {
         for key in ["policy.lambda", "scorer.name", "control.ki", "budget.fraction", "train.epochs", "train.lr"] {
             assert_eq!(cannot_vary(key), None, "{key}");
         }

@@ -1,4 +1,4 @@
-//! The seeds that a comparison was begun with. Pairs that are added until a difference shows will show one.
+//! The seeds that a comparison started with. Adding seeds until a difference shows would make p invalid.
 
 use std::fs;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::path::Path;
 use crate::failure::{Failure, Kind};
 use crate::run_folder::{SUMMARY, write};
 
-/// The file that makes a folder that of a comparison.
+/// The file that marks a folder as a comparison's.
 pub(super) const SEEDS: &str = "seeds";
 
-/// The seeds of the comparison in a folder, `None` where the folder is new or empty; any other folder is refused.
+/// The seeds of the comparison in a folder; `None` if the folder is new or empty. Any other folder is refused.
 pub(super) fn begun(out: &Path) -> Result<Option<Vec<u64>>, Failure> {
     if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none()) || !out.exists() {
         return Ok(None);
@@ -18,13 +18,13 @@ pub(super) fn begun(out: &Path) -> Result<Option<Vec<u64>>, Failure> {
     let seeds: Vec<u64> = text.split_whitespace().map_while(|seed| seed.parse().ok()).collect();
     if seeds.is_empty() || seeds.len() != text.split_whitespace().count() {
         let message =
-            format!("{} is not empty and no comparison; name a new folder, nothing was changed", out.display());
+            format!("{} is not empty and holds no comparison; name a new folder, nothing was changed", out.display());
         return Err(Failure::new(Kind::Create, message));
     }
     Ok(Some(seeds))
 }
 
-/// Writes the seeds down if this is the beginning; whether there are more now than there were at the beginning.
+/// Writes the seeds if the comparison starts now. Returns whether seeds were added since the start.
 pub(super) fn fix(out: &Path, begun: Option<&[u64]>, seeds: &[u64]) -> Result<bool, Failure> {
     let cannot = |error| Failure::new(Kind::Create, format!("cannot create {}: {error}", out.display()));
     fs::create_dir_all(out).map_err(cannot)?;
@@ -36,8 +36,8 @@ pub(super) fn fix(out: &Path, begun: Option<&[u64]>, seeds: &[u64]) -> Result<bo
     Ok(raised(begun, seeds))
 }
 
-/// Whether seeds were added to those of the beginning. A comparison begins with its first result: until then nothing was
-/// seen that could make anybody want other seeds.
+/// Whether seeds were added since the start. A comparison starts with its first result: before that, there was nothing
+/// to see that could influence the choice of seeds.
 fn raised(begun: Option<&[u64]>, seeds: &[u64]) -> bool {
     begun.is_some_and(|begun| seeds.iter().any(|seed| !begun.contains(seed)))
 }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seeds_are_those_of_the_first_result() {
+    fn the_seeds_are_fixed_by_the_first_result() {
         assert!(!raised(None, &[0, 1]));
         assert!(!raised(Some(&[0, 1]), &[1]));
         assert!(raised(Some(&[0, 1]), &[0, 1, 2]));
@@ -62,7 +62,7 @@ mod tests {
         let out = folder.path().join("new");
         assert_eq!(begun(&out).unwrap(), None);
         assert!(!fix(&out, None, &[0, 1]).unwrap());
-        // Nothing came of it: another beginning.
+        // No run was finished: the comparison has not started.
         let first = begun(&out).unwrap().unwrap();
         assert!(!fix(&out, Some(&first), &[0, 1, 2]).unwrap());
         assert_eq!(begun(&out).unwrap().unwrap(), [0, 1, 2]);

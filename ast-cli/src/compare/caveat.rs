@@ -1,4 +1,4 @@
-//! What a reader of a comparison has to know: in the table's text, in the JSON and in the picture alike.
+//! Caveats of a comparison, shown in the table's text, the JSON and the picture.
 
 use serde::Serialize;
 
@@ -8,22 +8,22 @@ use super::verdict::{LEVEL, REFERENCES, Row, SAME_COST, Terms};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Caveat {
-    /// One word for programs.
+    /// One word, for programs.
     pub(super) kind: &'static str,
-    /// A sentence or two for a person.
+    /// One or two sentences, for people.
     pub(super) text: String,
 }
 
-/// What the limited arms were limited by.
+/// The kind of budget that the arms other than `dense` have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limits {
-    /// Nothing but their epochs and their activation: a budget can be advised.
+    /// Epochs and activation rate only: `--budget` can be advised.
     Activation,
-    /// A share of the dense run's FLOPs, one of them at least.
+    /// At least one has a share of the dense run's FLOPs.
     Fraction,
-    /// Seconds, one of them at least.
+    /// At least one has a budget in seconds.
     Seconds,
-    /// It is another program's.
+    /// Not known: the runs are another program's.
     Unknown,
 }
 
@@ -31,7 +31,7 @@ pub(super) fn caveat(kind: &'static str, text: String) -> Caveat {
     Caveat { kind, text }
 }
 
-/// What the rows say themselves.
+/// Caveats that follow from the rows.
 pub(super) fn of_rows(rows: &[Row], terms: &Terms, limits: Limits) -> Vec<Caveat> {
     [no_reference(rows), unpaired(rows), near_chance(rows), many_tests(rows), unequal_costs(rows, terms, limits)]
         .into_iter()
@@ -41,11 +41,11 @@ pub(super) fn of_rows(rows: &[Row], terms: &Terms, limits: Limits) -> Vec<Caveat
 
 fn no_reference(rows: &[Row]) -> Option<Caveat> {
     let lacking = rows.iter().all(|row| !REFERENCES.contains(&row.arm.as_str()));
-    let text = "No arm is `random` or `dense`: there is nothing that the others could be held against.";
+    let text = "No arm is `random` or `dense`: there is no reference to compare with.";
     lacking.then(|| caveat("no-reference", text.into()))
 }
 
-/// Seeds that an arm has and its reference has not: they are in the arm's mean and in no difference.
+/// Seeds that an arm and its reference do not share. They are part of the mean, but of no difference.
 fn unpaired(rows: &[Row]) -> Option<Caveat> {
     let short = |row: &Row| {
         let of = |to: &str| {
@@ -67,8 +67,8 @@ fn near_chance(rows: &[Row]) -> Option<Caveat> {
     Some(caveat(
         "near-chance",
         format!(
-            "Near chance: guessing gives {:.1} %, and below {:.1} % are {}. Such networks have hardly begun to learn: a difference \
-             to one of them, established or not, says little about longer runs.",
+            "Near chance: guessing gives {:.1} %, and these arms are below {:.1} %: {}. Such networks have hardly begun to learn, \
+             so a difference to one of them, established or not, says little about longer runs.",
             chance::guess(test),
             chance::bound(test),
             arms.join(", ")
@@ -80,13 +80,13 @@ fn many_tests(rows: &[Row]) -> Option<Caveat> {
     let tested = rows.iter().flat_map(|row| &row.differences).filter(|d| d.pairs >= LEAST_PAIRS).count();
     let at_least_one = 100.0 * (1.0 - (1.0 - LEVEL).powi(tested as i32));
     let text = format!(
-        "{tested} differences were tested at 5 % each: where there is nothing to find, up to {at_least_one:.0} % of such tables \
+        "{tested} differences were tested at 5 % each: if none were real, up to {at_least_one:.0} % of such tables would still \
          have at least one that looks established."
     );
     (tested > 1).then(|| caveat("many-tests", text))
 }
 
-/// The dense run is there to cost more; of the others one may have had more to spend than another.
+/// `dense` is expected to cost more. The other arms should cost the same.
 fn unequal_costs(rows: &[Row], terms: &Terms, limits: Limits) -> Option<Caveat> {
     let cost = |row: &&Row| row.spent.cost();
     let limited = || rows.iter().filter(|row| row.arm.split(':').next() != Some("dense") && cost(row).is_finite());
@@ -94,12 +94,12 @@ fn unequal_costs(rows: &[Row], terms: &Terms, limits: Limits) -> Option<Caveat> 
     let most = limited().max_by(|a, b| cost(a).total_cmp(&cost(b)))?;
     let advice = match limits {
         Limits::Activation => " --budget makes them equal.",
-        Limits::Seconds => " The limit was in seconds.",
+        Limits::Seconds => " The budget was in seconds.",
         Limits::Fraction | Limits::Unknown => "",
     };
     let Terms { noun, whole, .. } = terms;
     let text = format!(
-        "Costs differ: {} spent {:.1} % of the {noun} of {whole}, {} {:.1} %. What is between them is no difference at equal \
+        "Costs differ: {} spent {:.1} % of the {noun} of {whole}, {} {:.1} %. A difference between them is not one at equal \
          cost.{advice}",
         least.arm,
         100.0 * cost(&least),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_said_where_it_holds_and_nowhere_else() {
+    fn each_caveat_appears_exactly_where_it_applies() {
         let (six, four): (&[u64], &[u64]) = (&[0, 1, 2, 3, 4, 5], &[0, 1, 2, 3]);
         let of = |arms: &[(&str, f64, f64, &[u64])]| kinds(&rows(arms), Limits::Fraction);
         assert_eq!(of(&[("random", 60.0, 0.25, six), ("ast", 61.0, 0.25, six)]), [""; 0]);
@@ -165,7 +165,7 @@ mod tests {
         let text = |limits| of_rows(&rows, &terms(), limits).pop().unwrap().text;
         assert!(text(Limits::Activation).ends_with("--budget makes them equal."));
         assert!(!text(Limits::Fraction).contains("--budget"));
-        assert!(text(Limits::Seconds).ends_with("The limit was in seconds."));
+        assert!(text(Limits::Seconds).ends_with("The budget was in seconds."));
         assert!(
             text(Limits::Unknown)
                 .starts_with("Costs differ: random spent 25.0 % of the FLOPs of a dense run of 4 epochs, ast 100.0 %.")

@@ -1,10 +1,10 @@
-//! When a network has hardly learned anything: its accuracy is near what guessing gives.
+//! Near chance: when a network's accuracy is hardly better than guessing.
 
 use ast_core::run::TestSet;
 
-/// The accuracy, percent, below which a network counts as near chance: twice what guessing gives, or, of few classes, an eighth of
-/// the way from there to everything; and in any case what guessing reaches by luck, three binomial standard errors, where
-/// the test images are few.
+/// The accuracy, percent, below which a network counts as near chance: twice that of guessing or, if that is lower, an
+/// eighth of the way from guessing to 100 %; but at least what guessing reaches by luck on few test images, three
+/// binomial standard errors above its mean.
 pub(super) fn bound(test: TestSet) -> f64 {
     let guess = guess(test) / 100.0;
     let learned = (2.0 * guess).min(guess + (1.0 - guess) / 8.0);
@@ -12,7 +12,7 @@ pub(super) fn bound(test: TestSet) -> f64 {
     100.0 * learned.max(luck)
 }
 
-/// What guessing gives, percent.
+/// Accuracy of guessing, percent.
 pub(super) fn guess(test: TestSet) -> f64 {
     100.0 / test.classes.max(1) as f64
 }

@@ -1,33 +1,33 @@
-//! What the circumstances of the runs give a reader to know: programs, devices, a shared machine.
+//! Caveats that follow from how the runs were made: programs, devices, a shared machine.
 
 use ast_core::run::{Origin, Summary};
 
 use super::caveat::{Caveat, Limits, caveat};
 
-/// What is known of the runs of a comparison beside their results.
+/// How the runs of a comparison were made.
 pub(super) struct Circumstances<'a> {
-    /// Of each run: its arm, what it has left, and whether others ran beside it.
+    /// Per run: its arm, its summary, and whether other runs shared the machine.
     pub(super) runs: Vec<(&'a str, &'a Summary, bool)>,
     pub(super) limits: Limits,
     /// Arms whose scoring was not charged.
     pub(super) free_scoring: &'a [String],
     pub(super) seeds_raised: bool,
-    /// What policies say of themselves.
+    /// Warnings of the policies.
     pub(super) warnings: &'a [String],
 }
 
-/// What the circumstances of the runs say.
+/// Caveats that follow from how the runs were made.
 pub(super) fn of_runs(known: &Circumstances<'_>) -> Vec<Caveat> {
     let mut all: Vec<Caveat> = known.warnings.iter().map(|warning| caveat("remark", warning.clone())).collect();
     if !known.free_scoring.is_empty() {
         let arms = known.free_scoring.join(", ");
         let text = format!(
-            "An ablation: scoring was counted and not charged to the budget of {arms}. No result at equal cost."
+            "An ablation: scoring was counted but not charged to the budget of {arms}. This is not a result at equal cost."
         );
         all.push(caveat("free-scoring", text));
     }
     if known.seeds_raised {
-        let text = "Seeds were added after the first result: p no longer means what it says.";
+        let text = "Seeds were added after the first result: p is no longer valid.";
         all.push(caveat("seeds-raised", text.into()));
     }
     all.extend(shared(known));
@@ -40,7 +40,7 @@ pub(super) fn of_runs(known: &Circumstances<'_>) -> Vec<Caveat> {
         None => Some(origin.commit.clone()),
     };
     for (kind, what, values, so) in [
-        ("programs", "programs", of(program), "a difference may be theirs."),
+        ("programs", "programs", of(program), "a difference may come from that."),
         (
             "devices",
             "devices",
@@ -63,30 +63,28 @@ pub(super) fn of_runs(known: &Circumstances<'_>) -> Vec<Caveat> {
 
 fn shared(known: &Circumstances<'_>) -> Option<Caveat> {
     let (all, shared) = (known.runs.len(), known.runs.iter().filter(|(_, _, shared)| *shared).count());
-    let results = if known.limits == Limits::Seconds { " So are results under a limit in seconds." } else { "" };
+    let results =
+        if known.limits == Limits::Seconds { " With a budget in seconds this affects the results too." } else { "" };
     let text = format!(
         "{shared} of {all} runs were made while others ran: their seconds and joules are those of a shared machine.{results}"
     );
     (shared > 0).then(|| caveat("shared-machine", text))
 }
 
-/// What older summaries do not say cannot be compared.
+/// Origins that older programs did not record cannot be compared.
 fn unknown(known: &Circumstances<'_>) -> Option<Caveat> {
     let lacking = |is_lacking: fn(&Summary) -> bool| known.runs.iter().filter(|(_, run, _)| is_lacking(run)).count();
     let parts: Vec<String> = [
-        (lacking(|run| run.origin.is_none()), "nothing of their program, device and data"),
-        (
-            lacking(|run| run.origin.as_ref().is_some_and(|origin| origin.evaluation.is_none())),
-            "nothing of their test images",
-        ),
-        (lacking(|run| run.origin.as_ref().is_some_and(lacks_instructions)), "no instruction set"),
+        (lacking(|run| run.origin.is_none()), "program, device and data"),
+        (lacking(|run| run.origin.as_ref().is_some_and(|origin| origin.evaluation.is_none())), "the test images"),
+        (lacking(|run| run.origin.as_ref().is_some_and(lacks_instructions)), "the instruction set"),
     ]
     .into_iter()
     .filter(|(runs, _)| *runs > 0)
-    .map(|(runs, what)| format!("{runs} say {what}"))
+    .map(|(runs, what)| format!("{runs} lack {what}"))
     .collect();
     let text = format!(
-        "Of the summaries of {} runs, made by older programs, {}: whether the runs of a pair agree in that could not be checked.",
+        "Older programs recorded less: of {} summaries, {}. Whether the runs of a pair agree in that could not be checked.",
         known.runs.len(),
         parts.join(", ")
     );
@@ -97,7 +95,7 @@ fn lacks_instructions(origin: &Origin) -> bool {
     origin.device == "flex" && origin.instructions.is_none()
 }
 
-/// `A (arms: runs), B (arms: runs)` where known values differ.
+/// `A (runs of arms), B (runs of arms)`, if known values differ.
 fn differing(values: &[(&str, Option<String>)]) -> Option<String> {
     let mut groups: Vec<(&str, Vec<&str>, usize)> = Vec::new();
     for (arm, value) in values.iter().filter_map(|(arm, value)| Some((*arm, value.as_deref()?))) {

@@ -1,4 +1,4 @@
-//! A table of runs in a CSV file: its columns by name, an error with file and line.
+//! A CSV table of runs: columns are found by name, errors name file and line.
 
 use std::path::Path;
 
@@ -8,9 +8,9 @@ use crate::failure::{Failure, Kind, did_you_mean};
 use crate::input;
 
 const COLUMNS: [&str; 4] = ["arm", "seed", "cost", "result"];
-/// A line a run: that is thousands of comparisons.
+/// Upper bound for the size of the file: enough for thousands of comparisons.
 const LARGEST_FILE: u64 = 1 << 24;
-/// Sums and means of such numbers are numbers.
+/// Upper bound for numbers, so that sums and means stay finite.
 const LARGEST: f64 = 1e15;
 
 /// One line of the file.
@@ -24,10 +24,10 @@ pub(super) struct Record {
 }
 
 pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    input::read(file, LARGEST_FILE, Kind::Data, ": that is no table of runs")
+    input::read(file, LARGEST_FILE, Kind::Data, ": too large for a table of runs")
 }
 
-/// The runs, and the names of columns that are not used.
+/// The runs, and the names of unused columns.
 pub(super) fn parse(text: &[u8], origin: &str) -> Result<(Vec<Record>, Vec<String>), Failure> {
     let wrong = |line: u64, what: String| Failure::new(Kind::Data, format!("{origin}, line {line}: {what}"));
     let mut lines = Lines { text, byte: 0, line: 1 };
@@ -41,7 +41,7 @@ pub(super) fn parse(text: &[u8], origin: &str) -> Result<(Vec<Record>, Vec<Strin
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(text);
     let mut records = reader.records();
     let expected = || format!("the first line names the columns, separated by commas: {}", COLUMNS.join(","));
-    let Some(header) = records.next() else { return Err(wrong(1, format!("it is empty; {}", expected()))) };
+    let Some(header) = records.next() else { return Err(wrong(1, format!("the file is empty; {}", expected()))) };
     let header = header.map_err(|error| unreadable(error, &mut lines))?;
     let first = lines.of(header.position());
     let places = places(&header).map_err(|what| wrong(first, format!("{what}; {}", expected())))?;
@@ -55,7 +55,7 @@ pub(super) fn parse(text: &[u8], origin: &str) -> Result<(Vec<Record>, Vec<Strin
         }
         let [arm, seed, cost, result] = places.map(|place| row.get(place).unwrap_or_default());
         if arm.is_empty() || arm.chars().any(char::is_control) {
-            return Err(wrong(line, format!("`arm` = {arm:?} is no name")));
+            return Err(wrong(line, format!("`arm` = {arm:?} is not a valid name")));
         }
         let number = |key: &str, text: &str| match text.parse::<f64>() {
             Ok(number) if number.abs() <= LARGEST => Ok(number),
@@ -73,8 +73,8 @@ pub(super) fn parse(text: &[u8], origin: &str) -> Result<(Vec<Record>, Vec<Strin
     Ok((records.map(record).collect::<Result<_, _>>()?, unused))
 }
 
-/// Counts lines up to records that come in order. The reader's own count is that of the end of the record before, where the
-/// line feed after a carriage return and empty lines are still to come.
+/// Line numbers of records, which must be asked for in order. The reader's own position is the end of the record
+/// before: a line feed after a carriage return, or empty lines, may still follow.
 struct Lines<'a> {
     text: &'a [u8],
     byte: usize,
@@ -92,14 +92,14 @@ impl Lines<'_> {
     }
 }
 
-/// Where each of [`COLUMNS`] stands.
+/// The index of each of [`COLUMNS`].
 fn places(header: &StringRecord) -> Result<[usize; COLUMNS.len()], String> {
     let mut places = [0; COLUMNS.len()];
     for (place, column) in places.iter_mut().zip(COLUMNS) {
         let mut found = header.iter().enumerate().filter(|(_, name)| *name == column);
         match (found.next(), found.next()) {
             (Some((only, _)), None) => *place = only,
-            (Some(_), Some(_)) => return Err(format!("the column `{column}` is there twice")),
+            (Some(_), Some(_)) => return Err(format!("the column `{column}` appears twice")),
             (None, _) => {
                 let mut others = header.iter().filter(|name| !COLUMNS.contains(name));
                 let near = others.find(|name| !did_you_mean(name, [column]).is_empty());

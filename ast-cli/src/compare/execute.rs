@@ -1,4 +1,4 @@
-//! Makes the runs that are not finished, and notes which of them shared the machine.
+//! Makes the runs that are not finished, and records which of them shared the machine.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,11 +15,11 @@ use crate::run_folder::{clear, write};
 use crate::signals::Signals;
 use crate::train::{self, Finished, RunTarget, summary_of};
 
-/// Runs what is not finished, `jobs` at a time, in order; the summaries in the same order.
+/// Makes the unfinished runs in order, `jobs` at a time. Returns all summaries in the same order.
 pub(super) fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Result<Vec<Summary>, Failure> {
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
     let to_do = runs.iter().filter(|run| !run.is_finished()).count();
-    // Another process at the same comparison is met where it has a run in hand.
+    // Another process that works on the same comparison is noticed when it has a run locked.
     let beside = AtomicBool::new(jobs.min(to_do) > 1);
     let work = || {
         loop {
@@ -39,11 +39,11 @@ pub(super) fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Resul
                     summary.seconds.total
                 )),
                 Err(failure) if failure.kind == Kind::TryAgain => {
-                    note(&format!("{failure}: passed over"));
+                    note(&format!("{failure}: skipped"));
                     beside.store(true, Ordering::Relaxed);
                 }
                 Err(failure) => {
-                    // The others come to the end of their run, or have got the same signal.
+                    // The other jobs finish their run, or have received the same signal.
                     next.store(runs.len(), Ordering::Relaxed);
                     failed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(failure);
                     return;
@@ -57,13 +57,13 @@ pub(super) fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Resul
     });
     match failed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
         Some(failure) if failure.kind.is_wanted() => {
-            let message = format!("{failure}\nthe same `ast compare` goes on from there");
+            let message = format!("{failure}\nrun the same `ast compare` again to continue");
             Err(Failure::new(failure.kind, message))
         }
         Some(failure) => Err(failure),
         None if runs.iter().any(|run| !run.is_finished()) => Err(Failure::new(
             Kind::TryAgain,
-            "some runs are in the hands of another process; the same `ast compare` reads them when they are done",
+            "another process is making some of the runs; run the same `ast compare` again when they are finished",
         )),
         None => runs.iter().map(|run| summary_of(&run.folder)).collect(),
     }
@@ -78,7 +78,7 @@ impl Run<'_> {
         finished
     }
 
-    /// From the beginning, or from where it was stopped.
+    /// Starts the run, or resumes it.
     fn make(&self, beside: bool, signals: Signals) -> Result<Finished, Failure> {
         let of_arm =
             |failure: Failure| Failure::new(failure.kind, format!("{} seed {}: {failure}", self.arm.name, self.seed));
@@ -90,7 +90,7 @@ impl Run<'_> {
             clear(&self.folder)?;
             RunTarget::New(Some(&self.folder))
         };
-        // What went before a stop stays in its seconds.
+        // The time before an interruption still counts in the run's seconds.
         if beside {
             write(&self.mark(), b"")?;
         } else if !stopped {
@@ -99,12 +99,12 @@ impl Run<'_> {
         train::run(resolved, place, Progress::None, signals).map_err(of_arm)
     }
 
-    /// Whether other runs were made while it was: its seconds and joules are not its own.
+    /// Whether other runs shared the machine. Seconds and joules are then not only this run's.
     pub(super) fn was_shared(&self) -> bool {
         self.mark().is_file()
     }
 
-    /// Stands beside the run's folder and says that.
+    /// A file beside the run's folder that marks the run as shared.
     fn mark(&self) -> PathBuf {
         self.folder.with_extension("shared")
     }

@@ -1,48 +1,49 @@
-//! What a comparison takes of a run.
+//! The numbers that a comparison takes from a run.
 
 use ast_core::run::{Summary, TestSet};
 use ast_core::train::Phase;
 use serde::Serialize;
 
-/// One run, as far as a comparison needs it.
+/// A run's numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Measured {
     pub(super) seed: u64,
     /// Larger is better.
     pub(super) result: f64,
     pub(super) spent: Spent,
-    /// What an accuracy is of, if that is known.
+    /// The test set of an accuracy, if known.
     pub(super) test: Option<TestSet>,
 }
 
-/// What a run cost, or the runs of an arm on average.
+/// Cost of a run, or mean cost of an arm's runs.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(untagged)]
 pub(super) enum Spent {
-    /// One of ours.
+    /// A run of this program.
     Run {
         /// Trained over offered samples.
         activation: f64,
-        /// FLOPs over those of the comparison's dense run, counted.
+        /// FLOPs as a share of the comparison's dense run, counted.
         flops: f64,
-        /// Of those FLOPs, the share that was only for scoring, counted.
+        /// Share of those FLOPs that was spent on scoring only, counted.
         scoring: f64,
-        /// Measured, without evaluation.
+        /// Seconds without evaluation, measured.
         seconds: f64,
-        /// Share of the seconds that scoring and selecting took, measured.
+        /// Share of the seconds spent on scoring and selecting, measured.
         overhead: f64,
-        /// Measured, or nothing.
+        /// Joules, measured; `None` if unavailable.
         joules: Option<f64>,
     },
-    /// One of another program.
+    /// A run of another program.
     Other {
-        /// Over that of the reference.
+        /// Cost as a share of the reference's.
         cost: f64,
     },
 }
 
 impl Measured {
-    /// Of a run of ours. The dense run that its cost is a share of has `epochs` nominal epochs, whatever its own.
+    /// The numbers of a run of this program. Costs are shares of a dense run of `epochs` nominal epochs, whatever the
+    /// run's own.
     pub(super) fn of(seed: u64, summary: &Summary, epochs: u32) -> Self {
         let spent = |phase: Phase| summary.seconds.phases.get(phase.name()).copied().unwrap_or(0.0);
         let seconds = summary.seconds.total - spent(Phase::Eval);
@@ -72,7 +73,7 @@ impl Spent {
         }
     }
 
-    /// The mean of each of them.
+    /// The mean of each number.
     pub(super) fn mean(all: &[Self]) -> Self {
         let mean = |value: &dyn Fn(&Self) -> f64| all.iter().map(value).sum::<f64>() / all.len() as f64;
         let ours = |pick: fn([f64; 4]) -> f64| {
@@ -104,13 +105,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn means_are_of_runs_that_have_the_number() {
+    fn a_mean_needs_the_number_of_every_run() {
         let run =
             |joules| Spent::Run { activation: 0.5, flops: 0.25, scoring: 0.0, seconds: 2.0, overhead: 0.5, joules };
         let Spent::Run { flops, joules, .. } = Spent::mean(&[run(Some(1.0)), run(Some(3.0))]) else { panic!() };
         assert_eq!((flops, joules), (0.25, Some(2.0)));
         let Spent::Run { joules, .. } = Spent::mean(&[run(Some(1.0)), run(None)]) else { panic!() };
-        assert_eq!(joules, None, "of an arm whose joules are not all known they are not known");
+        assert_eq!(joules, None, "the mean of joules needs the joules of all runs");
         assert_eq!(Spent::mean(&[Spent::Other { cost: 1.0 }, Spent::Other { cost: 2.0 }]).cost(), 1.5);
     }
 }

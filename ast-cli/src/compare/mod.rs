@@ -1,4 +1,4 @@
-//! `ast compare`: arms times seeds, each run once, held against `random` and `dense`.
+//! `ast compare`: runs every arm with every seed once and compares them with `random` and `dense`.
 
 mod arm;
 mod begun;
@@ -32,7 +32,7 @@ use measured::Measured;
 use plan::Plan;
 use verdict::Terms;
 
-/// What a comparison leaves in its folder.
+/// The files that a comparison writes.
 const FILES: [&str; 3] = ["comparison.md", "comparison.json", "comparison.svg"];
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
@@ -76,7 +76,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         warnings: &plan.warnings,
     });
     let comparison = Comparison { seeds_raised, ..Comparison::of(&results, terms, plan.limits, caveats) };
-    show(&comparison, &args.out, args.json, ", a run folder for each")
+    show(&comparison, &args.out, args.json, ", a folder per run")
 }
 
 /// Writes the three files and prints one of them.

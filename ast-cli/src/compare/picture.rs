@@ -1,4 +1,4 @@
-//! `comparison.svg`: every run, every pair, and the interval of their mean, an arm a row.
+//! `comparison.svg`: per arm a row with every run, every pair, and the interval of their mean.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -11,12 +11,12 @@ const HEAD: u32 = 82;
 const ROW: u32 = 46;
 const AXIS: u32 = 44;
 const PANEL: u32 = 380;
-/// Of a line of text below the panels.
+/// Height of a line of text below the panels.
 const LINE: u32 = 17;
-/// Of a character of the arms' names, about.
+/// Approximate width of a character of the arms' names.
 const CHARACTER: u32 = 7;
 
-/// Lines of at most so many characters, where words allow it.
+/// Breaks text into lines of at most `most` characters, between words.
 fn wrapped(text: &str, most: u32) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -39,7 +39,7 @@ struct Marks<'a> {
     interval: Option<[f64; 2]>,
 }
 
-/// The error, if any, is that of the drawing library.
+/// Draws the picture. An error is the drawing library's.
 pub(super) fn svg(comparison: &Comparison) -> Result<String, String> {
     let mut text = String::new();
     draw(comparison, &mut text).map_err(|error| error.to_string())?;
@@ -79,7 +79,7 @@ fn draw(comparison: &Comparison, text: &mut String) -> Outcome {
     let of_runs = rows.iter().map(|row| {
         Some(Marks { colour: BLACK, values: &row.accuracies, mean: row.accuracy, interval: row.accuracy_interval })
     });
-    // Of one run there is no span; a tenth of a point is about what can be seen.
+    // A single run has no span; a tenth of a point is about the smallest that is visible.
     let least = 10f64.powi(1 - terms.decimals as i32);
     panel(&accuracy, &terms.result.replace(" %", ", %"), false, least, &of_runs.collect::<Vec<_>>())?;
     if let Some(to) = reference {

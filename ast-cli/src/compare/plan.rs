@@ -1,4 +1,4 @@
-//! Which runs a comparison has, and all that can be found wrong with them before the first is started.
+//! The runs of a comparison, with all checks that are possible before the first starts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,22 +28,22 @@ pub(super) struct Run<'a> {
     args: TrainArgs,
 }
 
-/// The runs, and what their configurations say of the comparison.
+/// The runs of a comparison, and what their configurations imply for it.
 pub(super) struct Plan<'a> {
-    /// Seed by seed, so that whatever slows the machine down slows all arms alike.
+    /// Seed by seed, so that whatever slows the machine down affects all arms alike.
     pub(super) runs: Vec<Run<'a>>,
-    /// Nominal epochs of the dense run that costs are a share of.
+    /// Nominal epochs of the dense run; costs are shares of its cost.
     pub(super) epochs: u32,
     pub(super) threads: usize,
     /// Arms whose scoring is not charged.
     pub(super) free_scoring: Vec<String>,
     pub(super) limits: Limits,
-    /// What policies say of themselves, with their arms.
+    /// Warnings of the policies, with their arms.
     pub(super) warnings: Vec<String>,
 }
 
 impl<'a> Plan<'a> {
-    /// Resolves every run, and refuses what cannot be compared.
+    /// Resolves every run and refuses what cannot be compared.
     pub(super) fn new(args: &CompareArgs, arms: &'a [Arm], seeds: &[u64]) -> Result<Self, Failure> {
         let common = common(args);
         are_decided_here(&args.set, &common, arms)?;
@@ -98,14 +98,14 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What the runs that are finished have left, in the order of the runs.
+    /// The summaries of finished runs, in the order of the runs; `None` for others.
     pub(super) fn finished(&self) -> Result<Vec<Option<Summary>>, Failure> {
         let of = |run: &Run<'_>| run.is_finished().then(|| summary_of(&run.folder)).transpose();
         self.runs.iter().map(of).collect()
     }
 
-    /// Looks for everything that a run needs, and whether those still to be made would be on the data of those that are
-    /// finished.
+    /// Checks that everything the runs need is there, and that the remaining runs would use the same data as the
+    /// finished ones.
     pub(super) fn can_run(&self, finished: &[Option<Summary>]) -> Result<(), Failure> {
         let all = || self.runs.iter().zip(finished);
         let mut looked = false;
@@ -133,7 +133,7 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// So that a name which the file system refuses is refused before the first run.
+    /// Creates the folders first, so that a name which the file system refuses is noticed before the first run.
     pub(super) fn create_folders(&self) -> Result<(), Failure> {
         for folder in self.runs.iter().filter_map(|run| run.folder.parent()) {
             fs::create_dir_all(folder)
@@ -142,7 +142,7 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Refuses pairs of runs on different data. What a summary does not say is not known.
+    /// Refuses pairs of runs on different data, as far as their summaries record the data.
     pub(super) fn are_on_the_same_data(&self, summaries: &[Summary]) -> Result<(), Failure> {
         let known =
             || self.runs.iter().zip(summaries).filter_map(|(run, summary)| Some((run, Fingerprints::of(summary)?)));
@@ -166,13 +166,13 @@ impl Run<'_> {
         self.folder.join(SUMMARY).is_file()
     }
 
-    /// Whether somebody began it.
+    /// Whether the run was started.
     pub(super) fn is_begun(&self) -> bool {
         self.folder.join(CONFIG).is_file()
     }
 }
 
-/// What holds for all arms.
+/// The settings that all arms share.
 fn common(args: &CompareArgs) -> TrainArgs {
     TrainArgs {
         preset: args.preset.clone(),
@@ -189,7 +189,7 @@ fn common(args: &CompareArgs) -> TrainArgs {
 }
 
 fn with_seed(common: &TrainArgs, arm: &Arm, seed: u64) -> TrainArgs {
-    // The policy stands beside --set, so that parameters given there are its own, or refused.
+    // The policy is set beside --set, so that its parameters given there are accepted, and others refused.
     TrainArgs { policy: Some(arm.policy.clone()), seed: Some(seed as i64), ..common.clone() }
 }
 
@@ -198,8 +198,8 @@ fn resolve(common: &TrainArgs, arm: &Arm, seed: u64) -> Result<Resolved, Failure
     config::resolve_arm(&with_seed(common, arm, seed), &arm.own, arm.is_limited()).map_err(of_arm)
 }
 
-/// Refuses what the arms and the seeds decide where it is said on purpose; where a file has it, as every configuration of a
-/// run has, it is told that it is passed over.
+/// Refuses keys that arms and seeds decide, if they are set by flag or variable. In a file they are ignored with a
+/// note, because every configuration of a run has them.
 fn are_decided_here(set: &[String], common: &TrainArgs, arms: &[Arm]) -> Result<(), Failure> {
     let refused = |table: &Table, origin: &str| match leaves(table)
         .iter()
@@ -222,14 +222,14 @@ fn are_decided_here(set: &[String], common: &TrainArgs, arms: &[Arm]) -> Result<
         for (key, value) in leaves(&table) {
             let is_an_arm = key == "policy.name" && arms.iter().any(|arm| value.as_str() == Some(&arm.policy));
             if let Some(instead) = decided_elsewhere(&key).filter(|_| !is_an_arm) {
-                note(&format!("{origin}: `{key}` = {value} is passed over: {instead}"));
+                note(&format!("{origin}: `{key}` = {value} is ignored: {instead}"));
             }
         }
     }
     Ok(())
 }
 
-/// Which data a run was trained and evaluated on.
+/// Fingerprints of the data that a run was trained and evaluated on.
 struct Fingerprints {
     data: String,
     evaluation: Option<String>,
@@ -241,7 +241,7 @@ impl Fingerprints {
         Some(Self { data: origin.data.clone(), evaluation: origin.evaluation.clone() })
     }
 
-    /// In what they differ, if they do.
+    /// How they differ, if they do.
     fn differ(&self, other: &Self) -> Option<String> {
         let (here, there) = (self.evaluation.as_ref(), other.evaluation.as_ref());
         let different = |verb: &str, one: &str, two: &str| {
@@ -257,8 +257,8 @@ fn no_pair(folder: &Path, other: &str, what: String) -> Failure {
     Failure::new(
         Kind::Data,
         format!(
-            "{folder} was {what} than {other}: no pair; put the data back, or name another --out, or remove the run, and the \
-             same `ast compare` makes it again"
+            "{folder} was {what} than {other}, so they are not a pair; restore the data, or name another --out, or remove the run \
+             and let the same `ast compare` make it again"
         ),
     )
 }

@@ -1,4 +1,4 @@
-//! When two configurations are one: of two arms, or of a run that is there and the one that is wanted.
+//! Detects equal configurations: of two arms, or of an existing run and a planned one.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,18 +13,18 @@ use crate::config;
 use crate::failure::Failure;
 use crate::run_folder::CONFIG;
 
-/// Refuses two arms that are one configuration, however they are spelled.
+/// Refuses two arms with the same configuration, however they are spelled.
 pub(super) fn are_different(arms: &[Arm], identity: impl Fn(&Arm) -> Result<Table, Failure>) -> Result<(), Failure> {
     let mut seen: Vec<(&Arm, Table)> = Vec::new();
     for arm in arms {
         let table = identity(arm)?;
         match seen.iter().find(|(other, others)| other.folder() == arm.folder() || *others == table) {
             Some((other, _)) if other.name == arm.name => {
-                return Err(Failure::usage(format!("--arms: `{}` is there twice", arm.name)));
+                return Err(Failure::usage(format!("--arms: `{}` is given twice", arm.name)));
             }
             Some((other, others)) if *others == table => {
                 return Err(Failure::usage(format!(
-                    "--arms: `{}` is there twice: `{}` is the same configuration",
+                    "--arms: `{}` is given twice: `{}` is the same configuration",
                     other.name, arm.name
                 )));
             }
@@ -38,7 +38,7 @@ pub(super) fn are_different(arms: &[Arm], identity: impl Fn(&Arm) -> Result<Tabl
     Ok(())
 }
 
-/// What decides the result of a run: its effective configuration without where things are and when it is saved.
+/// What decides the result of a run: its effective configuration without paths and checkpoint settings.
 pub(super) fn identity(resolved: &Resolved) -> Table {
     let mut table = Table::try_from(resolved.effective()).unwrap_or_default();
     table.remove("device");
@@ -50,14 +50,14 @@ pub(super) fn identity(resolved: &Resolved) -> Table {
     table
 }
 
-/// [`identity`] of the run in a folder.
+/// The [`identity`] of the run in a folder.
 fn recorded(folder: &Path) -> Result<Table, Failure> {
     let of_folder = TrainArgs { resume: Some(folder.to_path_buf()), ..TrainArgs::default() };
     config::resolve(&of_folder).map(|resolved| identity(&resolved))
 }
 
-/// The folder of an arm's name, or else one that is named by another spelling of it, or in which the same configuration was
-/// run.
+/// The folder with the arm's name; else one named by another spelling of it, or that holds a run of the same
+/// configuration.
 pub(super) fn folder_of(out: &Path, arm: &Arm, seeds: &[u64], identity: impl Fn(u64) -> Option<Table>) -> PathBuf {
     let own = out.join(arm.folder());
     if own.exists() {
@@ -78,7 +78,7 @@ pub(super) fn folder_of(out: &Path, arm: &Arm, seeds: &[u64], identity: impl Fn(
     others.into_iter().find(is_it).unwrap_or(own)
 }
 
-/// Refuses a folder in which a run with other settings was begun.
+/// Refuses a folder that holds a run with other settings.
 pub(super) fn was_run_so(run: &Path, wanted: &Table) -> Result<(), Failure> {
     if !run.join(CONFIG).is_file() {
         return Ok(());

@@ -1,25 +1,26 @@
-//! What a handful of paired runs can establish. Checked against SciPy 1.17.1.
+//! Statistics of a few paired runs. Checked against SciPy 1.17.1.
 
 use ast_core::random::{Purpose, Random};
 use statrs::distribution::{ContinuousCDF, Normal};
 
-/// Bootstrap resamples: the ends of an interval are then good to about 1 % of its width.
+/// Number of bootstrap resamples. The ends of an interval are then accurate to about 1 % of its width.
 const RESAMPLES: u64 = 20_000;
-/// Fewer pairs cannot reach 5 % however they fall, 2/2^5 is 6 %; and a bootstrap of a few values knows nothing of their tails.
+/// Minimum number of pairs for a verdict. With five, p is at least 2/2^5 = 6 %; and a bootstrap of so few values says
+/// nothing about the tails.
 pub(super) const LEAST_PAIRS: usize = 6;
-/// Most pairs for which every pattern of signs is looked at.
+/// Maximum number of pairs for which all sign patterns are enumerated.
 pub(super) const MOST_PAIRS: usize = 20;
 
 /// An estimate with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Estimate {
     pub(super) mean: f64,
-    /// `None` for fewer than six values, and where all are equal.
+    /// `None` for fewer than six values, or if all are equal.
     pub(super) interval: Option<[f64; 2]>,
 }
 
-/// The mean and its 95 % BCa bootstrap interval (Efron, *Better Bootstrap Confidence Intervals*, 1987). The resamples are the
-/// same in every call.
+/// The mean and its 95 % BCa bootstrap interval (Efron, *Better Bootstrap Confidence Intervals*, 1987). Every call uses
+/// the same resamples.
 pub(super) fn estimate(values: &[f64]) -> Estimate {
     let mean = mean_of(values.iter().copied(), values.len());
     Estimate { mean, interval: bca(values, mean) }
@@ -43,12 +44,12 @@ fn bca(values: &[f64], mean: f64) -> Option<[f64; 2]> {
         .collect();
     means.sort_unstable_by(f64::total_cmp);
     let normal = Normal::standard();
-    // Equal means count half, as they do for a percentile. A hair of rounding is not a difference.
+    // Equal means count half, as in a percentile. Differences within rounding count as equal.
     let hair = 1e-12 * mean.abs().max(1e-300);
     let below = means.iter().filter(|x| **x < mean - hair).count();
     let up_to = means.iter().filter(|x| **x <= mean + hair).count();
     let bias = normal.inverse_cdf((below + up_to) as f64 / (2.0 * means.len() as f64));
-    // Jackknife: without one value the mean moves by (mean - value)/(n - 1).
+    // Jackknife: leaving a value out moves the mean by (mean - value)/(n - 1).
     let moved: Vec<f64> = values.iter().map(|value| (value - mean) / (n - 1) as f64).collect();
     let squares: f64 = moved.iter().map(|x| x * x).sum();
     let acceleration = moved.iter().map(|x| x.powi(3)).sum::<f64>() / (6.0 * squares.powf(1.5));
@@ -60,8 +61,8 @@ fn bca(values: &[f64], mean: f64) -> Option<[f64; 2]> {
     Some([end(0.025), end(0.975)])
 }
 
-/// The exact two-sided sign-flip p of paired differences: the share of the 2^n patterns of signs whose mean is as far from 0
-/// as the one observed. With n pairs it cannot go below 2/2^n. `None` for no pair, and for more than 20.
+/// The exact two-sided sign-flip p of paired differences: the share of the 2^n sign patterns whose mean is at least as
+/// far from 0 as the observed one. Its minimum with n pairs is 2/2^n. `None` for no pairs, and for more than 20.
 pub(super) fn sign_flip(differences: &[f64]) -> Option<f64> {
     let n = differences.len();
     if n == 0 || n > MOST_PAIRS {
@@ -86,7 +87,8 @@ mod tests {
         assert!((got[0] - expected[0]).abs() < by && (got[1] - expected[1]).abs() < by, "{got:?} {expected:?}");
     }
 
-    /// `docs/results/statistics_in_scipy.py` prints these: `scipy.stats.bootstrap(.., method="BCa")` with 1,000,000 resamples.
+    /// Values from `docs/results/statistics_in_scipy.py`: `scipy.stats.bootstrap(.., method="BCa")` with 1,000,000
+    /// resamples.
     #[test]
     fn intervals_are_those_of_scipy() {
         close(estimate(&SIX).interval, SIX_BCA, 0.02);
@@ -94,7 +96,7 @@ mod tests {
         assert!((estimate(&SIX).mean - 0.75).abs() < 1e-12);
     }
 
-    /// And `scipy.stats.permutation_test(.., permutation_type="samples", n_resamples=inf)`.
+    /// Values from `scipy.stats.permutation_test(.., permutation_type="samples", n_resamples=inf)`.
     #[test]
     fn sign_flips_are_those_of_scipy() {
         for (differences, expected) in [(&SIX[..], SIX_P), (&SKEWED[..], SKEWED_P), (&MIXED[..], MIXED_P)] {
@@ -112,19 +114,20 @@ mod tests {
     const MIXED: [f64; 7] = [0.5, -0.2, 0.3, 0.1, -0.4, 0.6, 0.2];
 
     #[test]
-    fn too_little_is_nothing() {
+    fn too_few_values_give_no_interval_and_no_p() {
         assert_eq!(estimate(&[3.0]), Estimate { mean: 3.0, interval: None });
         assert_eq!(estimate(&[3.0; 7]).interval, None);
         assert_eq!(estimate(&SIX[..5]).interval, None);
         assert_eq!((sign_flip(&[]), sign_flip(&[1.0; 21])), (None, None));
-        // All of one sign: 2/2^n.
+        // All differences have the same sign: 2/2^n.
         assert_eq!(sign_flip(&[1.0; 5]), Some(2.0 / 32.0));
         assert_eq!(sign_flip(&[0.0; 3]), Some(1.0));
     }
 
-    /// BCa is known to be short for few values. What it holds of how many: from 3,000 samples with another implementation.
+    /// BCa intervals are too narrow for few values. The expected coverage comes from 3,000 samples with another
+    /// implementation.
     #[test]
-    fn intervals_hold_the_mean_about_as_often_as_is_said() {
+    fn intervals_have_the_documented_coverage() {
         for (n, times) in [(6, 343), (10, 360)] {
             let held = (0..400).filter(|k| {
                 let mut stream = Random::new(7).stream(Purpose::Data, *k, n);

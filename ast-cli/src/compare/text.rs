@@ -1,4 +1,4 @@
-//! `comparison.md`: the table, what follows from it, and what a reader has to know.
+//! `comparison.md`: the table, the verdicts and the caveats.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use super::verdict::{Difference, LEVEL, Row, SAME_COST, Terms, brackets};
 use crate::output::table;
 
 impl Comparison {
-    /// A Markdown table and what follows from it.
+    /// The Markdown table, the verdicts and the caveats.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -31,17 +31,17 @@ impl Comparison {
         if ours {
             writeln!(
                 out,
-                "\nOverhead is the share of the seconds that scoring and selecting took, measured. FLOPs are counted, and a \
-                 share of those of {whole}. Seconds and joules are without evaluation."
+                "\nOverhead is the measured share of the seconds spent on scoring and selecting. FLOPs are counted, as a share of \
+                 those of {whole}. Seconds and joules exclude evaluation."
             )?;
         } else {
-            writeln!(out, "\nThe cost is a share of that of {whole}.")?;
+            writeln!(out, "\nCosts are shares of the cost of {whole}.")?;
         }
         writeln!(
             out,
-            "In brackets: 95 % BCa bootstrap intervals, which of six values hold the mean about 86 times in 100, of ten 90. \
-             Differences are paired by seed, p is by exact sign-flip.\n\nEstablished means: {LEAST_PAIRS} pairs or more, an \
-             interval without 0, and p of at most {LEVEL}.\n"
+            "In brackets: 95 % BCa bootstrap intervals. With few values they are too narrow: with six they contain the mean about 86 \
+             times in 100, with ten 90. Differences are paired by seed, p is from the exact sign-flip test.\n\nEstablished means: \
+             {LEAST_PAIRS} pairs or more, an interval without 0, and p of at most {LEVEL}.\n"
         )?;
         for (row, difference) in self.differences() {
             writeln!(out, "* {}", difference.sentence(&row.arm, &self.terms, &self.but(row, difference)))?;
@@ -56,7 +56,7 @@ impl Comparison {
         self.arms.iter().flat_map(|row| row.differences.iter().map(move |difference| (row, difference)))
     }
 
-    /// What weakens a difference. That `dense` costs more is what it is for.
+    /// What weakens a difference: unequal cost, except against `dense`, and accuracy near chance.
     fn but(&self, row: &Row, difference: &Difference) -> String {
         let Some(reference) = self.arms.iter().find(|other| other.arm == difference.to) else { return String::new() };
         let times = row.spent.cost() / reference.spent.cost();

@@ -1,4 +1,4 @@
-//! From runs to differences and to sentences: what is established and what is not.
+//! From runs to differences, and to sentences that say which are established.
 
 use ast_core::run::TestSet;
 use serde::Serialize;
@@ -8,28 +8,28 @@ use super::measured::{Measured, Spent};
 use super::statistics::{Estimate, LEAST_PAIRS, estimate, sign_flip};
 
 pub(super) const LEVEL: f64 = 0.05;
-/// What the others are held against.
+/// The arms that others are compared with.
 pub(super) const REFERENCES: [&str; 2] = ["random", "dense"];
-/// Costs that differ by less are the same: a run ends on its budget to within a batch.
+/// Costs within this ratio count as equal: a run ends on its budget to within a batch.
 pub(super) const SAME_COST: f64 = 1.02;
 
-/// What the numbers are.
+/// What the numbers of a comparison are.
 #[derive(Debug, Serialize)]
 pub(super) struct Terms {
-    /// What is compared.
+    /// Name of the result.
     pub(super) result: String,
-    /// Of a difference.
+    /// Unit of a difference.
     #[serde(skip)]
     pub(super) unit: &'static str,
-    /// With which results are shown.
+    /// Decimals of results.
     #[serde(skip)]
     pub(super) decimals: usize,
-    /// What costs are a share of: `FLOPs of dense`.
+    /// Name of the cost column: `FLOPs of dense`.
     pub(super) cost: String,
-    /// What is counted: `FLOPs`.
+    /// What is counted as cost: `FLOPs`.
     #[serde(skip)]
     pub(super) noun: &'static str,
-    /// Whose it is a share of: `a dense run of 40 epochs`.
+    /// The run whose cost is 1: `a dense run of 40 epochs`.
     #[serde(skip)]
     pub(super) whole: String,
 }
@@ -38,14 +38,14 @@ pub(super) struct Terms {
 pub(super) struct Row {
     pub(super) arm: String,
     pub(super) seeds: Vec<u64>,
-    /// Accuracy on the test set or, if so configured, on a validation split, percent; or the result of another program. The
-    /// mean.
+    /// The mean over the runs: accuracy on the test set or, if so configured, on a validation split, percent; or
+    /// another program's result.
     pub(super) accuracy: f64,
     pub(super) accuracy_interval: Option<[f64; 2]>,
-    /// Of each run.
+    /// The result of each run.
     pub(super) accuracies: Vec<f64>,
     pub(super) differences: Vec<Difference>,
-    /// Whether the accuracy is near what guessing gives; nothing where that is not known.
+    /// Whether the accuracy is near chance; `None` if that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) near_chance: Option<bool>,
     #[serde(skip)]
@@ -54,12 +54,12 @@ pub(super) struct Row {
     pub(super) spent: Spent,
 }
 
-/// Of an arm to a reference, over the seeds that both have.
+/// The difference between an arm and a reference, over the seeds that both have.
 #[derive(Debug, Serialize)]
 pub(super) struct Difference {
     pub(super) to: &'static str,
     pub(super) pairs: usize,
-    /// Of each pair.
+    /// The difference of each pair.
     pub(super) values: Vec<f64>,
     pub(super) mean: f64,
     pub(super) interval: Option<[f64; 2]>,
@@ -71,7 +71,7 @@ impl Row {
     pub(super) fn of(arm: &str, runs: &[Measured], results: &[(String, Vec<Measured>)]) -> Self {
         let accuracies: Vec<f64> = runs.iter().map(|run| run.result).collect();
         let Estimate { mean, interval } = estimate(&accuracies);
-        // What `dense` is against `random` stands with `random`, the other way round.
+        // `dense` is not compared with `random`, because `random` is compared with `dense`.
         let references = REFERENCES.into_iter().filter(|reference| ![*reference, "dense"].contains(&arm));
         let reference = |name: &'static str| {
             let (_, others) = results.iter().find(|(arm, _)| arm == name)?;
@@ -119,7 +119,7 @@ impl Difference {
         Some(Self { to, pairs: values.len(), values, mean, interval, p, established })
     }
 
-    /// In words; `but` is what weakens it.
+    /// The verdict as a sentence; `but` is what weakens it.
     pub(super) fn sentence(&self, arm: &str, terms: &Terms, but: &str) -> String {
         let Terms { unit, decimals, .. } = *terms;
         let Self { to, pairs, mean, interval, p, established, .. } = self;
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn six_of_one_sign_establish_what_five_cannot() {
+    fn six_pairs_of_one_sign_establish_a_difference_and_five_do_not() {
         let six = difference(&[0.7, 1.2, 0.3, 0.9, 0.4, 1.0]);
         assert!(six.established);
         let sentence = six.sentence("ast", &terms(), ", near chance");
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_null_result_is_called_one() {
+    fn no_difference_is_not_established() {
         let none = difference(&[0.5, -0.2, 0.3, 0.1, -0.4, 0.6, 0.2]);
         assert!(!none.established);
         let sentence = none.sentence("ast", &terms(), "");

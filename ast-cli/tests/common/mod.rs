@@ -1,4 +1,4 @@
-//! The program on a small run: started, resumed, signalled, and what it leaves.
+//! Helpers that start, resume and signal the program on a small run and read its files.
 #![allow(dead_code)] // each test uses its part
 
 use std::collections::BTreeMap;
@@ -21,8 +21,8 @@ pub(crate) const SMALL: [&str; 9] = [
     "--progress=none",
 ];
 
-/// With the signals as the system has them: whoever starts the tests in the background may have had some ignored, and the
-/// program keeps to that.
+/// The program with default signal handling. A shell that starts the tests in the background may have ignored some
+/// signals, and the program would respect that.
 pub(crate) fn program() -> Command {
     let mut command = Command::new("env");
     command.args(["--default-signal=HUP,INT,TERM,USR1", env!("CARGO_BIN_EXE_ast")]);
@@ -58,7 +58,7 @@ pub(crate) fn succeed(mut command: Command) -> String {
     text
 }
 
-/// All that a finished run has to show, but for the clocks and the note that it was continued.
+/// The result of a finished run, without clocks and without the record that it was resumed.
 #[derive(PartialEq)]
 pub(crate) struct Result {
     pub(crate) weights: Vec<u8>,
@@ -110,7 +110,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
 }
 
-/// Waits until the run has logged something, so that it is in its loop.
+/// Waits until the run has logged a step, so that it is in its loop.
 pub(crate) fn underway(run: &Path) {
     let begin = Instant::now();
     while fs::metadata(run.join("metrics.jsonl")).map_or(0, |file| file.len()) < 600 {
@@ -119,7 +119,7 @@ pub(crate) fn underway(run: &Path) {
     }
 }
 
-/// Thirty-one steps of a run that selects nothing.
+/// A run of thirty-one steps without selection.
 pub(crate) const DENSE: [&str; 8] = [
     "--policy=dense",
     "--epochs=10",
@@ -137,7 +137,7 @@ pub(crate) fn dense(out: &Path) -> Command {
     command
 }
 
-/// Runs until its log tells of a step, then sends SIGTERM.
+/// Runs until the log has a given step, then sends SIGTERM.
 pub(crate) fn stop_after(mut command: Command, run: &Path, step: u64) -> String {
     let before = fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
     let child = command.spawn().unwrap();
@@ -152,7 +152,7 @@ pub(crate) fn stop_after(mut command: Command, run: &Path, step: u64) -> String 
     stderr(&output)
 }
 
-/// Every file and folder, but for those of the system.
+/// Every file and folder, except the operating system's own.
 pub(crate) fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut found = BTreeMap::new();
     for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
@@ -166,7 +166,7 @@ pub(crate) fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     found
 }
 
-/// A run of [`SMALL`] as it was just before its end, and its result. It keeps two checkpoints.
+/// A run of [`SMALL`] just before its end, with two checkpoints, and the result of the finished run.
 pub(crate) fn unfinished(folder: &Path) -> (PathBuf, Result) {
     let whole = folder.join("whole");
     succeed(start(&whole, &[]));

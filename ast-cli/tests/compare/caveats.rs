@@ -1,4 +1,4 @@
-//! What a reader of a comparison has to know is said, in the table, the JSON and the picture, for as long as it is so.
+//! Caveats of a comparison appear in the table, the JSON and the picture for as long as they apply.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -11,7 +11,7 @@ fn has(json: &Value, kind: &str) -> bool {
     json["caveats"].as_array().unwrap().iter().any(|caveat| caveat["kind"] == kind)
 }
 
-/// Changes what a run has left.
+/// Edits the summary of a run.
 fn edit(run: &Path, change: impl Fn(&mut Value)) {
     let file = run.join("summary.json");
     let mut summary = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
@@ -20,7 +20,7 @@ fn edit(run: &Path, change: impl Fn(&mut Value)) {
 }
 
 #[test]
-fn shared_seconds_stay_shared() {
+fn runs_that_shared_the_machine_stay_marked() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let args = ["--arms=random", "--seeds=2", "--activation=0.2"];
@@ -29,7 +29,7 @@ fn shared_seconds_stay_shared() {
     assert!(has(&again, "shared-machine"), "{again}");
     let text = fs::read_to_string(out.join("comparison.md")).unwrap();
     assert!(text.contains("2 of 2 runs were made while others ran"), "{text}");
-    // Made anew and alone, they are their own; that others are made at once elsewhere changes nothing.
+    // Made again one at a time, they are not shared. Runs of other comparisons do not matter.
     for seed in ["seed-0", "seed-1"] {
         fs::remove_dir_all(out.join("random").join(seed)).unwrap();
     }
@@ -37,9 +37,9 @@ fn shared_seconds_stay_shared() {
     assert!(!has(&result(&compare(&out, &[&args[..], &["--jobs=2"]].concat())), "shared-machine"));
 }
 
-/// Two processes at one comparison share the machine as well.
+/// Two processes that work on one comparison share the machine as well.
 #[test]
-fn a_run_in_other_hands_is_beside_the_others() {
+fn a_run_locked_by_another_process_counts_as_sharing_the_machine() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let args = ["--arms=random", "--seeds=2", "--activation=0.2"];
@@ -58,13 +58,13 @@ fn a_run_in_other_hands_is_beside_the_others() {
 }
 
 #[test]
-fn seeds_are_those_of_the_first_result() {
+fn the_seeds_are_fixed_by_the_first_result() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let failed = compare(&out, &["--preset=cifar10", "--data-dir=/nowhere", "--arms=random", "--seeds=1"]);
     assert_eq!(failed.status.code(), Some(65), "{}", stderr(&failed));
-    assert!(!out.exists(), "a comparison that cannot be run has not begun");
-    // Nor has one of which no run is finished.
+    assert!(!out.exists(), "a comparison that cannot run must not create its folder");
+    // A comparison without a finished run has not started either.
     fs::create_dir_all(&out).unwrap();
     fs::write(out.join("seeds"), "0\n").unwrap();
     let begun = result(&compare(&out, &["--arms=random", "--seeds=2", "--activation=0.2"]));
@@ -74,7 +74,7 @@ fn seeds_are_those_of_the_first_result() {
 }
 
 #[test]
-fn other_programs_devices_and_instruction_sets_are_named() {
+fn different_programs_devices_and_instruction_sets_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let args = ["--arms=random,ast:lambda=0.5", "--seeds=1", "--budget=0.5"];
@@ -103,19 +103,19 @@ fn other_programs_devices_and_instruction_sets_are_named() {
 }
 
 #[test]
-fn a_budget_is_advised_only_where_there_is_none() {
+fn a_budget_is_advised_only_if_there_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    // What forwards everything spends more at the same activation.
+    // A policy that forwards every sample costs more at the same activation rate.
     let args = ["--arms=random,original-package", "--seeds=1", "--activation=0.25"];
     let json = result(&compare(&out, &args));
     let advice = json["caveats"].as_array().unwrap().iter().find(|caveat| caveat["kind"] == "unequal-costs").unwrap();
     assert!(advice["text"].as_str().unwrap().ends_with("--budget makes them equal."), "{advice}");
 }
 
-/// Ten shapes seen a few times are not learned: whatever is established there is established near chance.
+/// Ten shapes seen a few times are not learned: every difference is then one near chance.
 #[test]
-fn near_chance_is_said_and_the_words_are_defined() {
+fn near_chance_is_reported_and_the_terms_are_defined() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let args = ["--arms=random,ast:lambda=0.5", "--seeds=6", "--budget=0.25", "--set=train.epochs=1"];
@@ -137,7 +137,7 @@ fn near_chance_is_said_and_the_words_are_defined() {
         assert!(text().contains(words), "{words}: {}", text());
     }
     let (text_of_it, place) = (text(), |words: &str| text().find(words).unwrap());
-    assert!(place("Overhead is the share of the seconds") < place("Established means: 6 pairs"), "{text_of_it}");
+    assert!(place("Overhead is the measured share") < place("Established means: 6 pairs"), "{text_of_it}");
     assert!(place("Established means: 6 pairs") < place("Established: ast"), "{text_of_it}");
     assert!(fs::read_to_string(out.join("comparison.svg")).unwrap().contains("Near chance"));
     (0..6).for_each(|seed| set(seed, 47.9));
@@ -145,15 +145,15 @@ fn near_chance_is_said_and_the_words_are_defined() {
     assert!(text().contains("p = 0.031.") && !text().contains("ear chance"), "{}", text());
 }
 
-/// A file of CIFAR-10's size: black images of the class 0, but for the first, which is of `class`.
+/// A file of CIFAR-10's size with black images: the first of class `class`, the others of class 0.
 fn batch(folder: &Path, name: &str, class: u8) {
     fs::write(folder.join(name), [class]).unwrap();
     File::options().write(true).open(folder.join(name)).unwrap().set_len(30_730_000).unwrap();
 }
 
-/// A test batch that was replaced between two calls is found before anything more is trained.
+/// A test batch that was replaced between two calls is noticed before anything more is trained.
 #[test]
-fn pairs_are_of_the_same_test_images() {
+fn the_runs_of_a_pair_have_the_same_test_images() {
     let folder = tempfile::tempdir().unwrap();
     let (data, out) = (folder.path().join("cifar-10-batches-bin"), folder.path().join("out"));
     fs::create_dir(&data).unwrap();
@@ -166,8 +166,8 @@ fn pairs_are_of_the_same_test_images() {
     let refused = compare(&out, &[&args[..], &["--arms=random,ast:lambda=0.5"]].concat());
     assert_eq!(refused.status.code(), Some(65), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("random/seed-0 was evaluated on other data"), "{}", stderr(&refused));
-    assert!(!out.join("ast_lambda=0.5").exists(), "nothing is begun");
-    // Where both are finished they are no pair either.
+    assert!(!out.join("ast_lambda=0.5").exists(), "nothing may be started");
+    // Finished runs on different test images are not a pair either.
     fs::create_dir(out.join("ast_lambda=0.5")).unwrap();
     let copied = out.join("ast_lambda=0.5/seed-0");
     fs::create_dir(&copied).unwrap();

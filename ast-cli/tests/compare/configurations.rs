@@ -1,11 +1,11 @@
-//! Which configurations run: arm over flag over file, each once, and nothing that is asked for disappears.
+//! Which configurations a comparison runs: arm over flag over file, each once, and nothing is ignored silently.
 
 use std::fs;
 use std::path::Path;
 
 use crate::{compare, result, stderr};
 
-/// What a run was made with: `section.key` of its `config.toml`.
+/// `section.key` of a run's `config.toml`.
 fn value(run: &Path, key: &str) -> String {
     let text = fs::read_to_string(run.join("config.toml")).unwrap();
     let (section, key) = key.split_once('.').unwrap();
@@ -15,7 +15,7 @@ fn value(run: &Path, key: &str) -> String {
 }
 
 #[test]
-fn an_arm_goes_over_flags_and_costs_have_one_denominator() {
+fn an_arm_overrides_flags_and_all_costs_have_one_denominator() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let arms = "--arms=dense,random,random:budget.fraction=0.5,random:train.epochs=16,random:control.target=0.125";
@@ -50,13 +50,13 @@ fn one_configuration_is_one_arm_however_it_is_spelled() {
     let out = folder.path().join("out");
     let given = |arms: &str| compare(&out, &[arms, "--seeds=1", "--budget=0.5", "--set=train.epochs=1"]);
     for (arms, words) in [
-        ("--arms=ast:lambda=0.5,ast:lambda=0.50", "`ast:lambda=0.5` is there twice"),
-        ("--arms=ast:lambda=0.5,ast:policy.lambda=5e-1", "`ast:lambda=0.5` is there twice"),
-        ("--arms=ast,ast:gamma=2:guard=on", "`ast` is there twice: `ast:gamma=2:guard=on` is the same"),
-        ("--arms=random,random:train.epochs=4", "`random` is there twice: `random:train.epochs=4` is the same"),
+        ("--arms=ast:lambda=0.5,ast:lambda=0.50", "`ast:lambda=0.5` is given twice"),
+        ("--arms=ast:lambda=0.5,ast:policy.lambda=5e-1", "`ast:lambda=0.5` is given twice"),
+        ("--arms=ast,ast:gamma=2:guard=on", "`ast` is given twice: `ast:gamma=2:guard=on` is the same"),
+        ("--arms=random,random:train.epochs=4", "`random` is given twice: `random:train.epochs=4` is the same"),
         ("--arms=ast:lambda=0.5:lambda=0.6", "`policy.lambda` is given twice"),
-        // What decides without scores is the same with any scorer.
-        ("--arms=random,random:scorer.name=margin", "`random` is there twice"),
+        // A policy without scores gives the same run with any scorer.
+        ("--arms=random,random:scorer.name=margin", "`random` is given twice"),
     ] {
         let output = given(arms);
         assert_eq!(output.status.code(), Some(2), "{arms}: {}", stderr(&output));
@@ -68,7 +68,7 @@ fn one_configuration_is_one_arm_however_it_is_spelled() {
     let first = given("--arms=ast:lambda=0.50:gate=hard");
     assert_eq!(name(&result(&first)), "ast:gate=hard:lambda=0.5");
     assert!(out.join("ast_gate=hard_lambda=0.5/seed-0/summary.json").is_file());
-    // A folder of an older program has the keys in the order in which they were given.
+    // The folder of an older program has the keys in the order of the command line.
     fs::rename(out.join("ast_gate=hard_lambda=0.5"), out.join("ast_lambda=0.5_gate=hard")).unwrap();
     for spelling in ["--arms=ast:policy.gate=hard:lambda=5e-1", "--arms=ast:gate=hard:lambda=0.5:gamma=2"] {
         let again = given(spelling);
@@ -78,14 +78,14 @@ fn one_configuration_is_one_arm_however_it_is_spelled() {
 }
 
 #[test]
-fn what_arms_and_seeds_decide_is_refused_elsewhere() {
+fn keys_that_arms_and_seeds_decide_are_refused_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     for (args, words) in [
         (&["--set=train.seed=5"][..], "--seeds"),
         (&["--set=train={seed=5}"], "--seeds"),
         (&["--set=policy.name=infobatch"], "--arms"),
-        // A parameter for all arms is one for all arms.
+        // With --set, a parameter must exist for every arm.
         (&["--arms=random,ast", "--set=policy.lambda=0.5"], "lambda"),
         (&["--arms=random,random:train.seed=7"], "--seeds"),
         (&["--arms=random,random:data.validation=32"], "--set data.validation"),
@@ -106,13 +106,13 @@ fn what_arms_and_seeds_decide_is_refused_elsewhere() {
     assert!(stderr(&variable).contains("AST__TRAIN__SEED") && stderr(&variable).contains("--seeds"));
     assert!(!out.exists());
 
-    // Every configuration of a run has a seed: it is said that another is used.
+    // Every configuration of a run has a seed. A note says that it is ignored.
     let config = folder.path().join("seven.toml");
     fs::write(&config, "[train]\nseed = 7\n[policy]\nname = \"infobatch\"\n").unwrap();
     let config = format!("--config={}", config.display());
     let output = compare(&out, &[&config, "--arms=random", "--seeds=1", "--activation=0.2"]);
     assert!(output.status.success());
-    for words in ["`train.seed` = 7 is passed over", "`policy.name` = \"infobatch\" is passed over"] {
+    for words in ["`train.seed` = 7 is ignored", "`policy.name` = \"infobatch\" is ignored"] {
         assert!(stderr(&output).contains(words), "{}", stderr(&output));
     }
 }

@@ -1,4 +1,4 @@
-//! `ast compare --from`: the runs of any other program.
+//! `ast compare --from`: comparisons of another program's runs.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{compare, result, stderr};
 
-/// Six pairs whose differences are those of `compare/statistics.rs`, the values from SciPy; two dense runs.
+/// Six pairs with the differences of `compare/statistics.rs` (values from SciPy), and two dense runs.
 const RUNS: &str = "\
 arm,seed,result,cost,host
 random,0,60.0,10,a
@@ -65,7 +65,7 @@ fn a_table_of_runs_gives_the_same_verdicts() {
     let picture = fs::read_to_string(folder.path().join("out/comparison.svg")).unwrap();
     assert_eq!(picture.matches("<circle").count(), 3 + (14 + 3) + (6 + 1), "{picture}");
 
-    // The order of lines and columns decides nothing.
+    // The order of lines and columns does not matter.
     let mut lines: Vec<&str> = RUNS.lines().skip(1).collect();
     lines[..6].reverse();
     let (_, again) = from(&format!("arm,seed,result,cost,host\n{}\n", lines.join("\n")), &["--json"]);
@@ -73,12 +73,12 @@ fn a_table_of_runs_gives_the_same_verdicts() {
 }
 
 #[test]
-fn without_dense_the_dearest_is_the_whole_and_small_results_keep_their_digits() {
+fn without_dense_the_costliest_arm_is_the_reference_and_small_results_keep_their_digits() {
     let (_folder, output) = from("arm,seed,cost,result\nrandom,0,1,0.6125\nbig,0,4,0.6250\n", &[]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     for words in [
-        "cost of dearest",
-        "share of that of `big`, the dearest",
+        "cost of costliest",
+        "shares of the cost of `big`, the costliest arm",
         "0.6125",
         "+0.0125",
         "25.0 %",
@@ -89,18 +89,15 @@ fn without_dense_the_dearest_is_the_whole_and_small_results_keep_their_digits() 
 }
 
 #[test]
-fn what_is_wrong_with_a_table_is_named_with_file_and_line() {
+fn errors_name_file_and_line() {
     for (csv, words) in [
-        ("", "results.csv, line 1: it is empty"),
-        ("arm,seed,cost,result\n", "results.csv: there is a header and no run"),
+        ("", "results.csv, line 1: the file is empty"),
+        ("arm,seed,cost,result\n", "results.csv: there are no runs after the header"),
         ("arm,seed,cost,accuracy\nrandom,0,1,60\n", "results.csv, line 1: there is no column `result`"),
         ("arm,seed,cost,result\nrandom,0,1,60\nast,0,1,good\n", "results.csv, line 3: `result` = \"good\""),
         ("arm,seed,cost,result\nrandom,zero,1,60\n", "results.csv, line 2: `seed` = \"zero\""),
         ("arm,seed,cost,result\nrandom,0,0,60\n", "results.csv: the cost of `random`"),
-        (
-            "arm,seed,cost,result\nrandom,0,1,60\nrandom,0,1,60\n",
-            "line 3: `random` with seed 0 is there already, in line 2",
-        ),
+        ("arm,seed,cost,result\nrandom,0,1,60\nrandom,0,1,60\n", "line 3: `random` with seed 0 is already in line 2"),
     ] {
         let (folder, output) = from(csv, &[]);
         assert_eq!(output.status.code(), Some(65), "{csv}: {}", stderr(&output));
@@ -115,9 +112,9 @@ fn what_is_wrong_with_a_table_is_named_with_file_and_line() {
     assert_eq!(missing.status.code(), Some(74), "{}", stderr(&missing));
 }
 
-/// Neither kind of comparison writes over the other.
+/// A comparison of one kind does not overwrite one of the other kind.
 #[test]
-fn a_folder_of_runs_is_not_written_over() {
+fn a_folder_of_runs_is_not_overwritten() {
     let (folder, output) = from(RUNS, &[]);
     assert!(output.status.success());
     let again = |out: &str| {

@@ -1,4 +1,4 @@
-//! `ast compare` from outside: paired, told apart, gone on with, and honest about what little it knows.
+//! `ast compare` as a program: pairing, reuse, interruption and caveats.
 #![forbid(unsafe_code)]
 
 mod caveats;
@@ -40,7 +40,7 @@ fn accuracies(result: &Value) -> Vec<Value> {
 }
 
 #[test]
-fn arms_are_paired_and_nothing_is_run_twice() {
+fn arms_are_paired_and_no_run_is_made_twice() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("comparison");
     let arms = ["--arms=dense,random,ast:lambda=0,ast:gate=hard", "--seeds=2", "--budget=0.5"];
@@ -52,7 +52,7 @@ fn arms_are_paired_and_nothing_is_run_twice() {
         assert_eq!(row["seeds"], serde_json::json!([0, 1]));
         assert!(row["joules"].is_null() || row["joules"].as_f64().unwrap() > 0.0);
     }
-    // Without significance `ast` is `random`, run for run.
+    // With lambda = 0, `ast` is `random`, run for run.
     assert_eq!(rows[1]["accuracies"], rows[2]["accuracies"]);
     assert_eq!(
         rows[2]["differences"][0],
@@ -64,15 +64,15 @@ fn arms_are_paired_and_nothing_is_run_twice() {
     for words in ["| arm", "| dense", "fewer than 6 pairs can establish nothing", "- random", "overhead"] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    // The picture: in the legend three, for each arm two runs and their mean, for all but `random` and `dense` two pairs
-    // and their mean.
+    // In the picture: three marks in the legend; per arm two runs and their mean; per arm except `random` and `dense`
+    // two pairs and their mean.
     let picture = fs::read_to_string(out.join("comparison.svg")).unwrap();
     assert_eq!(picture.matches("<circle").count(), 3 + 4 * 3 + 2 * 3);
     for words in ["dense", "gate=hard", "difference to random, points"] {
         assert!(picture.contains(words), "{words}: {picture}");
     }
 
-    // The same again: what is there is only read. Another arm: only that is run.
+    // Repeating the comparison only reads the runs. A further arm only adds its runs.
     let written = || fs::metadata(out.join("dense/seed-0/summary.json")).unwrap().modified().unwrap();
     let before = written();
     assert_eq!(result(&compare(&out, &arms)), first);
@@ -81,16 +81,16 @@ fn arms_are_paired_and_nothing_is_run_twice() {
     assert_eq!(result(&more)["arms"][0]["accuracies"], first["arms"][1]["accuracies"]);
     assert_eq!(written(), before);
 
-    // More seeds than were said at the start are run, and held against the result.
+    // Further seeds are run, and reported as a caveat.
     let raised = result(&compare(&out, &["--arms=random", "--seeds=3", "--budget=0.5"]));
     assert_eq!(raised["seeds_raised"], true);
 
-    // Other settings do not go into the same folder.
+    // Runs with other settings do not go into the same folder.
     let other = compare(&out, &["--arms=random", "--seeds=2", "--budget=0.4"]);
     assert_eq!(other.status.code(), Some(2));
     assert!(stderr(&other).contains("was run with other settings: [budget]"), "{}", stderr(&other));
 
-    // A pair of runs on different data is none.
+    // Two runs on different data are not a pair.
     let file = out.join("random/seed-1/summary.json");
     let text = fs::read_to_string(&file).unwrap();
     let mut summary: Value = serde_json::from_str(&text).unwrap();
@@ -103,9 +103,9 @@ fn arms_are_paired_and_nothing_is_run_twice() {
     assert!(stderr(&mixed).contains("random/seed-1 was trained on other data"), "{}", stderr(&mixed));
 }
 
-/// What `ast` does where nobody names a lambda: in a run this short it is `random`, and says so.
+/// Without a lambda, `ast` is `random` in a run this short, and says so.
 #[test]
-fn the_default_is_never_worse_where_nothing_has_been_shown() {
+fn by_default_ast_is_random_in_short_runs() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("short.toml");
     fs::write(&config, "[data]\nname = \"procedural\"\n").unwrap();
@@ -117,7 +117,7 @@ fn the_default_is_never_worse_where_nothing_has_been_shown() {
 }
 
 #[test]
-fn what_was_stopped_is_gone_on_with_and_jobs_change_nothing() {
+fn an_interrupted_comparison_continues_and_jobs_do_not_change_results() {
     let folder = tempfile::tempdir().unwrap();
     let arms = ["--arms=random,ast,seed", "--seeds=2", "--activation=0.4", "--set=train.epochs=30"];
     let expected = accuracies(&result(&compare(&folder.path().join("whole"), &arms)));
@@ -130,11 +130,11 @@ fn what_was_stopped_is_gone_on_with_and_jobs_change_nothing() {
     let finished = loop {
         let child = command(&out, &arms).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(900));
-        // Where it is already done there is nobody to be stopped.
+        // The process may have finished already.
         let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status();
         let output = child.wait_with_output().unwrap();
         match output.status.code() {
-            Some(130) => assert!(stderr(&output).contains("the same `ast compare` goes on"), "{}", stderr(&output)),
+            Some(130) => assert!(stderr(&output).contains("run the same `ast compare` again"), "{}", stderr(&output)),
             _ => break output,
         }
         stops += 1;
@@ -145,7 +145,7 @@ fn what_was_stopped_is_gone_on_with_and_jobs_change_nothing() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_refused_before_anything_is_run() {
+fn invalid_comparisons_are_refused_before_anything_is_run() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("comparison");
     for (args, word) in [

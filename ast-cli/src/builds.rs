@@ -1,4 +1,4 @@
-//! Which programs and devices a run has been on: what `run.json` says of it, and the origin in its summary.
+//! The programs and devices that a run was computed with: `run.json`, and the origin in the summary.
 
 use ast_core::run::Event;
 use serde::Serialize;
@@ -9,36 +9,36 @@ use crate::failure::{Failure, Kind};
 use crate::output::note;
 use crate::run_folder::PROVENANCE;
 
-/// `run.json`. What another build has put into it stays in it.
+/// The content of `run.json`. Fields written by other versions are kept.
 pub(crate) struct Builds(Value);
 
 impl Builds {
-    /// Of a run that begins here.
+    /// Of a new run.
     pub(crate) fn begin(provenance: &impl Serialize) -> Result<Self, Failure> {
         serde_json::to_value(provenance).map(Self).map_err(|error| Failure::new(Kind::Bug, error.to_string()))
     }
 
-    /// Of a run that was begun. One that cannot be read is put aside: where the run began is then not known.
+    /// Of a run that is resumed. A damaged `run.json` is moved aside; the run's origin is then unknown.
     pub(crate) fn of(claim: &Claim) -> Result<Self, Failure> {
         let text = claim.read(PROVENANCE)?.unwrap_or_default();
         if let Ok(Value::Object(object)) = serde_json::from_slice(&text) {
             return Ok(Self(Value::Object(object)));
         }
         note(&format!(
-            "warning: {PROVENANCE} is missing or damaged: with what the run was begun is not known any more"
+            "warning: {PROVENANCE} is missing or damaged: the program and device at the start of the run are unknown"
         ));
         put_aside(claim.path(), [PROVENANCE.as_ref()])?;
         Ok(Self(json!({})))
     }
 
-    /// The fingerprint of the training data that a run was begun with, if it says so.
+    /// The fingerprint of the training data at the start of the run, if recorded.
     pub(crate) fn data(claim: &Claim) -> Result<Option<String>, Failure> {
         let text = claim.read(PROVENANCE)?.unwrap_or_default();
         let value: Value = serde_json::from_slice(&text).unwrap_or_default();
         Ok(value.get("data").and_then(Value::as_str).map(ToString::to_string))
     }
 
-    /// Adds the program and the device that go on after `step`; what the log says of it.
+    /// Adds the program and device that continue the run after `step`. Returns the event for the log.
     pub(crate) fn go_on(&mut self, step: u64, device: &str) -> Event {
         let (version, commit) = (env!("CARGO_PKG_VERSION").to_string(), env!("AST_COMMIT").to_string());
         let threads = rayon::current_num_threads();
@@ -50,7 +50,7 @@ impl Builds {
         Event::Resumed { step, version, commit, device: device.to_string() }
     }
 
-    /// What `key` was at the beginning and each time that the run went on: every value once, in order.
+    /// All values that `key` had during the run, each once, in order.
     pub(crate) fn all(&self, key: &str) -> String {
         let resumed = self.0.get("resumed").and_then(Value::as_array).into_iter().flatten();
         let mut values: Vec<&str> = Vec::new();

@@ -1,4 +1,4 @@
-//! A folder that belongs to one process at a time, and what lies in it before anything is changed.
+//! Exclusive use of a run's folder, and reading its files before anything is changed.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use crate::failure::{Failure, Kind};
 
 pub(crate) const LOCK: &str = "lock";
-/// More than anybody will have.
+/// Upper bound for the number of `aside-N` folders.
 const MOST_ASIDE: u32 = 10_000;
 
-/// A folder that is ours alone for as long as this lives. Claiming it changes nothing in it but for a `lock` that was missing.
+/// Exclusive use of a folder for as long as the value lives. It changes nothing in the folder, except that it creates a
+/// missing `lock`.
 pub(crate) struct Claim {
     path: PathBuf,
     _lock: File,
 }
 
 impl Claim {
-    /// Of a folder that is there.
+    /// Claims an existing folder.
     pub(crate) fn of(path: &Path) -> Result<Self, Failure> {
         Ok(Self { path: path.to_path_buf(), _lock: lock(path)? })
     }
@@ -26,12 +27,12 @@ impl Claim {
         &self.path
     }
 
-    /// What a file of the folder holds, if it is there.
+    /// The content of a file in the folder; `None` if there is none.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
         let file = self.path.join(name);
         let read = || match fs::metadata(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            // A pipe would be waited for, and a device has no end.
+            // Reading a pipe would block, and a device has no end.
             Ok(found) if !found.is_file() => Err(io::Error::other("it is not a file")),
             Ok(_) => fs::read(&file).map(Some),
             Err(error) => Err(error),
@@ -40,7 +41,7 @@ impl Claim {
     }
 }
 
-/// Nobody else's while it is held; the system lets go of it whatever becomes of the process.
+/// Locks a folder. The operating system releases the lock when the process ends, however it ends.
 pub(crate) fn lock(path: &Path) -> Result<File, Failure> {
     let file = path.join(LOCK);
     let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot open {}: {error}", file.display()));
@@ -54,8 +55,9 @@ pub(crate) fn lock(path: &Path) -> Result<File, Failure> {
     }
 }
 
-/// Moves what is there of `names` from `folder` into its `aside-1`, or the next free number, in that order; where it is
-/// then, if there was any. The two are on one disk, so that nothing is copied and nothing can be lost half-way.
+/// Moves the files `names` of `folder`, as far as they exist, into `aside-1` or the next free number, in that order.
+/// Returns that folder; `None` if there was nothing to move. Moving within a folder copies nothing, so an interruption
+/// loses nothing.
 pub(crate) fn put_aside<'a>(
     folder: &Path,
     names: impl IntoIterator<Item = &'a Path>,
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_aside_is_kept_every_time() {
+    fn every_put_aside_gets_its_own_folder() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let names = || ["a", "b"].map(Path::new);

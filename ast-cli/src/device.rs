@@ -1,24 +1,24 @@
-//! Which backend: compiled in by cargo feature, chosen by `--device`, and asked before anything relies on it.
+//! Backends: compiled in by cargo feature, chosen by `--device`, and tested before they are used.
 
 use ast_core::burn::tensor::{Device, Tensor};
 
 use crate::failure::{Failure, Kind, did_you_mean};
 
-/// A backend and how to reach it.
+/// A backend and how to open it.
 pub(crate) struct Backend {
     pub(crate) name: &'static str,
     needs: &'static str,
     open: fn() -> Result<Opened, String>,
 }
 
-/// A device that answered.
+/// A device that was opened.
 pub(crate) struct Opened {
     pub(crate) device: Device,
-    /// A GPU imitated by the CPU: right, and slower than the CPU backend by far.
+    /// Whether the GPU is emulated by the CPU: results are right, but far slower than with the CPU backend.
     pub(crate) imitated: bool,
 }
 
-/// All backends there are, in the order in which `auto` tries those compiled in.
+/// All backends that exist, in the order in which `auto` tries those compiled in.
 pub(crate) const NAMES: [&str; 3] = ["cuda", "wgpu", "flex"];
 
 /// The backends compiled in, fastest first.
@@ -46,8 +46,8 @@ fn open_wgpu() -> Result<Opened, String> {
 }
 
 impl Backend {
-    /// Opens the device and computes 1 + 1 on it. Drivers that are missing make some backends panic, from threads of
-    /// their own: that is caught here and becomes a sentence.
+    /// Opens the device and computes 1 + 1 on it. With missing drivers some backends panic, in threads of their own:
+    /// the panic is caught and becomes an error message.
     pub(crate) fn probe(&self) -> Result<Opened, String> {
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
@@ -70,7 +70,7 @@ impl Backend {
     }
 }
 
-/// The instruction set that decides how a backend rounds, where it is known.
+/// The instruction set of a backend, which affects rounding, if it is known.
 pub(crate) fn instructions(backend: &str) -> Option<String> {
     #[cfg(feature = "flex")]
     if backend == "flex" {
@@ -80,7 +80,7 @@ pub(crate) fn instructions(backend: &str) -> Option<String> {
     None
 }
 
-/// The device of that name, or the first that answers for `auto`.
+/// The device named `name`; for `auto` the first that works.
 pub(crate) fn choose(name: &str) -> Result<(&'static str, Device), Failure> {
     let compiled = || COMPILED.iter().map(|backend| backend.name);
     let list = || compiled().collect::<Vec<_>>().join(", ");
@@ -89,7 +89,7 @@ pub(crate) fn choose(name: &str) -> Result<(&'static str, Device), Failure> {
         for backend in COMPILED {
             match backend.probe() {
                 Ok(Opened { imitated: true, .. }) => {
-                    reasons.push(format!("{}: only a GPU imitated by the CPU", backend.name));
+                    reasons.push(format!("{}: only a GPU emulated by the CPU", backend.name));
                 }
                 Ok(opened) => return Ok((backend.name, opened.device)),
                 Err(reason) => reasons.push(format!("{}: {reason}", backend.name)),

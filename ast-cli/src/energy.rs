@@ -1,5 +1,5 @@
-//! Which energy counter there is: that of the GPU (NVML) where it trains, else that of the processor (RAPL), else none, and
-//! why.
+//! The energy counter of the machine: the GPU's (NVML) for cuda, else the processor's (RAPL), else none, with the
+//! reason.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use ast_core::run::EnergyCounter;
 
 use crate::shell::quoted;
 
-/// Where Linux shows RAPL's counters.
+/// Where Linux exposes RAPL.
 const POWERCAP: &str = "/sys/class/powercap";
 
 /// The counter for runs on a backend.
@@ -17,7 +17,7 @@ pub(crate) fn counter(backend: &str) -> Result<Box<dyn EnergyCounter>, String> {
     match backend {
         "flex" => Ok(Box::new(Rapl::open(Path::new(POWERCAP))?)),
         "cuda" => nvml(),
-        _ => Err(format!("no counter is known for what {backend} runs on")),
+        _ => Err(format!("no energy counter is supported for the device {backend}")),
     }
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn counter(backend: &str) -> Result<Box<dyn EnergyCounter>, String> {
 fn nvml() -> Result<Box<dyn EnergyCounter>, String> {
     use nvml_wrapper::Nvml;
 
-    /// The first GPU's own counter, in millijoules since its driver was loaded; 64 bits do not wrap around.
+    /// The first GPU's counter, in millijoules since its driver was loaded. It has 64 bits and does not wrap around.
     struct Gpu(Nvml, String);
 
     impl EnergyCounter for Gpu {
@@ -39,10 +39,10 @@ fn nvml() -> Result<Box<dyn EnergyCounter>, String> {
     }
 
     let nvml = Nvml::init().map_err(|error| format!("NVML: {error}"))?;
-    // CUDA and NVML number GPUs each in its own way.
+    // CUDA and NVML number GPUs differently.
     match nvml.device_count().map_err(|error| format!("NVML: {error}"))? {
         1 => {}
-        gpus => return Err(format!("NVML: {gpus} GPUs, and no way to tell which of them trains")),
+        gpus => return Err(format!("NVML: there are {gpus} GPUs, and it is unknown which of them trains")),
     }
     let name = nvml.device_by_index(0).and_then(|device| device.name()).map_err(|error| format!("NVML: {error}"))?;
     let mut gpu = Gpu(nvml, format!("NVML, {name}"));
@@ -55,20 +55,20 @@ fn nvml() -> Result<Box<dyn EnergyCounter>, String> {
     Err("NVML is compiled in with the feature cuda only".into())
 }
 
-/// Running average power limit: what every processor package of this machine has used, other programs included.
+/// Running average power limit: the energy of every processor package of this machine, other programs included.
 struct Rapl(Vec<Package>);
 
 struct Package {
     name: String,
     file: PathBuf,
-    /// The counter starts over after this many microjoules.
+    /// The counter wraps around after this many microjoules.
     range: u64,
     last: u64,
     total: u64,
 }
 
 impl Rapl {
-    /// Of `root`, which is [`POWERCAP`] but in tests.
+    /// `root` is [`POWERCAP`], except in tests.
     fn open(root: &Path) -> Result<Self, String> {
         let entries = fs::read_dir(root).map_err(|error| format!("RAPL: {}: {error}", root.display()))?;
         let mut zones: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -76,8 +76,8 @@ impl Rapl {
         let mut packages = Vec::new();
         for zone in zones {
             let name = fs::read_to_string(zone.join("name")).unwrap_or_default().trim().to_string();
-            // Their parts (core, uncore, dram) are in them, or are counted beside them by some processors only.
-            // The same package may be shown twice, through its registers and through memory (intel-rapl-mmio).
+            // Subzones (core, uncore, dram) are part of their package or exist on some processors only. A package may
+            // appear twice, by registers and by memory (intel-rapl-mmio).
             let known = packages.iter().any(|package: &Package| package.name == name);
             if name.starts_with("package-") && !known {
                 packages.push(Package::open(&zone, name)?);
@@ -103,7 +103,7 @@ impl Package {
 
     fn read(&mut self) -> Result<u64, String> {
         let now = number(&self.file)?;
-        // Smaller than before: it has started over.
+        // A smaller value means that the counter wrapped around.
         self.total += if now >= self.last { now - self.last } else { self.range.saturating_sub(self.last) + now };
         self.last = now;
         Ok(self.total)
@@ -117,7 +117,7 @@ fn number(file: &Path) -> Result<u64, String> {
         }
         _ => format!("RAPL: {}: {error}", file.display()),
     })?;
-    text.trim().parse().map_err(|_| format!("RAPL: {}: `{}` is no number", file.display(), text.trim()))
+    text.trim().parse().map_err(|_| format!("RAPL: {}: `{}` is not a number", file.display(), text.trim()))
 }
 
 impl EnergyCounter for Rapl {
@@ -144,7 +144,7 @@ mod tests {
         fs::write(zone.join("max_energy_range_uj"), "262143328850\n").unwrap();
     }
 
-    /// Two packages, one of which starts over; their parts and the whole platform are not counted twice.
+    /// Two packages, one of which wraps around. Subzones and the platform are not counted twice.
     #[test]
     fn packages_add_up_across_a_wrap_around() {
         let root = tempfile::tempdir().unwrap();
@@ -166,13 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_said() {
+    fn the_reason_for_a_missing_counter_is_given() {
         let root = tempfile::tempdir().unwrap();
         assert!(Rapl::open(&root.path().join("none")).err().unwrap().contains("none"));
         assert!(Rapl::open(root.path()).err().unwrap().contains("no processor package"));
         zone(root.path(), "intel-rapl:0", "package-0", 1);
         fs::write(root.path().join("intel-rapl:0/energy_uj"), "much").unwrap();
-        assert!(Rapl::open(root.path()).err().unwrap().contains("no number"));
+        assert!(Rapl::open(root.path()).err().unwrap().contains("not a number"));
         assert!(counter("wgpu").err().unwrap().contains("wgpu"));
     }
 }

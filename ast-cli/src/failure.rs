@@ -1,21 +1,21 @@
 use std::fmt;
 
-/// Which kind of failure: the exit code, after `sysexits.h`.
+/// Exit code of a failure, after `sysexits.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Wrong flag, key or value.
     Usage = 2,
-    /// The data, or a loss that is not a number.
+    /// Unusable data, or a loss that is NaN or infinite.
     Data = 65,
-    /// No such device.
+    /// The device does not exist or does not work.
     Device = 69,
-    /// Our mistake.
+    /// A bug in this program.
     Bug = 70,
     /// An output that cannot be created.
     Create = 73,
-    /// Reading or writing.
+    /// Reading or writing failed.
     Io = 74,
-    /// Something that may work later.
+    /// A temporary failure: trying again may help.
     TryAgain = 75,
     /// Stopped by SIGHUP.
     HangUp = 129,
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Terminate = 143,
 }
 
-/// One sentence for a person: what, where and what to do. Printed once, in `main`.
+/// A failure as one sentence for people: what, where and what to do. Printed once, in `main`.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
@@ -43,7 +43,7 @@ impl Failure {
 }
 
 impl Kind {
-    /// Whether somebody wanted it so.
+    /// Whether the program was stopped by a signal.
     pub(crate) fn is_wanted(self) -> bool {
         matches!(self, Self::HangUp | Self::Interrupt | Self::Terminate)
     }
@@ -55,8 +55,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The known name that the given one was probably meant to be: the nearest by edits, at most one for every three letters,
-/// or one of which it is the beginning. Of keys with dots the last part is compared, because their sections are the same.
+/// The known name that was probably meant: the one with the fewest edits, at most one per three letters, or one that
+/// begins with the given text. Of dotted keys only the last part is compared.
 pub(crate) fn suggest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_lowercase();
     let given = last(given);
@@ -70,7 +70,7 @@ pub(crate) fn suggest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>)
     known.into_iter().filter_map(near).min_by_key(|(edits, _)| *edits).map(|(_, name)| name)
 }
 
-/// `; did you mean ...?`, or nothing.
+/// `; did you mean ...?`, or an empty string.
 pub(crate) fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     suggest(given, known).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
@@ -84,7 +84,7 @@ mod tests {
     const NAMES: [&str; 6] = ["ast", "random", "static-random", "selective-backprop", "entropy", "el2n"];
 
     #[test]
-    fn slips_are_recognised() {
+    fn misspellings_are_recognised() {
         for (given, meant) in [
             ("train.epoch", "train.epochs"),
             ("train.Epochs", "train.epochs"),
@@ -108,9 +108,9 @@ mod tests {
         }
     }
 
-    /// A hint that leads somewhere else is worse than none.
+    /// A wrong hint is worse than none.
     #[test]
-    fn other_words_bring_no_hint() {
+    fn unrelated_words_give_no_hint() {
         for given in ["train.weight_decay", "train.momentum", "train.l", "train.", "train.dropout", "", "."] {
             assert_eq!(suggest(given, KEYS), None, "{given}");
         }

@@ -1,4 +1,4 @@
-//! Files that a user names.
+//! Reads files named by the user.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use crate::failure::{Failure, Kind};
 
-/// The content of a file of at most `largest` bytes; a larger one is a failure of kind `wrong` that ends with `so`.
+/// The content of a file of at most `largest` bytes. A larger one is a failure of kind `wrong`; `so` ends its message.
 pub(crate) fn read(file: &Path, largest: u64, wrong: Kind, so: &str) -> Result<Vec<u8>, Failure> {
     let origin = file.display();
     let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot read {origin}: {error}"));
     if !fs::metadata(file).map_err(cannot)?.is_file() {
-        // A pipe would be waited for, and a device has no end.
+        // Reading a pipe would block, and a device has no end.
         return Err(Failure::new(Kind::Io, format!("cannot read {origin}: it is not a file")));
     }
     let mut bytes = Vec::new();

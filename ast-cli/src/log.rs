@@ -1,4 +1,4 @@
-//! What becomes of the events and snapshots of a run: onto the screen, into the folder, into the picture.
+//! Receives the events and snapshots of a run: prints them, writes them to the folder and keeps them for the picture.
 
 use std::io;
 use std::time::Instant;
@@ -21,7 +21,7 @@ pub(crate) struct Log {
     signals: Signals,
     config: CheckpointConfig,
     checkpoints: Checkpoints,
-    /// Of the run, but for its log.
+    /// Identity of the run, without the log's length and checksum.
     identity: RunIdentity,
     saved_step: u64,
     saved_at: Instant,
@@ -49,7 +49,7 @@ impl Log {
         }
     }
 
-    /// Takes up the log of a run that goes on: what was lost of it, and what goes on.
+    /// Takes over the log of a resumed run, and logs its gap, if there is one, and the resume.
     pub(crate) fn go_on(&mut self, point: Point, resumed: &Event) -> Result<(), Failure> {
         let Point { snapshot, events, gap, .. } = point;
         (self.events, self.saved_step) = (events, snapshot.step);
@@ -57,7 +57,7 @@ impl Log {
         gap.iter().chain([resumed]).try_for_each(|event| self.event(event)).map_err(cannot)
     }
 
-    /// Why the run ended before its end.
+    /// The failure of a run that was stopped by a signal.
     pub(crate) fn stopped(&self) -> Failure {
         let (step, run) = (self.saved_step, quoted(self.folder.path()));
         let kind = self.signals.stop().unwrap_or(Kind::Interrupt);
@@ -84,7 +84,7 @@ impl Callback for Log {
     }
 
     fn save(&mut self, snapshot: &Snapshot) -> io::Result<()> {
-        // A checkpoint names the length of the log, which must be on the disk before it.
+        // A checkpoint records the length of the log, so the log must be on the disk first.
         self.folder.sync()?;
         let Fingerprint { bytes, sha256 } = self.folder.log_fingerprint();
         let run = RunIdentity { metrics: bytes, metrics_sha256: Some(sha256), ..self.identity.clone() };

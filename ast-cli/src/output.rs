@@ -1,10 +1,10 @@
-//! Standard output and error, for readers that may go away at any time.
+//! Writes to standard output and error. Their reader may close them at any time.
 
 use std::io::{self, Write};
 
 use crate::failure::{Failure, Kind};
 
-/// Prints a result. A reader that has seen enough (`ast scorers | head -1`) is no failure.
+/// Prints a result. A reader that closes the pipe early (`ast scorers | head -1`) is not a failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
@@ -15,7 +15,8 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A Markdown table that is also readable as it is. The first row is the head; all have as many cells.
+/// A Markdown table, aligned so that it is readable as text. The first row is the header; all rows have the same number
+/// of cells.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -28,7 +29,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     lines.concat()
 }
 
-/// Says something beside the result. Training goes on whether or not anybody listens.
+/// Prints a message to standard error. Errors are ignored, so that training continues without a reader.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }

@@ -1,4 +1,4 @@
-//! One picture of a run: activation rate, threshold and accuracy over nominal epochs, as SVG.
+//! The picture of a run, as SVG: activation rate, threshold and accuracy over nominal epochs.
 
 use ast_core::run::{Event, StepEvent};
 use plotters::coord::Shift;
@@ -18,7 +18,7 @@ struct Curve<'a> {
     points: Points,
 }
 
-/// Draws the events of a run; the error, if any, is that of the drawing library.
+/// Draws the events of a run. An error is the drawing library's.
 pub(crate) fn svg(events: &[Event], title: &str) -> Result<String, String> {
     let mut text = String::new();
     draw(events, title, &mut text).map_err(|error| error.to_string())?;
@@ -52,7 +52,7 @@ fn draw(events: &[Event], title: &str, text: &mut String) -> Outcome {
         Curve { label: "so far, as counted", colour: BLUE_LINE, points: over(&|s| Some(100.0 * s.activation)) },
     ];
     let highest = rate.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y).fold(2.0 * target, f64::max);
-    // Without steps, which a log that has a gap may lack, there is nothing to be seen, and still a scale.
+    // A log with a gap may have no steps. The empty panel still needs a scale.
     let highest = if highest > 0.0 { highest } else { 100.0 };
     panel(&panels[0], "activation rate, % of offered samples", (epochs, 0.0, (1.1 * highest).min(101.0)), &rate)?;
     let threshold = [Curve { label: "threshold", colour: BLUE_LINE, points: over(&|s| s.control.threshold) }];
@@ -70,7 +70,7 @@ fn draw(events: &[Event], title: &str, text: &mut String) -> Outcome {
     Ok(())
 }
 
-/// A centred mean over a fortieth of the run, so that a batch's noise does not hide the curve.
+/// A centred moving average over a fortieth of the run, so that the noise of batches does not hide the curve.
 pub(crate) fn smooth(points: Points) -> Points {
     let reach = points.len() / 80;
     (0..points.len())
@@ -103,9 +103,9 @@ fn panel(
         }
     }
     if curves.len() == 1 {
-        return Ok(()); // the caption says it
+        return Ok(()); // the caption is enough
     }
-    // Rates stay low in their panel, accuracies end high: the free corner is at the other end.
+    // Rates stay low in their panel and accuracies end high, so the free corner differs.
     let corner = if high == 100.0 { SeriesLabelPosition::LowerRight } else { SeriesLabelPosition::UpperRight };
     let labels = chart.configure_series_labels();
     { labels }

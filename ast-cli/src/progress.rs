@@ -1,5 +1,4 @@
-//! What a person sees while training: a bar where one can be drawn, a line every now and then otherwise. On standard
-//! error.
+//! Progress on standard error: a bar on a terminal, else a line now and then.
 
 use ast_core::run::{Event, StepEvent};
 use ast_core::select::{Decision, Evidence};
@@ -8,9 +7,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::args::Progress;
 use crate::output::note;
 
-/// Lines over a whole run in plain mode.
+/// Number of lines over a whole run, without a bar.
 const LINES: u64 = 20;
-/// The message takes the rest of the line and is cut there. What stands before it leaves room for it from 40 columns on.
+/// The message takes the rest of the line and is cut there. From 40 columns on there is room for it.
 const BAR: &str = "{bar:10} {percent:>3} %  {elapsed}, {eta} left  {wide_msg}";
 
 pub(crate) struct ProgressView {
@@ -20,7 +19,7 @@ pub(crate) struct ProgressView {
     epochs: u32,
     printed: u64,
     accuracy: Option<f64>,
-    /// Whether it is evaluated on a part of the training data instead of on the test set.
+    /// Whether the run is evaluated on held-out training data instead of the test set.
     pub(crate) held_out: bool,
 }
 
@@ -30,13 +29,14 @@ impl ProgressView {
             let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10)).with_style(style)
         };
-        // A file, or a terminal that cannot move its cursor (TERM=dumb), hides a bar and all that is printed through it.
+        // A bar is hidden, with everything printed through it, if standard error is a file or a terminal that cannot
+        // move its cursor (TERM=dumb).
         let bar = matches!(progress, Progress::Auto | Progress::Bar).then(draw).filter(|bar| !bar.is_hidden());
         let plain = bar.is_none() && progress != Progress::None;
         Self { bar, plain, total: 0, epochs: 0, printed: 0, accuracy: None, held_out: false }
     }
 
-    /// How much there is to be done.
+    /// Sets the length of the run.
     pub(crate) fn of(&mut self, samples: usize, epochs: u32) {
         (self.total, self.epochs) = (samples as u64 * u64::from(epochs), epochs);
         if let Some(bar) = &self.bar {
@@ -99,16 +99,16 @@ impl ProgressView {
 }
 
 fn describe_decision(Decision { selecting, evidence }: &Decision) -> String {
-    let turn = if *selecting { "selection goes on" } else { "uniform for a while" };
+    let turn = if *selecting { "selection is on" } else { "selection is paused" };
     match evidence {
         Some(Evidence { gain, standard_errors }) => format!(
-            "{turn}: a step gets {gain:.2} of a uniform one's progress, {standard_errors:+.1} standard errors from it"
+            "{turn}: a step makes {gain:.2} times the progress of a uniform one ({standard_errors:+.1} standard errors)"
         ),
-        None => format!("{turn}: on trial again"),
+        None => format!("{turn} again, on trial"),
     }
 }
 
-/// The epoch line of the original, with honest columns: what was trained, not what a model says was saved.
+/// The epoch line of the original, but with the measured share that was trained instead of a claimed saving.
 fn describe(step: &StepEvent, epochs: u32) -> String {
     let rate = 100.0 * step.activation;
     let threshold = step.control.threshold.map(|t| format!("  threshold {t:.3}")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The result of a run in words, for somebody who sees it for the first time.
+//! The report of a finished run, for a reader who sees it for the first time.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,7 +10,7 @@ use ast_core::train::Phase;
 use crate::run_folder::CONFIG;
 use crate::shell::quoted;
 
-/// What a run leaves for its user.
+/// The files that a run leaves for its user.
 const FILES: [&str; 7] =
     ["run.svg", "summary.json", "model.safetensors", "best.safetensors", "metrics.jsonl", "config.toml", "run.json"];
 
@@ -23,7 +23,7 @@ pub(crate) struct Run<'a> {
     pub(crate) events: &'a [Event],
 }
 
-/// A page of text.
+/// The report as text.
 pub(crate) fn report(summary: &Summary, run: &Run<'_>) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -71,7 +71,7 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     }
     let turns: Vec<String> = run.events.iter().filter_map(turn).collect();
     if !turns.is_empty() {
-        writeln!(out, "  does it pay?                 {}", turns.join(", "))?;
+        writeln!(out, "  guard                        {}", turns.join(", "))?;
     }
     match config.budget.seconds {
         None => writeln!(out, "\n  saved, against the dense run of {} epochs:", summary.epochs)?,
@@ -103,13 +103,13 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     match summary.joules.total {
         Some(joules) => writeln!(
             out,
-            "    joules           unknown   {joules:.0} J spent, {}; what a dense run takes, `ast compare` finds out",
+            "    joules           unknown   {joules:.0} J spent, {}; `ast compare` measures a dense run too",
             summary.joules.method
         )?,
         None => writeln!(out, "    joules           unknown   {}", summary.joules.method)?,
     }
-    writeln!(out, "    (evaluation is outside these)")?;
-    writeln!(out, "\n  where the seconds went:")?;
+    writeln!(out, "    (without evaluation)")?;
+    writeln!(out, "\n  seconds by phase:")?;
     for phase in Phase::ALL {
         let spent = seconds.phases.get(phase.name()).copied().unwrap_or(0.0);
         writeln!(out, "    {:15} {spent:7.2} s {:>8}", phase.name(), percent(spent / seconds.total))?;
@@ -125,13 +125,13 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     writeln!(out, "\nNext: {}", advice(summary.ran.as_ref(), &config.policy.name, run.folder))
 }
 
-/// What the policy found out about itself.
+/// A decision of the policy's guard.
 fn turn(event: &Event) -> Option<String> {
     let Event::Decided { epoch, decision: Decision { selecting, evidence }, .. } = event else { return None };
     Some(match (selecting, evidence) {
-        (false, _) => format!("uniform from epoch {epoch:.1}"),
-        (true, None) => format!("selection on trial from {epoch:.1}"),
-        (true, Some(_)) => format!("selection from {epoch:.1}"),
+        (false, _) => format!("selection paused at epoch {epoch:.1}"),
+        (true, None) => format!("on trial at {epoch:.1}"),
+        (true, Some(_)) => format!("on at {epoch:.1}"),
     })
 }
 
@@ -141,7 +141,7 @@ fn advice(ran: Option<&Ran>, policy: &str, run: &Path) -> String {
     let same = format!("{ast} train --config {}", quoted(&run.join(CONFIG)));
     match ran.and_then(|ran| ran.acts_as.as_deref()).unwrap_or(policy) {
         "random" if policy == "ast" => {
-            format!("`{same} --set policy.lambda=0.8` selects;\n      `{ast} compare` finds out what that is worth")
+            format!("`{same} --set policy.lambda=0.8` selects;\n      `{ast} compare` measures what that is worth")
         }
         "random" | "dense" => {
             format!("`{same} --policy ast` selects by significance;\n      `{ast} policies` lists what else can select")

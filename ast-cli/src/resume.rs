@@ -1,4 +1,4 @@
-//! Whether a stopped run goes on, and from where. All of it is decided before anything in its folder is changed.
+//! Decides whether a stopped run can be resumed, and from which step, before anything in its folder is changed.
 
 mod keys;
 mod log;
@@ -14,18 +14,18 @@ use crate::output::note;
 use crate::run_folder::{CHECKPOINTS, METRICS};
 use crate::shell::quoted;
 
-/// From where a run goes on.
+/// The state from which a run is resumed.
 pub(crate) struct Point {
     pub(crate) snapshot: Snapshot,
-    /// What stays of the log.
+    /// The part of the log that is kept.
     pub(crate) log: Vec<u8>,
     pub(crate) events: Vec<Event>,
-    /// What is said about lines that were lost.
+    /// An event for lines of the log that were lost, if there are any.
     pub(crate) gap: Option<Event>,
     refused: Vec<Refused>,
 }
 
-/// What a run is told from others by, as it is now.
+/// The present identity of a run: configuration and data.
 pub(crate) fn identity(config: &RunConfig, data: &str, evaluation: &str) -> Result<RunIdentity, Failure> {
     Ok(RunIdentity {
         data: data.to_string(),
@@ -35,8 +35,8 @@ pub(crate) fn identity(config: &RunConfig, data: &str, evaluation: &str) -> Resu
     })
 }
 
-/// The last good checkpoint, if the run is still the one that it was taken of; `None` if there is no checkpoint at all, and
-/// the run begins again.
+/// The last intact checkpoint, if it belongs to the same run. `None` if there is no checkpoint at all: the run then
+/// starts from the beginning.
 pub(crate) fn find(
     claim: &Claim,
     checkpoints: &mut Checkpoints,
@@ -46,7 +46,7 @@ pub(crate) fn find(
     let run = claim.path();
     let folder = run.join(CHECKPOINTS);
     if folder.symlink_metadata().is_ok() && !folder.is_dir() {
-        let what = "is no folder, or a link to one that is not there: is a disk missing? Nothing was changed";
+        let what = "is not a folder, or is a link to a missing one: is a disk not mounted? Nothing was changed";
         return Err(Failure::new(Kind::Io, format!("{} {what}", folder.display())));
     }
     let LatestCheckpoint { latest, refused } =
@@ -62,28 +62,29 @@ pub(crate) fn find(
     };
     is_the_same(&manifest.run, config, now).map_err(|why| refusal(run, &why))?;
     let log = claim.read(METRICS)?.unwrap_or_default();
-    let kept = log::keep(&log, snapshot.step, &manifest.run)
-        .map_err(|why| refusal(run, &format!("{METRICS} {why}; without it the run goes on with a gap in the log")))?;
+    let kept = log::keep(&log, snapshot.step, &manifest.run).map_err(|why| {
+        refusal(run, &format!("{METRICS} {why}; without the file the run continues, with a gap in the log"))
+    })?;
     let log::Kept { bytes, events, gap } = kept;
     Ok(Some(Point { snapshot, log: log[..bytes].to_vec(), events, gap, refused }))
 }
 
 impl Point {
-    /// Moves the checkpoints that were passed over out of the way: the run writes these steps anew.
+    /// Moves unusable checkpoints aside, because the run will write these steps again.
     pub(crate) fn put_refused_aside(&self, claim: &Claim) -> Result<(), Failure> {
         let folder = claim.path().join(CHECKPOINTS);
         for Refused { error, .. } in &self.refused {
-            note(&format!("warning: checkpoint passed over: {error}"));
+            note(&format!("warning: checkpoint skipped: {error}"));
         }
         let names = self.refused.iter().filter_map(|refused| refused.folder.file_name()).map(Path::new);
         if let Some(aside) = put_aside(&folder, names)? {
-            note(&format!("what was passed over is in {}", aside.display()));
+            note(&format!("the skipped checkpoints are in {}", aside.display()));
         }
         Ok(())
     }
 }
 
-/// The error for a run that is not resumed.
+/// The error for a run that cannot be resumed.
 pub(crate) fn refusal(run: &Path, why: &str) -> Failure {
     let message = format!(
         "{} cannot be resumed: {why}; nothing was changed. `ast train --resume {} --start-over` moves the old files \
@@ -98,7 +99,7 @@ fn is_the_same(then: &RunIdentity, config: &RunConfig, now: &RunIdentity) -> Res
     if let (Some(then), Some(now)) = (&then.config, &now.config) {
         let differing = keys::differing(then, now, &keys::defaults(config));
         if !differing.is_empty() {
-            let rule = "these keys decide results, so that they stay as they were when the run began";
+            let rule = "these keys decide results and cannot change during a run";
             return Err(format!("{}: {rule}", differing.join(", ")));
         }
     }
@@ -115,7 +116,7 @@ fn other_data(what: &str, then: &str, now: &str, config: &RunConfig) -> Result<(
     }
     let place = config.data.dir.as_deref().map(|dir| format!(" in {}", dir.display())).unwrap_or_default();
     Err(format!(
-        "the {what}{place} (sha256 {now:.12}) are other than those that the run was begun with ({then:.12}); name their folder \
-         with --data-dir or AST_DATA_DIR"
+        "the {what}{place} (sha256 {now:.12}) differ from those that the run started with ({then:.12}); name the right folder with \
+         --data-dir or AST_DATA_DIR"
     ))
 }

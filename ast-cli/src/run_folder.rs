@@ -1,6 +1,6 @@
-//! What a run leaves behind: `config.toml`, `run.json`, `metrics.jsonl`, `checkpoints/`, `best.safetensors`, and at its end
-//! `summary.json`, `run.svg` and `model.safetensors`. What it could not go on with lies in `aside-1/`, `aside-2/` and so on.
-//! A `lock` keeps two processes out of one folder.
+//! The folder of a run: `config.toml`, `run.json`, `metrics.jsonl`, `checkpoints/`, `best.safetensors`, and after the
+//! end `summary.json`, `run.svg` and `model.safetensors`. Files that a resumed run could not use are in `aside-1/`,
+//! `aside-2/` and so on. A `lock` keeps a second process out.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -13,26 +13,26 @@ use crate::claim::{Claim, LOCK, lock, put_aside};
 use crate::failure::{Failure, Kind};
 use crate::output::note;
 
-/// Where runs go if not told.
+/// Where run folders are created by default.
 const RUNS: &str = "runs";
 pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const SUMMARY: &str = "summary.json";
 pub(crate) const METRICS: &str = "metrics.jsonl";
 pub(crate) const PROVENANCE: &str = "run.json";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
-/// What a run leaves beside its configuration, in the order in which it is put aside. The checkpoints are last: without them
-/// a resumed run begins its log again, so that they must not be gone before the log is safe.
+/// The files of a run besides its configuration, in the order in which they are moved aside. The checkpoints are last:
+/// without them a resumed run starts its log again, so the log must be safe first.
 const LEFT: [&str; 7] = [SUMMARY, METRICS, PROVENANCE, "best.safetensors", "model.safetensors", "run.svg", CHECKPOINTS];
 
-/// The folder of a run, and its log.
+/// The folder of a run, with its open log.
 pub(crate) struct RunFolder {
     claim: Claim,
     metrics: File,
-    /// Of `metrics`.
+    /// Fingerprint of `metrics`.
     fingerprint: RunningFingerprint,
 }
 
-/// `run.json`: where a result comes from.
+/// `run.json`: the origin of a result.
 #[derive(Debug, Serialize)]
 pub(crate) struct Provenance<'a> {
     pub(crate) schema: u32,
@@ -41,11 +41,11 @@ pub(crate) struct Provenance<'a> {
     pub(crate) command: Vec<String>,
     pub(crate) device: &'a str,
     pub(crate) threads: usize,
-    /// What selects, and what was said about it at the start.
+    /// Policy and scorer of the run, and its warnings.
     pub(crate) ran: &'a Ran,
-    /// The crate that the scorer comes from, where a registered one is used.
+    /// The crate of the scorer, if a registered one is used.
     pub(crate) scorer_origin: Option<&'a str>,
-    /// sha256 of the training data.
+    /// SHA-256 of the training data.
     pub(crate) data: &'a str,
     pub(crate) seed: u64,
     /// Seconds since 1970.
@@ -53,7 +53,7 @@ pub(crate) struct Provenance<'a> {
 }
 
 impl RunFolder {
-    /// Creates the folder that was asked for, which must be new or empty, or the next free one under `runs/`.
+    /// Creates the folder `out`, which must be new or empty, or else the next free one under `runs/`.
     pub(crate) fn create(out: Option<&Path>, config: &RunConfig) -> Result<Self, Failure> {
         let path = match out {
             Some(path) => path.to_path_buf(),
@@ -68,7 +68,7 @@ impl RunFolder {
         Ok(Self { claim, metrics, fingerprint: RunningFingerprint::default() })
     }
 
-    /// The folder of a run that goes on, with a log that is cut to `keep`.
+    /// The folder of a resumed run, with its log cut to `keep`.
     pub(crate) fn go_on(claim: Claim, keep: &[u8]) -> Result<Self, Failure> {
         let file = claim.path().join(METRICS);
         let open = || {
@@ -83,10 +83,10 @@ impl RunFolder {
         Ok(Self { claim, metrics, fingerprint })
     }
 
-    /// The folder of a run that begins again. All that it has left is put aside, with a copy of its configuration.
+    /// The folder of a run that starts over. All its files are moved aside, with a copy of its configuration.
     pub(crate) fn start_over(claim: Claim, config: &RunConfig) -> Result<Self, Failure> {
         let run = claim.path();
-        // A log without a line, beside its run.json, is of a run that had only just begun.
+        // An empty log beside a run.json belongs to a run that had just started.
         let begun = fs::metadata(run.join(METRICS)).is_ok_and(|log| log.len() > 0);
         let left = LEFT.into_iter().any(|name| ![METRICS, PROVENANCE].contains(&name) && run.join(name).exists());
         let names = LEFT.map(Path::new).into_iter().filter(|_| begun || left);
@@ -106,7 +106,7 @@ impl RunFolder {
         self.fingerprint.fingerprint()
     }
 
-    /// Everything logged so far is on the disk when this returns.
+    /// Returns when everything logged so far is on the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.metrics.sync_data()
     }
@@ -115,7 +115,7 @@ impl RunFolder {
         self.claim.path()
     }
 
-    /// Appends one line; a line is written whole or not at all as far as the system allows.
+    /// Appends one line in one write, so that a line is complete or missing, as far as the operating system allows.
     pub(crate) fn log(&mut self, event: &Event) -> io::Result<()> {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
@@ -140,7 +140,7 @@ fn write_config(run: &Path, config: &RunConfig) -> Result<(), Failure> {
     write(&run.join(CONFIG), text.as_bytes())
 }
 
-/// Removes what somebody left who was killed before there was a configuration.
+/// Removes what a process left that was killed before it wrote a configuration.
 pub(crate) fn clear(path: &Path) -> Result<(), Failure> {
     if !path.exists() {
         return Ok(());
@@ -150,8 +150,8 @@ pub(crate) fn clear(path: &Path) -> Result<(), Failure> {
     fs::remove_dir_all(path).map_err(cannot)
 }
 
-/// Creates a folder, or makes sure that the one that is there is empty: there may be the lock of somebody who is just
-/// beginning there, and then it is for the lock to say who may.
+/// Creates a folder, or checks that an existing one is empty. A lone lock file is allowed: another process may be
+/// starting here, and the lock decides.
 pub(crate) fn new_or_empty(path: &Path) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::new(Kind::Create, format!("cannot create {}: {error}", path.display()));
     fs::create_dir_all(path).map_err(cannot)?;
@@ -166,7 +166,7 @@ pub(crate) fn new_or_empty(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a file so that it appears whole or not at all.
+/// Writes a file atomically.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let write = || {
         let mut file = with_the_usual_mode().tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
@@ -178,7 +178,8 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     write().map(drop).map_err(cannot)
 }
 
-/// Temporary files are for their owner alone. These become files like any other, and so follow the umask.
+/// Temporary files are readable by their owner only. These are renamed to final files, so they get the usual
+/// permissions (umask).
 fn with_the_usual_mode() -> tempfile::Builder<'static, 'static> {
     #[cfg_attr(not(unix), allow(unused_mut))]
     let mut builder = tempfile::Builder::new();
@@ -187,17 +188,17 @@ fn with_the_usual_mode() -> tempfile::Builder<'static, 'static> {
     builder
 }
 
-/// `runs/0001-NAME`, or one more than the highest number there is.
+/// `runs/NNNN-NAME`, numbered from 0001: one more than the highest number in use.
 fn next_free(runs: &Path, name: &str) -> Result<PathBuf, Failure> {
     let cannot = |error: io::Error| Failure::new(Kind::Create, format!("cannot create {}: {error}", runs.display()));
     fs::create_dir_all(runs).map_err(cannot)?;
     let number = |entry: io::Result<fs::DirEntry>| -> Option<u64> {
         entry.ok()?.file_name().to_str()?.split('-').next()?.parse().ok()
     };
-    // A number that cannot be counted on from is no number of ours.
+    // Numbers that large are not ours, and cannot be counted on from.
     let ours = |number: &u64| *number < 1 << 62;
     let highest = fs::read_dir(runs).map_err(cannot)?.filter_map(number).filter(ours).max().unwrap_or(0);
-    // Two runs that start together must not share a folder: creating it is what claims the number.
+    // Two runs may start at the same time: creating the folder claims the number.
     for number in highest + 1..highest + 1000 {
         let path = runs.join(format!("{number:04}-{name}"));
         match fs::create_dir(&path) {
@@ -215,9 +216,10 @@ mod tests {
 
     use super::*;
 
-    /// Whoever comes too late is told to try again, not that the folder is in the way: another run is using it.
+    /// A process that comes too late is told to try again, because another run is using the folder; not that the folder
+    /// is not empty.
     #[test]
-    fn of_many_who_begin_in_one_folder_one_does() {
+    fn only_one_of_many_processes_gets_the_folder() {
         let parent = tempfile::tempdir().unwrap();
         for round in 0..50 {
             let (path, barrier) = (parent.path().join(round.to_string()), Barrier::new(8));

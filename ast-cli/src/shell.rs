@@ -1,17 +1,17 @@
-//! Paths in commands that a person copies into a shell.
+//! Quotes paths in commands that the user copies into a shell.
 
 use std::path::Path;
 
-/// The path as one word of a POSIX shell; as it is where nothing in it is special.
+/// The path as one word of a POSIX shell, unquoted if nothing in it is special.
 pub(crate) fn quoted(path: &Path) -> String {
     let bytes = path.as_os_str().as_encoded_bytes();
-    // A word that begins with a dash would be read as an option.
+    // A leading dash would be read as an option.
     let here = if bytes.starts_with(b"-") { "./" } else { "" };
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(byte);
     match path.to_str() {
         Some(text) if !text.is_empty() && bytes.iter().all(plain) => format!("{here}{text}"),
         Some(text) if !text.chars().any(char::is_control) => format!("'{here}{}'", text.replace('\'', r"'\''")),
-        // Neither a line break nor a byte that is no text survives being copied.
+        // Line breaks and bytes that are not text do not survive copying.
         _ => {
             let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
             format!("$'{here}{escaped}'")
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_path_stays_as_it_is() {
+    fn a_plain_path_is_not_quoted() {
         assert_eq!(quoted(Path::new("runs/0001-cifar10-ast")), "runs/0001-cifar10-ast");
     }
 

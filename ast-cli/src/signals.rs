@@ -1,4 +1,4 @@
-//! What the system asks of a run: the first INT, TERM or HUP saves and stops, the second stops at once, USR1 saves.
+//! Signals: the first INT, TERM or HUP saves and stops, the second stops at once, USR1 saves.
 
 use std::io;
 use std::sync::Arc;
@@ -24,12 +24,13 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// From here on the system's wishes are noted instead of being carried out.
+    /// From here on the signals are recorded instead of ending the process.
     pub(crate) fn listen() -> io::Result<Self> {
         let signals = Self { stop: Arc::default(), save: Arc::default() };
         let second = Arc::new(AtomicBool::new(false));
         let ignored = ignored();
-        // Whoever starts a run with `nohup`, or in the background of a script, has said that it is not to stop.
+        // `nohup`, or a script that runs the program in the background, ignores some signals: the run must not react to
+        // them.
         for (signal, kind) in STOPPING.into_iter().filter(|(signal, _)| ignored >> (signal - 1) & 1 == 0) {
             flag::register_conditional_shutdown(signal, kind as i32, second.clone())?;
             flag::register(signal, second.clone())?;
@@ -38,25 +39,25 @@ impl Signals {
         #[cfg(unix)]
         {
             flag::register(SIGUSR1, signals.save.clone())?;
-            // A file that would grow past its limit is an error of the write, not the end of the process.
+            // A file that would exceed its size limit then gives a write error instead of ending the process.
             flag::register(SIGXFSZ, Arc::default())?;
         }
         Ok(signals)
     }
 
-    /// Whether the run is to stop, and what that will be called.
+    /// The stopping signal received, if any, as a kind of failure.
     pub(crate) fn stop(&self) -> Option<Kind> {
         let asked = self.stop.load(Ordering::Relaxed);
         STOPPING.into_iter().map(|(_, kind)| kind).find(|kind| *kind as usize == asked)
     }
 
-    /// Whether the run is to be saved; asked once for each time that it was wished for.
+    /// Whether a checkpoint was requested since the last call.
     pub(crate) fn save(&self) -> bool {
         self.save.swap(false, Ordering::Relaxed)
     }
 }
 
-/// Signals that the process was started to ignore, bit by bit from signal 1. Unknown where there is no `/proc`.
+/// The signals that the process was started to ignore, as bits from signal 1; none if there is no `/proc`.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -95,7 +95,7 @@ fn a_checkpoint_that_is_passed_over_is_put_aside() {
     let steps = steps(&run);
     append(steps[1].join("state.cbor"), b"x");
     let text = succeed(resume(&run));
-    assert!(text.contains("checkpoint passed over") && text.contains("state.cbor"), "{text}");
+    assert!(text.contains("checkpoint skipped") && text.contains("state.cbor"), "{text}");
     assert_same(&run, &expected, "from the one before");
     let aside = run.join("checkpoints/aside-1").join(steps[1].file_name().unwrap());
     assert!(aside.join("state.cbor").is_file());
@@ -180,7 +180,7 @@ fn the_log_of_another_run_is_refused() {
     let zeros = "\0".repeat(log.len());
     for other in [&same, &longer, &zeros] {
         fs::write(run.join("metrics.jsonl"), other).unwrap();
-        refuse(resume(&run), &run, &["metrics.jsonl is that of another run"]);
+        refuse(resume(&run), &run, &["metrics.jsonl belongs to another run"]);
     }
     // What it says helps.
     fs::write(run.join("metrics.jsonl"), log).unwrap();

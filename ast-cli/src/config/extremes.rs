@@ -1,5 +1,5 @@
-//! Every key of the configuration, and every parameter of every policy and scorer, with values from the ends of the world:
-//! refused with the key named, or accepted; never a panic.
+//! Extreme values for every key of the configuration and every parameter of every policy and scorer: refused with the
+//! key named, or accepted; never a panic.
 
 use std::panic::catch_unwind;
 
@@ -30,14 +30,14 @@ const VALUES: [&str; 18] = [
     "{x = 1}",
 ];
 
-/// Whether it was accepted.
+/// Whether the configuration was accepted.
 fn tried(set: &[String]) -> bool {
     let args = TrainArgs { set: set.to_vec(), ..TrainArgs::default() };
     let what = set.join(" ");
     let key = set.last().and_then(|last| last.split('=').next()?.rsplit('.').next()).unwrap();
     match catch_unwind(|| resolve(&args).map(|resolved| resolved.config.check().is_ok())) {
         Ok(Ok(checks_again)) => {
-            assert!(checks_again, "{what}: accepted once");
+            assert!(checks_again, "{what}: its own written configuration is refused");
             true
         }
         Ok(Err(failure)) => {
@@ -90,7 +90,7 @@ fn every_parameter() {
     assert!(cases >= 400, "{cases}");
 }
 
-/// A remainder would be lost in silence.
+/// A fraction must not be dropped silently.
 #[test]
 fn counts_are_integers() {
     for (policy, param) in

@@ -1,4 +1,4 @@
-//! Values of a wrong kind, refused in the words of a person before they are read.
+//! Checks the type and range of values before they are read, with messages for people.
 
 use ast_core::run::{NUMBERS, NumberRange};
 use toml::{Table, Value};
@@ -6,10 +6,10 @@ use toml::{Table, Value};
 use super::{known_keys, leaves};
 use crate::failure::{Failure, did_you_mean};
 
-/// Characters of a value that a message shows.
+/// Number of characters of a value that a message shows.
 const SHOWN: usize = 60;
 
-/// Checks that every value of a table whose keys exist is of the kind that its key has, and every number in its range.
+/// Checks that every value of a table has its key's type, and every number its range. The keys must exist.
 pub(super) fn check(table: &Table) -> Result<(), Failure> {
     let known = known_keys();
     for (section, keys) in table {
@@ -22,7 +22,7 @@ pub(super) fn check(table: &Table) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `example` is a value that the key may have; a parameter has none.
+/// `example` is a valid value of the key; there is none for parameters.
 fn check_value(path: &str, value: &Value, example: Option<&Value>) -> Result<(), Failure> {
     let range = NUMBERS.iter().find(|number| number.key == path).map(|number| number.range);
     let (fits, allowed) = match (range, example) {
@@ -52,7 +52,7 @@ fn is_in(range: NumberRange, value: &Value) -> bool {
     }
 }
 
-/// An integer that is written like another number is a slip with one remedy.
+/// How to fix an integer that is written as a float.
 fn advice(range: Option<NumberRange>, value: &Value) -> String {
     match (range, value) {
         (Some(range @ NumberRange::Integer { .. }), Value::Float(value)) if range.contains(*value) => {
@@ -62,10 +62,10 @@ fn advice(range: Option<NumberRange>, value: &Value) -> String {
     }
 }
 
-/// The value as it is written in TOML, long ones cut.
+/// The value in TOML, shortened if long.
 fn shown(value: &Value) -> String {
     let text = match value {
-        // 1e308 has 309 digits.
+        // Without an exponent, 1e308 would have 309 digits.
         Value::Float(value) if value.abs() >= 1e15 => format!("{value:e}"),
         value => value.to_string(),
     };
@@ -105,7 +105,7 @@ mod tests {
         assert!(refused(&format!("train.lr={}", "x".repeat(5000))).len() < 200);
     }
 
-    /// docs/configuration.md has every key with its default and its range, and no other.
+    /// docs/configuration.md lists exactly the keys that exist, with defaults and ranges.
     #[test]
     fn the_documentation_has_every_key() {
         let page = include_str!("../../../docs/configuration.md");
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(page.lines().filter(|line| line.starts_with("| `")).count(), keys);
     }
 
-    /// A key that is a number without a range would be read unchecked.
+    /// A number without a range would be read unchecked.
     #[test]
     fn every_number_of_the_configuration_has_a_range() {
         let mut numbers = Vec::new();
@@ -144,6 +144,6 @@ mod tests {
                 numbers.extend(range.map(|_| path));
             }
         }
-        assert_eq!(numbers.len(), NUMBERS.len(), "a range of a key that there is not");
+        assert_eq!(numbers.len(), NUMBERS.len(), "a range must belong to an existing key");
     }
 }

@@ -10,7 +10,7 @@ use crate::args::TrainArgs;
 use crate::failure::{Failure, Kind, did_you_mean};
 use crate::input;
 
-/// A configuration has a kilobyte.
+/// Upper bound for the size of a configuration file, which has about a kilobyte.
 const LARGEST_FILE: u64 = 1 << 20;
 
 /// The variable for `data.dir`.
@@ -21,14 +21,14 @@ const OPEN: [&str; 5] = ["data", "model", "optimizer", "policy", "scorer"];
 
 /// Section and key.
 type Key = (&'static str, &'static str);
-/// Keys that each say how much is trained.
+/// The keys that set how much is trained.
 const TARGET: Key = ("control", "target");
 const BUDGET: Key = ("budget", "fraction");
 const SECONDS: Key = ("budget", "seconds");
-/// Of these the second goes where a higher layer gives the first.
+/// Mutually exclusive keys: the second is removed if a higher layer sets the first.
 const INSTEAD: [(Key, Key); 4] = [(TARGET, BUDGET), (BUDGET, TARGET), (BUDGET, SECONDS), (SECONDS, BUDGET)];
 
-/// The layers of a run that is continued: its own file, and where its data, device and threads are now.
+/// The layers of a resumed run: its own file, and the present places of data, device and threads.
 pub(super) fn of_run(file: &Path, args: &TrainArgs) -> Result<Table, Failure> {
     let mut table = of_file(file)?;
     let place = std::env::var_os(DATA_DIR).map(|dir| (DATA_DIR.to_string(), dir));
@@ -37,17 +37,17 @@ pub(super) fn of_run(file: &Path, args: &TrainArgs) -> Result<Table, Failure> {
     Ok(table)
 }
 
-/// The merged layers. Every key is one that exists, or a parameter in one of the [`OPEN`] sections.
+/// Merges the layers. Every key is checked to exist, or is a parameter in one of the [`OPEN`] sections.
 pub(super) fn merge(args: &TrainArgs) -> Result<Table, Failure> {
     let mut merged = Table::new();
     let preset = args.preset.as_deref().or(args.config.is_none().then_some("quickstart"));
     let layers = [preset.map(of_preset), args.config.as_deref().map(of_file)];
-    // Variables that are not text cannot be ours.
+    // Variables that are not UTF-8 are not ours.
     let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     for layer in layers.into_iter().flatten().chain([of_environment(variables)]) {
         put(&mut merged, layer?);
     }
-    // One layer, so that a parameter given with --set goes with the policy named by a flag beside it.
+    // Flags and --set are one layer, so that a parameter given with --set belongs to the policy given by a flag.
     let mut command_line = Table::new();
     for assignment in &args.set {
         overlay(&mut command_line, of_assignment(assignment)?);
@@ -57,8 +57,8 @@ pub(super) fn merge(args: &TrainArgs) -> Result<Table, Failure> {
     Ok(merged)
 }
 
-/// The layers of an arm of a comparison: those of a run, and over them the arm's `own`. What is said for all arms of how much
-/// is trained does not concern an arm that is not `limited`: the dense run.
+/// The layers of an arm of a comparison: those of a run, then the arm's `own` keys. An arm that is not `limited`, the
+/// dense run, ignores the shared keys that set how much is trained.
 pub(super) fn of_arm(args: &TrainArgs, own: &Table, limited: bool) -> Result<Table, Failure> {
     let mut merged = merge(args)?;
     if !limited {
@@ -71,7 +71,7 @@ pub(super) fn of_arm(args: &TrainArgs, own: &Table, limited: bool) -> Result<Tab
     Ok(merged)
 }
 
-/// What `--config` and the `AST__` variables say, each with where it says so.
+/// The tables of `--config` and the `AST__` variables, each with the name of its source.
 pub(crate) fn of_surroundings(args: &TrainArgs) -> Result<Vec<(Table, String)>, Failure> {
     let file = args.config.as_deref().map(|path| Ok((of_file(path)?, path.display().to_string())));
     let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
@@ -90,7 +90,7 @@ fn of_preset(name: &str) -> Result<Table, Failure> {
 
 fn of_file(path: &Path) -> Result<Table, Failure> {
     let origin = path.display().to_string();
-    let bytes = input::read(path, LARGEST_FILE, Kind::Usage, ": that is no configuration")?;
+    let bytes = input::read(path, LARGEST_FILE, Kind::Usage, ": too large for a configuration")?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let place = error.utf8_error().valid_up_to();
         Failure::usage(format!("{origin}: at byte {place}: it is not UTF-8 text"))
@@ -123,7 +123,7 @@ pub(super) fn of_assignment(assignment: &str) -> Result<Table, Failure> {
     assigned(assignment, &format!("--set {assignment}"))
 }
 
-/// `KEY=VALUE`; an error names the `origin`.
+/// Parses `KEY=VALUE`; errors name the `origin`.
 pub(crate) fn assigned(assignment: &str, origin: &str) -> Result<Table, Failure> {
     let Some((key, value)) = assignment.split_once('=') else {
         return Err(Failure::usage(format!("{origin}: write it as KEY=VALUE, for example train.epochs=20")));
@@ -134,7 +134,7 @@ pub(crate) fn assigned(assignment: &str, origin: &str) -> Result<Table, Failure>
     nested(key.trim(), value_of(value.trim()), origin)
 }
 
-/// A TOML value; a bare word is a string, so that quotes are not needed on a command line.
+/// Parses a TOML value. A bare word is a string, so that a command line needs no quotes.
 fn value_of(text: &str) -> Value {
     let parsed = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
     parsed.unwrap_or_else(|| Value::String(text.to_string()))
@@ -182,8 +182,7 @@ fn of_flags(args: &TrainArgs) -> Result<Table, Failure> {
     Ok(table)
 }
 
-/// Puts a layer over those below it: [`overlay`], and whoever says how much in one way takes back what was said in the
-/// other.
+/// Merges a layer over those below it: [`overlay`], and removal of the keys that it excludes.
 fn put(base: &mut Table, layer: Table) {
     for ((section, key), (other, instead)) in INSTEAD {
         let given = |section: &str| layer.get(section).and_then(Value::as_table);
@@ -196,7 +195,7 @@ fn put(base: &mut Table, layer: Table) {
     overlay(base, layer);
 }
 
-/// All values of a table, under keys with dots.
+/// All values of a table with their dotted keys.
 pub(crate) fn leaves(table: &Table) -> Vec<(String, &Value)> {
     let mut found = Vec::new();
     for (key, value) in table {
@@ -210,7 +209,8 @@ pub(crate) fn leaves(table: &Table) -> Vec<(String, &Value)> {
     found
 }
 
-/// Puts `top` over `base`, table by table. What a section names takes none of the parameters of another name.
+/// Merges `top` over `base`, table by table. If `top` names something else in a section, the parameters of the old one are
+/// removed.
 pub(crate) fn overlay(base: &mut Table, top: Table) {
     for (key, value) in top {
         match (base.get_mut(&key), value) {
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_way_to_say_how_much_wins() {
+    fn the_last_setting_of_how_much_is_trained_wins() {
         let mut base: Table = "[control]\ntarget = 0.1\nkp = 1.0".parse().unwrap();
         put(&mut base, "[budget]\nfraction = 0.2".parse().unwrap());
         assert_eq!(base, "[control]\nkp = 1.0\n[budget]\nfraction = 0.2".parse().unwrap());

@@ -1,4 +1,4 @@
-//! Configurations that are none: refused with their place or their key, never a panic.
+//! Malformed configurations are refused with position or key, never with a panic.
 
 use std::fs;
 use std::panic::catch_unwind;
@@ -34,7 +34,7 @@ fn set(assignment: &str) -> TrainArgs {
 }
 
 #[test]
-fn files_that_are_none() {
+fn malformed_files_are_refused() {
     let mut cases = 0;
     let mut check = |content: &[u8]| {
         let what = String::from_utf8_lossy(&content[..content.len().min(60)]).into_owned();
@@ -90,7 +90,7 @@ fn files_that_are_none() {
     assert!(cases >= 40, "{cases}");
 }
 
-/// Every key, with every wrong kind of value and every number out of this world.
+/// Every key with every wrong type of value and numbers far out of range.
 #[test]
 fn every_key_with_every_wrong_value() {
     let mut cases = 0;
@@ -113,7 +113,7 @@ fn every_key_with_every_wrong_value() {
 }
 
 #[test]
-fn assignments_and_presets_that_are_none() {
+fn malformed_assignments_and_unknown_presets_are_refused() {
     for assignment in [
         "",
         "=",
@@ -135,7 +135,7 @@ fn assignments_and_presets_that_are_none() {
     }
 }
 
-/// Both shipped configurations, cut after every byte: refused, or one that says less.
+/// The shipped configurations, cut after every byte: refused, or accepted with fewer keys.
 #[test]
 fn cut_configurations() {
     for (_, text) in presets::ALL {
@@ -152,7 +152,7 @@ fn cut_configurations() {
 
 #[test]
 #[cfg(unix)]
-fn what_is_no_file_is_not_waited_for() {
+fn pipes_and_devices_are_refused_without_waiting() {
     let (dir, path) = file(b"");
     let pipe = dir.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -163,7 +163,7 @@ fn what_is_no_file_is_not_waited_for() {
     }
 }
 
-/// Broken at random for AST_FUZZ_SECONDS (1 unless told): the configuration and the lines of a log.
+/// Random corruptions of the configuration and of log lines, for AST_FUZZ_SECONDS (default 1).
 #[test]
 fn fuzz() {
     let variable = |name, otherwise| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
@@ -189,7 +189,7 @@ fn fuzz() {
     println!("{} executions", seed - first);
 }
 
-/// A text from the corpus after one to six accidents that `seed` decides.
+/// A text from the corpus with one to six random corruptions, determined by `seed`.
 fn mutate(corpus: &[&[u8]], seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def0;
     let mut below = |n: usize| {

@@ -20,7 +20,7 @@ use crate::failure::{Failure, Kind, did_you_mean};
 use crate::output::note;
 use crate::run_folder::CONFIG;
 
-/// Layers < checks < registries.
+/// Merges the layers, checks the values and resolves the names in the registries.
 pub(crate) fn resolve(args: &TrainArgs) -> Result<Resolved, Failure> {
     let resolved = resolve_table(match &args.resume {
         Some(run) => layers::of_run(&run.join(CONFIG), args)?,
@@ -33,12 +33,12 @@ pub(crate) fn resolve(args: &TrainArgs) -> Result<Resolved, Failure> {
     Ok(resolved)
 }
 
-/// An arm of a comparison: what holds for all, and over it the arm's `own`.
+/// The configuration of an arm of a comparison: the shared layers, then the arm's `own` keys.
 pub(crate) fn resolve_arm(args: &TrainArgs, own: &Table, limited: bool) -> Result<Resolved, Failure> {
     resolve_table(layers::of_arm(args, own, limited)?)
 }
 
-/// The nominal epochs that hold for all arms of a comparison.
+/// Nominal epochs of all arms of a comparison.
 pub(crate) fn nominal_epochs(args: &TrainArgs) -> Result<u32, Failure> {
     Ok(read(layers::merge(args)?)?.train.epochs)
 }
@@ -54,7 +54,7 @@ fn resolve_table(table: Table) -> Result<Resolved, Failure> {
     Ok(resolved)
 }
 
-/// Whether the default was left no choice.
+/// Whether `scorer` is the default because it is the only one compiled in.
 fn is_the_only_one(scorer: &str) -> bool {
     let registry = Registry::<ast_core::score::BuildScorer>::linked();
     scorer != DEFAULT_SCORER && registry.is_ok_and(|scorers| scorers.iter().len() == 1)
@@ -68,7 +68,7 @@ fn read(table: Table) -> Result<RunConfig, Failure> {
     })
 }
 
-/// A missing name is an error that lists what is compiled in and how to get the rest, never a fallback.
+/// A name that is not found is an error that lists what is compiled in and how to get the rest.
 fn refusal(error: &ResolveError) -> Failure {
     let hint = match error {
         ResolveError::Registry(_) => return Failure::new(Kind::Bug, error.to_string()),
@@ -93,12 +93,12 @@ fn refusal(error: &ResolveError) -> Failure {
     Failure::usage(format!("{error}{hint}"))
 }
 
-/// The preset's text, to start a file of one's own from.
+/// The names of the presets.
 pub(crate) fn preset_names() -> impl Iterator<Item = &'static str> {
     presets::ALL.iter().map(|(name, _)| *name)
 }
 
-/// The keys of the default configuration with every optional one present: what exists to be set.
+/// All keys that can be set: those of the default configuration and every optional one.
 fn known_keys() -> Table {
     let mut full = RunConfig::default();
     full.data.dir = Some("".into());
@@ -159,13 +159,17 @@ mod tests {
         assert_eq!(resolved.config.train.seed, 7);
     }
 
-    /// A policy may have a scorer of its own, or need none.
+    /// A policy may set its own scorer, or need none.
     #[test]
     fn a_policy_may_say_which_scorer() {
         let scorer = |policy: &str, named: Option<&str>| {
             let (policy, scorer) = (Some(policy.into()), named.map(String::from));
             let resolved = resolve(&TrainArgs { policy, scorer, ..TrainArgs::default() })?;
-            assert_eq!(resolved.config.scorer.name.as_deref(), named, "a default stays a default");
+            assert_eq!(
+                resolved.config.scorer.name.as_deref(),
+                named,
+                "a default must not be written as if it were set"
+            );
             Ok::<_, Failure>(resolved.scorer_entry.map_or("none", |(name, _)| name))
         };
         assert_eq!(scorer("ast", None).unwrap(), "loss-intensity");

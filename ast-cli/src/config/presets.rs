@@ -1,4 +1,4 @@
-/// Starting points that ship in the binary, by name.
+/// Configurations in the binary, by name.
 pub(super) const ALL: &[(&str, &str)] = &[
     ("quickstart", include_str!("../../presets/quickstart.toml")),
     ("cifar10", include_str!("../../presets/cifar10.toml")),

@@ -1,4 +1,4 @@
-//! The keys of a configuration that decide results, and in which of them two differ.
+//! The keys of a configuration that decide results, and the differences between two configurations in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +14,12 @@ use toml::{Table, Value};
 
 use crate::failure::{Failure, Kind};
 
-/// Where things are, how they are computed, and what is done about a NaN that was not met yet: a run may go on with others.
-/// All of `checkpoint` may change as well.
+/// Keys that may change when a run is resumed: paths, how the run is computed, and how future NaNs are handled. All of
+/// `checkpoint` may change as well.
 const FREE: [&str; 5] = ["data.dir", "data.workers", "device.name", "device.threads", "train.on_nan"];
 const FREE_SECTION: &str = "checkpoint";
 
-/// Every key that is set and decides results, `section.key`, with its value as TOML.
+/// Every key that is set and decides results, as `section.key`, with its value as TOML.
 pub(super) fn deciding(config: &RunConfig) -> Result<BTreeMap<String, String>, Failure> {
     let table = Table::try_from(config).map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
     let sections = table.into_iter().filter(|(section, _)| section != FREE_SECTION);
@@ -60,8 +60,8 @@ fn unset(params: &'static [ast_core::plugin::ParamSpec]) -> BTreeMap<String, Par
     params.iter().flat_map(Params::iter).map(|(key, value)| (key.to_string(), value.clone())).collect()
 }
 
-/// Each key that was something else, in words. One that is not set, or that an earlier or later program does not know, is at
-/// its default.
+/// Describes each key whose value differs. A key that is not set, or not known to an older or newer program, has its
+/// default.
 pub(super) fn differing(
     then: &BTreeMap<String, String>,
     now: &BTreeMap<String, String>,
@@ -74,7 +74,7 @@ pub(super) fn differing(
     differing.map(|key| format!("`{key}` was {} and is {}", text(value(then, key)), text(value(now, key)))).collect()
 }
 
-/// A policy's value as it is written now, if it is a name that the policy had before.
+/// The value of a key, with a policy's former name replaced by its current one.
 fn present(key: &str, value: &str) -> String {
     let name = value.trim_matches('"');
     let renamed = || Some(format!("\"{}\"", Registry::<BuildPolicy>::linked().ok()?.get(name).ok()?.name));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_decides_but_those_that_say_where_and_how() {
+    fn every_key_decides_results_except_paths_and_the_like() {
         let keys = deciding(&RunConfig::default()).unwrap();
         for key in
             ["data.name", "model.name", "policy.name", "control.kp", "train.lr", "train.seed", "eval.every_epochs"]
@@ -109,21 +109,21 @@ mod tests {
     fn differing_keys_are_named_with_both_values() {
         let then = map(&[("a.x", "1"), ("a.y", "2"), ("a.gone", "5"), ("a.old", "7")]);
         let now = map(&[("a.x", "1"), ("a.y", "3"), ("a.new", "6"), ("a.added", "8")]);
-        // A program that does not know `old`, and one that did not know `new`.
+        // The earlier program did not know `new`; the present one does not know `old`.
         let defaults = map(&[("a.new", "6"), ("a.old", "7"), ("a.y", "2")]);
         let expected = ["`a.added` was not set and is 8", "`a.gone` was 5 and is not set", "`a.y` was 2 and is 3"];
         assert_eq!(differing(&then, &now, &defaults), expected);
     }
 
-    /// A run of before a policy was renamed is still the same run.
+    /// Renaming a policy does not change a run.
     #[test]
-    fn a_policy_that_was_renamed_is_the_same() {
+    fn a_renamed_policy_is_the_same_policy() {
         let then = map(&[("policy.name", "\"seed\""), ("train.seed", "\"seed\"")]);
         let now = map(&[("policy.name", "\"original\""), ("train.seed", "\"original\"")]);
         assert_eq!(differing(&then, &now, &BTreeMap::new()), ["`train.seed` was \"seed\" and is \"original\""]);
     }
 
-    /// A parameter of a policy or scorer has a default that only its plugin knows.
+    /// The default of a policy's or scorer's parameter is known to its plugin only.
     #[test]
     fn parameters_that_are_not_set_are_at_their_default() {
         let mut config = RunConfig::default();

@@ -1,36 +1,36 @@
-//! What of a log is that of a checkpoint.
+//! The part of a run's log that belongs to a checkpoint.
 
 use ast_core::run::{Event, Fingerprint, RunIdentity, StepEvent};
 
-/// The part of a log that stays.
+/// The part of a log that is kept on resume.
 #[derive(Debug, PartialEq)]
 pub(super) struct Kept {
-    /// The first so many bytes.
+    /// Its length in bytes, from the start of the log.
     pub(super) bytes: usize,
-    /// What they say.
+    /// Its events.
     pub(super) events: Vec<Event>,
-    /// What is said about those that are missing.
+    /// An event for missing lines, if there are any.
     pub(super) gap: Option<Event>,
 }
 
-/// The part of `log` that was there at the checkpoint after `step`. A log that is too short is kept as far as it goes; one
-/// that begins in another way is of another run.
+/// The part of `log` that existed at the checkpoint after `step`. A log that is too short is kept as far as it goes. A
+/// log that starts differently belongs to another run.
 pub(super) fn keep(log: &[u8], step: u64, then: &RunIdentity) -> Result<Kept, String> {
     let length = usize::try_from(then.metrics).unwrap_or(usize::MAX);
     let known_gap = lines(log).find(|(begin, line)| *begin < length && is_gap(line, step, then));
     let (bytes, proven) = match (known_gap, log.get(..length)) {
-        // It was too short before, and the run has not come to its next checkpoint since.
+        // The log was already too short at an earlier resume, and no checkpoint was saved since.
         (Some((begin, _)), _) => (begin, false),
-        // The last line may have been cut.
+        // The last line may be incomplete.
         (None, None) => (log.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1), false),
         (None, Some(first)) => {
             if then.metrics_sha256.as_ref().is_some_and(|sha256| *sha256 != Fingerprint::of(first).sha256) {
                 return Err(format!(
-                    "is that of another run, or was changed: its first {length} bytes are not those of then"
+                    "belongs to another run or was changed: its first {length} bytes differ from those at the checkpoint"
                 ));
             }
             if !first.is_empty() && !first.ends_with(b"\n") {
-                return Err(format!("is that of another run: at byte {length} there is no end of a line"));
+                return Err(format!("belongs to another run: no line ends at byte {length}"));
             }
             (length, then.metrics_sha256.is_some())
         }
@@ -39,9 +39,9 @@ pub(super) fn keep(log: &[u8], step: u64, then: &RunIdentity) -> Result<Kept, St
     for (number, (_, line)) in lines(&log[..bytes]).enumerate() {
         match serde_json::from_slice(line) {
             Ok(event) => events.push(event),
-            // Of a later program, which knows more events. The line stays in the file.
+            // An event of a newer program: the line stays in the file.
             Err(_) if proven => {}
-            Err(error) => return Err(format!("is no log of a run: line {}: {error}", number + 1)),
+            Err(error) => return Err(format!("is not the log of a run: line {}: {error}", number + 1)),
         }
     }
     let after = events.iter().rev().find_map(|event| match event {
@@ -57,7 +57,7 @@ pub(super) fn keep(log: &[u8], step: u64, then: &RunIdentity) -> Result<Kept, St
     Ok(Kept { bytes, events, gap })
 }
 
-/// Lines that are not empty, and where they begin.
+/// Non-empty lines with their offsets.
 fn lines(log: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut next = 0;
     let lines = log.split_inclusive(|byte| *byte == b'\n').map(move |line| {
@@ -69,7 +69,7 @@ fn lines(log: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 }
 
 fn is_gap(line: &[u8], step: u64, then: &RunIdentity) -> bool {
-    // Logs are long, and gaps are rare.
+    // A quick test first: logs are long, and gaps are rare.
     line.starts_with(b"{\"event\":\"gap\"")
         && serde_json::from_slice(line).is_ok_and(|event| match event {
             Event::Gap { step: of, sha256, .. } => of == step && sha256 == then.metrics_sha256,
@@ -89,7 +89,7 @@ mod tests {
         Event::Warning { message: message.into() }
     }
 
-    /// A log of some events, and what a checkpoint taken at its end says of it.
+    /// A log of some events, and the identity in a checkpoint at its end.
     fn logged(events: &[Event]) -> (Vec<u8>, RunIdentity) {
         let log: Vec<u8> = events.iter().flat_map(line).collect();
         let Fingerprint { bytes: metrics, sha256 } = Fingerprint::of(&log);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_after_the_checkpoint_is_cut_off() {
+    fn lines_after_the_checkpoint_are_cut_off() {
         let events = [warning("a"), warning("b")];
         let (log, then) = logged(&events);
         let longer = [&log[..], b"{\"event\":\"warn"].concat();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_log_stays_as_far_as_it_goes() {
+    fn a_short_log_is_kept_as_far_as_it_goes() {
         let (log, then) = logged(&[warning("a"), warning("b")]);
         let first = line(&warning("a")).len();
         for cut in 0..log.len() {
@@ -120,16 +120,16 @@ mod tests {
         }
     }
 
-    /// The run was killed before its next checkpoint: the gap is where it was, however long the log has become.
+    /// The run was killed before its next checkpoint: the gap stays where it was, even if the log has become longer.
     #[test]
-    fn a_gap_is_known_again() {
+    fn a_gap_is_recognised_again() {
         let (log, then) = logged(&[warning("a"), warning("b")]);
         let first = line(&warning("a"));
         let gap = keep(&first, 3, &then).unwrap().gap.unwrap();
         let longer = [first.clone(), line(&gap), log.clone(), log.clone()].concat();
         let kept = keep(&longer, 3, &then).unwrap();
         assert_eq!((kept.bytes, kept.gap), (first.len(), Some(gap)));
-        assert!(keep(&longer, 4, &then).is_err(), "that of another checkpoint");
+        assert!(keep(&longer, 4, &then).is_err(), "the gap belongs to another checkpoint");
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
         for other in [&other, &longer] {
             assert!(keep(other, 3, &then).unwrap_err().contains("another run"));
         }
-        // A checkpoint of before there was a hash: what can be seen is seen.
+        // A checkpoint without the log's checksum (format 1): only what is visible can be checked.
         let old = RunIdentity { metrics_sha256: None, ..then.clone() };
         assert!(keep(&other, 3, &old).is_ok());
         let shifted = [&line(&warning("longer"))[..], &log[..]].concat();
@@ -149,7 +149,7 @@ mod tests {
         assert!(keep(&rubbish, 3, &then).unwrap_err().contains("line 1"));
     }
 
-    /// Programs of before did not say which they were.
+    /// Older programs did not record their version.
     #[test]
     fn lines_of_an_earlier_program_are_read() {
         let log = b"{\"event\":\"resumed\",\"step\":4}\n";

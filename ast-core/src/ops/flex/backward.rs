@@ -39,7 +39,7 @@ pub(super) fn backward(
     let [inputs, outputs] = sizes.channels;
     let dilated_width = sizes.input[1] + kernel_width - 1;
     let offset = |y, x| (y * dilated_width + x) * wide_out;
-    let turned: Vec<usize> =
+    let flipped: Vec<usize> =
         grid(sizes.kernel).flat_map(|[y, x]| (0..outputs).map(move |o| offset(y, x) + o)).collect();
     let weights = pack(sizes, weight, |[o, i, y, x]| {
         let [y, x] = [kernel_height - 1 - y, kernel_width - 1 - x];
@@ -53,7 +53,7 @@ pub(super) fn backward(
         taps: sizes.taps(),
         places: terms(&sizes.windows(), wide_out),
         pixels: grid(sizes.input).map(|[y, x]| offset(y, x)).collect(),
-        turned: terms(&turned, wide_in),
+        flipped: terms(&flipped, wide_in),
         weights,
     };
 
@@ -108,7 +108,7 @@ struct Backward<'a> {
     /// Start of each input's window in the dilated output gradient.
     pixels: Vec<usize>,
     /// Offsets within that window, each with a row of the flipped weights.
-    turned: Vec<Term>,
+    flipped: Vec<Term>,
     weights: Vec<f32>,
 }
 
@@ -145,7 +145,7 @@ impl WithSimd for OneBackward<'_> {
         let [height, width] = [0, 1].map(|axis| sizes.input[axis] + sizes.kernel[axis] - 1);
         let spread = scratch.spread.zeros(height * width * wide_out);
         spread_out(sizes, through, spread, wide_out);
-        let (rows, terms, direct) = (&pass.pixels, &pass.turned, wide_in == sizes.channels[0]);
+        let (rows, terms, direct) = (&pass.pixels, &pass.flipped, wide_in == sizes.channels[0]);
         let sums = if direct { &mut *self.input } else { scratch.input.any(rows.len() * wide_in) };
         sums.fill(0.0);
         Product { x: spread, rows, terms, b: &pass.weights, width: wide_in, out: sums }.compute(simd);

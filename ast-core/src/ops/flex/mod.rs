@@ -66,7 +66,7 @@ impl<C: CheckpointStrategy> Ops for Autodiff<Flex, C> {
         let pass = Pass::new(x, weight, block);
         let (output, from) = pass.forward(bias);
         match ConvReluPool.prepare::<C>([of_x, of_weight, of_bias]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(Done { pass, from }, output),
+            OpsKind::Tracked(prepared) => prepared.finish(Saved { pass, from }, output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
@@ -96,7 +96,7 @@ impl Pass {
 
 /// What the backward pass keeps of the forward pass.
 #[derive(Debug, Clone)]
-struct Done {
+struct Saved {
     pass: Pass,
     from: Vec<u8>,
 }
@@ -105,10 +105,10 @@ struct Done {
 struct ConvReluPool;
 
 impl Backward<Flex, 3> for ConvReluPool {
-    type State = Done;
+    type State = Saved;
 
-    fn backward(self, ops: Recorded<Done, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let Done { pass, from } = ops.state;
+    fn backward(self, ops: Recorded<Saved, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let Saved { pass, from } = ops.state;
         let gradient = ordered(&grads.consume::<Flex>(&ops.node));
         let [of_x, of_weight, of_bias] = ops.parents;
         let x = ordered(&pass.x);

@@ -78,7 +78,7 @@ impl Clock {
 
     /// Starts counting energy. What was used before does not belong to the run.
     pub(crate) fn begin(&mut self) {
-        self.energy.pass_over();
+        self.energy.discard();
         self.energy.read(&mut self.booked.joules, true);
     }
 
@@ -95,7 +95,7 @@ impl Clock {
         match (self.phase, phase) {
             (Phase::Eval, Phase::Eval) => {}
             (_, Phase::Eval) => self.energy.read(&mut self.booked.joules, true),
-            (Phase::Eval, _) => self.energy.pass_over(),
+            (Phase::Eval, _) => self.energy.discard(),
             _ => self.energy.read(&mut self.booked.joules, false),
         }
         (self.phase, self.since) = (phase, now);
@@ -193,7 +193,7 @@ impl Energy {
     }
 
     /// Discards the energy used since the last reading.
-    pub(crate) fn pass_over(&mut self) {
+    pub(crate) fn discard(&mut self) {
         self.used();
     }
 
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(joules, Some(7.0));
         energy.read(&mut joules, false);
         assert_eq!(joules, Some(7.0), "less than a second has passed");
-        energy.pass_over();
+        energy.discard();
         energy.read(&mut joules, true);
         assert_eq!((joules, energy.method()), (Some(8.5), Ok("numbers".into())));
         energy.read(&mut joules, true);

@@ -15,7 +15,7 @@ pub(crate) struct Backend {
 pub(crate) struct Opened {
     pub(crate) device: Device,
     /// Whether the GPU is emulated by the CPU: results are right, but far slower than with the CPU backend.
-    pub(crate) imitated: bool,
+    pub(crate) emulated: bool,
 }
 
 /// All backends that exist, in the order in which `auto` tries those compiled in.
@@ -28,12 +28,12 @@ pub(crate) const COMPILED: &[Backend] = &[
     #[cfg(feature = "wgpu")]
     Backend { name: "wgpu", needs: "a GPU with Vulkan, Metal or DirectX 12, and its driver", open: open_wgpu },
     #[cfg(feature = "flex")]
-    Backend { name: "flex", needs: "nothing", open: || Ok(Opened { device: Device::flex(), imitated: false }) },
+    Backend { name: "flex", needs: "nothing", open: || Ok(Opened { device: Device::flex(), emulated: false }) },
 ];
 
 #[cfg(feature = "cuda")]
 fn open_cuda() -> Result<Opened, String> {
-    Ok(Opened { device: Device::new(burn_cuda::CudaDevice::default()), imitated: false })
+    Ok(Opened { device: Device::new(burn_cuda::CudaDevice::default()), emulated: false })
 }
 
 #[cfg(feature = "wgpu")]
@@ -41,8 +41,8 @@ fn open_wgpu() -> Result<Opened, String> {
     use burn_wgpu::{RuntimeOptions, WgpuDevice, graphics::AutoGraphicsApi, try_init_setup, wgpu::DeviceType};
     let device = WgpuDevice::default();
     let setup = try_init_setup::<AutoGraphicsApi>(&device, RuntimeOptions::default()).map_err(|e| e.to_string())?;
-    let imitated = setup.adapter.get_info().device_type == DeviceType::Cpu;
-    Ok(Opened { device: Device::new(device), imitated })
+    let emulated = setup.adapter.get_info().device_type == DeviceType::Cpu;
+    Ok(Opened { device: Device::new(device), emulated })
 }
 
 impl Backend {
@@ -88,7 +88,7 @@ pub(crate) fn choose(name: &str) -> Result<(&'static str, Device), Failure> {
         let mut reasons = Vec::new();
         for backend in COMPILED {
             match backend.probe() {
-                Ok(Opened { imitated: true, .. }) => {
+                Ok(Opened { emulated: true, .. }) => {
                     reasons.push(format!("{}: only a GPU emulated by the CPU", backend.name));
                 }
                 Ok(opened) => return Ok((backend.name, opened.device)),

@@ -51,7 +51,7 @@ fn backend_state(name: &str) -> String {
     match COMPILED.iter().find(|backend| backend.name == name) {
         None => format!("not compiled in (--features {name})"),
         Some(backend) => match backend.probe() {
-            Ok(opened) if opened.imitated => "works, imitated by the CPU and slow; `auto` passes it over".into(),
+            Ok(opened) if opened.emulated => "works, emulated by the CPU and slow; `auto` skips it".into(),
             Ok(_) => "works".into(),
             Err(reason) => format!("compiled in, does not work here: {reason}"),
         },

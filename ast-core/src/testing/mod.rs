@@ -67,8 +67,8 @@ pub struct KnownLosses(
 impl Probe for KnownLosses {
     fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
         let ProbeRequest { visits, by, .. } = *request;
-        let small = matches!(by, ScoredBy::Proxy | ScoredBy::ProxyStep(_));
-        let place = |visit: &Visit| if small { self.0.len() - 1 - visit.id as usize } else { visit.id as usize };
+        let by_proxy = matches!(by, ScoredBy::Proxy | ScoredBy::ProxyStep(_));
+        let place = |visit: &Visit| if by_proxy { self.0.len() - 1 - visit.id as usize } else { visit.id as usize };
         let loss: Vec<f32> = visits.iter().map(|visit| self.0[place(visit)]).collect();
         Ok(Probed { score: loss.clone(), loss, cost: visits.len() as u64, skipped: false })
     }

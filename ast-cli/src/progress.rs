@@ -99,12 +99,12 @@ impl ProgressView {
 }
 
 fn describe_decision(Decision { selecting, evidence }: &Decision) -> String {
-    let turn = if *selecting { "selection is on" } else { "selection is paused" };
+    let state = if *selecting { "selection is on" } else { "selection is paused" };
     match evidence {
         Some(Evidence { gain, standard_errors }) => format!(
-            "{turn}: a step makes {gain:.2} times the progress of a uniform one ({standard_errors:+.1} standard errors)"
+            "{state}: a step makes {gain:.2} times the progress of a uniform one ({standard_errors:+.1} standard errors)"
         ),
-        None => format!("{turn} again, on trial"),
+        None => format!("{state} again, on trial"),
     }
 }
 

@@ -69,9 +69,9 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
             summary.skipped
         )?;
     }
-    let turns: Vec<String> = run.events.iter().filter_map(turn).collect();
-    if !turns.is_empty() {
-        writeln!(out, "  guard                        {}", turns.join(", "))?;
+    let decisions: Vec<String> = run.events.iter().filter_map(decision).collect();
+    if !decisions.is_empty() {
+        writeln!(out, "  guard                        {}", decisions.join(", "))?;
     }
     match config.budget.seconds {
         None => writeln!(out, "\n  saved, against the dense run of {} epochs:", summary.epochs)?,
@@ -126,7 +126,7 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
 }
 
 /// A decision of the policy's guard.
-fn turn(event: &Event) -> Option<String> {
+fn decision(event: &Event) -> Option<String> {
     let Event::Decided { epoch, decision: Decision { selecting, evidence }, .. } = event else { return None };
     Some(match (selecting, evidence) {
         (false, _) => format!("selection paused at epoch {epoch:.1}"),

@@ -123,8 +123,14 @@ fn what_is_missing_is_named_with_the_remedy() {
     refused(&ast(&["fetch", "cifar10", "--data-dir", archive.to_str().unwrap()], &[]), 2, &["is a file"]);
     let python = folder.join("cifar-10-python.tar.gz");
     fs::rename(&archive, &python).unwrap();
-    both(&python, &["this is an archive", "tar -xf '"]);
-    fs::remove_file(&python).unwrap();
+    both(&python, &["CIFAR-10's Python version", &fetch]);
+    fs::rename(&python, folder.join("cifar-10-batches-py")).unwrap();
+    both(&folder, &["cifar-10-batches-py: this is CIFAR-10's Python version", &fetch]);
+    fs::remove_file(folder.join("cifar-10-batches-py")).unwrap();
+    let renamed = folder.join("cifar.tar.gz");
+    fs::write(&renamed, "packed").unwrap();
+    both(&renamed, &["this is an archive", "tar -xf '"]);
+    fs::remove_file(&renamed).unwrap();
     made_up(&folder, |r| (r % 10) as u8);
     let batches = folder.join("cifar-10-batches-bin");
     fs::remove_file(batches.join("test_batch.bin")).unwrap();

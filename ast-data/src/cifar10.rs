@@ -1,8 +1,8 @@
 //! CIFAR-10: 50,000 training and 10,000 test images of 3 x 32 x 32 bytes in ten classes (Krizhevsky, *Learning Multiple
 //! Layers of Features from Tiny Images*, 2009).
 //!
-//! Five training files and one test file hold 10,000 images each. In the binary version an image is a record of a label byte
-//! and its pixels, channels first; the Python version is read by [`cifar_pickle`](crate::cifar_pickle).
+//! Five training files and one test file hold 10,000 images each. An image of the binary version, the only one that is read,
+//! is a record of a label byte and its pixels, channels first.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -12,18 +12,25 @@ use std::sync::Arc;
 use ast_core::data::{Archive, ArchiveFile, DataError, DataSource, Dataset, ReadRequest, Remedy, Splits, Verified};
 use sha1::{Digest, Sha1};
 
+use ast_core::run::read_file;
+
 use crate::images::Images;
 
 const SHAPE: [usize; 3] = [3, 32, 32];
 pub(crate) const CLASSES: u8 = 10;
 pub(crate) const RECORD: usize = 1 + 3 * 32 * 32;
 const RECORDS: usize = 10_000;
-/// What a pickle may take beside the images: labels, file names and their frames, and every byte once more, because
-/// Python 3 writes those above 127 as two in protocol 2.
-const PICKLE_EXTRA: u64 = (4 << 20) + (RECORDS * RECORD) as u64;
 /// Of the training pixels in 0..1, by channel.
 const MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
 const DEVIATION: [f32; 3] = [0.2470, 0.2435, 0.2616];
+
+/// The folder in the published archive of the binary version.
+const FOLDER: &str = "cifar-10-batches-bin";
+const TRAIN: [&str; 5] =
+    ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
+const TEST: &str = "test_batch.bin";
+/// What of the Python version may lie in a folder: it unpacked, or its files.
+const PYTHON: [&str; 3] = ["cifar-10-batches-py", "data_batch_1", "test_batch"];
 
 const FILES: &[ArchiveFile] = &[
     file("cifar-10-batches-bin/data_batch_1.bin", "aadd24acce27caa71bf4b10992e9e7b2d74c2540"),
@@ -101,33 +108,23 @@ fn records(images: &Images, number: usize) -> String {
     format!("{:x}", hash.finalize())
 }
 
-/// Reads training and test images from `dir`, `dir/cifar-10-batches-bin` or `dir/cifar-10-batches-py`, whichever is there
-/// first. The version makes no difference to what is read.
+/// Reads training and test images from the files in `dir`, or else in `dir/cifar-10-batches-bin`.
 pub(crate) fn images(dir: &Path) -> Result<(Images, Images), CifarError> {
-    read_folder(dir, RECORDS)
+    let folder = find(dir)?;
+    Ok((read(&folder, &TRAIN)?, read(&folder, &[TEST])?))
 }
 
-/// With so many images a file: small ones are quicker to test.
-fn read_folder(dir: &Path, records: usize) -> Result<(Images, Images), CifarError> {
-    let (version, folder) = find(dir)?;
-    Ok((read(version, &folder, &version.train(), records)?, read(version, &folder, &[version.test()], records)?))
+/// The folder of the files.
+fn find(dir: &Path) -> Result<PathBuf, CifarError> {
+    let mut folders = [dir.to_path_buf(), dir.join(FOLDER)].into_iter();
+    folders.find(|folder| folder.join(TEST).exists()).ok_or_else(|| missing(dir))
 }
 
-/// The version that is there, and its folder.
-fn find(dir: &Path) -> Result<(Version, PathBuf), CifarError> {
-    let mut folders = Version::ALL.into_iter().flat_map(|v| [(v, dir.to_path_buf()), (v, dir.join(v.folder()))]);
-    let found = folders.find(|(version, folder)| folder.join(version.test()).exists());
-    found.ok_or_else(|| missing(dir))
-}
-
-fn read(version: Version, folder: &Path, names: &[String], records: usize) -> Result<Images, CifarError> {
+fn read(folder: &Path, names: &[&str]) -> Result<Images, CifarError> {
     let mut batch = Batch::default();
     for name in names {
         let file = folder.join(name);
-        match version {
-            Version::Binary => batch.add_binary(&file, &contents(&file, records, 0)?)?,
-            Version::Python => batch.add_pickle(&file, &contents(&file, records, PICKLE_EXTRA)?, records)?,
-        }
+        batch.add_binary(&file, &contents(&file)?)?;
     }
     let Batch { labels, pixels } = batch;
     Ok(Images::new(SHAPE, usize::from(CLASSES), pixels, labels).normalise(&MEAN, &DEVIATION))
@@ -156,57 +153,18 @@ impl Batch {
     }
 }
 
-/// A file of exactly the right size, or of up to `extra` bytes more if any are allowed; a larger one is not read to its
-/// end.
-fn contents(file: &Path, records: usize, extra: u64) -> Result<Vec<u8>, CifarError> {
+/// A file of exactly the right size; a larger one is not read to its end.
+fn contents(file: &Path) -> Result<Vec<u8>, CifarError> {
     let io = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => CifarError::Incomplete(file.to_path_buf()),
         _ => CifarError::Io { file: file.to_path_buf(), source },
     };
-    let expected = (records * RECORD) as u64 + extra;
-    let about = fs::metadata(file).map_err(io)?;
-    if !about.is_file() {
-        // Opening a pipe would wait for a writer.
-        return Err(io(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")));
-    }
-    let mut bytes = Vec::new();
-    File::open(file).map_err(io)?.take(expected + 1).read_to_end(&mut bytes).map_err(io)?;
-    match bytes.len() as u64 {
-        found if found == expected || (extra > 0 && found < expected) => Ok(bytes),
-        found => Err(CifarError::Size { file: file.to_path_buf(), expected, found: found.max(about.len()) }),
-    }
-}
-
-/// One of the two versions that are published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Version {
-    Binary,
-    Python,
-}
-
-impl Version {
-    pub(crate) const ALL: [Self; 2] = [Self::Binary, Self::Python];
-
-    /// The folder in the published archive.
-    pub(crate) fn folder(self) -> &'static str {
-        match self {
-            Self::Binary => "cifar-10-batches-bin",
-            Self::Python => "cifar-10-batches-py",
-        }
-    }
-
-    pub(crate) fn train(self) -> Vec<String> {
-        (1..=5).map(|number| format!("data_batch_{number}{}", self.extension())).collect()
-    }
-
-    pub(crate) fn test(self) -> String {
-        format!("test_batch{}", self.extension())
-    }
-
-    fn extension(self) -> &'static str {
-        match self {
-            Self::Binary => ".bin",
-            Self::Python => "",
+    let expected = (RECORDS * RECORD) as u64;
+    match read_file(file, expected).map_err(io)? {
+        Some(bytes) if bytes.len() as u64 == expected => Ok(bytes),
+        _ => {
+            let found = fs::metadata(file).map_err(io)?.len();
+            Err(CifarError::Size { file: file.to_path_buf(), expected, found })
         }
     }
 }
@@ -215,14 +173,10 @@ impl Version {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CifarError {
     /// No such files.
-    #[error(
-        "{}: neither this folder nor its subfolders cifar-10-batches-bin and cifar-10-batches-py hold CIFAR-10 \
-         (test_batch.bin or test_batch)",
-        .0.display()
-    )]
+    #[error("{}: neither this folder nor its subfolder {FOLDER} holds CIFAR-10 ({TEST})", .0.display())]
     Missing(PathBuf),
     /// There is no such folder.
-    #[error("{}: there is no such folder; it should hold CIFAR-10 (test_batch.bin or test_batch)", .0.display())]
+    #[error("{}: there is no such folder; it should hold CIFAR-10 ({TEST})", .0.display())]
     NoFolder(PathBuf),
     /// It is a file.
     #[error("{}: this is a file, not a folder that holds CIFAR-10", .0.display())]
@@ -230,7 +184,10 @@ pub(crate) enum CifarError {
     /// CIFAR-10 is there in an archive.
     #[error("{}: this is an archive, not a folder with the files in it", .0.display())]
     Packed(PathBuf),
-    /// A file is missing where others of the same version are.
+    /// The Python version of CIFAR-10 is there, as a folder, a file or an archive.
+    #[error("{}: this is CIFAR-10's Python version, and only the binary version is read", .0.display())]
+    Python(PathBuf),
+    /// A file is missing where others of CIFAR-10 are.
     #[error("{}: this file is missing, others of CIFAR-10 are there", .0.display())]
     Incomplete(PathBuf),
     /// A file could not be read.
@@ -246,7 +203,7 @@ pub(crate) enum CifarError {
     Size {
         /// Which file.
         file: PathBuf,
-        /// Bytes it should have, at most for a pickle.
+        /// Bytes it should have.
         expected: u64,
         /// Bytes it has.
         found: u64,
@@ -260,16 +217,6 @@ pub(crate) enum CifarError {
         offset: usize,
         /// What is there.
         found: u8,
-    },
-    /// A pickle is not one of CIFAR-10.
-    #[error("{}: at byte {offset}: {reason}", file.display())]
-    Pickle {
-        /// Which file.
-        file: PathBuf,
-        /// Where in it.
-        offset: usize,
-        /// What is wrong.
-        reason: String,
     },
     /// A class has too many or too few images.
     #[error("{}: {found} {what} images of class {class} instead of {expected}", dir.display())]
@@ -292,15 +239,20 @@ impl From<CifarError> for DataError {
         let remedy = match &error {
             CifarError::Missing(dir) | CifarError::NoFolder(dir) => Remedy::Fetch(dir.clone()),
             CifarError::NotAFolder(_) => Remedy::NameTheFolder,
+            CifarError::Python(found) => Remedy::Fetch(folder_of(found).to_path_buf()),
             CifarError::Packed(archive) => Remedy::Unpack(archive.clone()),
             CifarError::Incomplete(_)
             | CifarError::Size { .. }
-            | CifarError::Label { .. }
-            | CifarError::Pickle { .. } => Remedy::Replace,
+            | CifarError::Label { .. } => Remedy::Replace,
             CifarError::Io { .. } | CifarError::Classes { .. } => Remedy::None,
         };
         Self::Files { error: Box::new(error), remedy }
     }
+}
+
+/// The folder that `path` lies in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Why `dir` cannot be read as CIFAR-10, where none of its folders has a test batch.
@@ -309,30 +261,45 @@ fn missing(dir: &Path) -> CifarError {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return CifarError::NoFolder(dir.to_path_buf()),
         Err(source) => return CifarError::Io { file: dir.to_path_buf(), source },
         Ok(about) if about.is_dir() => {}
-        Ok(_) if is_archive(dir) => return CifarError::Packed(dir.to_path_buf()),
+        Ok(_) if is_archive(dir) => return packed(dir.to_path_buf()),
         Ok(_) => return CifarError::NotAFolder(dir.to_path_buf()),
     }
-    let folders = Version::ALL.into_iter().flat_map(|v| [(v, dir.to_path_buf()), (v, dir.join(v.folder()))]);
-    for (version, folder) in folders {
-        if version.train().iter().any(|name| folder.join(name).exists()) {
-            return CifarError::Incomplete(folder.join(version.test()));
+    for folder in [dir.to_path_buf(), dir.join(FOLDER)] {
+        if TRAIN.iter().any(|name| folder.join(name).exists()) {
+            return CifarError::Incomplete(folder.join(TEST));
         }
     }
     // A folder that cannot be listed holds nothing that can be read.
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut archives: Vec<_> = entries.filter(|path| is_cifar10(path) && is_archive(path)).collect();
+    // That of the binary version first, which can be unpacked and read.
     archives.sort();
-    archives.into_iter().next().map_or_else(|| CifarError::Missing(dir.to_path_buf()), CifarError::Packed)
+    if let Some(archive) = archives.into_iter().next() {
+        return packed(archive);
+    }
+    let python = PYTHON.iter().map(|name| dir.join(name)).find(|path| path.exists());
+    python.map_or_else(|| CifarError::Missing(dir.to_path_buf()), CifarError::Python)
+}
+
+fn packed(archive: PathBuf) -> CifarError {
+    match lower_name(&archive).starts_with("cifar-10-python") {
+        true => CifarError::Python(archive),
+        false => CifarError::Packed(archive),
+    }
+}
+
+fn lower_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
 fn is_archive(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = lower_name(path);
     path.is_file() && [".tar.gz", ".tgz", ".tar", ".zip", ".gz"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// By the names of the published archives. Others may hold anything.
 fn is_cifar10(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = lower_name(path);
     name.starts_with("cifar-10-binary") || name.starts_with("cifar-10-python")
 }
 

@@ -7,13 +7,9 @@
 mod archive;
 mod augment;
 mod cifar10;
-mod cifar_pickle;
 mod fetch;
 mod images;
 mod loader;
-#[cfg(test)]
-mod malformed;
-mod pickle;
 mod procedural;
 
 pub use archive::{ArchiveError, extract, modified_files};

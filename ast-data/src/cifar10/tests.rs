@@ -1,15 +1,16 @@
+
 use super::*;
 use crate::archive::modified_files;
 
 /// A folder of made-up files; record `r` of every file has label `r % 10` and pixels `r % 256`.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let inner = dir.path().join(Version::Binary.folder());
+    let inner = dir.path().join(FOLDER);
     std::fs::create_dir(&inner).unwrap();
     let bytes: Vec<u8> = (0..RECORDS)
         .flat_map(|r| std::iter::once((r % 10) as u8).chain(std::iter::repeat_n((r % 256) as u8, RECORD - 1)))
         .collect();
-    for name in Version::Binary.train().into_iter().chain([Version::Binary.test()]) {
+    for name in TRAIN.into_iter().chain([TEST]) {
         std::fs::write(inner.join(name), &bytes).unwrap();
     }
     dir
@@ -22,7 +23,7 @@ fn refused(dir: &Path) -> CifarError {
 #[test]
 fn reads_what_is_there_from_either_folder() {
     let dir = folder();
-    for dir in [dir.path().to_path_buf(), dir.path().join(Version::Binary.folder())] {
+    for dir in [dir.path().to_path_buf(), dir.path().join(FOLDER)] {
         let (train, test) = images(&dir).unwrap();
         assert_eq!((train.samples(), test.samples()), (50_000, 10_000));
         for id in [0u32, 7, 10_003, 49_999] {
@@ -36,7 +37,7 @@ fn reads_what_is_there_from_either_folder() {
 #[test]
 fn every_kind_of_damage_names_file_and_place() {
     let dir = folder();
-    let path = |name: &str| dir.path().join(Version::Binary.folder()).join(name);
+    let path = |name: &str| dir.path().join(FOLDER).join(name);
     let good = std::fs::read(path("test_batch.bin")).unwrap();
 
     for cut in [0, 1, RECORD - 1, RECORD, RECORD + 1, good.len() - 1] {
@@ -89,6 +90,7 @@ fn reads_the_real_files() {
     }
 }
 
+
 #[test]
 fn what_is_there_instead_is_said() {
     let dir = tempfile::tempdir().unwrap();
@@ -104,16 +106,32 @@ fn what_is_there_instead_is_said() {
     assert!(matches!(error(&archive), CifarError::Packed(path) if path == archive));
     fs::write(at.join("notes.txt"), "").unwrap();
     assert!(matches!(error(&at.join("notes.txt")), CifarError::NotAFolder(_)));
-    for (folder, train, test) in [
-        ("cifar-10-batches-py", "data_batch_3", "test_batch"),
-        ("cifar-10-batches-bin", "data_batch_1.bin", "test_batch.bin"),
-    ] {
-        fs::create_dir(at.join(folder)).unwrap();
-        fs::write(at.join(folder).join(train), "").unwrap();
-        let expected = at.join(folder).join(test);
-        assert!(matches!(error(at), CifarError::Incomplete(file) if file == expected));
-        assert!(matches!(error(&at.join(folder)), CifarError::Incomplete(file) if file == expected));
-    }
+    fs::create_dir(at.join(FOLDER)).unwrap();
+    fs::write(at.join(FOLDER).join(TRAIN[0]), "").unwrap();
+    let expected = at.join(FOLDER).join(TEST);
+    assert!(matches!(error(at), CifarError::Incomplete(file) if file == expected));
+    assert!(matches!(error(&at.join(FOLDER)), CifarError::Incomplete(file) if file == expected));
+}
+
+#[test]
+fn the_python_version_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let named = |path: &Path, python: &Path| {
+        assert!(matches!(images(path).unwrap_err(), CifarError::Python(found) if found == python));
+    };
+    let folder = at.join("cifar-10-batches-py");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("test_batch"), "pickled").unwrap();
+    named(at, &folder);
+    named(&folder, &folder.join("test_batch"));
+    let archive = at.join("cifar-10-python.tar.gz");
+    fs::write(&archive, "packed").unwrap();
+    named(at, &archive);
+    named(&archive, &archive);
+    // What can be read comes first.
+    fs::write(at.join("cifar-10-binary.tar.gz"), "packed").unwrap();
+    assert!(matches!(images(at).unwrap_err(), CifarError::Packed(_)));
 }
 
 /// One of the training files: the file is named in the same words.
@@ -124,7 +142,6 @@ fn a_missing_training_batch_is_named() {
     let error = images(dir.path()).unwrap_err();
     assert!(matches!(error, CifarError::Incomplete(file) if file.ends_with("data_batch_1.bin")));
 }
-
 /// Of 10,000 records with label `r % 10` and 3,072 pixels `r % 256`, by Python's hashlib.
 const MADE_UP: &str = "4b1e914537ff354ee662be50d7c1f51a0d2b4ae5";
 
@@ -161,4 +178,42 @@ fn files_of_the_right_size_only() {
     std::fs::write(folder.join("data_batch_2.bin"), vec![0; 30_730_000]).unwrap();
     std::fs::write(folder.join("data_batch_3.bin"), "cut off").unwrap();
     assert_eq!(modified_files(FILES, dir.path()), ["data_batch_2"]);
+}
+
+#[test]
+fn labels_out_of_range_are_found_in_every_record() {
+    let good: Vec<u8> = (0..5 * RECORD).map(|i| if i % RECORD == 0 { 7 } else { 255 }).collect();
+    for record in 0..5 {
+        for label in [10, 11, 100, 127, 128, 255] {
+            let mut bytes = good.clone();
+            bytes[record * RECORD] = label;
+            match Batch::default().add_binary(Path::new("f"), &bytes) {
+                Err(CifarError::Label { offset, found, .. }) => assert_eq!((offset, found), (record * RECORD, label)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+/// Things that are no files under the names of files: they must not be waited for.
+#[test]
+#[cfg(unix)]
+fn what_is_no_file_is_refused_at_once() {
+    use std::fs;
+    let dir = tempfile::tempdir().unwrap();
+    let first = dir.path().join("data_batch_1.bin");
+    fs::write(dir.path().join("test_batch.bin"), "present").unwrap();
+    let error = || images(dir.path()).unwrap_err().to_string();
+    assert!(error().contains("data_batch_1"));
+    fs::create_dir(&first).unwrap();
+    assert!(error().contains("data_batch_1.bin: it is not a file"), "{}", error());
+    fs::remove_dir(&first).unwrap();
+    std::os::unix::fs::symlink("nowhere", &first).unwrap();
+    assert!(error().contains("data_batch_1"));
+    fs::remove_file(&first).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &first).unwrap();
+    assert!(error().contains("data_batch_1.bin: it is not a file"), "{}", error());
+    fs::remove_file(&first).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&first).status().unwrap().success());
+    assert!(error().contains("data_batch_1.bin: it is not a file"), "{}", error());
 }

@@ -4,6 +4,8 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ast_core::run::read_file;
+
 use crate::failure::{Failure, Kind};
 
 pub(crate) const LOCK: &str = "lock";
@@ -30,14 +32,10 @@ impl Claim {
     /// The content of a file in the folder; `None` if there is none.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
         let file = self.path.join(name);
-        let read = || match fs::metadata(&file) {
+        match read_file(&file, u64::MAX) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            // Reading a pipe would block, and a device has no end.
-            Ok(found) if !found.is_file() => Err(io::Error::other("it is not a file")),
-            Ok(_) => fs::read(&file).map(Some),
-            Err(error) => Err(error),
-        };
-        read().map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())))
+            read => read.map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display()))),
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! Five training files and one test file hold 10,000 images each. An image of the binary version, the only one that is read,
 //! is a record of a label byte and its pixels, channels first.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -9,10 +9,11 @@ mod disk;
 mod manifest;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::run::file::read_file;
 use crate::run::snapshot::{AUXILIARY, Snapshot};
 use disk::{Disk, System};
 use manifest::SCHEMA;
@@ -214,19 +215,13 @@ fn read(folder: &Path, step: u64) -> Result<(Manifest, Snapshot), CheckpointErro
     Ok((manifest, snapshot))
 }
 
-/// Reads a file of at most `largest` bytes; a larger one is not read to its end.
+/// Reads a file of at most `largest` bytes.
 fn contents(path: &Path, largest: u64) -> Result<Vec<u8>, CheckpointError> {
-    let io = |source| CheckpointError::Io { path: path.to_path_buf(), source };
-    // Opening a named pipe would block until there is a writer.
-    if !fs::metadata(path).map_err(io)?.is_file() {
-        return Err(CheckpointError::Broken { path: path.to_path_buf(), reason: "it is not a file".into() });
-    }
-    let mut bytes = Vec::new();
-    File::open(path).map_err(io)?.take(largest + 1).read_to_end(&mut bytes).map_err(io)?;
-    match bytes.len() as u64 > largest {
-        true => Err(CheckpointError::Broken { path: path.to_path_buf(), reason: format!("more than {largest} bytes") }),
-        false => Ok(bytes),
-    }
+    let read = read_file(path, largest).map_err(|source| CheckpointError::Io { path: path.to_path_buf(), source })?;
+    read.ok_or_else(|| CheckpointError::Broken {
+        path: path.to_path_buf(),
+        reason: format!("more than {largest} bytes"),
+    })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod config;
 mod energy;
 mod evaluation;
 mod event;
+mod file;
 mod not_finite;
 mod numbers;
 mod snapshot;
@@ -22,6 +23,7 @@ pub use config::{
 pub use energy::EnergyCounter;
 pub use evaluation::Evaluation;
 pub use event::{Event, SCHEMA, StepEvent};
+pub use file::read_file;
 pub use not_finite::NotFinite;
 pub use numbers::{NUMBERS, NumberRange, NumberSpec};
 pub use snapshot::Snapshot;

@@ -27,7 +27,7 @@ fn benches(c: &mut Criterion) {
         let entry: &PolicyEntry = Registry::linked().and_then(|r| r.get("ast")).expect("linked");
         let given = BTreeMap::from([("lambda".into(), ParamValue::Number(0.8))]);
         let params = Params::resolve(entry.params, &given).expect("in range");
-        let mut policy = (entry.build)(&params, goal(0.1)).expect("in range");
+        let mut policy = entry.build(&params, goal(0.1)).expect("in range");
         let coverage = policy.begin(0.5);
         let plan = Sampler::new(random, samples, chunk).plan(0, coverage);
         let (mut accepted, mut number) = (Vec::new(), 0);

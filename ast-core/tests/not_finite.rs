@@ -14,7 +14,7 @@ use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Weights};
 use ast_core::random::Stream;
 use ast_core::run::{Event, NotFinite, OnNan, RunConfig, Summary};
 use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer};
-use ast_core::select::{Offer, Policy, PolicyError, SampleId, SelectionContext, SelectionStats};
+use ast_core::select::{BoxedPolicy, Offer, Policy, PolicyError, SampleId, SelectionContext};
 use ast_core::testing::DirectLoader;
 use ast_core::train::{Resolved, Setup, TrainError, Trainer};
 use common::{Halves, SAMPLES, SIDE, config, policy};
@@ -116,7 +116,7 @@ fn bits(model: &Root) -> Vec<u32> {
     values.into_iter().map(f32::to_bits).collect()
 }
 
-fn trainer(config: &RunConfig, policy: Box<dyn Policy>, fault: Fault) -> Trainer<Root> {
+fn trainer(config: &RunConfig, policy: impl Into<BoxedPolicy>, fault: Fault) -> Trainer<Root> {
     let device = Device::flex().autodiff();
     let run = Resolved::of(config.clone(), policy, Box::new(Scores(fault, AtomicU64::new(0)))).unwrap();
     let random = run.checked.random();
@@ -267,9 +267,6 @@ impl Policy for Nothing {
     fn select(&mut self, _: Offer<'_>, _: &mut SelectionContext<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
         Ok(())
     }
-    fn stats(&self) -> SelectionStats {
-        SelectionStats { target: 0.1, rate: None, threshold: None }
-    }
 }
 
 #[test]
@@ -280,7 +277,7 @@ fn a_run_that_selects_nothing_ends_with_an_error_under_both_kinds_of_budget() {
         if fraction.is_some() {
             (config.control.target, config.budget.fraction) = (None, fraction);
         }
-        let outcome = trainer(&config, Box::new(Nothing), Fault::None).run(&mut Vec::new());
+        let outcome = trainer(&config, Nothing, Fault::None).run(&mut Vec::new());
         assert!(matches!(outcome, Err(TrainError::NothingTrained)), "{outcome:?}");
     }
 }

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 
 use ast_core::codec::SnapshotError;
 use ast_core::select::{
-    Batch, BuildPolicy, Goal, Groups, Level, NoProbe, Offer, Outcome, PassCost, Policy, PolicyError, Probe, ProbeError,
-    ProbeRequest, Probed, SampleId, ScorerRule, SelectError, SelectionContext, SelectionStats, Selector, policy,
+    Batch, BoxedPolicy, BuildPolicy, Goal, Groups, Level, Limit, NoProbe, Offer, Outcome, PassCost, Policy,
+    PolicyError, PolicyKind, Probe, ProbeError, ProbeRequest, Probed, RunLength, SampleId, ScorerRule, SelectError,
+    SelectionContext, SelectionStats, Selector, policy,
 };
 use ast_core::testing::KnownLosses;
 
@@ -220,6 +221,51 @@ fn a_policy_that_probes_is_refused_before_the_first_step_without_a_probe() {
     assert!(["ast", "pool-top", "curriculum"].into_iter().all(|name| refused(name, &[("source", "fresh")])));
 }
 
+/// What is the same in every run of a policy: the scorer it is about, how much of the run it is for, and whether it keeps its
+/// target.
+#[test]
+fn every_policy_is_of_its_kind() {
+    use RunLength::{Budget, Cut, Whole};
+    use ScorerRule::{Any, Only, Prefer, Unused};
+    let kinds = [
+        ("ast", Any, Budget, true),
+        ("curriculum", Prefer("loss"), Budget, true),
+        ("dense", Unused, Whole, false),
+        ("dense-stopped", Unused, Cut, true),
+        ("fixed-threshold", Any, Budget, false),
+        ("importance", Prefer("grad-norm"), Budget, true),
+        ("infobatch", Unused, Budget, false),
+        ("original", Unused, Budget, false),
+        ("original-package", Only("loss-entropy"), Budget, false),
+        ("pool-top", Any, Budget, true),
+        ("proxy", Prefer("loss"), Budget, true),
+        ("random", Unused, Budget, true),
+        ("reducible", Only("reducible-loss"), Budget, true),
+        ("selective-backprop", Prefer("loss"), Budget, true),
+        ("static-el2n", Prefer("el2n"), Budget, true),
+        ("static-random", Unused, Budget, true),
+    ];
+    assert_eq!(names(), kinds.map(|(name, ..)| name));
+    for (name, scorer, run_length, keeps_target) in kinds {
+        let chosen = selector(name, Goal::activation(0.25, 4)).policy().kind;
+        assert_eq!(chosen, PolicyKind { scorer, run_length, keeps_target }, "{name}");
+    }
+}
+
+/// Of one kind a policy is refused a limit, and of another it has one.
+#[test]
+fn a_policy_of_ones_own_may_be_of_any_kind() {
+    let goal = Goal::activation(0.25, 4);
+    let of = |run_length| {
+        let kind = PolicyKind { run_length, ..PolicyKind::PLAIN };
+        let policy = BoxedPolicy::new(kind, Faulty("none"));
+        Selector::of(Groups::none(SAMPLES), policy, Goal { limit: Some(Limit::Fraction(0.25)), ..goal }, BATCH, 5)
+    };
+    assert!(matches!(of(RunLength::Whole), Err(SelectError::NoLimit)));
+    let selector = of(RunLength::Budget).unwrap();
+    assert_eq!(selector.stats(), SelectionStats::of(0.25), "the goal's target, which the policy says nothing of");
+}
+
 #[test]
 fn invalid_costs_are_refused() {
     let cost = |step| PassCost { forward: 1, step };
@@ -395,16 +441,13 @@ impl Policy for Faulty {
     fn levels(&self, offer: Offer<'_>, _: &[SampleId], _: &SelectionContext<'_>) -> Vec<Level> {
         if self.0 == "levels" { vec![0; offer.coverage.len()] } else { Vec::new() }
     }
-    fn stats(&self) -> SelectionStats {
-        SelectionStats { target: 0.25, rate: None, threshold: None }
-    }
 }
 
 #[test]
 fn an_invalid_decision_of_a_policy_is_reported() {
     let first = |fault| {
         let goal = Goal::activation(0.25, 4);
-        let mut selector = Selector::of(Groups::none(SAMPLES), Box::new(Faulty(fault)), goal, BATCH, 5).unwrap();
+        let mut selector = Selector::of(Groups::none(SAMPLES), Faulty(fault), goal, BATCH, 5).unwrap();
         selector.next_batch(&mut NoProbe)
     };
     assert!(first("none").unwrap().is_some());
@@ -437,17 +480,11 @@ impl Policy for TwoSizes {
         let late = context.spent >= self.large_from;
         (0..offer.coverage.len() + accepted.len()).map(|i| Level::from(late && i % 3 == 0)).collect()
     }
-    fn scorer_rule(&self) -> ScorerRule {
-        ScorerRule::Unused
-    }
-    fn stats(&self) -> SelectionStats {
-        SelectionStats { target: 0.25, rate: None, threshold: None }
-    }
 }
 
 #[test]
 fn a_policy_may_use_two_levels() {
-    let two_sizes = || Box::new(TwoSizes { large_from: 0.5 });
+    let two_sizes = || TwoSizes { large_from: 0.5 };
     let goal = Goal { target: 0.25, ..Goal::budget(0.3, 12) };
     let mut selector = Selector::of(Groups::none(SAMPLES), two_sizes(), goal, BATCH, 5).unwrap();
     selector.set_costs(vec![PassCost { forward: 10, step: 30 }, PassCost { forward: 40, step: 120 }]).unwrap();

@@ -241,9 +241,7 @@ impl From<CifarError> for DataError {
             CifarError::NotAFolder(_) => Remedy::NameTheFolder,
             CifarError::Python(found) => Remedy::Fetch(folder_of(found).to_path_buf()),
             CifarError::Packed(archive) => Remedy::Unpack(archive.clone()),
-            CifarError::Incomplete(_)
-            | CifarError::Size { .. }
-            | CifarError::Label { .. } => Remedy::Replace,
+            CifarError::Incomplete(_) | CifarError::Size { .. } | CifarError::Label { .. } => Remedy::Replace,
             CifarError::Io { .. } | CifarError::Classes { .. } => Remedy::None,
         };
         Self::Files { error: Box::new(error), remedy }

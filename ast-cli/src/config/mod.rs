@@ -26,7 +26,7 @@ pub(crate) fn resolve(args: &TrainArgs) -> Result<Resolved, Failure> {
         Some(run) => layers::of_run(&run.join(CONFIG), args)?,
         None => layers::merge(args)?,
     })?;
-    if let (Some(scorer), ScorerRule::Unused) = (&args.scorer, resolved.policy.scorer_rule()) {
+    if let (Some(scorer), ScorerRule::Unused) = (&args.scorer, resolved.policy.kind.scorer) {
         let policy = &resolved.config.policy.name;
         note(&format!("policy {policy} decides without scores: {scorer} has no influence on this run"));
     }

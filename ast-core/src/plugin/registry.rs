@@ -4,11 +4,12 @@ use crate::plugin::params::ParamSpec;
 
 /// Something that registers itself by being linked: a name, what it is, where it comes from and how to build it.
 ///
-/// `B` is the type of the constructor, which tells a [`ScorerEntry`](crate::score::ScorerEntry) from a
+/// `B` is how one is built, and tells a [`ScorerEntry`](crate::score::ScorerEntry) from a
 /// [`PolicyEntry`](crate::select::PolicyEntry).
 #[derive(Debug)]
 pub struct Entry<B: 'static> {
-    /// The name used on the command line and in configurations: the cargo feature and, with `_` for `-`, the file stem.
+    /// The name used on the command line and in configurations; a scorer's is also its cargo feature and, with `_` for `-`,
+    /// its file stem.
     pub name: &'static str,
     /// Names that it had before: understood, and not listed.
     pub aliases: &'static [&'static str],
@@ -18,8 +19,33 @@ pub struct Entry<B: 'static> {
     pub origin: &'static str,
     /// Its parameters.
     pub params: &'static [ParamSpec],
-    /// Builds one.
+    /// How one is built.
     pub build: B,
+}
+
+/// Adds an [`Entry`] to the registry of its kind: the shape that every `register_*!` has.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! register_entry {
+    (
+        $entry:path,
+        name: $name:expr,
+        $(aliases: &[$($alias:expr),* $(,)?],)?
+        summary: $summary:expr,
+        params: $params:expr,
+        build: $build:expr $(,)?
+    ) => {
+        $crate::inventory::submit! {
+            $entry {
+                name: $name,
+                aliases: &[$($($alias),*)?],
+                summary: $summary,
+                origin: env!("CARGO_PKG_NAME"),
+                params: $params,
+                build: $build,
+            }
+        }
+    };
 }
 
 /// Everything of one kind that is linked into this program, by name.

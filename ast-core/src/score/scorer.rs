@@ -50,19 +50,7 @@ inventory::collect!(ScorerEntry);
 /// recipe.
 #[macro_export]
 macro_rules! register_scorer {
-    (name: $name:expr, summary: $summary:expr, params: $params:expr, build: $build:expr $(,)?) => {
-        $crate::register_scorer! { name: $name, aliases: &[], summary: $summary, params: $params, build: $build }
-    };
-    (name: $name:expr, aliases: $aliases:expr, summary: $summary:expr, params: $params:expr, build: $build:expr $(,)?) => {
-        $crate::inventory::submit! {
-            $crate::score::ScorerEntry {
-                name: $name,
-                aliases: $aliases,
-                summary: $summary,
-                origin: env!("CARGO_PKG_NAME"),
-                params: $params,
-                build: $build,
-            }
-        }
+    ($($entry:tt)*) => {
+        $crate::register_entry! { $crate::score::ScorerEntry, $($entry)* }
     };
 }

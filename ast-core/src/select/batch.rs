@@ -20,7 +20,7 @@ pub struct Batch {
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome<'a> {
     /// Significance of each, larger = more worth training on; NaN for none. Only its rank counts. Some policies are about a
-    /// certain score: [`Policy::scorer_rule`](super::Policy::scorer_rule) says which.
+    /// certain score: [`PolicyKind::scorer`](super::PolicyKind::scorer) says which.
     pub score: &'a [f32],
     /// Loss of each, unweighted, as computed in this step before the update: cross-entropy in nats, or any other that is 0 and
     /// above. Skip a step with a NaN in it: see [`Selector::skip`](super::Selector::skip).

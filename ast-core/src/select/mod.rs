@@ -5,6 +5,7 @@
 mod alignment;
 mod batch;
 mod budget;
+mod choice;
 mod counts;
 mod error;
 /// Which of a chunk of keys pass a threshold.
@@ -25,14 +26,13 @@ mod window;
 pub use alignment::Alignment;
 pub use batch::{Batch, Outcome};
 pub use budget::{Budget, Cost};
+pub use choice::{BoxedPolicy, BuildPolicy, PolicyChoice, PolicyEntry, PolicyKind, ScorerRule, policy};
 pub use counts::{Counts, PassCost};
 pub use error::SelectError;
 pub use goal::{Goal, GoalError, Limit, RunLength};
 pub use guard::{Decision, Evidence};
 pub use ledger::{Ledger, Seen};
-pub use policy::{
-    BuildPolicy, Policy, PolicyChoice, PolicyEntry, PolicyError, ScorerRule, SelectionContext, SelectionStats, policy,
-};
+pub use policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 pub use probe::{ChargedProbe, NoProbe, Probe, ProbeError, ProbeRequest, Probed, ScoredBy};
 pub use queue::{Accepted, Queue};
 pub use sample::{GroupOutOfRange, Groups, Level, SampleId, Visit};

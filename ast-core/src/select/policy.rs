@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::alignment::Alignment;
-use super::goal::{Goal, RunLength};
+use super::goal::Goal;
 use super::guard::Decision;
 use super::ledger::{Ledger, Seen};
 use super::probe::{ChargedProbe, ProbeError};
@@ -9,11 +9,14 @@ use super::queue::Queue;
 use super::sample::{Level, SampleId};
 use super::sampler::Offer;
 use crate::codec::SnapshotError;
-use crate::plugin::{Entry, ParamError, ParamValue, Params, Registry, RegistryError};
+use crate::plugin::{ParamError, RegistryError};
 use crate::random::Random;
 use ast_control::ControlError;
 
 /// Decides which of the offered samples are trained on. Each policy is one small file, never a branch in the loop.
+///
+/// [`begin`](Self::begin) and [`select`](Self::select) are all that a plain policy has. What is the same in every run of it
+/// stands in its [`PolicyKind`](super::PolicyKind).
 pub trait Policy: Send {
     /// Opens a nominal epoch at a share `spent` (0..=1) of the budget; returns the share of its samples (0..=1) that is
     /// trained unconditionally.
@@ -61,22 +64,6 @@ pub trait Policy: Send {
         false
     }
 
-    /// What it does with scores.
-    fn scorer_rule(&self) -> ScorerRule {
-        ScorerRule::Any
-    }
-
-    /// How much of the run it is for.
-    fn run_length(&self) -> RunLength {
-        RunLength::Budget
-    }
-
-    /// Whether it trains the target's share of what is offered, to within rounding, for any scores. One that does not
-    /// decides by itself how much it trains: such a run says so at its start, in its report and in its summary.
-    fn keeps_target(&self) -> bool {
-        true
-    }
-
     /// The policy that this one is in this run, sample for sample, if that is another one.
     fn acts_as(&self) -> Option<&'static str> {
         None
@@ -87,8 +74,10 @@ pub trait Policy: Send {
         None
     }
 
-    /// What the controller, if there is one, did last.
-    fn stats(&self) -> SelectionStats;
+    /// The state of selection: by default the goal's target, no measured rate and no threshold.
+    fn stats(&self, goal: &Goal) -> SelectionStats {
+        SelectionStats::of(goal.target)
+    }
 
     /// What it has learned so far, by [`encode`](crate::codec::encode): parameters, which are in the configuration, left out;
     /// nothing if it learns nothing.
@@ -109,19 +98,6 @@ pub trait Policy: Send {
             _ => Err(SnapshotError::Decode("policy", "this policy learns nothing, and something was saved".into())),
         }
     }
-}
-
-/// What a policy does with the scores of the run's scorer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ScorerRule {
-    /// Nothing: it decides by something else.
-    Unused,
-    /// It takes any.
-    Any,
-    /// It takes any; this scorer is used where none is named.
-    Prefer(&'static str),
-    /// It is about this scorer and refuses others.
-    Only(&'static str),
 }
 
 /// What a policy knows when it selects.
@@ -149,6 +125,14 @@ pub struct SelectionStats {
     pub threshold: Option<f64>,
 }
 
+impl SelectionStats {
+    /// A share to be trained, without a controller.
+    #[must_use]
+    pub fn of(target: f64) -> Self {
+        Self { target, rate: None, threshold: None }
+    }
+}
+
 /// Why a policy refused.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
@@ -174,80 +158,4 @@ pub enum PolicyError {
     /// The controller refused.
     #[error(transparent)]
     Control(#[from] ControlError),
-}
-
-/// A registered policy.
-pub type PolicyEntry = Entry<BuildPolicy>;
-/// Its constructor.
-pub type BuildPolicy = fn(&Params, Goal) -> Result<Box<dyn Policy>, PolicyError>;
-inventory::collect!(PolicyEntry);
-
-/// A registered policy and its parameters, before it knows the goal.
-#[derive(Debug, Clone)]
-pub struct PolicyChoice {
-    entry: &'static PolicyEntry,
-    params: Params,
-}
-
-/// The registered policy of that name, with these parameters instead of its defaults.
-///
-/// What there is, with its parameters, is in the registry; a crate of one's own may add to it by
-/// [`register_policy!`](crate::register_policy).
-///
-/// ```
-/// use ast_core::plugin::Registry;
-/// use ast_core::select::BuildPolicy;
-///
-/// let policies = Registry::<BuildPolicy>::linked()?;
-/// let names: Vec<&str> = policies.iter().map(|policy| policy.name).collect();
-/// assert_eq!(names, [
-///     "ast", "curriculum", "dense", "dense-stopped", "fixed-threshold", "importance", "infobatch", "original",
-///     "original-package", "pool-top", "proxy", "random", "reducible", "selective-backprop", "static-el2n",
-///     "static-random",
-/// ]);
-/// for policy in policies.iter() {
-///     println!("{}: {}", policy.name, policy.summary);
-///     policy.params.iter().for_each(|param| println!("    {}: {}", param.name, param.summary));
-/// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// # Errors
-/// [`PolicyError::Unknown`] with the names that there are, or [`PolicyError::Param`].
-pub fn policy(name: &str, params: &[(&str, ParamValue)]) -> Result<PolicyChoice, PolicyError> {
-    let entry = Registry::linked()?.get(name)?;
-    let given = params.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect();
-    Ok(PolicyChoice { entry, params: Params::resolve(entry.params, &given)? })
-}
-
-impl PolicyChoice {
-    /// Its name and parameters, for messages and snapshots.
-    pub(crate) fn title(&self) -> String {
-        let given = self.params.given().into_iter().map(|(key, value)| format!("{key} = {value}"));
-        format!("{} ({})", self.entry.name, given.collect::<Vec<_>>().join(", "))
-    }
-
-    pub(crate) fn build(self, goal: Goal) -> Result<Box<dyn Policy>, PolicyError> {
-        (self.entry.build)(&self.params, goal)
-    }
-}
-
-/// Registers a policy under a name; `aliases: &["old-name"],` after it keeps names that it had.
-#[macro_export]
-macro_rules! register_policy {
-    (name: $name:expr, summary: $summary:expr, params: $params:expr, build: $build:expr $(,)?) => {
-        $crate::register_policy! { name: $name, aliases: &[], summary: $summary, params: $params, build: $build }
-    };
-    (name: $name:expr, aliases: $aliases:expr, summary: $summary:expr, params: $params:expr, build: $build:expr $(,)?) => {
-        $crate::inventory::submit! {
-            $crate::select::PolicyEntry {
-                name: $name,
-                aliases: $aliases,
-                summary: $summary,
-                origin: env!("CARGO_PKG_NAME"),
-                params: $params,
-                build: $build,
-            }
-        }
-    };
 }

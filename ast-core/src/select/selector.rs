@@ -8,12 +8,13 @@ use std::collections::VecDeque;
 use super::alignment::Alignment;
 use super::batch::{Batch, Outcome};
 use super::budget::{Budget, Cost};
+use super::choice::{BoxedPolicy, PolicyChoice};
 use super::counts::{Counts, PassCost};
 use super::error::SelectError;
 use super::goal::{Goal, Limit, RunLength};
 use super::guard::Decision;
 use super::ledger::{Ledger, Seen};
-use super::policy::{Policy, PolicyChoice, PolicyError};
+use super::policy::{PolicyError, SelectionStats};
 use super::probe::{Probe, ProbeError, Probed, ScoredBy};
 use super::queue::{Accepted, Queue};
 use super::sample::{Groups, SampleId};
@@ -49,7 +50,7 @@ pub struct Selector {
     /// Whether it must not go on.
     broken: bool,
     goal: Goal,
-    policy: Box<dyn Policy>,
+    policy: BoxedPolicy,
     random: Random,
     batch_size: usize,
     costs: Vec<PassCost>,
@@ -74,23 +75,24 @@ impl Selector {
         Self::made_of(groups, (policy.build(goal)?, title), goal, batch_size, seed)
     }
 
-    /// The same with a policy of one's own, which need not be registered.
+    /// The same with a policy of one's own, which need not be registered. A [`Policy`](super::Policy) alone is taken to be
+    /// [plain](super::PolicyKind::PLAIN); [`BoxedPolicy::new`] gives it another kind.
     ///
     /// # Errors
     /// [`SelectError`] if the goal cannot be had.
     pub fn of(
         groups: Groups,
-        policy: Box<dyn Policy>,
+        policy: impl Into<BoxedPolicy>,
         goal: Goal,
         batch_size: usize,
         seed: u64,
     ) -> Result<Self, SelectError> {
-        Self::made_of(groups, (policy, "a policy of one's own".into()), goal, batch_size, seed)
+        Self::made_of(groups, (policy.into(), "a policy of one's own".into()), goal, batch_size, seed)
     }
 
     fn made_of(
         groups: Groups,
-        (policy, title): (Box<dyn Policy>, String),
+        (policy, title): (BoxedPolicy, String),
         goal: Goal,
         batch_size: usize,
         seed: u64,
@@ -103,7 +105,7 @@ impl Selector {
         if samples == 0 || SampleId::try_from(samples).is_err() {
             return Err(SelectError::Samples(samples));
         }
-        if policy.run_length() == RunLength::Whole && goal.limit.is_some() {
+        if policy.kind.run_length == RunLength::Whole && goal.limit.is_some() {
             return Err(SelectError::NoLimit);
         }
         let state = State {
@@ -117,7 +119,7 @@ impl Selector {
             ledger: Ledger::new(groups),
             counts: Counts::default(),
         };
-        let budget = goal.budget_for(policy.run_length(), samples, DEFAULT_COST.step);
+        let budget = goal.budget_for(policy.kind.run_length, samples, DEFAULT_COST.step);
         let made = format!("{goal:?}, {batch_size} samples a batch, seed {seed}, {title}");
         Ok(Self { made, broken: false, goal, policy, random, batch_size, costs: vec![DEFAULT_COST], budget, state })
     }
@@ -140,7 +142,7 @@ impl Selector {
             return Err(SelectError::Costs("they are set before the first batch, in one unit for the whole run"));
         }
         self.costs = levels;
-        self.budget = self.goal.budget_for(self.policy.run_length(), self.state.ledger.samples(), step);
+        self.budget = self.goal.budget_for(self.policy.kind.run_length, self.state.ledger.samples(), step);
         Ok(())
     }
 
@@ -177,9 +179,9 @@ impl Selector {
         };
         let accepted = self.state.queue.take(level, self.batch_size);
         // A schedule that is cut off is that of the whole run.
-        let schedule = if self.policy.run_length() == RunLength::Cut { self.goal.target } else { 1.0 };
+        let schedule = if self.policy.kind.run_length == RunLength::Cut { self.goal.target } else { 1.0 };
         let spent = schedule * (accepted.iter().map(|accepted| accepted.spent).sum::<f64>() / accepted.len() as f64);
-        let (number, offered, stats) = (self.state.batches, self.state.counts.offered, self.policy.stats());
+        let (number, offered, stats) = (self.state.batches, self.state.counts.offered, self.stats());
         self.state.batches += 1;
         let batch = Batch { number, level, accepted, spent, offered, stats };
         self.state.in_flight.push_back(batch.clone());
@@ -308,10 +310,16 @@ impl Selector {
         &self.state.ledger
     }
 
-    /// The policy.
+    /// The policy, with its kind.
     #[must_use]
-    pub fn policy(&self) -> &dyn Policy {
-        self.policy.as_ref()
+    pub fn policy(&self) -> &BoxedPolicy {
+        &self.policy
+    }
+
+    /// The state of selection, as the policy says it.
+    #[must_use]
+    pub fn stats(&self) -> SelectionStats {
+        self.policy.stats(&self.goal)
     }
 
     /// What it works towards.

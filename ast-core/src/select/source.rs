@@ -76,7 +76,7 @@ impl Source {
         match source {
             "fresh" => Ok(Self::fresh(every, half)),
             _ if half => needless("resolution", ParamValue::Word("half".into()), "\"fresh\""),
-            "proxy" => Ok(Self::of(Kind::Proxy, every)),
+            "proxy" => Ok(Self::proxy(every)),
             _ if every > 1 => needless("every", ParamValue::Number(every.into()), "\"fresh\" or \"proxy\""),
             _ => Ok(Self::ledger()),
         }
@@ -90,6 +90,11 @@ impl Source {
     /// A pass in every `every`-th nominal epoch.
     pub(crate) fn fresh(every: u32, half: bool) -> Self {
         Self::of(Kind::Fresh { half }, every)
+    }
+
+    /// A proxy, trained a step further in every `every`-th nominal epoch.
+    pub(crate) fn proxy(every: u32) -> Self {
+        Self::of(Kind::Proxy, every)
     }
 
     fn of(kind: Kind, every: u32) -> Self {
@@ -174,7 +179,8 @@ impl Source {
         if self.kind == Kind::Ledger {
             return Ok(saved.to_vec());
         }
-        let (own, memory): (ciborium::Value, Memory) = decode("policy", saved)?;
+        // `proxy` and `reducible` once saved their own part alone: they remember nothing from one epoch to the next.
+        let Ok((own, memory)) = decode::<(ciborium::Value, Memory)>("policy", saved) else { return Ok(saved.to_vec()) };
         self.memory = memory;
         own.into_bytes().map_err(|_| SnapshotError::Decode("policy", "its own part is not made of bytes".into()))
     }

@@ -1,5 +1,5 @@
 use super::{KnownLosses, realised_rate};
-use crate::select::{Batch, Goal, Groups, NoProbe, Outcome, Policy, RunLength, SampleId, Selector, Visit};
+use crate::select::{Batch, BoxedPolicy, Goal, Groups, NoProbe, Outcome, RunLength, SampleId, Selector, Visit};
 
 const SAMPLES: usize = 600;
 const BATCH: usize = 32;
@@ -9,7 +9,7 @@ fn losses() -> KnownLosses {
     KnownLosses((0..SAMPLES as SampleId).map(|id| (id * 7919 % 1009) as f32 / 250.0 + 0.01).collect())
 }
 
-fn selector(build: &dyn Fn(Goal) -> Box<dyn Policy>) -> Selector {
+fn selector(build: &dyn Fn(Goal) -> BoxedPolicy) -> Selector {
     let (goal, groups) = (Goal::activation(0.25, EPOCHS), Groups::of((0..SAMPLES).map(|i| i % 10)));
     Selector::of(groups.expect("ten groups"), build(goal), goal, BATCH, 5).expect("the goal is valid")
 }
@@ -27,7 +27,7 @@ fn train(selector: &mut Selector, batch: Batch) {
 
 /// All visits of a run, in order. Every `every` steps the selector is replaced by a new one that restores its saved
 /// state.
-fn visits(build: &dyn Fn(Goal) -> Box<dyn Policy>, every: u64) -> Vec<Visit> {
+fn visits(build: &dyn Fn(Goal) -> BoxedPolicy, every: u64) -> Vec<Visit> {
     let (mut selector, mut losses, mut visits) = (selector(build), losses(), Vec::new());
     while let Some(batch) = selector.next_batch(&mut losses).expect("the policy decides") {
         visits.extend(batch.visits());
@@ -42,17 +42,19 @@ fn visits(build: &dyn Fn(Goal) -> Box<dyn Policy>, every: u64) -> Vec<Visit> {
     visits
 }
 
-/// Checks the contract that every policy keeps. Call it from a test of your crate. `build` makes the policy for a goal.
+/// Checks the contract that every policy keeps. Call it from a test of your crate. `build` makes the policy for a goal: a
+/// [`BoxedPolicy`], or a policy of the [plain](crate::select::PolicyKind::PLAIN) kind.
 ///
 /// * The same seed selects the same samples.
 /// * A run that is saved and restored continues with the same samples.
-/// * A policy that [keeps its target](Policy::keeps_target) meets it to within chance, for distinct losses, equal
+/// * A policy that [keeps its target](crate::select::PolicyKind::keeps_target) meets it to within chance, for distinct losses, equal
 ///   losses and a tenth of NaN.
-/// * A policy asks for extra passes only if it says that it [`probes`](Policy::probes).
+/// * A policy asks for extra passes only if it says that it [`probes`](crate::select::Policy::probes).
 ///
 /// # Panics
 /// If the policy breaks the contract; the message says how.
-pub fn check_policy(build: impl Fn(Goal) -> Box<dyn Policy>) {
+pub fn check_policy<P: Into<BoxedPolicy>>(build: impl Fn(Goal) -> P) {
+    let build = |goal| build(goal).into();
     let once = visits(&build, u64::MAX);
     assert!(!once.is_empty(), "the policy accepted no sample in the whole run");
     assert!(once == visits(&build, u64::MAX), "the same seed and the same outcomes must give the same samples");
@@ -65,7 +67,7 @@ pub fn check_policy(build: impl Fn(Goal) -> Box<dyn Policy>) {
         train(&mut blind, batch);
     }
     let finished = blind.counts().offered == selector(&build).goal().epochs as u64 * SAMPLES as u64;
-    let cut = blind.policy().run_length() == RunLength::Cut;
+    let cut = blind.policy().kind.run_length == RunLength::Cut;
     assert!(probes || finished || cut, "the policy asks for extra passes, but its `probes` says that it does not");
 
     for what in ["distinct", "equal", "partly NaN"] {
@@ -81,7 +83,7 @@ pub fn check_policy(build: impl Fn(Goal) -> Box<dyn Policy>) {
             // A sample whose loss is NaN cannot be selected: a tenth of the samples is out of reach.
             let target = if what == "partly NaN" { 0.8 * target } else { target };
             let policy = build(Goal::activation(target, epochs));
-            if !policy.keeps_target() || policy.run_length() != RunLength::Budget {
+            if !policy.kind.keeps_target || policy.kind.run_length != RunLength::Budget {
                 continue;
             }
             let rate = realised_rate(policy, &scores, epochs).expect("the policy decides");

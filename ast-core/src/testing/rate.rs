@@ -1,7 +1,7 @@
 //! The activation rate of a policy in a run with known scores.
 
 use super::{KnownLosses, goal};
-use crate::select::{Batch, Goal, Groups, Outcome, Policy, SampleId, SelectError, Selector};
+use crate::select::{Batch, BoxedPolicy, Goal, Groups, Outcome, SampleId, SelectError, Selector};
 
 /// Samples a batch.
 const BATCH: usize = 32;
@@ -13,7 +13,7 @@ const BATCH: usize = 32;
 ///
 /// # Errors
 /// An error of the policy.
-pub fn realised_rate(policy: Box<dyn Policy>, scores: &[f32], epochs: u32) -> Result<f64, SelectError> {
+pub fn realised_rate(policy: impl Into<BoxedPolicy>, scores: &[f32], epochs: u32) -> Result<f64, SelectError> {
     let (mut losses, goal) = (KnownLosses(scores.to_vec()), Goal { epochs, ..goal(1.0) });
     let mut selector = Selector::of(Groups::none(scores.len()), policy, goal, BATCH, 1)?;
     let mut waiting: Option<Batch> = None;

@@ -82,15 +82,12 @@ pub fn build<M: Network + 'static>(params: &Params, setup: Setup<()>) -> Result<
 #[macro_export]
 macro_rules! register_network {
     ($network:ty) => {
-        $crate::inventory::submit! {
-            $crate::train::NetworkEntry {
-                name: <$network as $crate::model::Network>::NAME,
-                aliases: &[],
-                summary: <$network as $crate::model::Network>::SUMMARY,
-                origin: env!("CARGO_PKG_NAME"),
-                params: <$network as $crate::model::Network>::PARAMS,
-                build: $crate::train::build::<$network>,
-            }
+        $crate::register_entry! {
+            $crate::train::NetworkEntry,
+            name: <$network as $crate::model::Network>::NAME,
+            summary: <$network as $crate::model::Network>::SUMMARY,
+            params: <$network as $crate::model::Network>::PARAMS,
+            build: $crate::train::build::<$network>,
         }
     };
 }

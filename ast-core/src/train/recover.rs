@@ -44,7 +44,7 @@ impl<M: Model> Trainer<M> {
             }
             // Not one of ours, or one of before there was a selector.
             Err(error) => {
-                let cut = self.selector.policy().run_length() == RunLength::Cut;
+                let cut = self.selector.policy().kind.run_length == RunLength::Cut;
                 let schedule = if cut { self.config.goal.target } else { 1.0 };
                 let old = legacy::split(&snapshot.state, self.selector.cost_of_a_sample(), schedule);
                 let (selector, state) = old.map_err(|_| error)?;

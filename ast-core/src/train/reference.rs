@@ -29,7 +29,7 @@ impl<M: Model> Trainer<M> {
         if !needed || self.state.reference.len() == samples {
             return Ok(());
         }
-        if self.selector.policy().scorer_rule() == ScorerRule::Unused {
+        if self.selector.policy().kind.scorer == ScorerRule::Unused {
             // Nobody looks at the scores, so nobody is made to pay for them.
             self.state.reference = vec![0.0; samples];
             return Ok(());

@@ -94,11 +94,11 @@ impl<M: Model> Trainer<M> {
 
     /// Steps of a run that ends exactly on its budget; `None` if not known in advance.
     fn planned_steps(&self) -> Option<u64> {
-        let (policy, goal) = (self.selector.policy(), self.config.goal);
-        let share = match (policy.run_length(), goal.limit) {
+        let (kind, goal) = (self.selector.policy().kind, self.config.goal);
+        let share = match (kind.run_length, goal.limit) {
             (RunLength::Whole, _) => 1.0,
             (RunLength::Cut, None) => goal.target,
-            (RunLength::Budget, None) if policy.keeps_target() => policy.stats().target,
+            (RunLength::Budget, None) if kind.keeps_target => self.selector.stats().target,
             (_, Some(Limit::Fraction(fraction))) => fraction,
             _ => return None,
         };
@@ -110,7 +110,7 @@ impl<M: Model> Trainer<M> {
     /// Warnings to show before the run starts and in its summary.
     fn warnings(&self) -> Vec<String> {
         let policy = self.selector.policy();
-        let ignored = ignored_target(policy, &self.ran.policy, &self.config);
+        let ignored = ignored_target(policy.kind, &self.ran.policy, &self.config);
         let (batch, samples) = (self.config.batch_size, self.selector.ledger().samples());
         let large = (batch > samples).then(|| {
             let steps = self.planned_steps().map(|steps| format!(": the whole run is about {steps} steps"));
@@ -121,10 +121,10 @@ impl<M: Model> Trainer<M> {
     }
 
     fn too_short(&self) -> Option<String> {
-        let policy = self.selector.policy();
-        let (epochs, target) = (self.config.goal.epochs, policy.stats().target);
+        let scorer = self.selector.policy().kind.scorer;
+        let (epochs, target) = (self.config.goal.epochs, self.selector.stats().target);
         let passes = target * f64::from(epochs);
-        (passes < 2.0 && target < 1.0 && policy.scorer_rule() != ScorerRule::Unused).then(|| {
+        (passes < 2.0 && target < 1.0 && scorer != ScorerRule::Unused).then(|| {
             format!(
                 "{epochs} epochs at an activation of {target} train each sample {passes:.1} times on average: below 2, \
                  selection can hardly act, because most scores are never used"

@@ -11,7 +11,7 @@ use crate::optim::BuildOptimizer;
 use crate::plugin::{Entry, ParamError, ParamValue, Params, Registry, RegistryError};
 use crate::run::{BudgetConfig, Checked, ConfigError, ControlConfig, OptimizerConfig, Ran, RunConfig, ScorerConfig};
 use crate::score::{BuildScorer, PlainLoss, ScoreError, Scorer, ScorerEntry};
-use crate::select::{BuildPolicy, Policy, PolicyError, RunLength, ScorerRule};
+use crate::select::{BoxedPolicy, BuildPolicy, PolicyError, PolicyKind, RunLength, ScorerRule};
 
 /// The scorer used where several are compiled in and neither the configuration nor the policy names one.
 pub const DEFAULT_SCORER: &str = "loss-intensity";
@@ -25,7 +25,7 @@ pub struct Resolved {
     /// Its numbers.
     pub checked: Checked,
     /// What selects.
-    pub policy: Box<dyn Policy>,
+    pub policy: BoxedPolicy,
     /// What significance is. Where the policy uses no scores and no scorer is named, it is the loss.
     pub scorer: Box<dyn Scorer>,
     /// What turns gradients into a step; it has made none yet.
@@ -164,15 +164,15 @@ impl RunConfig {
 
         let named = Named::<BuildPolicy>::find("policy", &self.policy.name, &self.policy.params)?;
         let name = named.entry.name;
-        let policy = (named.entry.build)(&named.params, checked.goal()).map_err(|error| match error {
+        let policy = named.entry.build(&named.params, checked.goal()).map_err(|error| match error {
             PolicyError::Param(error) => named.refused(error),
             error => ResolveError::Policy(name, error),
         })?;
         named.write(&mut self.policy.name, &mut self.policy.params);
-        if self.budget.fraction.is_none() && policy.keeps_target() {
+        if self.budget.fraction.is_none() && policy.kind.keeps_target {
             self.control.target = Some(checked.goal.target);
         }
-        if policy.run_length() == RunLength::Whole {
+        if policy.kind.run_length == RunLength::Whole {
             let budget = self.budget;
             let keys = [("budget.fraction", budget.fraction.is_some()), ("budget.seconds", budget.seconds.is_some())];
             if let Some((key, _)) = keys.into_iter().find(|(_, given)| *given) {
@@ -181,7 +181,7 @@ impl RunConfig {
         }
 
         let scorers = Registry::linked().map_err(ResolveError::Registry)?;
-        let entry = choose_scorer(&scorers, self.scorer.name.as_deref(), name, policy.scorer_rule())?;
+        let entry = choose_scorer(&scorers, self.scorer.name.as_deref(), name, policy.kind.scorer)?;
         let (mut scorer, mut scorer_entry, mut scorer_params): (Box<dyn Scorer>, _, _) =
             (Box::new(PlainLoss), None, BTreeMap::new());
         if let Some(entry) = entry {
@@ -206,22 +206,27 @@ impl Resolved {
     ///
     /// # Errors
     /// [`ResolveError`] of a number or of the optimizer.
-    pub fn of(config: RunConfig, policy: Box<dyn Policy>, scorer: Box<dyn Scorer>) -> Result<Self, ResolveError> {
+    pub fn of(
+        config: RunConfig,
+        policy: impl Into<BoxedPolicy>,
+        scorer: Box<dyn Scorer>,
+    ) -> Result<Self, ResolveError> {
         let (checked, (_, optimizer)) = (config.check()?, build_optimizer(&config.optimizer)?);
+        let policy = policy.into();
         Ok(Self { config, checked, policy, scorer, optimizer, scorer_entry: None, scorer_params: BTreeMap::new() })
     }
 
     /// What is to be said before the run starts, as far as it follows from the configuration alone.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let policy = self.policy.as_ref();
-        ignored_target(policy, &self.config.policy.name, &self.checked).into_iter().chain(policy.warning()).collect()
+        let ignored = ignored_target(self.policy.kind, &self.config.policy.name, &self.checked);
+        ignored.into_iter().chain(self.policy.warning()).collect()
     }
 
     /// What the run is called before it has begun.
     #[must_use]
     pub fn ran(&self) -> Ran {
-        let uses = self.policy.scorer_rule() != ScorerRule::Unused;
+        let uses = self.policy.kind.scorer != ScorerRule::Unused;
         Ran {
             policy: self.config.policy.name.clone(),
             acts_as: self.policy.acts_as().map(Into::into),
@@ -236,12 +241,12 @@ impl Resolved {
     pub fn effective(&self) -> RunConfig {
         let mut config = self.config.clone();
         config.scorer = match self.scorer_entry {
-            Some((name, _)) if self.policy.scorer_rule() != ScorerRule::Unused => {
+            Some((name, _)) if self.policy.kind.scorer != ScorerRule::Unused => {
                 ScorerConfig { name: Some(name.into()), params: self.scorer_params.clone() }
             }
             _ => ScorerConfig::default(),
         };
-        if self.policy.run_length() == RunLength::Whole {
+        if self.policy.kind.run_length == RunLength::Whole {
             (config.control, config.budget) = (ControlConfig::default(), BudgetConfig::default());
         } else if config.budget.fraction.is_none() {
             config.control.target = Some(self.checked.goal.target);
@@ -251,9 +256,9 @@ impl Resolved {
 }
 
 /// What to say where a policy does not keep an activation that was asked for.
-pub(crate) fn ignored_target(policy: &dyn Policy, name: &str, checked: &Checked) -> Option<String> {
-    let (target, whole) = (checked.goal.target, policy.run_length() == RunLength::Whole);
-    let as_asked = policy.keeps_target() || (whole && target == 1.0);
+pub(crate) fn ignored_target(kind: PolicyKind, name: &str, checked: &Checked) -> Option<String> {
+    let (target, whole) = (checked.goal.target, kind.run_length == RunLength::Whole);
+    let as_asked = kind.keeps_target || (whole && target == 1.0);
     (checked.target_is_given && !as_asked).then(|| {
         format!(
             "`{name}` decides by itself how much it trains and does not keep an activation of {:.1} %{}",
@@ -324,7 +329,7 @@ mod tests {
             config.policy.params.insert("ratio".into(), ParamValue::Number(0.0));
         })
         .unwrap();
-        assert_eq!(pruned.policy.stats().target, 1.0);
+        assert_eq!(pruned.policy.stats(&pruned.checked.goal).target, 1.0);
         assert_eq!(pruned.config.policy.params["dense_tail"], ParamValue::Number(0.125), "defaults are filled in");
     }
 

@@ -14,11 +14,11 @@ use crate::select::{Ledger, Limit, SampleId};
 impl<M: Model> Trainer<M> {
     /// The parts of the summary that the trainer knows.
     pub(super) fn summary(&self) -> Summary {
-        let (policy, goal, counts, clock) = (self.selector.policy(), self.config.goal, self.counts(), &self.clock);
+        let (kind, goal, counts, clock) = (self.selector.policy().kind, self.config.goal, self.counts(), &self.clock);
         let (ledger, evaluations) = (self.selector.ledger(), &self.state.evaluations);
         // If the policy does not keep the target, the summary shows the target that was set.
-        let kept = policy.keeps_target();
-        let target = if kept { policy.stats().target } else { goal.target };
+        let kept = kind.keeps_target;
+        let target = if kept { self.selector.stats().target } else { goal.target };
         let last = evaluations.last().copied().unwrap_or(Evaluation { epoch: 0.0, accuracy: 0.0, loss: f64::NAN });
         let best = evaluations.iter().map(|evaluation| evaluation.accuracy).fold(0.0, f64::max);
         let cost = self.selector.cost_of_a_sample();

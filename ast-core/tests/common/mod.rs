@@ -13,7 +13,7 @@ use ast_core::plugin::{ParamValue, Params, Registry};
 use ast_core::random::{Purpose, Random, Stream};
 use ast_core::run::RunConfig;
 use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
-use ast_core::select::{Policy, PolicyEntry, SampleId};
+use ast_core::select::{BoxedPolicy, PolicyEntry, SampleId};
 use ast_core::testing::DirectLoader;
 use ast_core::train::{Resolved, Setup, Trainer};
 
@@ -71,12 +71,12 @@ impl Scorer for Excess {
     }
 }
 
-pub(crate) fn policy(name: &str, lambda: Option<f64>, config: &RunConfig) -> Box<dyn Policy> {
+pub(crate) fn policy(name: &str, lambda: Option<f64>, config: &RunConfig) -> BoxedPolicy {
     let lambda = lambda.map(|x| ("lambda", ParamValue::Number(x)));
     policy_with(name, lambda.as_slice(), config)
 }
 
-pub(crate) fn policy_with(name: &str, given: &[(&str, ParamValue)], config: &RunConfig) -> Box<dyn Policy> {
+pub(crate) fn policy_with(name: &str, given: &[(&str, ParamValue)], config: &RunConfig) -> BoxedPolicy {
     let entry: &PolicyEntry = Registry::linked().unwrap().get(name).unwrap();
     let mut given: BTreeMap<_, _> = given.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect();
     if name == "ast" {
@@ -84,7 +84,7 @@ pub(crate) fn policy_with(name: &str, given: &[(&str, ParamValue)], config: &Run
         given.entry("lambda".into()).or_insert(ParamValue::Number(0.8));
         given.entry("guard".into()).or_insert(ParamValue::Word("on".into()));
     }
-    (entry.build)(&Params::resolve(entry.params, &given).unwrap(), config.check().unwrap().goal()).unwrap()
+    entry.build(&Params::resolve(entry.params, &given).unwrap(), config.check().unwrap().goal()).unwrap()
 }
 
 pub(crate) fn config(target: f64, epochs: u32) -> RunConfig {
@@ -153,7 +153,7 @@ pub(crate) fn tiny(config: &RunConfig, name: &str, train: Halves, scorer: Box<dy
 /// Like [`tiny`], with a given policy.
 pub(crate) fn tiny_with(
     config: &RunConfig,
-    policy: Box<dyn Policy>,
+    policy: BoxedPolicy,
     train: Halves,
     scorer: Box<dyn Scorer>,
 ) -> Trainer<Tiny> {

@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::archive::modified_files;
 
@@ -89,7 +88,6 @@ fn reads_the_real_files() {
         assert!((deviation - f64::from(DEVIATION[channel])).abs() < 2e-3, "{deviation}");
     }
 }
-
 
 #[test]
 fn what_is_there_instead_is_said() {

@@ -253,9 +253,9 @@ impl Policy for Ast {
         self.guard.as_mut()?.watch(alignment, spent)
     }
 
-    fn stats(&self) -> SelectionStats {
+    fn stats(&self, goal: &Goal) -> SelectionStats {
         SelectionStats {
-            target: self.goal.target,
+            target: goal.target,
             rate: self.last.map(|last| last.rate),
             threshold: self.last.map(|last| last.threshold),
         }

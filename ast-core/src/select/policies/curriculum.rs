@@ -9,9 +9,10 @@
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamKind, ParamSpec};
 use crate::random::Purpose;
+use crate::select::choice::ScorerRule;
 use crate::select::goal::Goal;
 use crate::select::policies::{Quota, top_k};
-use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::policy::{Policy, PolicyError, SelectionContext};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 use crate::select::source::{EVERY, RESOLUTION, SOURCE, Source};
@@ -34,6 +35,7 @@ crate::register_policy! {
         EVERY,
         RESOLUTION,
     ],
+    scorer: ScorerRule::Prefer("loss"),
     build: |params, goal| {
         let (hard_first, horizon) = (params.word("order")? == "hard-first", params.number("horizon")?);
         Ok(Box::new(Curriculum { goal, hard_first, horizon, source: Source::new(params)?, quota: Quota::default() }))
@@ -82,14 +84,6 @@ impl Policy for Curriculum {
 
     fn probes(&self) -> bool {
         self.source.probes()
-    }
-
-    fn scorer_rule(&self) -> ScorerRule {
-        ScorerRule::Prefer("loss")
-    }
-
-    fn stats(&self) -> SelectionStats {
-        SelectionStats { target: self.goal.target, rate: None, threshold: None }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {

@@ -25,6 +25,7 @@ crate::register_policy! {
         summary: "the constant, in the scorer's own scale; if none, the 1 - target quantile of the first 1,024 scores",
         kind: ParamKind::Number { default: f64::NAN, min: f64::MIN, max: f64::MAX },
     }],
+    keeps_target: false,
     build: |params, goal| {
         let given = params.optional("threshold")?;
         Ok(Box::new(FixedThreshold { goal, given, first: Window::new(CALIBRATION), seen: 0 }))
@@ -75,12 +76,8 @@ impl Policy for FixedThreshold {
         true
     }
 
-    fn keeps_target(&self) -> bool {
-        false
-    }
-
-    fn stats(&self) -> SelectionStats {
-        SelectionStats { target: self.goal.target, rate: None, threshold: self.threshold() }
+    fn stats(&self, goal: &Goal) -> SelectionStats {
+        SelectionStats { threshold: self.threshold(), ..SelectionStats::of(goal.target) }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {

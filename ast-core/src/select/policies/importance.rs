@@ -19,10 +19,11 @@ use ast_control::Ema;
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamKind, ParamSpec};
 use crate::random::Purpose;
+use crate::select::choice::ScorerRule;
 use crate::select::goal::Goal;
 use crate::select::ledger::Seen;
 use crate::select::policies::Quota;
-use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 use crate::select::probe::ScoredBy;
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
@@ -45,6 +46,7 @@ crate::register_policy! {
             kind: ParamKind::Number { default: f64::NAN, min: 1.0, max: f64::INFINITY },
         },
     ],
+    scorer: ScorerRule::Prefer("grad-norm"),
     build: |params, goal| {
         let pool = params.number("pool")?;
         let threshold = params.optional("tau")?.unwrap_or(1.0 + pool / 3.0);
@@ -129,12 +131,8 @@ impl Policy for Importance {
         true
     }
 
-    fn scorer_rule(&self) -> ScorerRule {
-        ScorerRule::Prefer("grad-norm")
-    }
-
-    fn stats(&self) -> SelectionStats {
-        SelectionStats { target: self.goal.target, rate: None, threshold: self.tau.value() }
+    fn stats(&self, goal: &Goal) -> SelectionStats {
+        SelectionStats { threshold: self.tau.value(), ..SelectionStats::of(goal.target) }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {

@@ -10,8 +10,10 @@
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamKind, ParamSpec};
 use crate::random::Purpose;
+use crate::select::choice::ScorerRule;
+use crate::select::goal::Goal;
 use crate::select::ledger::Ledger;
-use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
@@ -30,6 +32,8 @@ crate::register_policy! {
             kind: ParamKind::Number { default: 0.125, min: 0.0, max: 1.0 },
         },
     ],
+    scorer: ScorerRule::Unused,
+    keeps_target: false,
     build: |params, _| Ok(Box::new(InfoBatch::new(params.number("ratio")?, params.number("dense_tail")?))),
 }
 
@@ -91,16 +95,8 @@ impl Policy for InfoBatch {
         accepted.iter().map(|id| if prunes && self.is_easy(*id, context.ledger) { makes_up } else { 1.0 }).collect()
     }
 
-    fn scorer_rule(&self) -> ScorerRule {
-        ScorerRule::Unused
-    }
-
-    fn keeps_target(&self) -> bool {
-        false
-    }
-
-    fn stats(&self) -> SelectionStats {
-        SelectionStats { target: 1.0 - self.ratio * self.below, rate: None, threshold: self.mean }
+    fn stats(&self, _: &Goal) -> SelectionStats {
+        SelectionStats { threshold: self.mean, ..SelectionStats::of(1.0 - self.ratio * self.below) }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {

@@ -1,18 +1,15 @@
-//! One file per policy; each registers itself.
+//! One file per policy, or for several that differ in their kind and parameters; each registers itself.
 
 mod ast;
 mod curriculum;
 mod dense;
-mod dense_stopped;
 mod fixed_threshold;
 mod importance;
 mod infobatch;
 mod original;
 mod original_package;
 mod pool_top;
-mod proxy;
 mod random;
-mod reducible;
 mod selective_backprop;
 mod static_el2n;
 mod static_random;

@@ -14,8 +14,9 @@ use ast_control::{Controller, Output, SeedController, Setpoint};
 
 use crate::codec::{SnapshotError, decode, encode};
 use crate::random::{Purpose, Stream};
+use crate::select::choice::ScorerRule;
 use crate::select::goal::Goal;
-use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 use crate::select::probe::ScoredBy;
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
@@ -25,6 +26,8 @@ crate::register_policy! {
     aliases: &["seed"],
     summary: "the original script: a forward pass over every sample, its significance, its controller; costs 1/3 + the target",
     params: &[],
+    scorer: ScorerRule::Unused,
+    keeps_target: false,
     build: |_, goal| Ok(Box::new(Original { goal, controller: SeedController::default(), last: None })),
 }
 
@@ -70,17 +73,9 @@ impl Policy for Original {
         true
     }
 
-    fn scorer_rule(&self) -> ScorerRule {
-        ScorerRule::Unused
-    }
-
-    fn keeps_target(&self) -> bool {
-        false
-    }
-
-    fn stats(&self) -> SelectionStats {
+    fn stats(&self, goal: &Goal) -> SelectionStats {
         SelectionStats {
-            target: self.goal.target,
+            target: goal.target,
             rate: self.last.map(|last| last.rate),
             threshold: Some(self.controller.threshold(self.setpoint())),
         }
@@ -120,7 +115,7 @@ mod tests {
         while threshold.is_some_and(|threshold| seed.controller.threshold(seed.setpoint()) < threshold) {
             seed.controller.update(1.0, seed.setpoint()).unwrap();
         }
-        (Stage::new(losses).offer(&mut seed).0, seed.stats())
+        (Stage::new(losses).offer(&mut seed).0, seed.stats(&goal(0.1)))
     }
 
     /// Losses 1, 1, 1, 5 (mean 2), equal deviations: significance 0.7 x 1/4 + 0.15 = 0.325 and, clamped, 0.7 + 0.15.

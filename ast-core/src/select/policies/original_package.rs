@@ -11,9 +11,10 @@
 use ast_control::{Controller, Output, PackageController, Setpoint};
 
 use crate::codec::{SnapshotError, decode, encode};
+use crate::select::choice::ScorerRule;
 use crate::select::goal::Goal;
 use crate::select::policies::top_k;
-use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 use crate::select::probe::ScoredBy;
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
@@ -26,6 +27,8 @@ crate::register_policy! {
     aliases: &["seed-package"],
     summary: "the original's PyPI package 1.0.1: a forward pass over every sample, loss-entropy against a raw threshold; costs 1/3 + the target",
     params: &[],
+    scorer: ScorerRule::Only("loss-entropy"),
+    keeps_target: false,
     build: |_, goal| Ok(Box::new(OriginalPackage { goal, controller: PackageController::default(), last: None })),
 }
 
@@ -68,17 +71,9 @@ impl Policy for OriginalPackage {
         true
     }
 
-    fn scorer_rule(&self) -> ScorerRule {
-        ScorerRule::Only("loss-entropy")
-    }
-
-    fn keeps_target(&self) -> bool {
-        false
-    }
-
-    fn stats(&self) -> SelectionStats {
+    fn stats(&self, goal: &Goal) -> SelectionStats {
         SelectionStats {
-            target: self.goal.target,
+            target: goal.target,
             rate: self.last.map(|last| last.rate),
             threshold: Some(self.controller.threshold(self.setpoint())),
         }
@@ -110,7 +105,7 @@ mod tests {
         let mut policy = policy();
         let losses = [1.0, 3.5, 2.0, 3.0, 9.0, 0.0, 3.1, 0.1, 0.2, 0.3];
         assert_eq!(Stage::new(&losses).offer(&mut policy).0, [1, 4, 6]);
-        assert!((policy.stats().threshold.unwrap() - 3.000_102).abs() < 1e-9);
+        assert!((policy.stats(&goal(0.1)).threshold.unwrap() - 3.000_102).abs() < 1e-9);
     }
 
     /// None of forty does: the highest four.

@@ -1,19 +1,32 @@
-//! The top of a random pool: of every chunk of candidates, the share with the highest scores in the ledger.
+//! The top of a random pool: of every chunk of candidates, the share with the highest scores. The rate is exact without a
+//! threshold.
 //!
-//! Ordered SGD (Kawaguchi & Lu, *Ordered SGD: A New Stochastic Optimization Framework for Empirical Risk Minimization*,
-//! AISTATS 2020) takes the top q of a random mini-batch by a loss it computes; here the ledger is asked, so scoring costs
-//! nothing, and the rate is exact without a threshold. A sample without a score counts as one in the middle; ties are
-//! broken at random.
-//!
-//! With `source = "fresh"` it is what the paper does, at the price of a forward pass over every candidate; with
-//! `source = "proxy"` it is the policy `proxy`, in which scores may be remembered.
+//! * `pool-top`: Ordered SGD (Kawaguchi & Lu, *Ordered SGD: A New Stochastic Optimization Framework for Empirical Risk
+//!   Minimization*, AISTATS 2020) takes the top q of a random mini-batch by a loss it computes. Here the ledger is asked, so
+//!   scoring costs nothing; a sample without a score counts as one in the middle, and ties are broken at random. With
+//!   `source = "fresh"` it is what the paper does, at the price of a forward pass over every candidate.
+//! * `proxy`: Keller Jordan, *airbench96_faster*, in <https://github.com/KellerJordan/cifar10-airbench>, 2024. A small network
+//!   of about 4 % of the work is trained on every chunk, and the run's own on what that one finds hardest. It never depends on
+//!   the run's own network, so training both in lockstep, as here, selects what training it first and replaying its choices
+//!   would. Augmentation is keyed by epoch and sample, so both see the same images. Deviations: the original records the top
+//!   half of each batch, here the share is the target; the proxy's learning rate is the run's. In seconds it is dearer than in
+//!   floating-point operations: narrow convolutions make less of a processor, and its images are put together on the training
+//!   thread. With `source = "proxy"`, `pool-top` is this, and may remember scores.
+//! * `reducible`: RHO-LOSS (Mindermann et al., *Prioritized Training on Points that are Learnable, Worth Learning, and Not Yet
+//!   Learnt*, ICML 2022). Of a pool of `pool` times what is due, forwarded without dropout, the top by the scorer
+//!   `reducible-loss`: the loss minus that under a small network which has not seen the sample, trained at the start of the
+//!   run, which adds about 0.16 of one dense epoch, once. Deviations: the paper takes the top tenth of a large batch, which is
+//!   a pool of 10; its reference is as large as the network or smaller, ours has 4 % of the work. It is paid for before the
+//!   first step, and the learning rate follows what is spent: at a budget of 10 % of twenty epochs the network begins at four
+//!   fifths of the peak, with little of the warm-up.
 
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamKind, ParamSpec};
 use crate::random::Purpose;
+use crate::select::choice::ScorerRule;
 use crate::select::goal::Goal;
 use crate::select::policies::{Quota, top_k};
-use crate::select::policy::{Policy, PolicyError, SelectionContext, SelectionStats};
+use crate::select::policy::{Policy, PolicyError, SelectionContext};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 use crate::select::source::{EVERY, RESOLUTION, SOURCE, Source};
@@ -32,16 +45,48 @@ crate::register_policy! {
         RESOLUTION,
     ],
     build: |params, goal| {
-        let (horizon, source) = (params.number("horizon")?, Source::new(params)?);
-        Ok(Box::new(PoolTop { goal, horizon, source, quota: Quota::default() }))
+        let horizon = params.number("horizon")?;
+        Ok(Box::new(PoolTop { horizon, ..PoolTop::new(goal, Source::new(params)?) }))
+    },
+}
+
+crate::register_policy! {
+    name: "proxy",
+    summary: "what a small network, trained on everything, finds hardest in each chunk (airbench96_faster, 2024); costs the target + 0.04",
+    params: &[],
+    scorer: ScorerRule::Prefer("loss"),
+    build: |_, goal| Ok(Box::new(PoolTop::new(goal, Source::proxy(1)))),
+}
+
+crate::register_policy! {
+    name: "reducible",
+    summary: "the top of a random pool by the loss that can still be learned (RHO-LOSS, ICML 2022); costs the target times 1 + pool/3, and small networks at the start",
+    params: &[ParamSpec {
+        name: "pool",
+        summary: "size of the pool over what is trained",
+        kind: ParamKind::Number { default: 3.0, min: 1.0, max: 100.0 },
+    }],
+    scorer: ScorerRule::Only("reducible-loss"),
+    build: |params, goal| {
+        let pool = Some(params.number("pool")?);
+        Ok(Box::new(PoolTop { pool, ..PoolTop::new(goal, Source::fresh(1, false)) }))
     },
 }
 
 struct PoolTop {
     goal: Goal,
-    horizon: f64,
     source: Source,
+    /// Of scores from the ledger.
+    horizon: f64,
+    /// Size of the pool over what is trained; none if the whole chunk is the pool.
+    pool: Option<f64>,
     quota: Quota,
+}
+
+impl PoolTop {
+    fn new(goal: Goal, source: Source) -> Self {
+        Self { goal, source, horizon: f64::INFINITY, pool: None, quota: Quota::default() }
+    }
 }
 
 impl Policy for PoolTop {
@@ -55,26 +100,26 @@ impl Policy for PoolTop {
         context: &mut SelectionContext<'_>,
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError> {
-        let scores = self.source.scores(offer, context)?;
+        let due = self.quota.due(self.goal.target, offer.len());
+        let all = offer.candidates.len();
+        let size = self.pool.map_or(all, |pool| all.min((pool * due as f64).ceil() as usize));
+        // The order in which candidates are offered is random.
+        let pool = Offer { candidates: &offer.candidates[..size], ..offer };
+        let scores = self.source.scores(pool, context)?;
         let mut ties = context.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
         // Ranks are steps of 1/65534: far less than that decides between equal ones.
         let key = |id: &SampleId| context.ledger.score(*id, self.horizon).unwrap_or(0.5) + 1e-9 * ties.uniform();
         let keys: Vec<f64> = match scores {
-            None => offer.candidates.iter().map(key).collect(),
+            None => pool.candidates.iter().map(key).collect(),
             // Equal ones in the order in which they are offered, which is random.
             Some(scores) => scores.into_iter().map(f64::from).collect(),
         };
-        let due = self.quota.due(self.goal.target, offer.len());
-        accepted.extend(top_k(&keys, due).into_iter().map(|i| offer.candidates[i]));
+        accepted.extend(top_k(&keys, due).into_iter().map(|i| pool.candidates[i]));
         Ok(())
     }
 
     fn probes(&self) -> bool {
         self.source.probes()
-    }
-
-    fn stats(&self) -> SelectionStats {
-        SelectionStats { target: self.goal.target, rate: None, threshold: None }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
@@ -93,8 +138,7 @@ mod tests {
     use crate::testing::{Stage, goal};
 
     fn policy(target: f64) -> PoolTop {
-        let goal = goal(target);
-        PoolTop { goal, horizon: 1000.0, source: Source::ledger(), quota: Quota::default() }
+        PoolTop { horizon: 1000.0, ..PoolTop::new(goal(target), Source::ledger()) }
     }
 
     /// What the ledger says is not asked for where there is a look, and ranks of others do not matter.
@@ -131,5 +175,36 @@ mod tests {
         assert_eq!(taken.remove(0), 1, "the highest first");
         taken.sort_unstable();
         assert_eq!(taken, [2, 3, 4, 5], "and the lowest not at all");
+    }
+
+    /// Two of five, by the small network, which has the losses in reverse: 0.3 0.4 0.2 0.5 0.1. A NaN is never among them.
+    #[test]
+    fn takes_what_the_small_network_finds_hardest() {
+        let policy = || PoolTop::new(goal(0.4), Source::proxy(1));
+        assert_eq!(Stage::new(&[0.1, 0.5, 0.2, 0.4, 0.3]).offer(&mut policy()).0, [3, 1]);
+        assert_eq!(Stage::new(&[0.1, f32::NAN, 0.2, 0.4, 0.3]).offer(&mut policy()).0, [1, 0]);
+    }
+
+    /// One of five is due: a pool of two is the first two, of three the first three, of ten everything.
+    #[test]
+    fn takes_the_top_of_the_pool() {
+        for (pool, expected) in [(1.0, 0), (2.0, 1), (2.5, 2), (3.0, 2), (10.0, 4)] {
+            let mut policy = PoolTop { pool: Some(pool), ..PoolTop::new(goal(0.2), Source::fresh(1, false)) };
+            assert_eq!(Stage::new(&[0.1, 0.3, 0.5, 0.2, 0.9]).offer(&mut policy).0, [expected], "{pool}");
+        }
+    }
+
+    /// `proxy` and `reducible` once saved the quota alone: 0.8 of a sample owed, of which 0.2 of one more make a whole.
+    #[test]
+    fn what_was_saved_without_a_memory_is_taken_back() {
+        for source in [Source::proxy(1), Source::fresh(1, false)] {
+            let mut policy = PoolTop::new(goal(0.2), source);
+            policy.restore(&encode("policy", &0.8).unwrap()).unwrap();
+            assert_eq!(Stage::new(&[0.1]).offer(&mut policy).0, [0]);
+            let again = policy.save().unwrap();
+            policy.restore(&again).unwrap();
+            assert_eq!(policy.save().unwrap(), again);
+            assert!(policy.restore(&encode("policy", &"no quota").unwrap()).is_err());
+        }
     }
 }

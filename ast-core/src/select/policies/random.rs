@@ -4,7 +4,8 @@
 //! Learning*, ICLR 2024). With the learning rate scheduled to the budget this *is* dense training for `target x epochs`
 //! epochs.
 
-use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::choice::ScorerRule;
+use crate::select::policy::{Policy, PolicyError, SelectionContext};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
@@ -12,6 +13,7 @@ crate::register_policy! {
     name: "random",
     summary: "the next slice of a random permutation, scores ignored (RS2): what selection has to beat; costs the target",
     params: &[],
+    scorer: ScorerRule::Unused,
     build: |_, goal| Ok(Box::new(Random { target: goal.target })),
 }
 
@@ -26,13 +28,5 @@ impl Policy for Random {
 
     fn select(&mut self, _: Offer<'_>, _: &mut SelectionContext<'_>, _: &mut Vec<SampleId>) -> Result<(), PolicyError> {
         Ok(())
-    }
-
-    fn scorer_rule(&self) -> ScorerRule {
-        ScorerRule::Unused
-    }
-
-    fn stats(&self) -> SelectionStats {
-        SelectionStats { target: self.target, rate: None, threshold: None }
     }
 }

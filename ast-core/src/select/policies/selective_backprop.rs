@@ -9,8 +9,9 @@
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamError, ParamKind, ParamSpec, ParamValue};
 use crate::random::Purpose;
+use crate::select::choice::ScorerRule;
 use crate::select::goal::Goal;
-use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 use crate::select::source::{RESOLUTION, Source};
@@ -40,6 +41,7 @@ crate::register_policy! {
         },
         RESOLUTION,
     ],
+    scorer: ScorerRule::Prefer("loss"),
     build: |params, goal| {
         let (stale, half) = (params.integer("stale")?, params.word("resolution")? == "half");
         let target = params.optional("rate")?.unwrap_or(goal.target);
@@ -107,12 +109,8 @@ impl Policy for SelectiveBackprop {
         true
     }
 
-    fn scorer_rule(&self) -> ScorerRule {
-        ScorerRule::Prefer("loss")
-    }
-
-    fn stats(&self) -> SelectionStats {
-        SelectionStats { target: self.goal.target, rate: None, threshold: None }
+    fn stats(&self, _: &Goal) -> SelectionStats {
+        SelectionStats::of(self.goal.target)
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {

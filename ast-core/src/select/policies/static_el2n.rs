@@ -6,9 +6,10 @@
 
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamKind, ParamSpec};
+use crate::select::choice::ScorerRule;
 use crate::select::goal::Goal;
 use crate::select::policies::top_k;
-use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::policy::{Policy, PolicyError, SelectionContext};
 use crate::select::probe::ScoredBy;
 use crate::select::sample::{SampleId, Visit};
 use crate::select::sampler::Offer;
@@ -24,6 +25,7 @@ crate::register_policy! {
         summary: "share of the budget before the scoring pass; random samples until then",
         kind: ParamKind::Number { default: 0.1, min: 0.0, max: 0.9 },
     }],
+    scorer: ScorerRule::Prefer("el2n"),
     build: |params, goal| Ok(Box::new(StaticEl2n { goal, warmup: params.number("warmup")?, due: false, member: Vec::new() })),
 }
 
@@ -69,14 +71,6 @@ impl Policy for StaticEl2n {
 
     fn probes(&self) -> bool {
         true
-    }
-
-    fn scorer_rule(&self) -> ScorerRule {
-        ScorerRule::Prefer("el2n")
-    }
-
-    fn stats(&self) -> SelectionStats {
-        SelectionStats { target: self.goal.target, rate: None, threshold: None }
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {

@@ -1,8 +1,9 @@
 //! One random subset for the whole run: what every choice of a subset has to beat.
 
 use crate::random::Purpose;
+use crate::select::choice::ScorerRule;
 use crate::select::goal::Goal;
-use crate::select::policy::{Policy, PolicyError, ScorerRule, SelectionContext, SelectionStats};
+use crate::select::policy::{Policy, PolicyError, SelectionContext};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
@@ -10,6 +11,7 @@ crate::register_policy! {
     name: "static-random",
     summary: "one random subset for the whole run: what every choice of a subset has to beat; costs the target",
     params: &[],
+    scorer: ScorerRule::Unused,
     build: |_, goal| Ok(Box::new(StaticRandom { goal, member: Vec::new() })),
 }
 
@@ -39,14 +41,6 @@ impl Policy for StaticRandom {
         }
         accepted.extend(offer.candidates.iter().filter(|id| self.member[**id as usize]));
         Ok(())
-    }
-
-    fn scorer_rule(&self) -> ScorerRule {
-        ScorerRule::Unused
-    }
-
-    fn stats(&self) -> SelectionStats {
-        SelectionStats { target: self.goal.target, rate: None, threshold: None }
     }
 }
 

@@ -1,0 +1,211 @@
+//! Policies by name, and what is the same in every run of one.
+
+use std::ops::{Deref, DerefMut};
+
+use super::goal::{Goal, RunLength};
+use super::policy::{Policy, PolicyError};
+use crate::plugin::{Entry, ParamValue, Params, Registry};
+
+/// What a policy does with the scores of the run's scorer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScorerRule {
+    /// Nothing: it decides by something else.
+    Unused,
+    /// It takes any.
+    Any,
+    /// It takes any; this scorer is used where none is named.
+    Prefer(&'static str),
+    /// It is about this scorer and refuses others.
+    Only(&'static str),
+}
+
+/// What is the same in every run of a policy, whatever its parameters and its goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PolicyKind {
+    /// What it does with scores.
+    pub scorer: ScorerRule,
+    /// How much of the run it is for.
+    pub run_length: RunLength,
+    /// Whether it trains the target's share of what is offered, to within rounding, for any scores. One that does not
+    /// decides by itself how much it trains: such a run says so at its start, in its report and in its summary.
+    pub keeps_target: bool,
+}
+
+impl PolicyKind {
+    /// A policy that takes any scorer, runs to the end of the budget and keeps its target.
+    pub const PLAIN: Self = Self { scorer: ScorerRule::Any, run_length: RunLength::Budget, keeps_target: true };
+}
+
+/// A policy with its kind. [`From`] makes one of any [`Policy`], with the kind [`PolicyKind::PLAIN`].
+pub struct BoxedPolicy {
+    /// What is the same in every run of it.
+    pub kind: PolicyKind,
+    policy: Box<dyn Policy>,
+}
+
+impl BoxedPolicy {
+    /// A policy of that kind.
+    pub fn new(kind: PolicyKind, policy: impl Policy + 'static) -> Self {
+        Self { kind, policy: Box::new(policy) }
+    }
+}
+
+impl<P: Policy + 'static> From<P> for BoxedPolicy {
+    fn from(policy: P) -> Self {
+        Self::new(PolicyKind::PLAIN, policy)
+    }
+}
+
+impl Deref for BoxedPolicy {
+    type Target = dyn Policy;
+
+    fn deref(&self) -> &Self::Target {
+        self.policy.as_ref()
+    }
+}
+
+impl DerefMut for BoxedPolicy {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.policy.as_mut()
+    }
+}
+
+/// A registered policy.
+pub type PolicyEntry = Entry<BuildPolicy>;
+inventory::collect!(PolicyEntry);
+
+/// How a registered policy is built.
+#[derive(Debug)]
+pub struct BuildPolicy {
+    /// What is the same in every run of it.
+    pub kind: PolicyKind,
+    /// Its constructor, from checked parameters and the goal of the run.
+    pub new: fn(&Params, Goal) -> Result<Box<dyn Policy>, PolicyError>,
+}
+
+impl PolicyEntry {
+    /// Builds the policy for a goal.
+    ///
+    /// # Errors
+    /// [`PolicyError`] if it refuses the parameters or the goal.
+    pub fn build(&self, params: &Params, goal: Goal) -> Result<BoxedPolicy, PolicyError> {
+        Ok(BoxedPolicy { kind: self.build.kind, policy: (self.build.new)(params, goal)? })
+    }
+}
+
+/// A registered policy and its parameters, before it knows the goal.
+#[derive(Debug, Clone)]
+pub struct PolicyChoice {
+    entry: &'static PolicyEntry,
+    params: Params,
+}
+
+/// The registered policy of that name, with these parameters instead of its defaults.
+///
+/// What there is, with its parameters, is in the registry; a crate of one's own may add to it by
+/// [`register_policy!`](crate::register_policy).
+///
+/// ```
+/// use ast_core::plugin::Registry;
+/// use ast_core::select::BuildPolicy;
+///
+/// let policies = Registry::<BuildPolicy>::linked()?;
+/// let names: Vec<&str> = policies.iter().map(|policy| policy.name).collect();
+/// assert_eq!(names, [
+///     "ast", "curriculum", "dense", "dense-stopped", "fixed-threshold", "importance", "infobatch", "original",
+///     "original-package", "pool-top", "proxy", "random", "reducible", "selective-backprop", "static-el2n",
+///     "static-random",
+/// ]);
+/// for policy in policies.iter() {
+///     println!("{}: {}", policy.name, policy.summary);
+///     policy.params.iter().for_each(|param| println!("    {}: {}", param.name, param.summary));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`PolicyError::Unknown`] with the names that there are, or [`PolicyError::Param`].
+pub fn policy(name: &str, params: &[(&str, ParamValue)]) -> Result<PolicyChoice, PolicyError> {
+    let entry = Registry::linked()?.get(name)?;
+    let given = params.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect();
+    Ok(PolicyChoice { entry, params: Params::resolve(entry.params, &given)? })
+}
+
+impl PolicyChoice {
+    /// Its name and parameters, for messages and snapshots.
+    pub(crate) fn title(&self) -> String {
+        let given = self.params.given().into_iter().map(|(key, value)| format!("{key} = {value}"));
+        format!("{} ({})", self.entry.name, given.collect::<Vec<_>>().join(", "))
+    }
+
+    pub(crate) fn build(self, goal: Goal) -> Result<BoxedPolicy, PolicyError> {
+        self.entry.build(&self.params, goal)
+    }
+}
+
+/// Registers a policy under a name. What [`PolicyKind`](crate::select::PolicyKind) has is named where it is not that of a
+/// [plain](crate::select::PolicyKind::PLAIN) policy, in this order:
+///
+/// ```
+/// use ast_core::select::{Offer, Policy, PolicyError, RunLength, SampleId, ScorerRule, SelectionContext};
+///
+/// /// The first of every chunk.
+/// struct First;
+///
+/// impl Policy for First {
+///     fn begin(&mut self, _: f64) -> f64 {
+///         0.0
+///     }
+///
+///     fn select(
+///         &mut self,
+///         offer: Offer<'_>,
+///         _: &mut SelectionContext<'_>,
+///         accepted: &mut Vec<SampleId>,
+///     ) -> Result<(), PolicyError> {
+///         accepted.extend(offer.candidates.first());
+///         Ok(())
+///     }
+/// }
+///
+/// ast_core::register_policy! {
+///     name: "first",
+///     aliases: &["head"],            // names that it had; left out, none
+///     summary: "the first of every chunk; costs one over the batch size",
+///     params: &[],
+///     scorer: ScorerRule::Unused,    // left out, it takes any
+///     run_length: RunLength::Budget, // which is what it is where it is left out
+///     keeps_target: false,           // left out, it does
+///     build: |_, _| Ok(Box::new(First)),
+/// }
+/// ```
+#[macro_export]
+macro_rules! register_policy {
+    (
+        name: $name:expr,
+        $(aliases: &[$($alias:expr),* $(,)?],)?
+        summary: $summary:expr,
+        params: $params:expr,
+        $(scorer: $scorer:expr,)?
+        $(run_length: $run_length:expr,)?
+        $(keeps_target: $keeps_target:expr,)?
+        build: $build:expr $(,)?
+    ) => {
+        $crate::register_entry! {
+            $crate::select::PolicyEntry,
+            name: $name,
+            $(aliases: &[$($alias),*],)?
+            summary: $summary,
+            params: $params,
+            build: $crate::select::BuildPolicy {
+                kind: $crate::select::PolicyKind {
+                    $(scorer: $scorer,)?
+                    $(run_length: $run_length,)?
+                    $(keeps_target: $keeps_target,)?
+                    ..$crate::select::PolicyKind::PLAIN
+                },
+                new: $build,
+            },
+        }
+    };
+}

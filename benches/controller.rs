@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
-use ast_control::{Controller, Fixed, PiConfig, SeedController, Setpoint};
+use ast_control::{Controller, Fixed, OriginalController, PiConfig, Setpoint};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 fn benches(c: &mut Criterion) {
@@ -10,7 +10,7 @@ fn benches(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     let controllers: [(&str, Box<dyn Controller>); 3] = [
         ("pi", Box::new(PiConfig::default().check(1.0).expect("the default is stable"))),
-        ("seed", Box::new(SeedController::default())),
+        ("original", Box::new(OriginalController::default())),
         ("fixed", Box::new(Fixed(0.9))),
     ];
     for (name, mut controller) in controllers {

@@ -12,7 +12,7 @@
 //! | controller | form | for |
 //! |---|---|---|
 //! | [`PiController`] | positional PI on the smoothed rate, anti-windup | the default |
-//! | [`SeedController`] | the original script's incremental update | comparison with the original |
+//! | [`OriginalController`] | the original script's incremental update | comparison with the original |
 //! | [`PackageController`] | the incremental update of the original's PyPI package, on raw scores | comparison with the package |
 //! | [`Fixed`] | constant threshold | baseline |
 //! | [`RankControl`] | PI, the original's update, or the exact quantile | comparing the three under one gate |
@@ -20,16 +20,16 @@
 
 mod controller;
 mod ema;
+mod original;
 mod package;
 mod pi;
 mod rank;
-mod seed;
 mod simulate;
 
 pub use controller::{ControlError, Controller, Fixed, Output, Setpoint};
 pub use ema::Ema;
+pub use original::OriginalController;
 pub use package::PackageController;
 pub use pi::{PiConfig, PiController};
 pub use rank::RankControl;
-pub use seed::SeedController;
 pub use simulate::{Record, simulate};

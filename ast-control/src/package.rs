@@ -11,13 +11,13 @@ const HIGHEST: f64 = 10.0;
 const INTEGRAL_LIMIT: f64 = 100.0;
 const INTEGRAL_DECAY: f64 = 0.9;
 
-/// The controller of the PyPI package `adaptive-sparse-training` 1.0.1, on raw scores, kept for comparison.
 /// The controller of the PyPI package `adaptive-sparse-training` 1.0.1, on raw scores; kept for comparison.
-/// `I += e` while `0.5 < theta < 10` (within +-100), else `I *= 0.9`; then `theta = clamp(theta + 0.005 e + 0.0001 I, 0.5, 10)`
+///
 /// `I += e` while `0.5 < theta < 10` (within +-100), else `I *= 0.9`; then `theta = clamp(theta + 0.005 e + 0.0001 I,
 /// 0.5, 10)`. The start is `theta = 3`. The rate is smoothed with alpha = 0.1, starting at the target. Like
-/// [`SeedController`] it adds its terms to the previous threshold. [`Setpoint::bias`] is ignored.
-/// [`SeedController`]: crate::SeedController
+/// [`OriginalController`] it adds its terms to the previous threshold. [`Setpoint::bias`] is ignored.
+///
+/// [`OriginalController`]: crate::OriginalController
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PackageController {
     threshold: f64,

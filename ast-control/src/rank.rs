@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::controller::{ControlError, Controller, Output, Setpoint, finite};
 use crate::ema::Ema;
+use crate::original::OriginalController;
 use crate::pi::PiController;
-use crate::seed::SeedController;
 
 /// Three ways to hold a rate in rank space, where the plant is known; for comparison under one gate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,7 +13,8 @@ pub enum RankControl {
     /// Feed-forward alone: the exact quantile. The measured rate is smoothed and reported but not used.
     Quantile(Ema),
     /// The original script's incremental update, without feed-forward.
-    Seed(SeedController),
+    #[serde(rename = "Seed")] // its name in checkpoints
+    Original(OriginalController),
 }
 
 impl RankControl {
@@ -31,8 +32,8 @@ impl RankControl {
 
     /// The original script's incremental update.
     #[must_use]
-    pub fn seed() -> Self {
-        Self::Seed(SeedController::default())
+    pub fn original() -> Self {
+        Self::Original(OriginalController::default())
     }
 }
 
@@ -50,7 +51,7 @@ impl Controller for RankControl {
                 let threshold = setpoint.bias.clamp(0.0, 1.0);
                 Ok(Output { threshold, rate, error: rate - setpoint.target, proportional: 0.0, integral: 0.0 })
             }
-            Self::Seed(controller) => controller.update(rate, setpoint),
+            Self::Original(controller) => controller.update(rate, setpoint),
         }
     }
 
@@ -60,7 +61,7 @@ impl Controller for RankControl {
         match self {
             Self::Pi(controller, proportional) => (controller.threshold(setpoint) + proportional).clamp(0.0, 1.0),
             Self::Quantile(_) => setpoint.bias.clamp(0.0, 1.0),
-            Self::Seed(controller) => controller.threshold(setpoint),
+            Self::Original(controller) => controller.threshold(setpoint),
         }
     }
 }
@@ -82,7 +83,7 @@ mod tests {
         };
         assert!((end(RankControl::quantile(0.3), 1) - 0.1).abs() < 1e-12);
         assert!((end(RankControl::pi(PiConfig::default().check(1.0).unwrap()), 1) - 0.1).abs() < 1e-12);
-        assert!(end(RankControl::seed(), 100) > 0.3);
+        assert!(end(RankControl::original(), 100) > 0.3);
     }
 
     /// A fifth of the candidates above the threshold is not eligible. Feed-forward stays a fifth short of the target;
@@ -94,6 +95,14 @@ mod tests {
         };
         assert!((end(RankControl::quantile(0.3)) - 0.08).abs() < 1e-12);
         assert!((end(RankControl::pi(PiConfig::default().check(1.0).unwrap())) - 0.1).abs() < 1e-4);
+    }
+
+    /// The original's update keeps its first name in checkpoints.
+    #[test]
+    fn the_name_in_checkpoints_stays() {
+        let saved = serde_json::to_string(&RankControl::original()).unwrap();
+        assert!(saved.starts_with("{\"Seed\":"), "{saved}");
+        assert_eq!(serde_json::from_str::<RankControl>(&saved).unwrap(), RankControl::original());
     }
 
     /// The bias may move between two chunks. The threshold in force then uses the new bias.

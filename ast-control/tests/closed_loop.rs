@@ -1,7 +1,7 @@
 //! Controllers in closed loop with simulated plants: settling, recovery and steady state.
 #![forbid(unsafe_code)]
 
-use ast_control::{Controller, Fixed, PiConfig, PiController, Record, SeedController, Setpoint, simulate};
+use ast_control::{Controller, Fixed, OriginalController, PiConfig, PiController, Record, Setpoint, simulate};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -94,12 +94,12 @@ fn holds_the_target_beside_coverage() {
 
 /// The original's update needs about 100 chunks from its start of 0.5 to the target. PI starts at the target.
 #[test]
-fn the_seed_form_is_slow() {
+fn the_original_form_is_slow() {
     let early = |controller: &mut dyn Controller| {
         mean_rate(&simulate(controller, 100, tenth, rank_plant(5, 0.0, |_| 0.0)).unwrap())
     };
-    let (seed, pi) = (early(&mut SeedController::default()), early(&mut pi()));
-    assert!(seed > 0.3 && (pi - 0.1).abs() < 0.01, "seed {seed}, pi {pi}");
+    let (original, pi) = (early(&mut OriginalController::default()), early(&mut pi()));
+    assert!(original > 0.3 && (pi - 0.1).abs() < 0.01, "original {original}, pi {pi}");
 }
 
 const DISTURBANCE: f64 = 1e-9;

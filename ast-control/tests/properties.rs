@@ -1,7 +1,7 @@
 //! Properties of the controllers that hold for any input. AST_TEST_CASES sets the number of cases per property.
 #![forbid(unsafe_code)]
 
-use ast_control::{ControlError, Controller, PiConfig, PiController, SeedController, Setpoint};
+use ast_control::{ControlError, Controller, OriginalController, PiConfig, PiController, Setpoint};
 use proptest::prelude::*;
 
 fn cases() -> ProptestConfig {
@@ -162,8 +162,8 @@ proptest! {
 
     /// The original's update keeps its own bounds.
     #[test]
-    fn the_seed_form_keeps_its_bounds(past in prop::collection::vec(0.0..=1.0f64, 0..300), target in 0.01..0.99f64) {
-        let mut controller = SeedController::default();
+    fn the_original_form_keeps_its_bounds(past in prop::collection::vec(0.0..=1.0f64, 0..300), target in 0.01..0.99f64) {
+        let mut controller = OriginalController::default();
         for rate in past {
             let out = controller.update(rate, Setpoint { target, bias: 0.0 }).unwrap();
             prop_assert!((0.0..=1.0).contains(&out.threshold) && out.integral.abs() <= 50.0 * 0.000_05);

@@ -1,6 +1,6 @@
 //! The four that are compared, each against the same case: what passes, and by which threshold.
 
-use ast_control::{ControlError, Controller, PiConfig, SeedController, Setpoint, simulate};
+use ast_control::{ControlError, Controller, OriginalController, PiConfig, Setpoint, simulate};
 use ast_core::random::Purpose;
 use ast_core::select::{Window, gate};
 
@@ -58,7 +58,7 @@ fn seed(case: &Case) -> Result<Vec<Turn>, ControlError> {
         let score = 2.0 * (threshold - 0.15) / 0.7 * f64::from(mean(&chunk.scores));
         Turn { rate: rate(chunk, significance.iter().map(|s| f64::from(*s) > threshold), 2), threshold, score }
     };
-    closed_loop(&mut SeedController::default(), setpoint, &mut turns, case, plant)?;
+    closed_loop(&mut OriginalController::default(), setpoint, &mut turns, case, plant)?;
     Ok(turns)
 }
 

@@ -139,7 +139,7 @@ impl Ast {
             lambda: 0.0,
             controller: match params.word("controller")? {
                 "quantile" => RankControl::quantile(goal.control.ema),
-                "seed" => RankControl::seed(),
+                "seed" => RankControl::original(),
                 _ => RankControl::pi(goal.control.check(1.0 - smallest_coverage)?),
             },
             last: None,

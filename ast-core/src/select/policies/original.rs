@@ -3,14 +3,14 @@
 //! Every batch is forwarded in training mode to be scored. Significance is `0.7 f(l / mean l) + 0.3 f(s / mean s)` over
 //! the batch, `f(x) = clamp(x, 0, 2) / 2`, `l` the loss and `s` the standard deviation of the image; a sample is trained
 //! on if that exceeds the threshold, two random ones if none does. The threshold is the original's
-//! ([`SeedController`]). At activation rho a nominal epoch costs `(1 + 3 rho)/3` of a dense one.
+//! ([`OriginalController`]). At activation rho a nominal epoch costs `(1 + 3 rho)/3` of a dense one.
 //!
 //! Deviations from the script: selected samples are gathered into full batches (it backpropagates through the whole
 //! batch under a mask, one step a batch); the learning rate is scheduled to the budget as for every policy here; the
 //! deviation of an image is that of its bytes before augmentation; its sigmoid gate, which decides nothing, and its
 //! bucket of imaginary energy are left out.
 
-use ast_control::{Controller, Output, SeedController, Setpoint};
+use ast_control::{Controller, OriginalController, Output, Setpoint};
 
 use crate::codec::{SnapshotError, decode, encode};
 use crate::random::{Purpose, Stream};
@@ -28,12 +28,12 @@ crate::register_policy! {
     params: &[],
     scorer: ScorerRule::Unused,
     keeps_target: false,
-    build: |_, goal| Ok(Box::new(Original { goal, controller: SeedController::default(), last: None })),
+    build: |_, goal| Ok(Box::new(Original { goal, controller: OriginalController::default(), last: None })),
 }
 
 struct Original {
     goal: Goal,
-    controller: SeedController,
+    controller: OriginalController,
     last: Option<Output>,
 }
 
@@ -110,12 +110,12 @@ mod tests {
     use crate::testing::{Stage, goal};
 
     fn select(losses: &[f32], threshold: Option<f64>) -> (Vec<SampleId>, SelectionStats) {
-        let mut seed = Original { goal: goal(0.1), controller: SeedController::default(), last: None };
+        let mut policy = Original { goal: goal(0.1), controller: OriginalController::default(), last: None };
         // The controller has no setter: feed it rates until its threshold is where the test wants it.
-        while threshold.is_some_and(|threshold| seed.controller.threshold(seed.setpoint()) < threshold) {
-            seed.controller.update(1.0, seed.setpoint()).unwrap();
+        while threshold.is_some_and(|threshold| policy.controller.threshold(policy.setpoint()) < threshold) {
+            policy.controller.update(1.0, policy.setpoint()).unwrap();
         }
-        (Stage::new(losses).offer(&mut seed).0, seed.stats(&goal(0.1)))
+        (Stage::new(losses).offer(&mut policy).0, policy.stats(&goal(0.1)))
     }
 
     /// Losses 1, 1, 1, 5 (mean 2), equal deviations: significance 0.7 x 1/4 + 0.15 = 0.325 and, clamped, 0.7 + 0.15.

@@ -17,19 +17,19 @@ const INTEGRAL_DECAY: f64 = 0.9;
 /// *previous* threshold. The term called proportional therefore acts as an integral and the one called integral as a
 /// double integral: the loop is slow and overshoots. There is no feed-forward: [`Setpoint::bias`] is ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SeedController {
+pub struct OriginalController {
     threshold: f64,
     rate: Ema,
     integral: f64,
 }
 
-impl Default for SeedController {
+impl Default for OriginalController {
     fn default() -> Self {
         Self { threshold: START, rate: Ema::new(SMOOTHING), integral: 0.0 }
     }
 }
 
-impl Controller for SeedController {
+impl Controller for OriginalController {
     fn update(&mut self, rate: f64, setpoint: Setpoint) -> Result<Output, ControlError> {
         finite([("rate", rate), ("target", setpoint.target), ("bias", setpoint.bias)])?;
         let rate = self.rate.update(rate);
@@ -59,23 +59,23 @@ mod tests {
     /// Three updates calculated by hand from the formula.
     #[test]
     fn follows_the_original_formula() {
-        let mut seed = SeedController::default();
+        let mut original = OriginalController::default();
         // rate 0.6: e = 0.5, I = 0 before: 0.5 + 0.0015 * 0.5
-        let first = seed.update(0.6, TENTH).unwrap();
+        let first = original.update(0.6, TENTH).unwrap();
         assert!((first.threshold - 0.500_75).abs() < 1e-12);
         // EMA = 0.6 + 0.3 (0.4 - 0.6) = 0.54: e = 0.44, I = 0.5: + 0.00066 + 0.000025
-        let second = seed.update(0.4, TENTH).unwrap();
+        let second = original.update(0.4, TENTH).unwrap();
         assert!((second.threshold - 0.501_435).abs() < 1e-12);
         // EMA = 0.54 + 0.3 (0.1 - 0.54) = 0.408: e = 0.308, I = 0.94: + 0.000462 + 0.000047
-        let third = seed.update(0.1, TENTH).unwrap();
+        let third = original.update(0.1, TENTH).unwrap();
         assert!((third.threshold - 0.501_944).abs() < 1e-12);
     }
 
     #[test]
     fn refuses_nan_unchanged() {
-        let mut seed = SeedController::default();
-        let before = seed.clone();
-        assert!(seed.update(f64::NAN, TENTH).is_err());
-        assert_eq!(seed, before);
+        let mut original = OriginalController::default();
+        let before = original.clone();
+        assert!(original.update(f64::NAN, TENTH).is_err());
+        assert_eq!(original, before);
     }
 }

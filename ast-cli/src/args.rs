@@ -21,7 +21,7 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     /// Policies against each other at equal cost, paired by seed, with statistics
     Compare(Box<CompareArgs>),
-    /// Controllers alone, in closed loop: which holds the target, and how soon
+    /// Policies in closed loop, without a network: which holds the target, and how soon
     Simulate(SimulateArgs),
     /// What significance can be: the scorers compiled in
     Scorers(Format),
@@ -167,11 +167,11 @@ pub(crate) struct TrainArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Controllers, always all four:
-  pi        that of the policy `ast`, on ranks among the last 4,096 scores
-  seed      that of the original script, on its own significance
-  fixed     the quantile of the first 1,024 scores, for ever, as the policy `fixed-threshold`
-  quantile  the exact quantile of the last 4,096 scores, no controller
+Policies, always all four, as `ast train` runs them:
+  ast              feed-forward and PI, with policy.lambda = 0.8 and policy.source = fresh
+  quantile         the same with policy.controller = quantile: feed-forward alone
+  original         the original script's significance and controller
+  fixed-threshold  the quantile of the first 1,024 scores, for ever
 
 Examples:
   ast simulate                                every case, a second, no download
@@ -182,16 +182,16 @@ The folder holds simulation.svg, simulation.csv (every chunk) and simulation.md 
 
 Exit codes: 0 done, 2 usage, 65 a score that is none, 73 cannot create, 74 cannot read or write.")]
 pub(crate) struct SimulateArgs {
-    /// What happens to the controllers
+    /// What happens to the policies
     #[arg(long, value_enum, default_value_t, conflicts_with = "scores")]
     pub(crate) case: CaseName,
     /// Recorded scores instead, one number a line, in the order they were offered
     #[arg(long, value_name = "FILE")]
     pub(crate) scores: Option<PathBuf>,
-    /// Share of the candidates to let through, in (0, 1] [key: control.target]
+    /// Share of what is offered to train on, in (0, 1] [key: control.target]
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     pub(crate) target: f64,
-    /// Candidates a chunk: a controller answers once per chunk
+    /// Samples a chunk: a controller answers once per chunk
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) chunk: u32,
     /// Chunks a case
@@ -200,10 +200,10 @@ pub(crate) struct SimulateArgs {
     /// Decides everything random
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Proportional gain of `pi` [key: control.kp]
+    /// Proportional gain of `ast` [key: control.kp]
     #[arg(long, value_name = "GAIN", default_value_t = PiConfig::default().kp)]
     pub(crate) kp: f64,
-    /// Integral gain of `pi` per chunk [key: control.ki]
+    /// Integral gain of `ast` per chunk [key: control.ki]
     #[arg(long, value_name = "GAIN", default_value_t = PiConfig::default().ki)]
     pub(crate) ki: f64,
     /// Weight of the newest chunk in the smoothed rate, in (0, 1] [key: control.ema]
@@ -228,7 +228,7 @@ pub(crate) enum CaseName {
     Step,
     /// Scores fall exponentially to a tenth, as losses do
     Drift,
-    /// For a third of the run too few candidates may be trained on to reach the target
+    /// For a third of the run most samples wait for their step already, too many for `ast` to reach the target
     Saturation,
     /// Half-way, the scores are those of another scorer
     Swap,

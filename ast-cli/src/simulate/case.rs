@@ -1,8 +1,9 @@
-//! What the controllers are put before: chunks of scores, which of them may be trained on, and the target to hold.
+//! What the policies are put before: chunks of scores, which samples wait already, and the target to hold.
 
 use std::ops::Range;
 
 use ast_core::random::{Purpose, Random};
+use ast_core::select::{Probe, ProbeError, ProbeRequest, Probed, SampleId};
 
 use crate::args::CaseName;
 
@@ -22,13 +23,25 @@ pub(super) struct Size {
     pub(super) seed: u64,
 }
 
-/// Candidates that are offered together.
+/// Samples that are offered together; the number of a sample is its place.
 pub(super) struct Chunk {
     pub(super) scores: Vec<f32>,
-    /// Deviation of each image, which the significance of `seed` takes in beside the score: 0.5..1.5 uniformly.
+    /// Deviation of each image, which the significance of `original` takes in beside the score: 0.5..1.5 uniformly.
     pub(super) deviations: Vec<f32>,
-    /// Whether a candidate that passes may be trained on.
-    pub(super) eligible: Vec<bool>,
+    /// Whether a sample was accepted before and still waits for its step: `ast` does not choose it again.
+    pub(super) waiting: Vec<bool>,
+}
+
+/// Extra passes over the chunk: scores, which are the losses as well.
+impl Probe for &Chunk {
+    fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
+        let scores: Vec<f32> = request.visits.iter().map(|visit| self.scores[visit.id as usize]).collect();
+        Ok(Probed { loss: scores.clone(), cost: scores.len() as u64, score: scores, skipped: false })
+    }
+
+    fn input_deviation(&mut self, ids: &[SampleId]) -> Result<Vec<f32>, ProbeError> {
+        Ok(ids.iter().map(|id| self.deviations[*id as usize]).collect())
+    }
 }
 
 pub(super) struct Case {
@@ -41,7 +54,7 @@ pub(super) struct Case {
     pub(super) chunks: Vec<Chunk>,
     /// The chunk of the last disturbance: settling is counted from here.
     pub(super) event: usize,
-    /// Chunks in which the target cannot be reached.
+    /// Chunks in which too few are free for the target.
     pub(super) starved: Range<usize>,
 }
 
@@ -66,13 +79,13 @@ impl Case {
             let mut stream = random.stream(Purpose::Score, case as u64, k as u64);
             let scores = (0..chunk).map(|_| score(k, stream.uniform()) as f32).collect();
             let share = if starved.contains(&k) { target / 2.0 } else { 1.0 };
-            let eligible = (0..chunk).map(|_| stream.uniform() < share).collect();
-            Chunk { scores, eligible, deviations: deviations(chunk, random, k) }
+            let waiting = (0..chunk).map(|_| stream.uniform() >= share).collect();
+            Chunk { scores, waiting, deviations: deviations(chunk, random, k) }
         };
         let (name, what, event) = match case {
             CaseName::Step => ("step", "the target moves half-way", half),
             CaseName::Drift => ("drift", "scores fall to a tenth", 0),
-            CaseName::Saturation => ("saturation", "too few may be trained on for a third of the run", 2 * third),
+            CaseName::Saturation => ("saturation", "most samples wait already for a third of the run", 2 * third),
             CaseName::Swap => ("swap", "another scorer from half-way on", half),
             CaseName::Start | CaseName::All => ("start", "scores stay as they are", 0),
         };
@@ -87,7 +100,7 @@ impl Case {
         let offer = |(k, scores): (usize, &[f32])| Chunk {
             scores: scores.to_vec(),
             deviations: deviations(chunk, random, k),
-            eligible: vec![true; chunk],
+            waiting: vec![false; chunk],
         };
         let chunks: Vec<Chunk> = scores.chunks_exact(chunk).enumerate().map(offer).collect();
         Self {
@@ -99,6 +112,11 @@ impl Case {
             event: 0,
             starved: 0..0,
         }
+    }
+
+    /// Samples of a chunk.
+    pub(super) fn chunk(&self) -> usize {
+        self.chunks.first().map_or(1, |chunk| chunk.scores.len())
     }
 
     /// What is to be held in the end.
@@ -153,9 +171,9 @@ mod tests {
         let names: Vec<&str> = cases.iter().map(|case| case.name).collect();
         assert_eq!(names, ["start", "step", "drift", "saturation", "swap"]);
         assert_eq!((cases[1].targets[29], cases[1].target()), (0.1, stepped(0.1)));
-        let eligible = |k: usize| cases[3].chunks[k].eligible.iter().filter(|eligible| **eligible).count();
-        assert_eq!((eligible(19), eligible(40)), (1000, 1000));
-        assert!((20..40).all(|k| (15..85).contains(&eligible(k))), "5 % of 1,000, within five standard deviations");
+        let free = |k: usize| cases[3].chunks[k].waiting.iter().filter(|waiting| !**waiting).count();
+        assert_eq!((free(19), free(40)), (1000, 1000));
+        assert!((20..40).all(|k| (15..85).contains(&free(k))), "5 % of 1,000, within five standard deviations");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use ast_control::Ema;
 use serde::Serialize;
 
 use super::case::Case;
-use super::controllers::{Trace, Turn};
+use super::policies::{Trace, Turn};
 
 /// Chunks that settling looks at together, so that the noise of one chunk does not decide.
 pub(super) const STRETCH: usize = 20;
@@ -22,13 +22,13 @@ pub(super) struct Measured {
     pub(super) tolerance: f64,
     /// Standard deviation of the rate of one chunk by chance.
     pub(super) noise: f64,
-    pub(super) controllers: Vec<Row>,
+    pub(super) policies: Vec<Row>,
 }
 
-/// A controller in that case.
+/// A policy in that case.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
-    pub(super) controller: &'static str,
+    pub(super) policy: &'static str,
     /// Over the last quarter.
     pub(super) mean_rate: f64,
     /// Of the smoothed rate from the target, over the whole run.
@@ -37,9 +37,9 @@ pub(super) struct Row {
     pub(super) settled_after: Option<usize>,
     /// Of the smoothed rate over the target after the event.
     pub(super) overshoot: f64,
-    /// At the end, on the controller's own scale.
+    /// At the end, on the policy's own scale.
     pub(super) threshold: f64,
-    /// In the second half of the chunks that cannot reach the target, if there are any.
+    /// In the second half of the chunks in which too few are free, if there are any.
     pub(super) starved_rate: Option<f64>,
 }
 
@@ -70,12 +70,12 @@ fn settled_after(turns: &[Turn], target: f64, band: f64) -> Option<usize> {
 impl Row {
     fn of(case: &Case, trace: &Trace, ema: f64) -> Self {
         let (turns, target, chunks) = (&trace.turns, case.target(), case.chunks.len());
-        let chunk = case.chunks.first().map_or(1, |chunk| chunk.scores.len());
+        let chunk = case.chunk();
         let errors: Vec<f64> =
             smoothed(turns, ema).iter().zip(&case.targets).map(|(rate, target)| rate - target).collect();
         let starved = &turns[case.starved.start + case.starved.len() / 2..case.starved.end];
         Self {
-            controller: trace.controller,
+            policy: trace.policy,
             mean_rate: mean_rate(&turns[chunks - chunks / 4..]),
             rms_error: (errors.iter().map(|error| error * error).sum::<f64>() / chunks as f64).sqrt(),
             settled_after: settled_after(&turns[case.event..], target, 5.0 * standard_error(target, STRETCH * chunk)),
@@ -88,7 +88,7 @@ impl Row {
     fn cells(&self, case: &str, target: f64) -> Vec<String> {
         vec![
             case.to_string(),
-            self.controller.to_string(),
+            self.policy.to_string(),
             percent(target),
             percent(self.mean_rate),
             format!("{:.1}", 100.0 * self.rms_error),
@@ -102,7 +102,7 @@ impl Row {
 impl Measured {
     pub(super) fn of(case: &Case, traces: &[Trace], ema: f64) -> Self {
         let (chunks, target) = (case.chunks.len(), case.target());
-        let chunk = case.chunks.first().map_or(1, |chunk| chunk.scores.len());
+        let chunk = case.chunk();
         Self {
             case: case.name,
             chunks,
@@ -110,12 +110,12 @@ impl Measured {
             event: case.event,
             tolerance: (3.0 * standard_error(target, chunks / 4 * chunk)).max(0.005),
             noise: standard_error(target, chunk),
-            controllers: traces.iter().map(|trace| Row::of(case, trace, ema)).collect(),
+            policies: traces.iter().map(|trace| Row::of(case, trace, ema)).collect(),
         }
     }
 
     pub(super) fn cells(&self) -> Vec<Vec<String>> {
-        self.controllers.iter().map(|row| row.cells(self.case, self.target)).collect()
+        self.policies.iter().map(|row| row.cells(self.case, self.target)).collect()
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn turns(rates: &[f64]) -> Vec<Turn> {
-        rates.iter().map(|rate| Turn { rate: *rate, threshold: 0.9, score: 0.0 }).collect()
+        rates.iter().map(|rate| Turn { rate: *rate, threshold: 0.9 }).collect()
     }
 
     /// 30 chunks at 1, then at the target: the last stretch that sees more than two ones of 20 begins at chunk 27.

@@ -1,9 +1,9 @@
-//! `ast simulate`: the controllers alone, in closed loop, all on the same scores.
+//! `ast simulate`: policies in closed loop without a network, all on the same scores.
 
 mod case;
-mod controllers;
 mod measure;
 mod picture;
+mod policies;
 mod scores;
 mod words;
 
@@ -19,8 +19,8 @@ use crate::failure::{Failure, Kind};
 use crate::output::{note, print, table};
 use crate::run_folder::{new_or_empty, write};
 use case::{Case, Size};
-use controllers::Trace;
 use measure::{Measured, STRETCH};
+use policies::{LAMBDA, Trace, Turn};
 
 /// Of a case: more take longer than anybody wants to wait.
 const MOST_SCORES: usize = 1 << 20;
@@ -54,11 +54,11 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<(), Failure> {
     }
     let mut run = Vec::new();
     for case in cases {
-        let traces = controllers::run(&case, control).map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
+        let traces = policies::run(&case, control)?;
         run.push((case, traces));
     }
     let measured = run.iter().map(|(case, traces)| Measured::of(case, traces, ema)).collect();
-    let simulation = Simulation { schema: 1, target, chunk: size.chunk, seed, control, cases: measured };
+    let simulation = Simulation { schema: 2, target, chunk: size.chunk, seed, control, cases: measured };
     let text = simulation.text();
     if let Some(folder) = &args.out {
         save(folder, &run, ema, &text)?;
@@ -119,11 +119,10 @@ impl Simulation {
         let chunks = self.cases.first().map_or(0, |case| case.chunks);
         writeln!(
             out,
-            "{chunks} chunks of {} candidates a case, seed {}; pi: kp {kp}, ki {ki}, ema {ema}\n",
+            "{chunks} chunks of {} samples a case, seed {}; ast: lambda {LAMBDA}, kp {kp}, ki {ki}, ema {ema}\n",
             self.chunk, self.seed
         )?;
-        let head =
-            ["case", "controller", "target", "mean rate", "RMS error", "settled after", "overshoot", "threshold"];
+        let head = ["case", "policy", "target", "mean rate", "RMS error", "settled after", "overshoot", "threshold"];
         let mut rows = vec![head.map(String::from).to_vec()];
         rows.extend(self.cases.iter().flat_map(Measured::cells));
         out.push_str(&table(&rows));
@@ -133,9 +132,10 @@ impl Simulation {
              mean rate      over the last quarter of the run\n\
              RMS error      of the smoothed rate (ema {ema}) from the target, over the whole run, in points\n\
              settled after  so many chunks after the last disturbance, means of {STRETCH} chunks stay within five\n\
-             {:15}standard errors of the target, to the end\n\
+             {0:15}standard errors of the target, to the end\n\
              overshoot      most by which the smoothed rate exceeded the target after the last disturbance, in points\n\
-             threshold      at the end: a rank for pi and quantile, a significance for seed, a score for fixed\n",
+             threshold      at the end: a rank for ast and quantile, a significance for original, a score for\n\
+             {0:15}fixed-threshold\n",
             ""
         )?;
         for case in &self.cases {
@@ -167,15 +167,15 @@ fn save(folder: &Path, run: &[(Case, Vec<Trace>)], ema: f64, text: &str) -> Resu
     write(&folder.join("simulation.md"), format!("{text}\n").as_bytes())
 }
 
-/// Every chunk of every controller.
+/// Every chunk of every policy.
 fn csv(run: &[(Case, Vec<Trace>)], ema: f64) -> String {
-    let mut text = "case,chunk,target,controller,rate,smoothed,threshold,score\n".to_string();
+    let mut text = "case,chunk,target,policy,rate,smoothed,threshold\n".to_string();
     for (case, traces) in run {
-        for Trace { controller, turns } in traces {
+        for Trace { policy, turns } in traces {
             let smoothed = measure::smoothed(turns, ema);
             for (k, ((turn, target), smoothed)) in turns.iter().zip(&case.targets).zip(smoothed).enumerate() {
-                let (name, controllers::Turn { rate, threshold, score }) = (case.name, turn);
-                text += &format!("{name},{k},{target},{controller},{rate},{smoothed:.6},{threshold:.6},{score:.6}\n");
+                let (name, Turn { rate, threshold }) = (case.name, turn);
+                text += &format!("{name},{k},{target},{policy},{rate},{smoothed:.6},{threshold:.6}\n");
             }
         }
     }

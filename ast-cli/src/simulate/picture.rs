@@ -1,10 +1,10 @@
-//! Each case in two panels: the activation rate against its target, and the threshold as a score.
+//! Each case in two panels: the activation rate against its target, and the thresholds that a policy moves.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::case::Case;
-use super::controllers::{Trace, Turn};
+use super::policies::{NAMES, Trace, Turn};
 use crate::plot::{BLUE_LINE, GREY_LINE, ORANGE_LINE, Outcome, Points, smooth};
 
 const WIDTH: u32 = 1100;
@@ -30,11 +30,11 @@ pub(super) fn svg(run: &[(Case, Vec<Trace>)]) -> Result<String, String> {
 }
 
 /// In the order they are drawn: what lies below is wider.
-fn style(controller: &str) -> (RGBColor, u32) {
-    match controller {
-        "pi" => (BLUE_LINE, 2),
-        "seed" => (ORANGE_LINE, 2),
-        "fixed" => (GREEN_LINE, 2),
+fn style(policy: &str) -> (RGBColor, u32) {
+    match policy {
+        "ast" => (BLUE_LINE, 2),
+        "original" => (ORANGE_LINE, 2),
+        "fixed-threshold" => (GREEN_LINE, 2),
         _ => (PURPLE_LINE, 4),
     }
 }
@@ -54,8 +54,8 @@ fn draw(run: &[(Case, Vec<Trace>)], text: &mut String) -> Outcome {
 }
 
 fn legend(area: &DrawingArea<SVGBackend<'_>, Shift>) -> Outcome {
-    area.draw(&Text::new("Controllers in closed loop, all on the same scores", (20, 12), ("sans-serif", 20)))?;
-    let names = ["pi", "seed", "fixed", "quantile"].map(|name| (name, style(name)));
+    area.draw(&Text::new("Policies in closed loop, all on the same scores", (20, 12), ("sans-serif", 20)))?;
+    let names = NAMES.map(|name| (name, style(name)));
     for (i, (name, (colour, width))) in names.into_iter().chain([("target", (BLACK, 1))]).enumerate() {
         let x = 24 + 130 * i as i32;
         area.draw(&PathElement::new([(x, 50), (x + 30, 50)], colour.stroke_width(width)))?;
@@ -67,7 +67,7 @@ fn legend(area: &DrawingArea<SVGBackend<'_>, Shift>) -> Outcome {
 }
 
 fn rates(area: &DrawingArea<SVGBackend<'_>, Shift>, case: &Case, traces: &[Trace]) -> Outcome {
-    let curves: Vec<Curve> = curves(traces, |turn| 100.0 * turn.rate).collect();
+    let curves: Vec<Curve> = curves(traces.iter(), |turn| 100.0 * turn.rate).collect();
     let target = |(k, target): (usize, &f64)| (k as f64, 100.0 * target);
     let target = Curve { colour: BLACK, width: 1, points: case.targets.iter().enumerate().map(target).collect() };
     let before = case.targets.first().copied().unwrap_or_default();
@@ -77,17 +77,18 @@ fn rates(area: &DrawingArea<SVGBackend<'_>, Shift>, case: &Case, traces: &[Trace
 }
 
 fn thresholds(area: &DrawingArea<SVGBackend<'_>, Shift>, case: &Case, traces: &[Trace]) -> Outcome {
-    let curves: Vec<Curve> = curves(traces, |turn| turn.score).collect();
-    // What the quantile needs is what the picture is about; a gate that is shut has no upper end.
-    let quantile = traces.iter().filter(|trace| trace.controller == "quantile").flat_map(|trace| &trace.turns);
-    let top = 1.6 * quantile.map(|turn| turn.score).fold(f64::MIN_POSITIVE, f64::max);
-    let caption = cut_off(format!("{}: threshold, as a score", case.name), &curves, top);
-    panel(area, &caption, case, top, curves.into_iter())
+    // A score has another scale, and this one never moves.
+    let moved = traces.iter().filter(|trace| trace.policy != "fixed-threshold");
+    let caption = format!("{}: threshold, a rank or (original) a significance", case.name);
+    panel(area, &caption, case, 1.0, curves(moved, |turn| turn.threshold))
 }
 
-fn curves(traces: &[Trace], value: impl Fn(&Turn) -> f64) -> impl Iterator<Item = Curve> {
-    traces.iter().rev().map(move |trace| {
-        let (colour, width) = style(trace.controller);
+fn curves<'a>(
+    traces: impl DoubleEndedIterator<Item = &'a Trace>,
+    value: impl Fn(&Turn) -> f64,
+) -> impl Iterator<Item = Curve> {
+    traces.rev().map(move |trace| {
+        let (colour, width) = style(trace.policy);
         let points = trace.turns.iter().enumerate().map(|(k, turn)| (k as f64, value(turn))).collect();
         Curve { colour, width, points: smooth(points) }
     })
@@ -106,21 +107,18 @@ fn panel(
     curves: impl Iterator<Item = Curve>,
 ) -> Outcome {
     let chunks = case.chunks.len();
-    // A recorded score may be negative.
-    let curves: Vec<Curve> = curves.collect();
-    let lowest = curves.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y).fold(0.0, f64::min);
     let mut chart = ChartBuilder::on(area)
         .caption(caption, ("sans-serif", 14))
         .margin(10)
         .margin_right(24)
         .x_label_area_size(34)
         .y_label_area_size(46)
-        .build_cartesian_2d(0.0..chunks as f64, lowest..top)?;
+        .build_cartesian_2d(0.0..chunks as f64, 0.0..top)?;
     if !case.starved.is_empty() {
-        let corners = [(case.starved.start as f64, lowest), (case.starved.end as f64, top)];
+        let corners = [(case.starved.start as f64, 0.0), (case.starved.end as f64, top)];
         chart.draw_series([Rectangle::new(corners, SHADE.filled())])?;
     } else if case.event > 0 {
-        let line = [(case.event as f64, lowest), (case.event as f64, top)];
+        let line = [(case.event as f64, 0.0), (case.event as f64, top)];
         chart.draw_series([PathElement::new(line, GREY_LINE.mix(0.6))])?;
     }
     chart

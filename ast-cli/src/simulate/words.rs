@@ -5,19 +5,19 @@ use super::measure::{Measured, Row, STRETCH, percent};
 /// One case.
 pub(super) fn sentences(case: &Measured) -> Vec<String> {
     let mut sentences = vec![format!("{}, {} to be held.", case.case, percent(case.target))];
-    sentences.extend(case.controllers.iter().map(|row| held(row, case)));
+    sentences.extend(case.policies.iter().map(|row| held(row, case)));
     sentences.extend(against_the_quantile(case));
-    let starved = |row: &Row| Some(format!("{} {}", row.controller, percent(row.starved_rate?)));
-    let starved: Vec<String> = case.controllers.iter().filter_map(starved).collect();
+    let starved = |row: &Row| Some(format!("{} {}", row.policy, percent(row.starved_rate?)));
+    let starved: Vec<String> = case.policies.iter().filter_map(starved).collect();
     if !starved.is_empty() {
-        sentences.push(format!("While it could not be reached: {}.", starved.join(", ")));
+        sentences.push(format!("While most samples waited already: {}.", starved.join(", ")));
     }
     sentences
 }
 
-/// How a controller holds the target.
+/// How a policy holds the target.
 fn held(row: &Row, case: &Measured) -> String {
-    let (name, off, rate) = (row.controller, row.mean_rate - case.target, percent(row.mean_rate));
+    let (name, off, rate) = (row.policy, row.mean_rate - case.target, percent(row.mean_rate));
     let side = if off > 0.0 { "too many" } else { "too few" };
     match row.settled_after {
         _ if off.abs() > case.tolerance => format!("{name} does not hold it: {rate}, {} {side}.", points(off)),
@@ -29,24 +29,24 @@ fn held(row: &Row, case: &Measured) -> String {
     }
 }
 
-/// Whether `pi` is worth more than no controller at all.
+/// Whether feedback is worth more than feed-forward alone.
 fn against_the_quantile(case: &Measured) -> Option<String> {
-    let row = |name: &str| case.controllers.iter().find(|row| row.controller == name);
-    let (pi, quantile) = (row("pi")?, row("quantile")?);
-    let (apart, chance) = (points(pi.mean_rate - quantile.mean_rate), points(case.tolerance));
+    let row = |name: &str| case.policies.iter().find(|row| row.policy == name);
+    let (ast, quantile) = (row("ast")?, row("quantile")?);
+    let (apart, chance) = (points(ast.mean_rate - quantile.mean_rate), points(case.tolerance));
     let off = |row: &Row| (row.mean_rate - case.target).abs();
-    let same_end = (pi.mean_rate - quantile.mean_rate).abs() <= case.tolerance;
-    let same_time = match (pi.settled_after, quantile.settled_after) {
-        (Some(pi), Some(quantile)) => pi.abs_diff(quantile) <= STRETCH,
-        (pi, quantile) => pi == quantile,
+    let same_end = (ast.mean_rate - quantile.mean_rate).abs() <= case.tolerance;
+    let same_time = match (ast.settled_after, quantile.settled_after) {
+        (Some(ast), Some(quantile)) => ast.abs_diff(quantile) <= STRETCH,
+        (ast, quantile) => ast == quantile,
     };
-    let same_overshoot = (pi.overshoot - quantile.overshoot).abs() <= case.noise;
+    let same_overshoot = (ast.overshoot - quantile.overshoot).abs() <= case.noise;
     Some(if same_end && same_time && same_overshoot {
-        format!("pi equals the quantile to within noise ({apart}; up to {chance} may be chance).")
+        format!("ast equals quantile to within noise ({apart}; up to {chance} may be chance).")
     } else if same_end {
-        format!("pi ends where the quantile does ({apart} apart; up to {chance} may be chance), by another way.")
+        format!("ast ends where quantile does ({apart} apart; up to {chance} may be chance), by another way.")
     } else {
-        let (better, worse) = if off(pi) < off(quantile) { ("pi", "the quantile") } else { ("the quantile", "pi") };
+        let (better, worse) = if off(ast) < off(quantile) { ("ast", "quantile") } else { ("quantile", "ast") };
         format!("{better} is closer than {worse}: they are {apart} apart (up to {chance} may be chance).")
     })
 }
@@ -59,44 +59,44 @@ fn points(share: f64) -> String {
 mod tests {
     use super::*;
 
-    fn row(controller: &'static str, mean_rate: f64, settled_after: Option<usize>, overshoot: f64) -> Row {
-        Row { controller, mean_rate, rms_error: 0.01, settled_after, overshoot, threshold: 0.9, starved_rate: None }
+    fn row(policy: &'static str, mean_rate: f64, settled_after: Option<usize>, overshoot: f64) -> Row {
+        Row { policy, mean_rate, rms_error: 0.01, settled_after, overshoot, threshold: 0.9, starved_rate: None }
     }
 
-    fn text(controllers: Vec<Row>) -> String {
+    fn text(policies: Vec<Row>) -> String {
         let (case, chunks, target, event, tolerance, noise) = ("step", 600, 0.1, 300, 0.006, 0.026);
-        sentences(&Measured { case, chunks, target, event, tolerance, noise, controllers }).join(" ")
+        sentences(&Measured { case, chunks, target, event, tolerance, noise, policies }).join(" ")
     }
 
     #[test]
     fn what_holds_is_told_from_what_does_not() {
         let text = text(vec![
-            row("pi", 0.101, Some(3), 0.04),
-            row("seed", 0.137, Some(1), 0.0),
-            row("fixed", 0.104, None, 0.03),
+            row("ast", 0.101, Some(3), 0.04),
+            row("original", 0.137, Some(1), 0.0),
+            row("fixed-threshold", 0.104, None, 0.03),
             row("quantile", 0.099, Some(40), 0.25),
         ]);
         for words in [
             "step, 10.0 % to be held.",
-            "pi holds it (10.1 %).",
-            "seed does not hold it: 13.7 %, 3.7 points too many.",
-            "fixed is right on average only (10.4 %) and never settles.",
+            "ast holds it (10.1 %).",
+            "original does not hold it: 13.7 %, 3.7 points too many.",
+            "fixed-threshold is right on average only (10.4 %) and never settles.",
             "quantile holds it (9.9 %) after 40 chunks and an overshoot of 25.0 points.",
         ] {
             assert!(text.contains(words), "{words}: {text}");
         }
-        let starved = Row { starved_rate: Some(0.048), ..row("pi", 0.1, Some(0), 0.0) };
-        assert!(self::text(vec![starved]).ends_with("reached: pi 4.8 %."));
+        let starved = Row { starved_rate: Some(0.048), ..row("ast", 0.1, Some(0), 0.0) };
+        assert!(self::text(vec![starved]).ends_with("waited already: ast 4.8 %."));
     }
 
     #[test]
-    fn pi_is_held_against_the_quantile() {
+    fn ast_is_held_against_the_quantile() {
         let against =
-            |pi, over, quantile| text(vec![row("pi", pi, Some(0), over), row("quantile", quantile, Some(5), 0.04)]);
-        let equal = "pi equals the quantile to within noise (0.2 points; up to 0.6 points may be chance).";
+            |ast, over, quantile| text(vec![row("ast", ast, Some(0), over), row("quantile", quantile, Some(5), 0.04)]);
+        let equal = "ast equals quantile to within noise (0.2 points; up to 0.6 points may be chance).";
         assert!(against(0.101, 0.05, 0.099).ends_with(equal));
-        assert!(against(0.101, 0.12, 0.099).contains("pi ends where the quantile does (0.2 points apart;"));
-        assert!(against(0.1, 0.05, 0.087).contains("pi is closer than the quantile: they are 1.3 points apart"));
-        assert!(against(0.12, 0.05, 0.1).contains("the quantile is closer than pi"));
+        assert!(against(0.101, 0.12, 0.099).contains("ast ends where quantile does (0.2 points apart;"));
+        assert!(against(0.1, 0.05, 0.087).contains("ast is closer than quantile: they are 1.3 points apart"));
+        assert!(against(0.12, 0.05, 0.1).contains("quantile is closer than ast"));
     }
 }

@@ -138,7 +138,11 @@ impl PolicyChoice {
         format!("{} ({})", self.entry.name, given.collect::<Vec<_>>().join(", "))
     }
 
-    pub(crate) fn build(self, goal: Goal) -> Result<BoxedPolicy, PolicyError> {
+    /// Builds the policy for a goal: what [`Selector::of`](super::Selector::of) takes.
+    ///
+    /// # Errors
+    /// [`PolicyError`] if it refuses the goal.
+    pub fn build(self, goal: Goal) -> Result<BoxedPolicy, PolicyError> {
         self.entry.build(&self.params, goal)
     }
 }

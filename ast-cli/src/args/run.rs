@@ -1,0 +1,88 @@
+//! Flags that are keys of a run's configuration, for `ast train` and `ast compare` alike.
+
+use std::path::PathBuf;
+
+use toml::Value;
+
+/// What a run is. A flag is a field here and its line in [`RunArgs::keys`].
+#[derive(Debug, Default, Clone, clap::Args)]
+pub(crate) struct RunArgs {
+    /// Starting point: quickstart or cifar10 [default without --config: quickstart]
+    #[arg(long)]
+    pub(crate) preset: Option<String>,
+    /// A configuration file, such as the config.toml of a run folder
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Any key of the configuration, its value as TOML; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Network; `ast models` lists them [key: model.name]
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// What significance is; `ast scorers` lists them [key: scorer.name]
+    #[arg(long)]
+    pub(crate) scorer: Option<String>,
+    /// Share of the offered samples to train on, in (0, 1] [key: control.target]
+    #[arg(long, value_name = "SHARE", conflicts_with = "budget")]
+    pub(crate) activation: Option<f64>,
+    /// Share of a dense run's FLOPs to spend, scoring included, in (0, 1]; instead of --activation [key: budget.fraction]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) budget: Option<f64>,
+    /// Seconds of training to spend, scoring included, evaluation not; --activation then is the share that is let
+    /// through [key: budget.seconds]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "budget")]
+    pub(crate) budget_seconds: Option<f64>,
+    /// Do not charge scoring to the budget: an ablation, what a policy would be worth if scores were free [key:
+    /// budget.free_scoring]
+    #[arg(long)]
+    pub(crate) free_scoring: bool,
+    /// Nominal epochs: how often every sample is offered [key: train.epochs]
+    #[arg(long)]
+    pub(crate) epochs: Option<u32>,
+    /// Samples a step [key: train.batch_size]
+    #[arg(long)]
+    pub(crate) batch_size: Option<u32>,
+    /// Peak learning rate [key: train.lr]
+    #[arg(long)]
+    pub(crate) lr: Option<f64>,
+}
+
+/// Where a run is: what may be another place, device or number of threads on `--resume`.
+#[derive(Debug, Default, Clone, clap::Args)]
+pub(crate) struct PlaceArgs {
+    /// Where the dataset's files are [key: data.dir; variable: AST_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// auto, flex (CPU), wgpu or cuda, of those compiled in [key: device.name]
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// Threads of the CPU backend, 0: one a physical core; results do not depend on it [key: device.threads]
+    #[arg(long)]
+    pub(crate) threads: Option<u32>,
+}
+
+impl RunArgs {
+    /// The keys that flags give, with their values. A path is text: whoever reads it has checked that.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = ((&'static str, &'static str), Value)> {
+        let text = |value: &Option<String>| value.clone().map(Value::from);
+        let count = |value: Option<u32>| value.map(i64::from).map(Value::from);
+        let dir = self.place.data_dir.as_ref().map(|dir| Value::from(dir.to_string_lossy().into_owned()));
+        let keys = [
+            (("data", "dir"), dir),
+            (("model", "name"), text(&self.model)),
+            (("scorer", "name"), text(&self.scorer)),
+            (("control", "target"), self.activation.map(Value::from)),
+            (("budget", "fraction"), self.budget.map(Value::from)),
+            (("budget", "seconds"), self.budget_seconds.map(Value::from)),
+            (("budget", "free_scoring"), self.free_scoring.then_some(Value::from(true))),
+            (("train", "epochs"), count(self.epochs)),
+            (("train", "batch_size"), count(self.batch_size)),
+            (("train", "lr"), self.lr.map(Value::from)),
+            (("device", "name"), text(&self.place.device)),
+            (("device", "threads"), count(self.place.threads)),
+        ];
+        keys.into_iter().filter_map(|(key, value)| Some((key, value?)))
+    }
+}

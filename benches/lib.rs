@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use ast_core::data::Dataset;
+use ast_core::data::{Dataset, Shape};
 use ast_core::model::Weights;
 use ast_core::model::zoo::SimpleCnn;
 use ast_core::plugin::ParamValue;
@@ -32,12 +32,13 @@ pub fn trainer(policy: &str, epochs: u32, data: &Arc<dyn Dataset>) -> Trainer<Si
     }
     let run = config.resolve().expect("linked and in range");
     let (random, device) = (run.checked.random(), Device::flex().autodiff());
+    let Shape::Image(sides) = data.shape() else { panic!("these benches are of images") };
     let loader = || Box::new(OrderedLoader::new(data.clone(), 1).expect("one thread"));
     Trainer::new(Setup {
         run,
         train: loader(),
         test: loader(),
-        model: SimpleCnn::new(data.shape(), data.classes(), Weights::new(random, &device)),
+        model: SimpleCnn::new(sides, data.classes(), Weights::new(random, &device)),
         device,
         energy: Err("not counted".into()),
     })

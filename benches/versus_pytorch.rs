@@ -34,12 +34,12 @@ fn main() {
         Tensor::<1, Int>::from_data((0..BATCH as i32).map(|i| i % 10).collect::<Vec<_>>().as_slice(), &device);
 
     let valid = model.valid();
-    report("forward", || drop(valid.forward(Input::Image(inner.clone()), Mode::Eval)));
+    report("forward", || drop(valid.forward(Input::Image(inner.clone()), &mut Mode::Eval)));
     let mut step = 0;
     report("step", || {
-        let mut masks = random.stream(Purpose::Dropout, step, 0);
+        let masks = random.stream(Purpose::Dropout, step, 0);
         step += 1;
-        let forward = model.forward(Input::Image(images.clone()), Mode::Train(&mut masks));
+        let forward = model.forward(Input::Image(images.clone()), &mut Mode::train(masks));
         let gradients = cross_entropy(forward.logits, targets.clone()).mean().backward();
         let gradients = GradientsParams::from_grads(gradients, &model);
         model = optimizer.step(1e-3, model.clone(), gradients);

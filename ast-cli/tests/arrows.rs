@@ -18,10 +18,10 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("data", &["plugin", "random", "select"]),
     ("run", &["plugin", "random", "score", "select"]),
     ("ops", &[]),
-    ("model", &["ops", "plugin", "random"]),
+    ("model", &["data", "ops", "plugin", "random"]),
     ("optim", &["ops", "plugin"]),
     ("train", &["codec", "data", "model", "optim", "plugin", "random", "run", "score", "select"]),
-    ("testing", &["data", "random", "score", "select"]),
+    ("testing", &["data", "model", "optim", "plugin", "random", "run", "score", "select", "train"]),
 ];
 
 /// The text of every file of a crate by its module path, `a::b` for `a/b.rs`; tests and comments are left out.

@@ -63,8 +63,8 @@ fn pass(device: &Device, shape: [usize; 3], batch: usize) -> Vec<(String, Vec<f3
     let pixels = (0..batch * shape.iter().product::<usize>()).map(|_| pixels.normal() as f32).collect::<Vec<_>>();
     let input = Tensor::from_data(TensorData::new(pixels, [batch, shape[0], shape[1], shape[2]]), &device);
     let targets = TensorData::new((0..batch as i32).map(|i| i * 3 % 10).collect::<Vec<_>>(), [batch]);
-    let mut masks = random.stream(Purpose::Dropout, 0, 0);
-    let forward = model.forward(Input::Image(input), Mode::Train(&mut masks));
+    let masks = random.stream(Purpose::Dropout, 0, 0);
+    let forward = model.forward(Input::Image(input), &mut Mode::train(masks));
     let losses = cross_entropy(forward.logits.clone(), Tensor::<1, Int>::from_data(targets, &device));
     let gradients = GradientsParams::from_grads(losses.clone().mean().backward(), &model);
     let mut all = Collect(

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ast_core::burn;
 use ast_core::burn::module::{Module, Param};
 use ast_core::burn::tensor::{Device, Tensor};
-use ast_core::data::Dataset;
-use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Weights};
+use ast_core::data::{Dataset, Shape};
+use ast_core::model::{Forward, Input, LayerCost, Mode, Model, NetworkError, Weights};
 use ast_core::random::Stream;
 use ast_core::run::{Event, NotFinite, OnNan, RunConfig, Summary};
 use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer};
@@ -45,7 +45,7 @@ impl Dataset for Images {
     fn classes(&self) -> usize {
         2
     }
-    fn shape(&self) -> [usize; 3] {
+    fn shape(&self) -> Shape {
         self.0.shape()
     }
     fn label(&self, id: SampleId) -> usize {
@@ -89,18 +89,18 @@ struct Root {
 }
 
 impl Model for Root {
-    fn forward(&self, input: Input, _: Mode<'_>) -> Forward {
-        let Input::Image(images) = input;
+    fn forward(&self, input: Input, _: &mut Mode) -> Forward {
+        let Input::Image(images) = input else { unreachable!() };
         let features = images.flatten::<2>(1, 3);
         let norm = features.clone().square().sum_dim(1) * self.scale.val().unsqueeze();
         let logits = features.clone().matmul(self.weight.val()) + norm.sqrt() * 0.0;
-        Forward { logits, features }
+        Forward { logits, features: Some(features) }
     }
-    fn layers(&self) -> Vec<LayerCost> {
-        vec![LayerCost::linear("linear", [3 * SIDE * SIDE, 2]).first()]
+    fn layers(&self, _: Shape) -> Result<Vec<LayerCost>, NetworkError> {
+        Ok(vec![LayerCost::linear("linear", [3 * SIDE * SIDE, 2]).first()])
     }
-    fn proxy(&self, weights: Weights<'_>) -> Self {
-        Self::new(weights)
+    fn proxy(&self, weights: Weights<'_>) -> Option<Self> {
+        Some(Self::new(weights))
     }
 }
 

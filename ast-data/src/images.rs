@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use ast_core::data::Dataset;
+use ast_core::data::{Dataset, Shape};
 use ast_core::random::Stream;
 use ast_core::select::SampleId;
 
@@ -78,8 +78,8 @@ impl Dataset for Images {
         self.classes
     }
 
-    fn shape(&self) -> [usize; 3] {
-        self.shape
+    fn shape(&self) -> Shape {
+        Shape::Image(self.shape)
     }
 
     fn label(&self, id: SampleId) -> usize {

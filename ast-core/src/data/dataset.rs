@@ -3,22 +3,28 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::data::Shape;
 use crate::random::{Purpose, Random, Stream};
 use crate::select::{SampleId, Visit};
 
-/// Labelled images, held once in host memory.
+/// Labelled images, or windows of text.
 pub trait Dataset: Send + Sync {
     /// Number of samples.
     fn samples(&self) -> usize;
-    /// Number of classes.
+    /// Number of classes; for text that of its vocabulary.
     fn classes(&self) -> usize;
-    /// `[channels, height, width]` of every image.
-    fn shape(&self) -> [usize; 3];
-    /// The class of a sample, 0..classes.
+    /// What one sample is. All have the same shape.
+    fn shape(&self) -> Shape;
+    /// The class of a sample, 0..classes; 0 for a window of text, whose targets are its own tokens.
     fn label(&self, id: SampleId) -> usize;
     /// Writes the normalised pixels of a sample, channels first, into `out` (channels x height x width values);
-    /// augmented if a stream is given.
+    /// augmented if a stream is given. Not called for text.
     fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]);
+    /// Writes the tokens of a window into `out`, one more than its context: each is the target of the one before it. Called
+    /// for [`Shape::Tokens`] only.
+    fn write_tokens(&self, _: SampleId, out: &mut [i32]) {
+        out.fill(0);
+    }
     /// Standard deviation of the un-augmented pixels in 0..1 over all channels and places, a statistic of the input
     /// alone.
     fn input_deviation(&self, id: SampleId) -> f32;
@@ -28,9 +34,18 @@ pub trait Dataset: Send + Sync {
     }
     /// The bytes that identify a sample beside its label: what a [`fingerprint`] is made of. By default its values.
     fn content(&self, id: SampleId) -> Cow<'_, [u8]> {
-        let mut values = vec![0.0; self.shape().iter().product()];
-        self.write(id, None, &mut values);
-        values.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<_>>().into()
+        match self.shape() {
+            Shape::Image(sides) => {
+                let mut values = vec![0.0; sides.iter().product()];
+                self.write(id, None, &mut values);
+                values.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<_>>().into()
+            }
+            Shape::Tokens(context) => {
+                let mut tokens = vec![0; context + 1];
+                self.write_tokens(id, &mut tokens);
+                tokens.into_iter().flat_map(i32::to_le_bytes).collect::<Vec<_>>().into()
+            }
+        }
     }
 }
 
@@ -61,30 +76,60 @@ pub struct Request {
 pub struct HostBatch {
     /// The samples, in the order of the request.
     pub ids: Vec<SampleId>,
-    /// Normalised pixels, `[batch, channels, height, width]`, row-major.
-    pub pixels: Vec<f32>,
-    /// Class of each sample, `[batch]`.
+    /// What the network gets.
+    pub values: Values,
+    /// The class of each image, `[batch]`; the token after each token, `[batch, context]`.
     pub targets: Vec<i32>,
     /// [`Dataset::input_deviation`] of each sample, `[batch]`.
     pub input_deviation: Vec<f32>,
+}
+
+/// The inputs of a batch, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Normalised pixels, `[batch, channels, height, width]`, with `[channels, height, width]`.
+    Pixels(Vec<f32>, [usize; 3]),
+    /// Tokens, `[batch, context]`, with the context.
+    Tokens(Vec<i32>, usize),
 }
 
 impl Request {
     /// Puts the batch together on the calling thread: what every loader does, wherever it does it.
     #[must_use]
     pub fn collate(&self, dataset: &dyn Dataset) -> HostBatch {
-        let size = dataset.shape().iter().product();
+        let ids: Vec<_> = self.visits.iter().map(|visit| visit.id).collect();
+        let (values, targets) = match dataset.shape() {
+            Shape::Image(sides) => {
+                (self.pixels(dataset, sides), ids.iter().map(|id| dataset.label(*id) as i32).collect())
+            }
+            Shape::Tokens(context) => windows(dataset, &ids, context),
+        };
+        let input_deviation = ids.iter().map(|id| dataset.input_deviation(*id)).collect();
+        HostBatch { ids, values, targets, input_deviation }
+    }
+
+    fn pixels(&self, dataset: &dyn Dataset, sides: [usize; 3]) -> Values {
+        let size = sides.iter().product();
         let mut pixels = vec![0.0; self.visits.len() * size];
         for (visit, out) in self.visits.iter().zip(pixels.chunks_exact_mut(size)) {
             let (epoch, sample) = (u64::from(visit.epoch), u64::from(visit.id));
             let mut stream = self.augment.map(|random| random.stream(Purpose::Augment, epoch, sample));
             dataset.write(visit.id, stream.as_mut(), out);
         }
-        let ids: Vec<_> = self.visits.iter().map(|visit| visit.id).collect();
-        let targets = ids.iter().map(|id| dataset.label(*id) as i32).collect();
-        let input_deviation = ids.iter().map(|id| dataset.input_deviation(*id)).collect();
-        HostBatch { ids, pixels, targets, input_deviation }
+        Values::Pixels(pixels, sides)
     }
+}
+
+/// The tokens of each window but the last, and each but the first.
+fn windows(dataset: &dyn Dataset, ids: &[SampleId], context: usize) -> (Values, Vec<i32>) {
+    let (mut inputs, mut targets) = (Vec::new(), Vec::new());
+    let mut window = vec![0; context + 1];
+    for id in ids {
+        dataset.write_tokens(*id, &mut window);
+        inputs.extend_from_slice(&window[..context]);
+        targets.extend_from_slice(&window[1..]);
+    }
+    (Values::Tokens(inputs, context), targets)
 }
 
 /// Hands out batches in the order in which they were requested.

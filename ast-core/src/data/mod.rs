@@ -1,10 +1,12 @@
 //! Samples and batches in host memory, and where they come from.
 
 mod dataset;
+mod shape;
 mod source;
 mod view;
 
-pub use dataset::{Dataset, HostBatch, LoadError, Loader, Request, fingerprint};
+pub use dataset::{Dataset, HostBatch, LoadError, Loader, Request, Values, fingerprint};
+pub use shape::Shape;
 pub use source::{
     Archive, ArchiveFile, BuildDataset, DataError, DataSource, DatasetEntry, ReadRequest, Remedy, Splits, Verified,
 };

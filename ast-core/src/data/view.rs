@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Shape};
 use crate::random::{Purpose, Random, Stream};
 use crate::select::SampleId;
 
@@ -35,7 +35,7 @@ impl Dataset for Subset {
     fn classes(&self) -> usize {
         self.of.classes()
     }
-    fn shape(&self) -> [usize; 3] {
+    fn shape(&self) -> Shape {
         self.of.shape()
     }
     fn label(&self, id: SampleId) -> usize {
@@ -43,6 +43,9 @@ impl Dataset for Subset {
     }
     fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]) {
         self.of.write(self.there(id), augment, out);
+    }
+    fn write_tokens(&self, id: SampleId, out: &mut [i32]) {
+        self.of.write_tokens(self.there(id), out);
     }
     fn input_deviation(&self, id: SampleId) -> f32 {
         self.of.input_deviation(self.there(id))
@@ -87,7 +90,7 @@ impl Dataset for LabelNoise {
     fn classes(&self) -> usize {
         self.of.classes()
     }
-    fn shape(&self) -> [usize; 3] {
+    fn shape(&self) -> Shape {
         self.of.shape()
     }
     fn label(&self, id: SampleId) -> usize {
@@ -95,6 +98,9 @@ impl Dataset for LabelNoise {
     }
     fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]) {
         self.of.write(id, augment, out);
+    }
+    fn write_tokens(&self, id: SampleId, out: &mut [i32]) {
+        self.of.write_tokens(id, out);
     }
     fn input_deviation(&self, id: SampleId) -> f32 {
         self.of.input_deviation(id)
@@ -124,8 +130,8 @@ mod tests {
         fn classes(&self) -> usize {
             10
         }
-        fn shape(&self) -> [usize; 3] {
-            [1, 1, 1]
+        fn shape(&self) -> Shape {
+            Shape::Image([1, 1, 1])
         }
         fn label(&self, id: SampleId) -> usize {
             id as usize % 10

@@ -11,6 +11,13 @@ pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     log_softmax(logits, 1).gather(1, rows).neg().squeeze_dim::<1>(1)
 }
 
+/// The mean over the rows of each sample: `[batch * rows]` to `[batch]`.
+#[must_use]
+pub fn per_sample(rows: Tensor<1>, batch: usize) -> Tensor<1> {
+    let each = rows.dims()[0] / batch.max(1);
+    if each == 1 { rows } else { rows.reshape([batch, each]).mean_dim(1).squeeze_dim(1) }
+}
+
 /// 1 where the most likely class is the target, else 0. Shapes: `[batch, classes]`, `[batch]`, result `[batch]`.
 #[must_use]
 pub fn top1(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {

@@ -2,11 +2,15 @@
 
 mod cost;
 mod loss;
+mod mode;
 mod network;
+mod norm;
 /// One file per network.
 pub mod zoo;
 
 pub use cost::LayerCost;
-pub use loss::{cross_entropy, top1};
+pub use loss::{cross_entropy, per_sample, top1};
+pub use mode::{Mode, RunningStatistics, Training, dropout};
 pub(crate) use network::burn_bytes;
-pub use network::{Forward, Input, Mode, Model, Network, NetworkError, Weights, dropout};
+pub use network::{Forward, Input, Model, Network, NetworkError, Weights};
+pub use norm::BatchNorm;

@@ -1,47 +1,53 @@
 use burn::module::{Module, Param};
-use burn::tensor::{Bytes, Device, Tensor, TensorData};
+use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
 
+use crate::data::Shape;
 use crate::model::cost::LayerCost;
+use crate::model::mode::Mode;
 use crate::plugin::{ParamError, ParamSpec, Params, RegistryError};
-use crate::random::{Purpose, Random, Stream};
+use crate::random::{Purpose, Random};
 
 /// A batch of inputs on a device.
 #[derive(Debug, Clone)]
 pub enum Input {
     /// Normalised images, `[batch, channels, height, width]`.
     Image(Tensor<4>),
+    /// Tokens, `[batch, context]`.
+    Tokens(Tensor<2, Int>),
 }
 
-/// What a forward pass is for.
-#[derive(Debug)]
-pub enum Mode<'a> {
-    /// Training: dropout draws its masks from the stream, so that they are the same on every device.
-    Train(&'a mut Stream),
-    /// Evaluation: nothing is random.
-    Eval,
-}
-
-/// What a forward pass gives.
+/// What a forward pass gives. There is one row for each target: one a sample for images, one a token for text.
+///
+/// The loss of a sample, and every statistic of it, is the mean over its rows.
 #[derive(Debug, Clone)]
 pub struct Forward {
-    /// `[batch, classes]`.
+    /// `[rows, classes]`.
     pub logits: Tensor<2>,
-    /// The exact input of the last linear layer, after dropout, `[batch, width]`.
-    pub features: Tensor<2>,
+    /// The exact input of the last linear layer, after dropout, `[rows, width]`; `None` if the network does not end in one.
+    pub features: Option<Tensor<2>>,
 }
 
 /// A network that can be trained by this program.
 pub trait Model: Module {
     /// Runs the network on a batch.
-    fn forward(&self, input: Input, mode: Mode<'_>) -> Forward;
+    fn forward(&self, input: Input, mode: &mut Mode) -> Forward;
 
-    /// Its layers with their cost: the only source of every FLOP count that the program prints.
-    fn layers(&self) -> Vec<LayerCost>;
+    /// Its layers with their cost for one sample of this shape: the only source of every FLOP count that the program prints.
+    ///
+    /// # Errors
+    /// [`NetworkError::Shape`] if it does not take such samples, saying which it takes.
+    fn layers(&self, shape: Shape) -> Result<Vec<LayerCost>, NetworkError>;
 
-    /// A smaller network of the same kind, for the same inputs and classes, whose step costs about 4 % of this one's:
-    /// what a proxy and a reference are.
-    #[must_use]
-    fn proxy(&self, weights: Weights<'_>) -> Self;
+    /// Whether [`Forward::features`] is there. A scorer that needs features is refused for a network without.
+    fn has_features(&self) -> bool {
+        true
+    }
+
+    /// A smaller network of the same kind, for the same inputs and classes, whose step costs a few percent of this one's:
+    /// the proxy and the reference. `None` if there is none; what needs one is then refused.
+    fn proxy(&self, _weights: Weights<'_>) -> Option<Self> {
+        None
+    }
 
     /// The same network without dropout on images of half the width and height, features spread out where shapes must
     /// fit: a cheap scoring pass. `None` if it has no such pass for these images.
@@ -50,7 +56,7 @@ pub trait Model: Module {
     }
 
     /// The layers of [`forward_half`](Self::forward_half), of which only the forward cost counts.
-    fn layers_half(&self) -> Vec<LayerCost> {
+    fn layers_half(&self, _shape: Shape) -> Vec<LayerCost> {
         Vec::new()
     }
 }
@@ -64,23 +70,31 @@ pub trait Network: Model {
     /// Its parameters.
     const PARAMS: &'static [ParamSpec] = &[];
 
-    /// For images of `[channels, height, width]` in so many classes.
+    /// For samples of this shape in so many classes.
     ///
     /// # Errors
-    /// [`NetworkError`] if it cannot take such images, or refuses a parameter.
-    fn build(params: &Params, shape: [usize; 3], classes: usize, weights: Weights<'_>) -> Result<Self, NetworkError>;
+    /// [`NetworkError`] if it cannot take such samples, or refuses a parameter.
+    fn build(params: &Params, shape: Shape, classes: usize, weights: Weights<'_>) -> Result<Self, NetworkError>;
 }
 
-/// Why a network cannot be built.
+/// Why a network cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    /// It does not take images of this size.
-    #[error("images of {} x {} pixels in {} channels: {needs}", shape[1], shape[2], shape[0])]
+    /// It does not take samples of this shape.
+    #[error("{shape}: {needs}")]
     Shape {
-        /// `[channels, height, width]`.
-        shape: [usize; 3],
+        /// What the data has.
+        shape: Shape,
         /// What it takes.
         needs: &'static str,
+    },
+    /// A scorer or policy needs what it has not.
+    #[error("{user} needs {what}, and this network has none")]
+    Lacks {
+        /// Which scorer or policy, by name.
+        user: String,
+        /// What it needs.
+        what: &'static str,
     },
     /// A parameter was refused.
     #[error(transparent)]
@@ -130,17 +144,6 @@ impl<'a> Weights<'a> {
             (0..shape.iter().product()).map(|_| ((2.0 * stream.uniform() - 1.0) * bound) as f32).collect();
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))
     }
-}
-
-/// Dropout (Srivastava et al. 2014): in training each value is zeroed with probability `p`, others scaled by `1/(1-p)`.
-#[must_use]
-pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, mode: Mode<'_>) -> Tensor<D> {
-    let Mode::Train(stream) = mode else { return x };
-    let kept = (1.0 / (1.0 - p)) as f32;
-    let shape = x.dims();
-    let mask: Vec<f32> = (0..shape.iter().product()).map(|_| if stream.uniform() < p { 0.0 } else { kept }).collect();
-    let mask = Tensor::from_data(TensorData::new(mask, shape), &x.device());
-    x * mask
 }
 
 /// Bytes that Burn can read.

@@ -1,11 +1,21 @@
-//! Contract checks for scorers and policies, and test doubles (feature `testing`).
+//! Contract checks, one for each kind of plugin, and test doubles (feature `testing`).
 
+mod dataset;
+#[cfg(feature = "train")]
+mod network;
+#[cfg(feature = "train")]
+mod optimizer;
 mod policy;
 mod rate;
 mod scorer;
 #[cfg(feature = "tensor-scorer")]
 mod tensor_scorer;
 
+pub use dataset::check_dataset;
+#[cfg(feature = "train")]
+pub use network::{RandomSamples, check_network};
+#[cfg(feature = "train")]
+pub use optimizer::check_optimizer;
 pub use policy::check_policy;
 pub use rate::realised_rate;
 pub use scorer::{check_scorer, context, observation};
@@ -15,7 +25,7 @@ pub use tensor_scorer::{check_tensor_scorer, tensors};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::data::{Dataset, HostBatch, LoadError, Loader, Request};
+use crate::data::{Dataset, HostBatch, LoadError, Loader, Request, Shape};
 use crate::random::{Random, Stream};
 use crate::select::{
     ChargedProbe, Counts, Goal, Groups, Ledger, Offer, Policy, Probe, ProbeError, ProbeRequest, Probed, Queue,
@@ -42,8 +52,8 @@ impl Dataset for Labels {
     fn classes(&self) -> usize {
         self.0.iter().max().map_or(1, |label| label + 1)
     }
-    fn shape(&self) -> [usize; 3] {
-        [1, 1, 1]
+    fn shape(&self) -> Shape {
+        Shape::Image([1, 1, 1])
     }
     fn label(&self, id: SampleId) -> usize {
         self.0[id as usize]

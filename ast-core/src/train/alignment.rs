@@ -3,7 +3,6 @@
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::statistics::errors;
-use crate::model::Forward;
 
 /// Floating-point operations of [`measure`] for a batch: two products of a matrix with its transpose.
 pub(super) fn flops(batch: usize, classes: usize, width: usize) -> u64 {
@@ -12,9 +11,13 @@ pub(super) fn flops(batch: usize, classes: usize, width: usize) -> u64 {
 
 /// The five sums, `[5]`, on the device, of a batch of which `coverage` says which samples are coverage, for
 /// [`Alignment::of_sums`](crate::select::Alignment::of_sums).
-pub(super) fn measure(forward: &Forward, targets: &Tensor<1, Int>, coverage: &[bool]) -> Tensor<1> {
-    let errors = errors(&forward.logits, targets);
-    let features = forward.features.clone();
+pub(super) fn measure(
+    logits: &Tensor<2>,
+    features: &Tensor<2>,
+    targets: &Tensor<1, Int>,
+    coverage: &[bool],
+) -> Tensor<1> {
+    let (errors, features) = (errors(logits, targets), features.clone());
     let kernel = errors.clone().matmul(errors.clone().transpose())
         * (features.clone().matmul(features.clone().transpose()) + 1.0);
     let squares = (errors.clone() * errors).sum_dim(1) * ((features.clone() * features).sum_dim(1) + 1.0);
@@ -73,12 +76,10 @@ mod tests {
                 }
             }
         }
-        let forward = Forward {
-            logits: Tensor::from_data(TensorData::new(logits.clone(), [SAMPLES, CLASSES]), &device),
-            features: Tensor::from_data(TensorData::new(rows.clone(), [SAMPLES, WIDTH]), &device),
-        };
+        let logits = Tensor::from_data(TensorData::new(logits.clone(), [SAMPLES, CLASSES]), &device);
+        let features = Tensor::from_data(TensorData::new(rows.clone(), [SAMPLES, WIDTH]), &device);
         let targets = TensorData::new(labels.iter().map(|y| *y as i32).collect::<Vec<_>>(), [SAMPLES]);
-        let sums = measure(&forward, &Tensor::from_data(targets, &device), &coverage);
+        let sums = measure(&logits, &features, &Tensor::from_data(targets, &device), &coverage);
         let sums: Vec<f32> = sums.into_data().try_into_vec().unwrap();
         for (got, expected) in sums.into_iter().zip(expected) {
             assert!((f64::from(got) - expected).abs() < 1e-4 * expected.abs().max(1.0), "{got} {expected}");

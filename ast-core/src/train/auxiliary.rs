@@ -5,17 +5,20 @@
 //! the same numbers whether there are auxiliary ones or not.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use ciborium::Value;
 use serde::{Deserialize, Serialize};
 
+use super::error::PassError;
 use super::feed::Uploaded;
-use super::learner::Learner;
+use super::learner::{Gradients, Learner};
 use super::pass_cost;
 use super::statistics::Passed;
 use crate::codec::{SnapshotError, decode, encode};
+use crate::data::Shape;
 use crate::model::{Model, Weights};
 use crate::random::{Purpose, Random};
 use crate::select::PassCost;
@@ -51,13 +54,13 @@ impl<M: Model> AuxiliaryNetwork<M> {
     }
 
     /// See [`Learner::gradients`].
-    pub(super) fn gradients(&self, data: Uploaded) -> (Passed, GradientsParams) {
+    pub(super) fn gradients(&self, data: Uploaded) -> (Passed, Gradients) {
         let masks = self.random.stream(Purpose::AuxiliaryDropout, self.steps, self.which as u64);
         self.learner.gradients(data, None, masks)
     }
 
     /// The optimizer's update.
-    pub(super) fn update(&mut self, lr: f64, gradients: GradientsParams) {
+    pub(super) fn update(&mut self, lr: f64, gradients: Gradients) {
         self.learner.update(lr, gradients);
         self.steps += 1;
     }
@@ -67,6 +70,8 @@ impl<M: Model> AuxiliaryNetwork<M> {
 pub(super) struct AuxiliaryNetworks<M> {
     /// What each of them begins with.
     optimizer: ModuleOptimizer,
+    /// Of what they get.
+    shape: Shape,
     networks: BTreeMap<Auxiliary, AuxiliaryNetwork<M>>,
 }
 
@@ -83,13 +88,13 @@ const PART: &str = "auxiliary networks";
 
 impl<M: Model> AuxiliaryNetworks<M> {
     /// None yet.
-    pub(super) fn none(optimizer: ModuleOptimizer) -> Self {
-        Self { optimizer, networks: BTreeMap::new() }
+    pub(super) fn none(optimizer: ModuleOptimizer, shape: Shape) -> Self {
+        Self { optimizer, shape, networks: BTreeMap::new() }
     }
 
     /// Takes all of them away.
     pub(super) fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::none(self.optimizer.clone()))
+        std::mem::replace(self, Self::none(self.optimizer.clone(), self.shape))
     }
 
     /// One of them. It is built on first use: a smaller network of the kind of `full`.
@@ -99,13 +104,16 @@ impl<M: Model> AuxiliaryNetworks<M> {
         full: &M,
         random: Random,
         device: &Device,
-    ) -> &mut AuxiliaryNetwork<M> {
-        let optimizer = &self.optimizer;
-        self.networks.entry(which).or_insert_with(|| {
-            let model = full.proxy(Weights::of(Purpose::AuxiliaryWeights, which as u64, random, device));
-            let cost = pass_cost(&model.layers());
-            let learner = Learner::new(model, optimizer.clone(), device.clone());
-            AuxiliaryNetwork { which, learner, steps: 0, random, cost }
+    ) -> Result<&mut AuxiliaryNetwork<M>, PassError> {
+        Ok(match self.networks.entry(which) {
+            Entry::Occupied(network) => network.into_mut(),
+            Entry::Vacant(place) => {
+                let weights = Weights::of(Purpose::AuxiliaryWeights, which as u64, random, device);
+                let model = full.proxy(weights).ok_or(PassError::NoProxy)?;
+                let cost = pass_cost(&model.layers(self.shape)?);
+                let learner = Learner::new(model, self.optimizer.clone(), device.clone());
+                place.insert(AuxiliaryNetwork { which, learner, steps: 0, random, cost })
+            }
         })
     }
 
@@ -137,6 +145,7 @@ impl<M: Model> AuxiliaryNetworks<M> {
                 return Err(SnapshotError::Decode(PART, "a record is not made of bytes".into()));
             };
             let network = self.get(which, full, random, device);
+            let network = network.map_err(|error| SnapshotError::Decode(PART, error.to_string()))?;
             network.learner.restore(&weights, &moments)?;
             network.steps = steps;
         }

@@ -27,6 +27,12 @@ pub enum PassError {
     /// Values could not be read back from the device.
     #[error("could not read back from the device: {0}")]
     Read(String),
+    /// The network has no proxy.
+    #[error("this network has no smaller one of its kind: a policy or scorer that needs a proxy cannot be had with it")]
+    NoProxy,
+    /// The network does not take such samples.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The network cannot run at half resolution on images of this size.
     #[error("the network cannot run at half resolution on images of this size: leave policy.resolution at \"full\"")]
     Resolution,

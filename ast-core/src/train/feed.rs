@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::data::HostBatch;
+use crate::data::{HostBatch, Values};
 use crate::model::Input;
 use crate::select::SampleId;
 
@@ -10,18 +10,25 @@ use crate::select::SampleId;
 pub(super) struct Uploaded {
     pub(super) ids: Vec<SampleId>,
     pub(super) input_deviation: Vec<f32>,
-    /// `[batch, channels, height, width]`.
     pub(super) input: Input,
-    /// `[batch]`.
+    /// `[rows]`: one a sample for images, one a token for text.
     pub(super) targets: Tensor<1, Int>,
 }
 
-/// Moves a batch of images to a device.
-pub(super) fn upload(host: HostBatch, [channels, height, width]: [usize; 3], device: &Device) -> Uploaded {
-    let HostBatch { ids, pixels, targets, input_deviation } = host;
+/// Moves a batch to a device.
+pub(super) fn upload(host: HostBatch, device: &Device) -> Uploaded {
+    let HostBatch { ids, values, targets, input_deviation } = host;
     let batch = ids.len();
-    let pixels = TensorData::new(pixels, [batch, channels, height, width]);
-    let targets = TensorData::new(targets, [batch]);
-    let input = Input::Image(Tensor::from_data(pixels, device));
-    Uploaded { ids, input_deviation, input, targets: Tensor::from_data(targets, device) }
+    let input = match values {
+        Values::Pixels(pixels, [channels, height, width]) => {
+            let pixels = TensorData::new(pixels, [batch, channels, height, width]);
+            Input::Image(Tensor::from_data(pixels, device))
+        }
+        Values::Tokens(tokens, context) => {
+            Input::Tokens(Tensor::from_data(TensorData::new(tokens, [batch, context]), device))
+        }
+    };
+    let rows = targets.len();
+    let targets = Tensor::from_data(TensorData::new(targets, [rows]), device);
+    Uploaded { ids, input_deviation, input, targets }
 }

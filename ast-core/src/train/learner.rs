@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::feed::Uploaded;
 use super::statistics::Passed;
 use crate::codec::SnapshotError;
-use crate::model::{Forward, Mode, Model, burn_bytes, cross_entropy};
+use crate::model::{Forward, Mode, Model, RunningStatistics, burn_bytes, cross_entropy, per_sample};
 use crate::random::Stream;
 
 /// A network in training: the run's own, or an auxiliary one.
@@ -20,6 +20,14 @@ pub(super) struct Learner<M> {
     pub(super) device: Device,
 }
 
+/// What an optimizer's step needs of a forward and a backward pass.
+pub(super) struct Gradients {
+    /// By parameter.
+    pub(super) params: GradientsParams,
+    /// Of parameters that are not trained by gradients.
+    statistics: RunningStatistics,
+}
+
 impl<M: Model> Learner<M> {
     /// A network on an autodiff device, and an optimizer that has made no step.
     pub(super) fn new(model: M, optimizer: ModuleOptimizer, device: Device) -> Self {
@@ -28,25 +36,20 @@ impl<M: Model> Learner<M> {
 
     /// Forward pass in training mode and backward pass of the mean loss, each loss times its weight if there are weights.
     /// The network has not changed yet.
-    pub(super) fn gradients(
-        &self,
-        data: Uploaded,
-        weights: Option<Vec<f32>>,
-        mut masks: Stream,
-    ) -> (Passed, GradientsParams) {
+    pub(super) fn gradients(&self, data: Uploaded, weights: Option<Vec<f32>>, masks: Stream) -> (Passed, Gradients) {
         let Uploaded { ids, input_deviation, input, targets } = data;
-        let forward = self.model.forward(input, Mode::Train(&mut masks));
-        let losses = cross_entropy(forward.logits.clone(), targets.clone());
-        let gradients = weighted_mean(losses.clone(), weights).backward();
-        let gradients = GradientsParams::from_grads(gradients, &self.model);
-        let forward = Forward { logits: forward.logits.inner(), features: forward.features.inner() };
+        let mut mode = Mode::train(masks);
+        let forward = self.model.forward(input, &mut mode);
+        let losses = per_sample(cross_entropy(forward.logits.clone(), targets.clone()), ids.len());
+        let params = GradientsParams::from_grads(weighted_mean(losses.clone(), weights).backward(), &self.model);
+        let forward = Forward { logits: forward.logits.inner(), features: forward.features.map(Tensor::inner) };
         let passed = Passed { ids, input_deviation, forward, targets: targets.inner(), loss: losses.inner() };
-        (passed, gradients)
+        (passed, Gradients { params, statistics: mode.into_statistics() })
     }
 
-    /// The optimizer's update.
-    pub(super) fn update(&mut self, lr: f64, gradients: GradientsParams) {
-        self.model = self.optimizer.step(lr, self.model.clone(), gradients);
+    /// The optimizer's update, and that of what is not trained by gradients.
+    pub(super) fn update(&mut self, lr: f64, Gradients { params, statistics }: Gradients) {
+        self.model = statistics.apply(self.optimizer.step(lr, self.model.clone(), params));
     }
 
     /// The records of network and optimizer.

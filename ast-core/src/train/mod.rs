@@ -18,6 +18,7 @@ mod probe;
 mod recover;
 mod reference;
 mod report;
+mod requirements;
 mod resolve;
 mod state;
 mod statistics;
@@ -97,7 +98,8 @@ impl<M: Model> Trainer<M> {
     /// Puts the parts together.
     ///
     /// # Errors
-    /// [`TrainError::Select`] if the data has more classes than a selector can tell apart.
+    /// [`TrainError::Select`] if the data has more classes than a selector can tell apart; [`TrainError::Network`] if the network
+    /// does not take the data, or has not what the scorer or the policy needs.
     pub fn new(setup: Setup<M>) -> Result<Self, TrainError> {
         let Setup { run, train, test, model, device, energy } = setup;
         let ran = run.ran();
@@ -107,7 +109,8 @@ impl<M: Model> Trainer<M> {
         let ids = 0..samples as SampleId;
         let groups = Groups::of(ids.clone().map(|id| dataset.label(id))).map_err(SelectError::from)?;
         let mut selector = Selector::of(groups, policy, config.goal, config.batch_size, config.seed)?;
-        selector.set_costs(vec![pass_cost(&model.layers())])?;
+        requirements::check(&model, dataset.shape(), scorer.as_ref(), &ran, &selector)?;
+        selector.set_costs(vec![pass_cost(&model.layers(dataset.shape())?)])?;
         let clock = Clock::start(energy);
         let total: f64 = ids.map(|id| f64::from(dataset.input_deviation(id))).sum();
         let state = State {
@@ -120,7 +123,7 @@ impl<M: Model> Trainer<M> {
         };
         Ok(Self {
             learner: Learner::new(model, optimizer.clone(), device),
-            auxiliary: AuxiliaryNetworks::none(optimizer),
+            auxiliary: AuxiliaryNetworks::none(optimizer, dataset.shape()),
             mean_input_deviation: total / samples.max(1) as f64,
             last: None,
             rollbacks: 0,

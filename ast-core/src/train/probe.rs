@@ -8,7 +8,7 @@ use super::error::PassError;
 use super::feed::{Uploaded, upload};
 use super::statistics::{Passed, Scored, Scoring, gradient_sum};
 use crate::data::{Dataset, Request};
-use crate::model::{Forward, Input, Mode, Model, cross_entropy};
+use crate::model::{Forward, Input, Mode, Model, cross_entropy, per_sample};
 use crate::optim::learning_rate;
 use crate::random::Purpose;
 use crate::select::{Ledger, PassCost, Probe, ProbeError, ProbeRequest, Probed, SampleId, ScoredBy, Visit};
@@ -40,7 +40,7 @@ pub(super) struct TrainerProbe<'a, M> {
 impl<M: Model> TrainerProbe<'_, M> {
     fn load(&self, visits: &[Visit], device: &Device) -> Uploaded {
         let request = Request { visits: visits.to_vec(), augment: self.augment.then_some(self.scoring.random) };
-        upload(request.collate(self.dataset), self.dataset.shape(), device)
+        upload(request.collate(self.dataset), device)
     }
 
     /// A forward pass without gradients, by whatever network, at so many FLOPs a sample.
@@ -56,7 +56,7 @@ impl<M: Model> TrainerProbe<'_, M> {
         let device = self.device.clone().without_autodiff();
         let Uploaded { ids, input_deviation, input, targets } = self.load(visits, &device);
         let forward = forward(input).ok_or(PassError::Resolution)?;
-        let loss = cross_entropy(forward.logits.clone(), targets.clone());
+        let loss = per_sample(cross_entropy(forward.logits.clone(), targets.clone()), ids.len());
         let passed = Passed { ids, input_deviation, forward, targets, loss };
         let scored = self.scoring.read_back(passed, ledger, Vec::new())?;
         if let Some(what) = scored.fault(visits.iter().map(|visit| visit.id)).filter(|_| self.abort) {
@@ -69,14 +69,15 @@ impl<M: Model> TrainerProbe<'_, M> {
 
     fn network(&mut self, request: &ProbeRequest<'_>, training: bool) -> Result<Probed, PassError> {
         let model = self.model.valid();
-        let mut masks = self.scoring.random.stream(Purpose::Fresh, request.scored, 0);
-        let mode = if training { Mode::Train(&mut masks) } else { Mode::Eval };
-        self.pass(request.visits, request.ledger, self.cost.forward, |input| Some(model.forward(input, mode)))
+        let masks = self.scoring.random.stream(Purpose::Fresh, request.scored, 0);
+        // What a pass in training mode measures for the running statistics is dropped: it is not a step.
+        let mut mode = if training { Mode::train(masks) } else { Mode::Eval };
+        self.pass(request.visits, request.ledger, self.cost.forward, |input| Some(model.forward(input, &mut mode)))
     }
 
     fn half_resolution(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, PassError> {
         let model = self.model.valid();
-        let flops = model.layers_half().iter().map(|layer| layer.forward).sum();
+        let flops = model.layers_half(self.dataset.shape()).iter().map(|layer| layer.forward).sum();
         self.pass(request.visits, request.ledger, flops, |input| model.forward_half(input))
     }
 
@@ -90,10 +91,10 @@ impl<M: Model> TrainerProbe<'_, M> {
     ) -> Result<Probed, PassError> {
         self.clock.enter(Phase::Score);
         let data = self.load(visits, self.device);
-        let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device);
+        let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device)?;
         let (passed, gradients) = network.gradients(data);
         let cost = visits.len() as u64 * network.cost.step;
-        let sum = gradient_sum(network.model(), &gradients);
+        let sum = gradient_sum(network.model(), &gradients.params);
         let scored = self.scoring.read_back(passed, ledger, vec![sum])?;
         let broken = scored.fault(visits.iter().map(|visit| visit.id));
         match broken {
@@ -113,9 +114,9 @@ impl<M: Model> TrainerProbe<'_, M> {
         visits: &[Visit],
         ledger: &Ledger,
     ) -> Result<Probed, PassError> {
-        let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device);
+        let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device)?;
         let (model, flops) = (network.model().valid(), network.cost.forward);
-        self.pass(visits, ledger, flops, |input| Some(model.forward(input, Mode::Eval)))
+        self.pass(visits, ledger, flops, |input| Some(model.forward(input, &mut Mode::Eval)))
     }
 }
 

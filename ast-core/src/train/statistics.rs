@@ -6,7 +6,7 @@ use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Int, Tensor};
 
 use super::error::PassError;
-use crate::model::{Forward, Model, top1};
+use crate::model::{Forward, Model, per_sample, top1};
 use crate::random::Random;
 use crate::run::NotFinite;
 use crate::score::{Observation, ScoreContext, Scorer, Statistic};
@@ -71,13 +71,13 @@ impl Scoring<'_> {
             random: self.random,
             step: self.step,
         };
-        let mut parts = vec![loss, top1(forward.logits.clone(), targets.clone())];
+        let mut parts = vec![loss, per_sample(top1(forward.logits.clone(), targets.clone()), batch)];
         let mut computed = Vec::new();
         for statistic in self.scorer.needs() {
             let column = match statistic {
                 #[cfg(feature = "tensor-scorer")]
                 Statistic::OnDevice => self.on_device(&forward, &targets, &context)?,
-                _ => on_device(*statistic, &forward, &targets),
+                _ => on_device(*statistic, &forward, &targets).map(|rows| per_sample(rows, batch)),
             };
             if let Some(column) = column {
                 parts.push(column);
@@ -116,7 +116,8 @@ impl Scoring<'_> {
         context: &ScoreContext,
     ) -> Result<Option<Tensor<1>>, PassError> {
         let Some(scorer) = self.scorer.on_device() else { return Ok(None) };
-        let Forward { logits, features } = forward.clone();
+        // `requirements` has refused a network without features.
+        let Forward { logits, features: Some(features) } = forward.clone() else { return Ok(None) };
         let tensors = crate::score::Tensors { logits, features, targets: targets.clone() };
         Ok(Some(scorer.score(&tensors, context)?))
     }
@@ -162,7 +163,7 @@ fn on_device(statistic: Statistic, forward: &Forward, targets: &Tensor<1, Int>) 
             right - best_other
         }
         Statistic::ErrorNorm => errors(logits, targets).powi_scalar(2).sum_dim(1).sqrt(),
-        Statistic::FeatureNorm => forward.features.clone().powi_scalar(2).sum_dim(1).sqrt(),
+        Statistic::FeatureNorm => forward.features.clone()?.powi_scalar(2).sum_dim(1).sqrt(),
         _ => return None,
     };
     Some(column.squeeze_dim(1))
@@ -235,7 +236,7 @@ mod tests {
         let (logits, features) = (normal(4, [BATCH, CLASSES], &device), normal(5, [BATCH, WIDTH], &device));
         let rows = |x: &Tensor<2>| -> Vec<f32> { x.to_data().try_into_vec().unwrap() };
         let (z, h) = (rows(&logits), rows(&features));
-        let forward = Forward { logits, features };
+        let forward = Forward { logits, features: Some(features) };
         let got = |statistic| values(statistic, &forward, &targets(&device));
         let [entropy, margin, error, feature] =
             [Statistic::Entropy, Statistic::Margin, Statistic::ErrorNorm, Statistic::FeatureNorm].map(got);
@@ -263,10 +264,10 @@ mod tests {
         let device = Device::flex().autodiff();
         let (input, weight) = (normal(4, [BATCH, WIDTH], &device), normal(5, [WIDTH, CLASSES], &device));
         let bias = normal(6, [1, CLASSES], &device);
-        let mut masks = Random::new(5).stream(Purpose::Dropout, 0, 0);
-        let h = dropout(input, 0.5, Mode::Train(&mut masks));
+        let masks = Random::new(5).stream(Purpose::Dropout, 0, 0);
+        let h = dropout(input, 0.5, &mut Mode::train(masks));
         let logits = h.clone().matmul(weight.clone()) + bias.clone();
-        let forward = Forward { logits: logits.inner(), features: h.clone().inner() };
+        let forward = Forward { logits: logits.inner(), features: Some(h.clone().inner()) };
         let got = |statistic| values(statistic, &forward, &targets(&device).inner());
         let (error, feature) = (got(Statistic::ErrorNorm), got(Statistic::FeatureNorm));
         for i in 0..BATCH {
@@ -303,7 +304,7 @@ mod tests {
         {
             let logits = normal(4, [BATCH, CLASSES], &device);
             let loss = cross_entropy(logits.clone(), targets(&device));
-            let forward = Forward { logits, features: normal(5, [BATCH, WIDTH], &device) };
+            let forward = Forward { logits, features: Some(normal(5, [BATCH, WIDTH], &device)) };
             let scorer = Sum(needs);
             let scoring = Scoring {
                 scorer: &scorer,

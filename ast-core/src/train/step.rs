@@ -1,11 +1,10 @@
 //! One step: select, load, forward, backward, score, update, record.
 
-use burn::optim::GradientsParams;
-
 use super::alignment;
 use super::clock::Phase;
 use super::error::TrainError;
 use super::feed::upload;
+use super::learner::Gradients;
 use super::probe::TrainerProbe;
 use super::statistics::{Scored, Scoring, gradient_sum};
 use super::{Selector, Trainer};
@@ -26,7 +25,7 @@ pub(super) struct Loaded {
 /// What forward and backward pass showed; nothing has been changed by them yet.
 pub(super) struct StepOutcome {
     scored: Scored,
-    gradients: GradientsParams,
+    gradients: Gradients,
     /// Inner products of the samples' gradients, if the policy watches them.
     alignment: Option<Alignment>,
     begin: f64,
@@ -98,7 +97,7 @@ impl<M: Model> Trainer<M> {
         Loaded { host, begin }: Loaded,
     ) -> Result<Result<StepOutcome, NotFinite>, TrainError> {
         self.clock.enter(Phase::Data);
-        let data = upload(host, self.train.dataset().shape(), &self.learner.device);
+        let data = upload(host, &self.learner.device);
 
         self.clock.enter(Phase::Train);
         let masks = self.random.stream(Purpose::Dropout, self.counts().steps, 0);
@@ -108,11 +107,13 @@ impl<M: Model> Trainer<M> {
 
         self.clock.enter(Phase::Score);
         let coverage = batch.coverage();
-        let mut extra = vec![gradient_sum(&self.learner.model, &gradients)];
-        if self.selector.watches() {
-            let [classes, width] = [passed.forward.logits.dims()[1], passed.forward.features.dims()[1]];
-            self.selector.charge_watching(alignment::flops(batch.len(), classes, width));
-            extra.push(alignment::measure(&passed.forward, &passed.targets, &coverage));
+        let mut extra = vec![gradient_sum(&self.learner.model, &gradients.params)];
+        if self.selector.watches()
+            && let Some(features) = &passed.forward.features
+        {
+            let logits = &passed.forward.logits;
+            self.selector.charge_watching(alignment::flops(batch.len(), logits.dims()[1], features.dims()[1]));
+            extra.push(alignment::measure(logits, features, &passed.targets, &coverage));
         }
         let scoring = Scoring {
             scorer: self.scorer.as_ref(),

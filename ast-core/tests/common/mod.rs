@@ -7,8 +7,8 @@ use std::sync::Arc;
 use ast_core::burn;
 use ast_core::burn::module::{Module, Param};
 use ast_core::burn::tensor::{Device, Tensor};
-use ast_core::data::Dataset;
-use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Weights, dropout};
+use ast_core::data::{Dataset, Shape};
+use ast_core::model::{Forward, Input, LayerCost, Mode, Model, NetworkError, Weights, dropout};
 use ast_core::plugin::{ParamValue, Params, Registry};
 use ast_core::random::{Purpose, Random, Stream};
 use ast_core::run::RunConfig;
@@ -33,8 +33,8 @@ impl Dataset for Halves {
     fn classes(&self) -> usize {
         2
     }
-    fn shape(&self) -> [usize; 3] {
-        [3, SIDE, SIDE]
+    fn shape(&self) -> Shape {
+        Shape::Image([3, SIDE, SIDE])
     }
     fn label(&self, id: SampleId) -> usize {
         id as usize % 2
@@ -116,32 +116,32 @@ impl Tiny {
 }
 
 impl Model for Tiny {
-    fn forward(&self, input: Input, mode: Mode<'_>) -> Forward {
-        let Input::Image(images) = input;
+    fn forward(&self, input: Input, mode: &mut Mode) -> Forward {
+        let Input::Image(images) = input else { unreachable!() };
         let features = dropout(images.flatten::<2>(1, 3), 0.3, mode);
         let logits = features.clone().matmul(self.weight.val()) + self.bias.val().unsqueeze();
-        Forward { logits, features }
+        Forward { logits, features: Some(features) }
     }
 
-    fn layers(&self) -> Vec<LayerCost> {
-        vec![LayerCost::linear("linear", [3 * SIDE * SIDE, 2]).first()]
+    fn layers(&self, _: Shape) -> Result<Vec<LayerCost>, NetworkError> {
+        Ok(vec![LayerCost::linear("linear", [3 * SIDE * SIDE, 2]).first()])
     }
 
     fn forward_half(&self, input: Input) -> Option<Forward> {
-        let Input::Image(images) = input;
+        let Input::Image(images) = input else { return None };
         let [batch, side] = [images.dims()[0], SIDE / 2];
         let means = images.reshape([batch, 3, side, 2, side, 2]).mean_dim(5).mean_dim(3);
         let images = means.expand([batch, 3, side, 2, side, 2]).reshape([batch, 3, SIDE, SIDE]);
-        Some(self.forward(Input::Image(images), Mode::Eval))
+        Some(self.forward(Input::Image(images), &mut Mode::Eval))
     }
 
-    fn layers_half(&self) -> Vec<LayerCost> {
+    fn layers_half(&self, _: Shape) -> Vec<LayerCost> {
         vec![LayerCost::linear("linear", [3 * SIDE * SIDE / 4, 2]).first()]
     }
 
     /// The proxy of this network has the same architecture.
-    fn proxy(&self, weights: Weights<'_>) -> Self {
-        Self::new(weights)
+    fn proxy(&self, weights: Weights<'_>) -> Option<Self> {
+        Some(Self::new(weights))
     }
 }
 

@@ -8,8 +8,10 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 
+use crate::data::Shape;
 use crate::model::cost::LayerCost;
-use crate::model::network::{Forward, Input, Mode, Model, Network, NetworkError, Weights, dropout};
+use crate::model::mode::{Mode, dropout};
+use crate::model::network::{Forward, Input, Model, Network, NetworkError, Weights};
 use crate::ops::{Block, conv_relu_pool};
 use crate::plugin::Params;
 
@@ -27,7 +29,9 @@ pub struct SimpleCnn {
     conv3: Conv2d,
     linear1: Linear,
     linear2: Linear,
-    places: usize,
+    /// Of the images that it takes.
+    height: usize,
+    width: usize,
 }
 
 /// Channels before the first and after each convolution, and the width of the hidden layer.
@@ -42,12 +46,16 @@ impl Network for SimpleCnn {
     const SUMMARY: &'static str =
         "three 3x3 convolutions and two linear layers, 2.2 million parameters on CIFAR-10: the original script's";
 
-    fn build(_: &Params, shape: [usize; 3], classes: usize, weights: Weights<'_>) -> Result<Self, NetworkError> {
-        if shape[0] != 3 || shape[1..].iter().any(|side| *side == 0 || !side.is_multiple_of(4)) {
-            let needs = "it takes 3 channels, and heights and widths that are multiples of 4";
-            return Err(NetworkError::Shape { shape, needs });
+    fn build(_: &Params, shape: Shape, classes: usize, weights: Weights<'_>) -> Result<Self, NetworkError> {
+        match shape {
+            Shape::Image([3, height, width]) if [height, width].iter().all(|n| *n > 0 && n.is_multiple_of(4)) => {
+                Ok(Self::new([3, height, width], classes, weights))
+            }
+            _ => {
+                let needs = "it takes images with 3 channels, and heights and widths that are multiples of 4";
+                Err(NetworkError::Shape { shape, needs })
+            }
         }
-        Ok(Self::new(shape, classes, weights))
     }
 }
 
@@ -55,18 +63,19 @@ impl SimpleCnn {
     /// For images of `[3, height, width]`, height and width multiples of 4.
     #[must_use]
     pub fn new(shape: [usize; 3], classes: usize, weights: Weights<'_>) -> Self {
-        Self::of_widths(WIDTHS, shape[1] * shape[2], classes, weights)
+        Self::of_widths(WIDTHS, [shape[1], shape[2]], classes, weights)
     }
 
-    fn of_widths(widths: Widths, places: usize, classes: usize, mut weights: Weights<'_>) -> Self {
+    fn of_widths(widths: Widths, [height, width]: [usize; 2], classes: usize, mut weights: Weights<'_>) -> Self {
         let Widths { channels: [c0, c1, c2, c3], hidden } = widths;
         Self {
             conv1: convolution([c0, c1], &mut weights),
             conv2: convolution([c1, c2], &mut weights),
             conv3: convolution([c2, c3], &mut weights),
-            linear1: linear([c3 * places / 16, hidden], &mut weights),
+            linear1: linear([c3 * height * width / 16, hidden], &mut weights),
             linear2: linear([hidden, classes], &mut weights),
-            places,
+            height,
+            width,
         }
     }
 
@@ -105,16 +114,16 @@ impl SimpleCnn {
         block(&self.conv3, x, 2)
     }
 
-    fn classify(&self, x: Tensor<4>, mode: Mode<'_>) -> Forward {
+    fn classify(&self, x: Tensor<4>, mode: &mut Mode) -> Forward {
         let x = relu(self.linear1.forward(x.flatten::<2>(1, 3)));
         let features = dropout(x, DROPOUT, mode);
-        Forward { logits: self.linear2.forward(features.clone()), features }
+        Forward { logits: self.linear2.forward(features.clone()), features: Some(features) }
     }
 
-    /// The layers on images of so many places; the linear ones are what they are.
+    /// The layers on images of a given number of pixels. The linear layers do not depend on it.
     fn layers_at(&self, places: usize) -> Vec<LayerCost> {
         let Widths { channels: [c0, c1, c2, c3], hidden } = self.widths();
-        let (flat, classes) = (c3 * self.places / 16, self.linear2.weight.dims()[1]);
+        let (flat, classes) = (c3 * self.height * self.width / 16, self.linear2.weight.dims()[1]);
         vec![
             LayerCost::convolution("conv1", [c0, c1], 3, places).first(),
             LayerCost::convolution("conv2", [c1, c2], 3, places),
@@ -133,36 +142,42 @@ fn repeat_2x2(x: Tensor<4>) -> Tensor<4> {
 }
 
 impl Model for SimpleCnn {
-    fn forward(&self, input: Input, mode: Mode<'_>) -> Forward {
-        let Input::Image(x) = input;
+    fn forward(&self, input: Input, mode: &mut Mode) -> Forward {
+        let Input::Image(x) = input else { unreachable!("`layers` refuses text") };
         self.classify(self.convolve(x), mode)
     }
 
-    fn layers(&self) -> Vec<LayerCost> {
-        self.layers_at(self.places)
+    /// Its first linear layer fits one image size.
+    fn layers(&self, shape: Shape) -> Result<Vec<LayerCost>, NetworkError> {
+        match shape {
+            Shape::Image([_, height, width]) if [height, width] == [self.height, self.width] => {
+                Ok(self.layers_at(height * width))
+            }
+            _ => Err(NetworkError::Shape { shape, needs: "it takes images of the size that it was built for" }),
+        }
     }
 
     /// The mean of each 2x2 places; each feature four times before the first linear layer. For sides that are multiples of
     /// 8.
     fn forward_half(&self, input: Input) -> Option<Forward> {
-        let Input::Image(x) = input;
+        let Input::Image(x) = input else { return None };
         let [_, _, height, width] = x.dims();
         if height % 8 != 0 || width % 8 != 0 {
             return None;
         }
         let x = self.convolve(avg_pool2d(x, AvgPoolOptions::new([2, 2])));
-        Some(self.classify(repeat_2x2(x), Mode::Eval))
+        Some(self.classify(repeat_2x2(x), &mut Mode::Eval))
     }
 
-    fn layers_half(&self) -> Vec<LayerCost> {
-        self.layers_at(self.places / 4)
+    fn layers_half(&self, _: Shape) -> Vec<LayerCost> {
+        self.layers_at(self.height * self.width / 4)
     }
 
-    fn proxy(&self, weights: Weights<'_>) -> Self {
+    fn proxy(&self, weights: Weights<'_>) -> Option<Self> {
         let narrow = |width: usize| (width * NARROW / 16).max(1);
         let Widths { channels: [c0, c1, c2, c3], hidden } = self.widths();
         let widths = Widths { channels: [c0, narrow(c1), narrow(c2), narrow(c3)], hidden: narrow(hidden) };
-        Self::of_widths(widths, self.places, self.linear2.weight.dims()[1], weights)
+        Some(Self::of_widths(widths, [self.height, self.width], self.linear2.weight.dims()[1], weights))
     }
 }
 
@@ -182,15 +197,15 @@ mod tests {
         let model = model(&device);
         // 896 + 18,496 + 73,856 + 2,097,408 + 2,570
         assert_eq!(model.num_params(), 2_193_226);
-        let layers = model.layers();
+        let layers = model.layers(Shape::Image([3, 32, 32])).unwrap();
         let forward: u64 = layers.iter().map(|l| l.forward).sum();
         // 2 x (27 x 32 x 1024 + 288 x 64 x 1024 + 576 x 128 x 256 + 8192 x 256 + 256 x 10)
         assert_eq!(forward, 81_466_368);
         let step: u64 = layers.iter().map(|l| l.forward + l.weight_gradient + l.input_gradient).sum();
         assert_eq!(step, 3 * forward - 2 * 27 * 32 * 1024);
-        let out = model.forward(Input::Image(Tensor::zeros([2, 3, 32, 32], &device)), Mode::Eval);
+        let out = model.forward(Input::Image(Tensor::zeros([2, 3, 32, 32], &device)), &mut Mode::Eval);
         assert_eq!(out.logits.dims(), [2, 10]);
-        assert_eq!(out.features.dims(), [2, 256]);
+        assert_eq!(out.features.unwrap().dims(), [2, 256]);
     }
 
     /// Widths 6, 12, 24 and 48, counted by hand.
@@ -198,11 +213,12 @@ mod tests {
     fn a_step_of_the_smaller_one_costs_a_twenty_fifth() {
         let device = Device::flex();
         let step = |model: &SimpleCnn| -> u64 {
-            model.layers().iter().map(|l| l.forward + l.weight_gradient + l.input_gradient).sum()
+            let layers = model.layers(Shape::Image([3, model.height, model.width])).unwrap();
+            layers.iter().map(|l| l.forward + l.weight_gradient + l.input_gradient).sum()
         };
         for (shape, classes) in [([3, 32, 32], 10), ([3, 8, 8], 2)] {
             let full = SimpleCnn::new(shape, classes, Weights::new(Random::new(1), &device));
-            let small = full.proxy(Weights::of(Purpose::AuxiliaryWeights, 0, Random::new(1), &device));
+            let small = full.proxy(Weights::of(Purpose::AuxiliaryWeights, 0, Random::new(1), &device)).unwrap();
             let places = (shape[1] * shape[2]) as u64;
             let first = 27 * 6 * places;
             let others = 54 * 12 * places + 108 * 24 * places / 4 + 24 * places / 16 * 48 + 48 * classes as u64;
@@ -210,7 +226,7 @@ mod tests {
             let share = step(&small) as f64 / step(&full) as f64;
             assert!((0.036..0.044).contains(&share), "{shape:?}: {share}");
             let images = Tensor::zeros([2, 3, shape[1], shape[2]], &device);
-            assert_eq!(small.forward(Input::Image(images), Mode::Eval).logits.dims(), [2, classes]);
+            assert_eq!(small.forward(Input::Image(images), &mut Mode::Eval).logits.dims(), [2, classes]);
         }
     }
 
@@ -230,13 +246,13 @@ mod tests {
         let tensor = |values: &[f32], shape: [usize; 4]| Tensor::<1>::from_floats(values, &device).reshape(shape);
         let small: Vec<f32> = model.convolve(tensor(&pooled, [1, 3, 4, 8])).into_data().try_into_vec().unwrap();
         let spread: Vec<f32> = (0..128 * 2 * 4).map(|i| small[i / 8 * 2 + i % 4 / 2]).collect();
-        let expected = model.classify(tensor(&spread, [1, 128, 2, 4]), Mode::Eval).logits.into_data();
+        let expected = model.classify(tensor(&spread, [1, 128, 2, 4]), &mut Mode::Eval).logits.into_data();
         let got = model.forward_half(Input::Image(tensor(&pixels, [1, 3, 8, 16]))).unwrap().logits.into_data();
         got.assert_approx_eq::<f32>(&expected, burn::tensor::Tolerance::absolute(1e-5));
         assert!(model.forward_half(Input::Image(Tensor::zeros([1, 3, 12, 16], &device))).is_none());
         let forward = |layers: Vec<LayerCost>| layers.iter().map(|l| l.forward).sum::<u64>();
-        let linear = 2 * (128 * 8 * 256 + 256 * 10);
-        assert_eq!(forward(model.layers_half()) - linear, (forward(model.layers()) - linear) / 4);
+        let (linear, shape) = (2 * (128 * 8 * 256 + 256 * 10), Shape::Image([3, 8, 16]));
+        assert_eq!(forward(model.layers_half(shape)) - linear, (forward(model.layers(shape).unwrap()) - linear) / 4);
     }
 
     #[test]
@@ -244,8 +260,8 @@ mod tests {
         let device = Device::flex();
         let input = || Input::Image(Tensor::ones([2, 3, 32, 32], &device));
         let logits = |seed| {
-            let mut stream = Random::new(seed).stream(Purpose::Dropout, 0, 0);
-            model(&device).forward(input(), Mode::Train(&mut stream)).logits.into_data()
+            let stream = Random::new(seed).stream(Purpose::Dropout, 0, 0);
+            model(&device).forward(input(), &mut Mode::train(stream)).logits.into_data()
         };
         assert_eq!(logits(1), logits(1));
         assert_ne!(logits(1), logits(2));

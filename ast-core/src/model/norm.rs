@@ -1,0 +1,163 @@
+use burn::module::{Module, Param};
+use burn::tensor::module::{BatchNormTrainOutput, batch_norm, batch_norm_train};
+use burn::tensor::{Device, Tensor};
+
+use crate::model::mode::Mode;
+
+/// Batch normalisation (Ioffe & Szegedy 2015) over all dimensions but the second, as PyTorch's `BatchNorm2d`.
+///
+/// In training it normalises by the mean and the biased variance of the batch. The running statistics move towards the
+/// batch's mean and *unbiased* variance, `n/(n-1)` times the biased one, by the share `momentum`; `n` is the number of values a
+/// channel. Their new values are part of the [`Mode`] and take effect with the optimizer's step. (Burn's own layer changes
+/// them in the forward pass, behind a lock that copies of the network share.) In evaluation it normalises by the running
+/// statistics.
+///
+/// Names and shapes of its parameters are PyTorch's, `[channels]` each.
+#[derive(Module, Debug)]
+pub struct BatchNorm {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+    running_mean: Param<Tensor<1>>,
+    running_var: Param<Tensor<1>>,
+    momentum: f64,
+    epsilon: f64,
+}
+
+impl BatchNorm {
+    /// For `channels` channels: weight 1, bias 0, running mean 0, running variance 1, and PyTorch's momentum 0.1 and
+    /// epsilon 1e-5.
+    #[must_use]
+    pub fn new(channels: usize, device: &Device) -> Self {
+        let fixed = |value: Tensor<1>| Param::from_tensor(value).set_require_grad(false);
+        Self {
+            weight: Param::from_tensor(Tensor::ones([channels], device)),
+            bias: Param::from_tensor(Tensor::zeros([channels], device)),
+            running_mean: fixed(Tensor::zeros([channels], device)),
+            running_var: fixed(Tensor::ones([channels], device)),
+            momentum: 0.1,
+            epsilon: 1e-5,
+        }
+    }
+
+    /// The share, 0..=1, by which the running statistics move towards those of a batch.
+    #[must_use]
+    pub fn with_momentum(self, momentum: f64) -> Self {
+        Self { momentum, ..self }
+    }
+
+    /// What is added to the variance, above 0.
+    #[must_use]
+    pub fn with_epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon, ..self }
+    }
+
+    /// Shapes: `[batch, channels, ...]` in and out.
+    #[must_use]
+    pub fn forward<const D: usize>(&self, x: Tensor<D>, mode: &mut Mode) -> Tensor<D> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let Mode::Train(training) = mode else {
+            return batch_norm(x, weight, bias, self.running_mean.val(), self.running_var.val(), self.epsilon);
+        };
+        let n = x.shape().num_elements() / x.dims()[1];
+        let BatchNormTrainOutput { output, mean, variance } = batch_norm_train(x, weight, bias, self.epsilon);
+        // One value has no variance that could be estimated.
+        if n > 1 {
+            let unbiased = variance * (n as f64 / (n - 1) as f64);
+            let towards = |old: Tensor<1>, new: Tensor<1>| old * (1.0 - self.momentum) + new.detach() * self.momentum;
+            training.update(&self.running_mean, |old| towards(old, mean));
+            training.update(&self.running_var, |old| towards(old, unbiased));
+        }
+        output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Purpose, Random};
+    use burn::tensor::Tolerance;
+
+    fn mode() -> Mode {
+        Mode::train(Random::new(1).stream(Purpose::Dropout, 0, 0))
+    }
+
+    fn values<const D: usize>(x: Tensor<D>) -> Vec<f64> {
+        x.into_data().try_into_vec::<f32>().unwrap().into_iter().map(f64::from).collect()
+    }
+
+    /// Two channels of four values each, against sums by hand. Biased variances 1.25 and 125, unbiased 5/3 and 500/3.
+    #[test]
+    fn a_pass_in_training_is_the_formula_and_changes_nothing_by_itself() {
+        let device = Device::flex();
+        let x = [[[[1.0, 2.0]], [[10.0, 20.0]]], [[[3.0, 4.0]], [[30.0, 40.0]]]];
+        let norm = BatchNorm::new(2, &device);
+        let mut mode = mode();
+        let got = norm.forward(Tensor::<4>::from_data(x, &device), &mut mode);
+        let by_hand = |value: f64, mean: f64, biased: f64| ((value - mean) / (biased + 1e-5_f64).sqrt()) as f32;
+        let expected = x.map(|sample| {
+            [sample[0][0].map(|v| by_hand(v, 2.5, 1.25)), sample[1][0].map(|v| by_hand(v, 25.0, 125.0))]
+                .map(|row| [row])
+        });
+        got.into_data()
+            .assert_approx_eq::<f32>(&Tensor::<4>::from_data(expected, &device).into_data(), Tolerance::absolute(1e-5));
+        assert_eq!(values(norm.running_mean.val()), [0.0, 0.0], "until it is applied");
+        let norm = mode.into_statistics().apply(norm);
+        let close = |got: Vec<f64>, expected: [f64; 2]| {
+            got.iter()
+                .zip(expected)
+                .for_each(|(got, expected)| assert!((got - expected).abs() < 1e-4, "{got} {expected}"));
+        };
+        close(values(norm.running_mean.val()), [0.25, 2.5]);
+        close(values(norm.running_var.val()), [0.9 + 0.5 / 3.0, 0.9 + 50.0 / 3.0]);
+    }
+
+    #[test]
+    fn evaluation_uses_the_running_statistics() {
+        let device = Device::flex();
+        let mut norm = BatchNorm::new(1, &device).with_epsilon(1e-12);
+        norm.running_mean = Param::from_tensor(Tensor::from_data([3.0], &device));
+        norm.running_var = Param::from_tensor(Tensor::from_data([4.0], &device));
+        let x = Tensor::<2>::from_data([[5.0], [3.0], [-1.0]], &device);
+        assert_eq!(values(norm.forward(x, &mut Mode::Eval)), [1.0, 0.0, -2.0]);
+    }
+
+    /// A layer that is used twice in a pass moves twice; a single value has no variance and moves nothing.
+    #[test]
+    fn statistics_of_a_pass_add_up() {
+        let device = Device::flex();
+        let norm = BatchNorm::new(1, &device).with_momentum(0.5);
+        let mut both = mode();
+        for x in [[[2.0], [4.0]], [[6.0], [8.0]]] {
+            let _ = norm.forward(Tensor::<2>::from_data(x, &device), &mut both);
+        }
+        let norm = both.into_statistics().apply(norm);
+        assert_eq!(values(norm.running_mean.val()), [0.5 * (0.5 * 3.0) + 0.5 * 7.0]);
+        let mut single = mode();
+        let _ = norm.forward(Tensor::<2>::from_data([[9.0]], &device), &mut single);
+        assert_eq!(values(single.into_statistics().apply(norm).running_var.val()), [0.5 * (0.5 * 1.0 + 1.0) + 1.0]);
+    }
+
+    /// Gradients by input, weight and bias against differences of the loss; none by the running statistics.
+    #[test]
+    fn gradients_are_those_of_finite_differences() {
+        let device = Device::flex().autodiff();
+        let norm = BatchNorm::new(2, &device);
+        let x = [[0.3, -1.2], [0.8, 0.4], [-0.5, 2.0]];
+        let weights = Tensor::<2>::from_data([[1.0, 2.0], [-1.0, 0.5], [0.7, -0.3]], &device);
+        let loss = |x: Tensor<2>| (norm.forward(x, &mut mode()) * weights.clone()).sum();
+        let input = Tensor::<2>::from_data(x, &device).require_grad();
+        let gradients = loss(input.clone()).backward();
+        let got = values(input.grad(&gradients).unwrap());
+        for (i, got) in got.into_iter().enumerate() {
+            let moved = |by: f64| {
+                let mut x = x;
+                x[i / 2][i % 2] += by;
+                f64::from(loss(Tensor::from_data(x, &device)).into_scalar::<f32>())
+            };
+            let expected = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+            assert!((got - expected).abs() < 2e-2, "{i}: {got} {expected}");
+        }
+        assert!(norm.weight.val().grad(&gradients).is_some() && norm.bias.val().grad(&gradients).is_some());
+        assert!(norm.running_mean.val().grad(&gradients).is_none());
+    }
+}

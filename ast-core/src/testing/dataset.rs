@@ -1,0 +1,76 @@
+use std::path::Path;
+
+use crate::data::{DataSource, Dataset, ReadRequest, Shape, fingerprint};
+use crate::random::{Purpose, Random};
+use crate::select::SampleId;
+
+/// Samples of a split that are looked at one by one: the first and the last.
+const SOME: usize = 64;
+
+/// Checks the contract that every dataset keeps. Call it from a test of your crate, with what it needs to be read.
+///
+/// * Reading it twice gives the same samples.
+/// * There are training and test samples of one shape and the same classes, and every label is a class.
+/// * Every value is written, is finite, and is the same each time; with augmentation it is a function of the stream.
+/// * The deviation of an input is finite and not negative.
+/// * Training and test data have different fingerprints.
+/// * A dataset with an archive says what is missing in an empty folder, instead of reading nothing.
+///
+/// # Panics
+/// If the dataset breaks the contract; the message says how.
+pub fn check_dataset(source: &dyn DataSource, request: &ReadRequest<'_>) {
+    let splits = source.read(request).expect("the dataset can be read");
+    let again = source.read(request).expect("it can be read again");
+    let (train, test) = (splits.train.as_ref(), splits.test.as_ref());
+    assert_eq!(fingerprint(train), fingerprint(again.train.as_ref()), "reading it twice gives the same training data");
+    assert_eq!(fingerprint(test), fingerprint(again.test.as_ref()), "reading it twice gives the same test data");
+    assert_ne!(fingerprint(train), fingerprint(test), "training and test data differ");
+    assert_eq!(train.shape(), test.shape(), "training and test data have one shape");
+    assert_eq!(train.classes(), test.classes(), "training and test data have the same classes");
+    check_split(train, "training");
+    check_split(test, "test");
+    if source.archive().is_some() {
+        let nowhere = Path::new("/nowhere/a/folder/that/is/not/there");
+        let missing = ReadRequest { dir: Some(nowhere), ..*request };
+        let error = source.read(&missing).err().expect("an empty folder is refused").to_string();
+        assert!(error.contains("nowhere"), "an error names the folder: {error}");
+        assert!(source.find(nowhere).is_err(), "`find` says that the files are missing");
+        assert!(source.read(&ReadRequest { dir: None, ..*request }).is_err(), "without a folder it is refused");
+    }
+}
+
+fn check_split(data: &dyn Dataset, which: &str) {
+    let samples = data.samples();
+    assert!(samples > 0, "there are {which} samples");
+    for id in (0..samples).filter(|id| *id < SOME || samples - id <= SOME).map(|id| id as SampleId) {
+        assert!(data.label(id) < data.classes(), "{which} sample {id}: its label is a class");
+        let deviation = data.input_deviation(id);
+        assert!(deviation.is_finite() && deviation >= 0.0, "{which} sample {id}: deviation {deviation}");
+        assert_eq!(data.content(id), data.content(id), "{which} sample {id}: its content is the same each time");
+        match data.shape() {
+            Shape::Image(sides) => check_image(data, id, sides.iter().product()),
+            Shape::Tokens(context) => check_window(data, id, context),
+        }
+    }
+}
+
+fn check_image(data: &dyn Dataset, id: SampleId, size: usize) {
+    let written = |key: Option<u64>| {
+        let mut out = vec![f32::NAN; size];
+        let mut stream = key.map(|key| Random::new(key).stream(Purpose::Augment, 0, u64::from(id)));
+        data.write(id, stream.as_mut(), &mut out);
+        out
+    };
+    for key in [None, Some(1), Some(2)] {
+        let values = written(key);
+        assert!(values.iter().all(|value| value.is_finite()), "sample {id}: every value is written and finite");
+        assert!(values == written(key), "sample {id}: the same request gives the same values");
+    }
+}
+
+fn check_window(data: &dyn Dataset, id: SampleId, context: usize) {
+    let mut tokens = vec![-1; context + 1];
+    data.write_tokens(id, &mut tokens);
+    let vocabulary = data.classes() as i32;
+    assert!(tokens.iter().all(|token| (0..vocabulary).contains(token)), "window {id}: every token is written");
+}

@@ -249,7 +249,9 @@ fn failure(error: &TrainError, run: &Path) -> Failure {
     let kind = match error {
         TrainError::NotFinite { .. } | TrainError::Diverged { .. } | TrainError::AllSkipped(_) => Kind::Data,
         TrainError::Pass(PassError::NotFinite(_)) => Kind::Data,
-        TrainError::Pass(PassError::Resolution) | TrainError::NothingTrained | TrainError::NothingLeft => Kind::Usage,
+        TrainError::Pass(PassError::Resolution | PassError::NoProxy)
+        | TrainError::NothingTrained
+        | TrainError::NothingLeft => Kind::Usage,
         TrainError::Write(_) => Kind::Io,
         TrainError::Device(_) | TrainError::Pass(PassError::Read(_)) => Kind::Device,
         TrainError::Load(_)

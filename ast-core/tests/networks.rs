@@ -1,61 +1,26 @@
 //! Every network keeps the contract: those of the registry, one with normalisation, one that reads text.
 #![forbid(unsafe_code)]
 
+mod common;
+
+use std::sync::Arc;
+
 use ast_core::burn;
 use ast_core::burn::module::{Module, Param};
-use ast_core::burn::nn::conv::{Conv2d, Conv2dConfig};
-use ast_core::burn::tensor::activation::relu;
 use ast_core::burn::tensor::{Device, Int, Tensor};
 use ast_core::data::Shape;
 use ast_core::model::zoo::SimpleCnn;
-use ast_core::model::{BatchNorm, Forward, Input, LayerCost, Mode, Model, Network, NetworkError, Weights};
+use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Network, NetworkError, Weights};
 use ast_core::plugin::{Params, Registry};
 use ast_core::random::Random;
-use ast_core::testing::check_network;
-use ast_core::train::BuildNetwork;
+use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
+use ast_core::select::BoxedPolicy;
+use ast_core::testing::{DirectLoader, RandomSamples, check_network};
+use ast_core::train::{BuildNetwork, Resolved, Setup, Trainer};
+use common::normalised::Normalised;
 
 fn device() -> Device {
     Device::flex().autodiff()
-}
-
-/// A convolution, batch normalisation, and a linear layer over the mean of each channel.
-#[derive(Module, Debug)]
-struct Normalised {
-    conv: Conv2d,
-    norm: BatchNorm,
-    weight: Param<Tensor<2>>,
-}
-
-impl Model for Normalised {
-    fn forward(&self, input: Input, mode: &mut Mode) -> Forward {
-        let Input::Image(x) = input else { unreachable!() };
-        let x = relu(self.norm.forward(self.conv.forward(x), mode));
-        let features: Tensor<2> = x.flatten::<3>(2, 3).mean_dim(2).squeeze_dim(2);
-        Forward { logits: features.clone().matmul(self.weight.val()), features: Some(features) }
-    }
-
-    fn layers(&self, shape: Shape) -> Result<Vec<LayerCost>, NetworkError> {
-        match shape {
-            Shape::Image([3, height, width]) if height > 2 && width > 2 => Ok(vec![
-                LayerCost::convolution("conv", [3, 4], 3, (height - 2) * (width - 2)).first(),
-                LayerCost::linear("linear", self.weight.dims()),
-            ]),
-            _ => Err(NetworkError::Shape { shape, needs: "it takes images with 3 channels, larger than 2 x 2" }),
-        }
-    }
-}
-
-impl Network for Normalised {
-    const NAME: &'static str = "normalised";
-    const SUMMARY: &'static str = "a convolution with batch normalisation";
-
-    fn build(_: &Params, shape: Shape, classes: usize, mut weights: Weights<'_>) -> Result<Self, NetworkError> {
-        let mut conv = Conv2dConfig::new([3, 4], [3, 3]).with_bias(false).init(weights.device());
-        conv.weight = weights.draw([4, 3, 3, 3], 27);
-        let norm = BatchNorm::new(4, weights.device());
-        let network = Self { conv, norm, weight: weights.draw([4, classes], 4) };
-        network.layers(shape).map(|_| network)
-    }
 }
 
 /// The next token by the present one alone: a table of logits.
@@ -106,6 +71,42 @@ fn a_network_with_batch_normalisation_keeps_the_contract() {
 #[test]
 fn a_network_that_reads_text_keeps_the_contract() {
     check_network::<Bigram>(&[], Shape::Tokens(7), 11, &device());
+}
+
+/// Wants the norm of features.
+struct Norm;
+
+impl Scorer for Norm {
+    fn needs(&self) -> &'static [Statistic] {
+        &[Statistic::FeatureNorm]
+    }
+    fn score(&self, seen: &Observation, _: &ScoreContext) -> Result<Vec<f32>, ScoreError> {
+        Ok(seen.get(Statistic::FeatureNorm)?.to_vec())
+    }
+}
+
+#[test]
+fn a_scorer_or_policy_that_needs_features_is_refused_where_there_are_none() {
+    let config = common::config(0.5, 2);
+    let refused = |policy: BoxedPolicy, scorer: Box<dyn Scorer>| {
+        let shape = Shape::Tokens(4);
+        let data = || Box::new(DirectLoader::new(Arc::new(RandomSamples { shape, classes: 5 })));
+        let (device, run) = (device(), Resolved::of(config.clone(), policy, scorer).unwrap());
+        let model = Bigram::build(&Params::default(), shape, 5, Weights::new(Random::new(1), &device)).unwrap();
+        let energy = Err("not counted".into());
+        let setup = Setup { run, train: data(), test: data(), model, device, energy };
+        Trainer::new(setup).err().map(|error| error.to_string())
+    };
+    let policy = |name, guard: &str| {
+        let given: &[_] = if name == "ast" { &[("guard", guard.into())] } else { &[] };
+        common::policy_with(name, given, &config)
+    };
+    let message = refused(policy("ast", "off"), Box::new(Norm)).unwrap();
+    assert!(message.contains("scorer needs features"), "{message}");
+    let message = refused(policy("ast", "on"), Box::new(common::Loss)).unwrap();
+    assert!(message.contains("policy `ast` needs features") && message.contains("guard"), "{message}");
+    assert_eq!(refused(policy("ast", "off"), Box::new(common::Loss)), None);
+    assert_eq!(refused(policy("random", ""), Box::new(Norm)), None, "nothing uses its scores");
 }
 
 #[test]

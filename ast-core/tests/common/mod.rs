@@ -1,6 +1,8 @@
 //! A small problem shared by the tests of the loop.
 #![allow(dead_code, unused_imports)] // each test uses its part
 
+pub(crate) mod normalised;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

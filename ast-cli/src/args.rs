@@ -1,4 +1,5 @@
 mod compare;
+mod run;
 
 use std::path::PathBuf;
 
@@ -6,6 +7,7 @@ use ast_control::PiConfig;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use compare::CompareArgs;
+pub(crate) use run::RunArgs;
 
 /// Adaptive sparse training: train on the most significant samples, and measure what that is worth.
 #[derive(Debug, Parser)]
@@ -89,70 +91,19 @@ Ctrl-C finishes the batch, saves and stops; a second one stops at once. SIGUSR1 
 Exit codes: 0 done, 2 usage, 65 data, 69 device, 70 bug, 73 cannot create, 74 cannot read or write,
 75 try again, 129/130/143 stopped by HUP/INT/TERM.")]
 pub(crate) struct TrainArgs {
-    /// Starting point: quickstart or cifar10 [default without --config: quickstart]
-    #[arg(long)]
-    pub(crate) preset: Option<String>,
-    /// A configuration file, such as the config.toml of a run folder
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Any key of the configuration, its value as TOML; repeatable
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
-    /// Where the dataset's files are [key: data.dir; variable: AST_DATA_DIR]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// Dataset; `ast datasets` lists them [key: data.name]
-    #[arg(long)]
-    pub(crate) dataset: Option<String>,
-    /// Network; `ast models` lists them [key: model.name]
-    #[arg(long)]
-    pub(crate) model: Option<String>,
-    /// Optimizer; `ast optimizers` lists them [key: optimizer.name]
-    #[arg(long)]
-    pub(crate) optimizer: Option<String>,
     /// What selects; `ast policies` lists them [key: policy.name]
     #[arg(long)]
     pub(crate) policy: Option<String>,
-    /// What significance is; `ast scorers` lists them [key: scorer.name]
-    #[arg(long)]
-    pub(crate) scorer: Option<String>,
-    /// Share of the offered samples to train on, in (0, 1] [key: control.target]
-    #[arg(long, value_name = "SHARE", conflicts_with = "budget")]
-    pub(crate) activation: Option<f64>,
-    /// Share of a dense run's FLOPs to spend, scoring included, in (0, 1]; instead of --activation [key: budget.fraction]
-    #[arg(long, value_name = "SHARE")]
-    pub(crate) budget: Option<f64>,
-    /// Seconds of training to spend, scoring included, evaluation not; --activation then is the share that is let
-    /// through [key: budget.seconds]
-    #[arg(long, value_name = "SECONDS", conflicts_with = "budget")]
-    pub(crate) budget_seconds: Option<f64>,
-    /// Do not charge scoring to the budget: an ablation, what a policy would be worth if scores were free [key:
-    /// budget.free_scoring]
-    #[arg(long)]
-    pub(crate) free_scoring: bool,
-    /// Nominal epochs: how often every sample is offered [key: train.epochs]
-    #[arg(long)]
-    pub(crate) epochs: Option<u32>,
-    /// Samples a step [key: train.batch_size]
-    #[arg(long)]
-    pub(crate) batch_size: Option<u32>,
-    /// Peak learning rate [key: train.lr]
-    #[arg(long)]
-    pub(crate) lr: Option<f64>,
     /// Decides everything random [key: train.seed]
     #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
     pub(crate) seed: Option<i64>,
-    /// auto, flex (CPU), wgpu or cuda, of those compiled in [key: device.name]
-    #[arg(long)]
-    pub(crate) device: Option<String>,
-    /// Threads of the CPU backend, 0: one a physical core; results do not depend on it [key: device.threads]
-    #[arg(long)]
-    pub(crate) threads: Option<u32>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
     /// Run folder; must be new or empty [default: runs/NNNN-DATA-POLICY]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Go on with a run that was stopped, from its last checkpoint; everything else comes from its folder
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config", "set", "dataset", "model", "optimizer", "policy", "scorer", "activation", "budget", "budget_seconds", "free_scoring", "epochs", "batch_size", "lr", "seed", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["RunArgs", "policy", "seed", "out"])]
     pub(crate) resume: Option<PathBuf>,
     /// With --resume: begin the run again from its config.toml; what it has left is moved to RUN/aside-N, nothing is removed
     #[arg(long, requires = "resume")]
@@ -163,6 +114,12 @@ pub(crate) struct TrainArgs {
     /// Print the summary as one JSON line on standard output, everything else on standard error
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl From<RunArgs> for TrainArgs {
+    fn from(run: RunArgs) -> Self {
+        Self { run, ..Self::default() }
+    }
 }
 
 #[derive(Debug, clap::Args)]

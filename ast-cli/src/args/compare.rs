@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use super::RunArgs;
+
 /// Every arm is run once for each seed: the same initial network, order and augmentation for all arms of a seed. Runs that
 /// are finished are not run again, so the same command continues a comparison that was stopped.
 #[derive(Debug, clap::Args)]
@@ -10,6 +12,7 @@ arm, but for train.seed:
   --arms dense,random,ast,ast:lambda=0.4:gate=hard,ast:scorer.name=entropy,random:train.epochs=8
 
 A difference is called established where there are six pairs or more, its 95 % interval is without 0, and p is at most 0.05.
+--activation, --budget and --budget-seconds are for every arm but dense.
 Costs are a share of the FLOPs of one dense run, that of --epochs, whatever the epochs of an arm.
 
 --from reads the runs of any other program: a CSV file whose first line names the columns arm, seed, cost and result, and
@@ -31,39 +34,13 @@ pub(crate) struct CompareArgs {
     /// How many seeds, from 0 on, or which: 10..16 are six. Fewer than six pairs can establish nothing, twenty are the most
     #[arg(long, default_value = "6", value_name = "N|A..B")]
     pub(crate) seeds: String,
-    /// Share of a dense run's FLOPs for each arm but dense, scoring included, in (0, 1] [key: budget.fraction]
-    #[arg(long, value_name = "SHARE", conflicts_with_all = ["activation", "budget_seconds"])]
-    pub(crate) budget: Option<f64>,
-    /// Seconds of training for each arm but dense [key: budget.seconds]
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) budget_seconds: Option<f64>,
-    /// Share of the offered samples to train on, in (0, 1] [key: control.target]
-    #[arg(long, value_name = "SHARE")]
-    pub(crate) activation: Option<f64>,
-    /// Starting point: quickstart or cifar10 [default without --config: quickstart]
-    #[arg(long)]
-    pub(crate) preset: Option<String>,
-    /// A configuration file, such as the config.toml of a run folder
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Any key of the configuration for all arms, its value as TOML; repeatable
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
-    /// Where the dataset's files are [key: data.dir; variable: AST_DATA_DIR]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// Do not charge scoring to the budget: an ablation, what a policy would be worth if scores were free [key:
-    /// budget.free_scoring]
-    #[arg(long)]
-    pub(crate) free_scoring: bool,
-    /// Nominal epochs of the dense run [key: train.epochs]
-    #[arg(long)]
-    pub(crate) epochs: Option<u32>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
     /// Runs at once. Seconds and joules depend on it, and with --budget-seconds all else
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) jobs: u8,
     /// The runs of another program instead, from a CSV file with the columns arm, seed, cost, result
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["arms", "seeds", "budget", "budget_seconds", "activation", "preset", "config", "set", "data_dir", "free_scoring", "epochs", "jobs"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["arms", "seeds", "RunArgs", "PlaceArgs", "jobs"])]
     pub(crate) from: Option<PathBuf>,
     /// Folder of the comparison
     #[arg(long, value_name = "DIR", default_value = "runs/comparison")]

@@ -18,9 +18,15 @@ pub(crate) struct RunArgs {
     pub(crate) set: Vec<String>,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+    /// Dataset; `ast datasets` lists them [key: data.name]
+    #[arg(long)]
+    pub(crate) dataset: Option<String>,
     /// Network; `ast models` lists them [key: model.name]
     #[arg(long)]
     pub(crate) model: Option<String>,
+    /// Optimizer; `ast optimizers` lists them [key: optimizer.name]
+    #[arg(long)]
+    pub(crate) optimizer: Option<String>,
     /// What significance is; `ast scorers` lists them [key: scorer.name]
     #[arg(long)]
     pub(crate) scorer: Option<String>,
@@ -49,7 +55,7 @@ pub(crate) struct RunArgs {
     pub(crate) lr: Option<f64>,
 }
 
-/// Where a run is: what may be another place, device or number of threads on `--resume`.
+/// Where a run is: flags that `--resume` takes as well, because results do not depend on them.
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(crate) struct PlaceArgs {
     /// Where the dataset's files are [key: data.dir; variable: AST_DATA_DIR]
@@ -64,14 +70,14 @@ pub(crate) struct PlaceArgs {
 }
 
 impl RunArgs {
-    /// The keys that flags give, with their values. A path is text: whoever reads it has checked that.
+    /// The keys that flags give, with their values; but for `data.dir`, which may be no text.
     pub(crate) fn keys(&self) -> impl Iterator<Item = ((&'static str, &'static str), Value)> {
         let text = |value: &Option<String>| value.clone().map(Value::from);
         let count = |value: Option<u32>| value.map(i64::from).map(Value::from);
-        let dir = self.place.data_dir.as_ref().map(|dir| Value::from(dir.to_string_lossy().into_owned()));
         let keys = [
-            (("data", "dir"), dir),
+            (("data", "name"), text(&self.dataset)),
             (("model", "name"), text(&self.model)),
+            (("optimizer", "name"), text(&self.optimizer)),
             (("scorer", "name"), text(&self.scorer)),
             (("control", "target"), self.activation.map(Value::from)),
             (("budget", "fraction"), self.budget.map(Value::from)),

@@ -45,8 +45,8 @@ pub(super) struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// Resolves every run and refuses what cannot be compared.
     pub(super) fn new(args: &CompareArgs, arms: &'a [Arm], seeds: &[u64]) -> Result<Self, Failure> {
-        let common = common(args);
-        are_decided_here(&args.set, &common, arms)?;
+        let common = TrainArgs::from(args.run.clone());
+        are_decided_here(&common, arms)?;
         are_different(arms, |arm| resolve(&common, arm, seeds[0]).map(|resolved| identity(&resolved)))?;
         let mut plan = Self {
             runs: Vec::new(),
@@ -172,22 +172,6 @@ impl Run<'_> {
     }
 }
 
-/// The settings that all arms share.
-fn common(args: &CompareArgs) -> TrainArgs {
-    TrainArgs {
-        preset: args.preset.clone(),
-        config: args.config.clone(),
-        data_dir: args.data_dir.clone(),
-        budget: args.budget,
-        budget_seconds: args.budget_seconds,
-        activation: args.activation,
-        free_scoring: args.free_scoring,
-        epochs: args.epochs,
-        set: args.set.clone(),
-        ..TrainArgs::default()
-    }
-}
-
 fn with_seed(common: &TrainArgs, arm: &Arm, seed: u64) -> TrainArgs {
     // The policy is set beside --set, so that its parameters given there are accepted, and others refused.
     TrainArgs { policy: Some(arm.policy.clone()), seed: Some(seed as i64), ..common.clone() }
@@ -200,7 +184,7 @@ fn resolve(common: &TrainArgs, arm: &Arm, seed: u64) -> Result<Resolved, Failure
 
 /// Refuses keys that arms and seeds decide, if they are set by flag or variable. In a file they are ignored with a
 /// note, because every configuration of a run has them.
-fn are_decided_here(set: &[String], common: &TrainArgs, arms: &[Arm]) -> Result<(), Failure> {
+fn are_decided_here(common: &TrainArgs, arms: &[Arm]) -> Result<(), Failure> {
     let refused = |table: &Table, origin: &str| match leaves(table)
         .iter()
         .find_map(|(key, _)| Some((key, decided_elsewhere(key)?)))
@@ -210,12 +194,12 @@ fn are_decided_here(set: &[String], common: &TrainArgs, arms: &[Arm]) -> Result<
         }
         None => Ok(()),
     };
-    for assignment in set {
+    for assignment in &common.run.set {
         let origin = format!("--set {assignment}");
         refused(&assigned(assignment, &origin)?, &origin)?;
     }
     for (table, origin) in config::of_surroundings(common)? {
-        if common.config.as_ref().is_none_or(|file| file.display().to_string() != origin) {
+        if common.run.config.as_ref().is_none_or(|file| file.display().to_string() != origin) {
             refused(&table, &origin)?;
             continue;
         }

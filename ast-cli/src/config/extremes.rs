@@ -8,6 +8,7 @@ use ast_core::score::ScorerEntry;
 use ast_core::select::PolicyEntry;
 
 use super::*;
+use crate::args::RunArgs;
 
 const VALUES: [&str; 18] = [
     "0",
@@ -32,7 +33,7 @@ const VALUES: [&str; 18] = [
 
 /// Whether the configuration was accepted.
 fn tried(set: &[String]) -> bool {
-    let args = TrainArgs { set: set.to_vec(), ..TrainArgs::default() };
+    let args = RunArgs { set: set.to_vec(), ..RunArgs::default() }.into();
     let what = set.join(" ");
     let key = set.last().and_then(|last| last.split('=').next()?.rsplit('.').next()).unwrap();
     match catch_unwind(|| resolve(&args).map(|resolved| resolved.config.check().is_ok())) {

@@ -40,8 +40,8 @@ pub(super) fn of_run(file: &Path, args: &TrainArgs) -> Result<Table, Failure> {
 /// Merges the layers. Every key is checked to exist, or is a parameter in one of the [`OPEN`] sections.
 pub(super) fn merge(args: &TrainArgs) -> Result<Table, Failure> {
     let mut merged = Table::new();
-    let preset = args.preset.as_deref().or(args.config.is_none().then_some("quickstart"));
-    let layers = [preset.map(of_preset), args.config.as_deref().map(of_file)];
+    let preset = args.run.preset.as_deref().or(args.run.config.is_none().then_some("quickstart"));
+    let layers = [preset.map(of_preset), args.run.config.as_deref().map(of_file)];
     // Variables that are not UTF-8 are not ours.
     let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     for layer in layers.into_iter().flatten().chain([of_environment(variables)]) {
@@ -49,7 +49,7 @@ pub(super) fn merge(args: &TrainArgs) -> Result<Table, Failure> {
     }
     // Flags and --set are one layer, so that a parameter given with --set belongs to the policy given by a flag.
     let mut command_line = Table::new();
-    for assignment in &args.set {
+    for assignment in &args.run.set {
         overlay(&mut command_line, of_assignment(assignment)?);
     }
     overlay(&mut command_line, of_flags(args)?);
@@ -73,7 +73,7 @@ pub(super) fn of_arm(args: &TrainArgs, own: &Table, limited: bool) -> Result<Tab
 
 /// The tables of `--config` and the `AST__` variables, each with the name of its source.
 pub(crate) fn of_surroundings(args: &TrainArgs) -> Result<Vec<(Table, String)>, Failure> {
-    let file = args.config.as_deref().map(|path| Ok((of_file(path)?, path.display().to_string())));
+    let file = args.run.config.as_deref().map(|path| Ok((of_file(path)?, path.display().to_string())));
     let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     let variables = variables.map(|(name, value)| Ok((of_environment([(name.clone(), value)].into_iter())?, name)));
     file.into_iter().chain(variables).collect()
@@ -152,32 +152,17 @@ fn text_of<'a>(value: &'a OsStr, origin: &str) -> Result<&'a str, Failure> {
 }
 
 fn of_flags(args: &TrainArgs) -> Result<Table, Failure> {
-    let text = |value: &Option<String>| value.clone().map(Value::from);
-    let dir = args.data_dir.as_ref().map(|dir| text_of(dir.as_os_str(), "--data-dir")).transpose()?;
-    let flags = [
-        ("data", "dir", dir.map(Value::from)),
-        ("data", "name", text(&args.dataset)),
-        ("model", "name", text(&args.model)),
-        ("optimizer", "name", text(&args.optimizer)),
-        ("policy", "name", text(&args.policy)),
-        ("scorer", "name", text(&args.scorer)),
-        ("control", "target", args.activation.map(Value::from)),
-        ("budget", "fraction", args.budget.map(Value::from)),
-        ("budget", "seconds", args.budget_seconds.map(Value::from)),
-        ("budget", "free_scoring", args.free_scoring.then_some(Value::from(true))),
-        ("train", "epochs", args.epochs.map(i64::from).map(Value::from)),
-        ("train", "batch_size", args.batch_size.map(i64::from).map(Value::from)),
-        ("train", "lr", args.lr.map(Value::from)),
-        ("train", "seed", args.seed.map(Value::from)),
-        ("device", "name", text(&args.device)),
-        ("device", "threads", args.threads.map(i64::from).map(Value::from)),
+    let dir = args.run.place.data_dir.as_ref().map(|dir| text_of(dir.as_os_str(), "--data-dir")).transpose()?;
+    let own = [
+        (("data", "dir"), dir.map(Value::from)),
+        (("policy", "name"), args.policy.clone().map(Value::from)),
+        (("train", "seed"), args.seed.map(Value::from)),
     ];
+    let own = own.into_iter().filter_map(|(key, value)| Some((key, value?)));
     let mut table = Table::new();
-    for (section, key, value) in flags {
-        if let Some(value) = value {
-            let inner = Value::Table(Table::from_iter([(key.to_string(), value)]));
-            overlay(&mut table, Table::from_iter([(section.to_string(), inner)]));
-        }
+    for ((section, key), value) in args.run.keys().chain(own) {
+        let inner = Value::Table(Table::from_iter([(key.to_string(), value)]));
+        overlay(&mut table, Table::from_iter([(section.to_string(), inner)]));
     }
     Ok(table)
 }

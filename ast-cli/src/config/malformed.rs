@@ -5,9 +5,10 @@ use std::panic::catch_unwind;
 use std::path::PathBuf;
 
 use super::*;
+use crate::args::RunArgs;
 
-fn refused(args: TrainArgs, what: &str) -> String {
-    match catch_unwind(|| resolve(&args).map(drop)) {
+fn refused(run: RunArgs, what: &str) -> String {
+    match catch_unwind(|| resolve(&run.clone().into()).map(drop)) {
         Ok(Err(failure)) => {
             assert!(matches!(failure.kind, Kind::Usage | Kind::Io), "{what}: {failure}");
             failure.to_string()
@@ -26,11 +27,11 @@ fn file(content: &[u8]) -> (tempfile::TempDir, PathBuf) {
 
 fn refused_file(content: &[u8], what: &str) -> String {
     let (_dir, path) = file(content);
-    refused(TrainArgs { config: Some(path), ..TrainArgs::default() }, what)
+    refused(RunArgs { config: Some(path), ..RunArgs::default() }, what)
 }
 
-fn set(assignment: &str) -> TrainArgs {
-    TrainArgs { set: vec![assignment.into()], ..TrainArgs::default() }
+fn set(assignment: &str) -> RunArgs {
+    RunArgs { set: vec![assignment.into()], ..RunArgs::default() }
 }
 
 #[test]
@@ -130,7 +131,7 @@ fn malformed_assignments_and_unknown_presets_are_refused() {
         refused(set(assignment), assignment);
     }
     for preset in ["", "nothing", "../cifar10", "cifar10.toml", "CIFAR10"] {
-        let message = refused(TrainArgs { preset: Some(preset.into()), ..TrainArgs::default() }, preset);
+        let message = refused(RunArgs { preset: Some(preset.into()), ..RunArgs::default() }, preset);
         assert!(message.contains("quickstart"), "{message}");
     }
 }
@@ -142,8 +143,8 @@ fn cut_configurations() {
         let (_dir, path) = file(b"");
         for cut in 0..text.len() {
             fs::write(&path, &text[..cut]).unwrap();
-            let args = TrainArgs { config: Some(path.clone()), ..TrainArgs::default() };
-            if let Err(failure) = resolve(&args) {
+            let args = RunArgs { config: Some(path.clone()), ..RunArgs::default() };
+            if let Err(failure) = resolve(&args.into()) {
                 assert!(failure.kind == Kind::Usage && failure.to_string().contains(['`', '/']), "{failure}");
             }
         }
@@ -158,7 +159,7 @@ fn pipes_and_devices_are_refused_without_waiting() {
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     for no_file in [dir.path().to_path_buf(), pipe, "/dev/zero".into(), dir.path().join("nowhere"), path.join("below")]
     {
-        let message = refused(TrainArgs { config: Some(no_file.clone()), ..TrainArgs::default() }, "no file");
+        let message = refused(RunArgs { config: Some(no_file.clone()), ..RunArgs::default() }, "no file");
         assert!(message.contains("cannot read") && message.contains(&*no_file.to_string_lossy()), "{message}");
     }
 }

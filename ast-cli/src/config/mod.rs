@@ -26,7 +26,7 @@ pub(crate) fn resolve(args: &TrainArgs) -> Result<Resolved, Failure> {
         Some(run) => layers::of_run(&run.join(CONFIG), args)?,
         None => layers::merge(args)?,
     })?;
-    if let (Some(scorer), ScorerRule::Unused) = (&args.scorer, resolved.policy.kind.scorer) {
+    if let (Some(scorer), ScorerRule::Unused) = (&args.run.scorer, resolved.policy.kind.scorer) {
         let policy = &resolved.config.policy.name;
         note(&format!("policy {policy} decides without scores: {scorer} has no influence on this run"));
     }
@@ -116,10 +116,10 @@ mod tests {
     use ast_core::plugin::ParamValue;
 
     use super::*;
-    use crate::args::TrainArgs;
+    use crate::args::{RunArgs, TrainArgs};
 
     fn resolve_set(set: &[&str]) -> Result<Resolved, Failure> {
-        resolve(&TrainArgs { set: set.iter().map(ToString::to_string).collect(), ..TrainArgs::default() })
+        resolve(&RunArgs { set: set.iter().map(ToString::to_string).collect(), ..RunArgs::default() }.into())
     }
 
     fn refused(set: &[&str]) -> String {
@@ -132,23 +132,24 @@ mod tests {
     #[test]
     fn every_preset_resolves() {
         for name in preset_names() {
-            let args = TrainArgs { preset: Some(name.into()), ..TrainArgs::default() };
-            assert!(resolve(&args).is_ok(), "{name}");
+            let args = RunArgs { preset: Some(name.into()), ..RunArgs::default() };
+            assert!(resolve(&args.into()).is_ok(), "{name}");
         }
     }
 
     #[test]
     fn parameters_go_with_the_name_given_beside_them() {
         let given = |flags: TrainArgs, set: &str| {
-            let resolved = resolve(&TrainArgs { set: vec![set.into()], ..flags }).unwrap().config;
+            let run = RunArgs { set: vec![set.into()], ..flags.run };
+            let resolved = resolve(&TrainArgs { run, ..flags }).unwrap().config;
             (resolved.policy.params, resolved.scorer.params)
         };
         let policy = |name: &str| TrainArgs { policy: Some(name.into()), ..TrainArgs::default() };
         assert_eq!(given(policy("ast"), "policy.lambda=0.5").0["lambda"], ParamValue::Number(0.5));
         let fixed = given(policy("fixed-threshold"), "policy.threshold=2.5").0;
         assert_eq!(fixed["threshold"], ParamValue::Number(2.5));
-        let scorer = TrainArgs { scorer: Some("loss-entropy".into()), ..TrainArgs::default() };
-        assert_eq!(given(scorer, "scorer.loss_weight=1").1["loss_weight"], ParamValue::Number(1.0));
+        let scorer = RunArgs { scorer: Some("loss-entropy".into()), ..RunArgs::default() };
+        assert_eq!(given(scorer.into(), "scorer.loss_weight=1").1["loss_weight"], ParamValue::Number(1.0));
     }
 
     #[test]
@@ -163,8 +164,8 @@ mod tests {
     #[test]
     fn a_policy_may_say_which_scorer() {
         let scorer = |policy: &str, named: Option<&str>| {
-            let (policy, scorer) = (Some(policy.into()), named.map(String::from));
-            let resolved = resolve(&TrainArgs { policy, scorer, ..TrainArgs::default() })?;
+            let run = RunArgs { scorer: named.map(String::from), ..RunArgs::default() };
+            let resolved = resolve(&TrainArgs { policy: Some(policy.into()), run, ..TrainArgs::default() })?;
             assert_eq!(
                 resolved.config.scorer.name.as_deref(),
                 named,

@@ -103,11 +103,17 @@ fn doctor_says_what_works() {
 #[test]
 fn seconds_are_a_budget() {
     let dir = tempfile::tempdir().unwrap();
-    let seconds = summary(&train(&dir.path().join("run"), &["--budget-seconds", "3"]))["seconds"].clone();
+    let folder = dir.path().join("run");
+    let seconds = summary(&train(&folder, &["--budget-seconds", "3"]))["seconds"].clone();
     let phase = |name: &str| seconds["phases"][name].as_f64().unwrap();
     let spent = seconds["total"].as_f64().unwrap() - phase("eval") - phase("checkpoint");
-    // How long the last step takes is the machine's affair.
-    assert!((3.0..60.0).contains(&spent), "{seconds}");
+    assert!(spent >= 3.0, "{seconds}");
+    // How long a step takes is the machine's affair; but where the budget is spent the learning rate is 0, and nothing that
+    // is selected after that is trained.
+    let log = metrics(&folder);
+    let steps: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let idle = steps.iter().filter(|event| event["event"] == "step" && event["lr"] == 0.0).count();
+    assert!(idle <= 2, "{idle} steps after the end of the budget: {log}");
 }
 
 #[test]

@@ -7,9 +7,12 @@ mod common;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{SMALL, assert_same, copy, program, result, resume, signal, start, stderr, steps, succeed, underway};
+use common::{
+    ENDLESS, SMALL, assert_same, copy, goes_on, logged, program, result, resume, signal, start, stderr, steps, stop_by,
+    succeed, wait_until,
+};
 
 /// Numbers that look random and are the same every time.
 struct Dice(u64);
@@ -31,19 +34,22 @@ fn size(usual: usize, full: usize) -> usize {
 fn a_run_that_is_killed_goes_on_to_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let reference = folder.path().join("reference");
-    let begin = Instant::now();
     succeed(start(&reference, &[]));
-    let whole = begin.elapsed().as_millis() as u64;
-    let expected = result(&reference);
-    let (mut kills, mut runs, mut dice) = (0, 0, Dice(1));
+    let (expected, log) = (result(&reference), logged(&reference));
+    let (mut kills, mut runs, mut resumed, mut dice) = (0, 0, 0, Dice(1));
     while kills < size(60, 1000) {
         runs += 1;
         let run = folder.path().join(format!("run{runs}"));
         let mut command = start(&run, &[]);
         loop {
             let mut child = command.spawn().unwrap();
-            // From before the first file to well into the run; now and then the run gets to its end.
-            std::thread::sleep(Duration::from_micros(dice.below(700 * whole)));
+            // From before the first file to the last line of the log, by what is logged: how fast the machine is decides
+            // nothing. One time in four the run gets to its end.
+            let until = dice.below(2 * log).saturating_sub(log / 2);
+            while logged(&run) < until && child.try_wait().unwrap().is_none() {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            std::thread::sleep(Duration::from_micros(dice.below(20_000)));
             if let Some(status) = child.try_wait().unwrap() {
                 assert!(status.success(), "{}", stderr(&child.wait_with_output().unwrap()));
                 break;
@@ -58,9 +64,11 @@ fn a_run_that_is_killed_goes_on_to_the_same_bits() {
             }
         }
         assert_same(&run, &expected, &format!("run {runs} after {kills} kills"));
+        resumed += fs::read_to_string(run.join("metrics.jsonl")).unwrap().matches("\"resumed\"").count();
         fs::remove_dir_all(&run).unwrap();
     }
-    println!("{kills} kills in {runs} runs");
+    println!("{kills} kills in {runs} runs, {resumed} resumed from a checkpoint");
+    assert!(resumed >= kills / 10, "{resumed} of {kills}: hardly any kill was met in the run");
 }
 
 /// What the program lists.
@@ -141,13 +149,9 @@ fn signals_save_and_stop_with_their_own_exit_codes() {
         [("INT", 130), ("TERM", 143), ("HUP", 129)].into_iter().cycle().take(size(9, 198)).enumerate()
     {
         let run = folder.path().join(format!("run{number}"));
-        let child = start(&run, &long).spawn().unwrap();
-        underway(&run);
-        std::thread::sleep(Duration::from_millis(270 * number as u64 / size(9, 198) as u64));
-        signal(&child, name);
-        let output = child.wait_with_output().unwrap();
-        let text = stderr(&output);
-        assert_eq!(output.status.code(), Some(code), "{name}: {text}");
+        // Of 51 steps, so that it is stopped well before it ends.
+        let step = 1 + 32 * number / size(9, 198);
+        let text = stop_by((name, code), start(&run, &long), &run, step as u64);
         assert!(text.contains("saved; go on with `ast train --resume"), "{text}");
         assert_eq!(steps(&run).len(), 1);
         succeed(resume(&run));
@@ -159,27 +163,28 @@ fn signals_save_and_stop_with_their_own_exit_codes() {
 fn usr1_saves_and_goes_on_and_a_second_int_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("usr1");
-    let child = start(&run, &["--set=checkpoint.every_steps=0", "--set=train.epochs=40"]).spawn().unwrap();
-    underway(&run);
+    let mut child = start(&run, &["--set=checkpoint.every_steps=0", ENDLESS]).spawn().unwrap();
+    goes_on(&mut child, &run);
+    assert!(!run.join("checkpoints").exists() || steps(&run).is_empty());
     signal(&child, "USR1");
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
+    let saved = || fs::read_dir(run.join("checkpoints")).is_ok_and(|mut entries| entries.next().is_some());
+    wait_until(&mut child, "it saved", saved);
+    goes_on(&mut child, &run);
     assert_eq!(steps(&run).len(), 1, "saved once");
+    signal(&child, "TERM");
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));
 
     // A batch that takes long: the first signal waits for its end, the second does not.
     let run = folder.path().join("twice");
     let mut long = program();
     long.args(["--set=data.train_limit=8192", "--batch-size=4096", "--policy=dense", "--epochs=50", "--progress=none"]);
-    let child = long.arg("--out").arg(&run).spawn().unwrap();
-    let begin = Instant::now();
-    while !run.join("run.json").exists() {
-        assert!(begin.elapsed() < Duration::from_secs(60));
-        std::thread::sleep(Duration::from_millis(5));
+    let mut child = long.arg("--out").arg(&run).spawn().unwrap();
+    wait_until(&mut child, "its first batch", || run.join("run.json").exists());
+    // Two signals that the program has not seen yet are one: more are sent until it has ended.
+    while child.try_wait().unwrap().is_none() {
+        signal(&child, "INT");
+        std::thread::sleep(Duration::from_millis(10));
     }
-    std::thread::sleep(Duration::from_millis(300));
-    signal(&child, "INT");
-    std::thread::sleep(Duration::from_millis(100));
-    signal(&child, "INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
     assert!(!stderr(&output).contains("saved"), "at once means without saving");
@@ -192,19 +197,22 @@ fn signals_that_were_ignored_stay_ignored() {
     let run = folder.path().join("run");
     let mut shell = Command::new("sh");
     let program = env!("CARGO_BIN_EXE_ast");
-    shell.args(["-c", "trap '' HUP; exec \"$0\" train \"$@\"", program]).args(SMALL).arg("--out").arg(&run);
-    let child = shell.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    underway(&run);
+    shell.args(["-c", "trap '' HUP; exec \"$0\" train \"$@\"", program]).args(SMALL).args([ENDLESS, "--out"]).arg(&run);
+    let mut child = shell.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    goes_on(&mut child, &run);
     signal(&child, "HUP");
-    assert!(child.wait_with_output().unwrap().status.success());
+    goes_on(&mut child, &run);
+    // Not 129: it is this one that stops it.
+    signal(&child, "TERM");
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));
 }
 
 #[test]
 fn one_folder_is_for_one_process() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    let child = start(&run, &["--set=train.epochs=200"]).spawn().unwrap();
-    underway(&run);
+    let mut child = start(&run, &[ENDLESS]).spawn().unwrap();
+    goes_on(&mut child, &run);
     for mut other in [resume(&run), start(&run, &[])] {
         let other = other.output().unwrap();
         assert_eq!(other.status.code(), Some(75), "{}", stderr(&other));
@@ -283,13 +291,12 @@ fn a_machine_without_memory_costs_nothing_but_time() {
 fn a_folder_that_vanishes_ends_the_run_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    let child = start(&run, &["--set=train.epochs=200"]).spawn().unwrap();
-    underway(&run);
+    let mut child = start(&run, &[ENDLESS]).spawn().unwrap();
+    goes_on(&mut child, &run);
     // The program may be writing into it at this very moment.
-    while run.exists() {
+    while fs::write(&run, "in its place").is_err() {
         drop(fs::remove_dir_all(&run));
     }
-    fs::write(&run, "in its place").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(74), "{}", stderr(&output));
     assert!(stderr(&output).contains("could not write"), "{}", stderr(&output));

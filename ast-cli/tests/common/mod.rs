@@ -110,16 +110,34 @@ pub(crate) fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
 }
 
-/// Waits until the run has logged a step, so that it is in its loop.
-pub(crate) fn underway(run: &Path) {
+/// A run that ends only when it is told to.
+pub(crate) const ENDLESS: &str = "--set=train.epochs=100000";
+
+/// Only for a program that hangs: what a test asserts does not depend on how fast the machine is.
+const HUNG: Duration = Duration::from_secs(600);
+
+/// Waits until it is so, which it must be before the program ends.
+pub(crate) fn wait_until(child: &mut Child, what: &str, is_so: impl Fn() -> bool) {
     let begin = Instant::now();
-    while fs::metadata(run.join("metrics.jsonl")).map_or(0, |file| file.len()) < 600 {
-        assert!(begin.elapsed() < Duration::from_secs(60), "the run does not get going");
-        std::thread::sleep(Duration::from_millis(2));
+    while !is_so() {
+        assert!(child.try_wait().unwrap().is_none(), "the program ended before {what}");
+        assert!(begin.elapsed() < HUNG, "the program hangs before {what}");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// A run of thirty-one steps without selection.
+/// Bytes of the log of a run.
+pub(crate) fn logged(run: &Path) -> u64 {
+    fs::metadata(run.join("metrics.jsonl")).map_or(0, |file| file.len())
+}
+
+/// Waits until the run has logged some steps more.
+pub(crate) fn goes_on(child: &mut Child, run: &Path) {
+    let before = logged(run);
+    wait_until(child, "it went on", || logged(run) > before + 600);
+}
+
+/// Thirty-one steps of a run that selects nothing.
 pub(crate) const DENSE: [&str; 8] = [
     "--policy=dense",
     "--epochs=10",
@@ -137,18 +155,23 @@ pub(crate) fn dense(out: &Path) -> Command {
     command
 }
 
-/// Runs until the log has a given step, then sends SIGTERM.
-pub(crate) fn stop_after(mut command: Command, run: &Path, step: u64) -> String {
-    let before = fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
-    let child = command.spawn().unwrap();
-    let (begin, line) = (Instant::now(), format!("{{\"event\":\"step\",\"step\":{step},"));
-    while !fs::read_to_string(run.join("metrics.jsonl")).is_ok_and(|log| log != before && log.contains(&line)) {
-        assert!(begin.elapsed() < Duration::from_secs(60), "the run does not get to step {step}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    signal(&child, "TERM");
+/// Runs until its log tells of a step, then sends SIGTERM.
+pub(crate) fn stop_after(command: Command, run: &Path, step: u64) -> String {
+    stop_by(("TERM", 143), command, run, step)
+}
+
+/// Runs until its log tells of a step, then sends a signal, at which the program is to end with that code.
+pub(crate) fn stop_by((name, code): (&str, i32), mut command: Command, run: &Path, step: u64) -> String {
+    let log = || fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+    let (before, line) = (log(), format!("{{\"event\":\"step\",\"step\":{step},"));
+    let mut child = command.spawn().unwrap();
+    wait_until(&mut child, &format!("step {step}"), || {
+        let now = log();
+        now != before && now.contains(&line)
+    });
+    signal(&child, name);
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(143), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(code), "{name}: {}", stderr(&output));
     stderr(&output)
 }
 

@@ -87,7 +87,7 @@ impl Callback for Log {
         // A checkpoint records the length of the log, so the log must be on the disk first.
         self.folder.sync()?;
         let Fingerprint { bytes, sha256 } = self.folder.log_fingerprint();
-        let run = RunIdentity { metrics: bytes, metrics_sha256: Some(sha256), ..self.identity.clone() };
+        let run = RunIdentity { metrics: bytes, metrics_sha256: sha256, ..self.identity.clone() };
         let saved = self.checkpoints.save(snapshot, &run);
         (self.saved_step, self.saved_at) = (snapshot.step, Instant::now());
         saved.map_err(|error| match error {

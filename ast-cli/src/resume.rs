@@ -29,8 +29,8 @@ pub(crate) struct Point {
 pub(crate) fn identity(config: &RunConfig, data: &str, evaluation: &str) -> Result<RunIdentity, Failure> {
     Ok(RunIdentity {
         data: data.to_string(),
-        evaluation: Some(evaluation.to_string()),
-        config: Some(keys::deciding(config)?),
+        evaluation: evaluation.to_string(),
+        config: keys::deciding(config)?,
         ..RunIdentity::default()
     })
 }
@@ -96,18 +96,13 @@ pub(crate) fn refusal(run: &Path, why: &str) -> Failure {
 }
 
 fn is_the_same(then: &RunIdentity, config: &RunConfig, now: &RunIdentity) -> Result<(), String> {
-    if let (Some(then), Some(now)) = (&then.config, &now.config) {
-        let differing = keys::differing(then, now, &keys::defaults(config));
-        if !differing.is_empty() {
-            let rule = "these keys decide results and cannot change during a run";
-            return Err(format!("{}: {rule}", differing.join(", ")));
-        }
+    let differing = keys::differing(&then.config, &now.config, &keys::defaults(config));
+    if !differing.is_empty() {
+        let rule = "these keys decide results and cannot change during a run";
+        return Err(format!("{}: {rule}", differing.join(", ")));
     }
     other_data("training data", &then.data, &now.data, config)?;
-    match (&then.evaluation, &now.evaluation) {
-        (Some(then), Some(now)) => other_data("evaluation data", then, now, config),
-        _ => Ok(()),
-    }
+    other_data("evaluation data", &then.evaluation, &now.evaluation, config)
 }
 
 fn other_data(what: &str, then: &str, now: &str, config: &RunConfig) -> Result<(), String> {

@@ -24,15 +24,12 @@ pub(super) fn keep(log: &[u8], step: u64, then: &RunIdentity) -> Result<Kept, St
         // The last line may be incomplete.
         (None, None) => (log.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1), false),
         (None, Some(first)) => {
-            if then.metrics_sha256.as_ref().is_some_and(|sha256| *sha256 != Fingerprint::of(first).sha256) {
+            if then.metrics_sha256 != Fingerprint::of(first).sha256 {
                 return Err(format!(
                     "belongs to another run or was changed: its first {length} bytes differ from those at the checkpoint"
                 ));
             }
-            if !first.is_empty() && !first.ends_with(b"\n") {
-                return Err(format!("belongs to another run: no line ends at byte {length}"));
-            }
-            (length, then.metrics_sha256.is_some())
+            (length, true)
         }
     };
     let mut events = Vec::new();
@@ -52,7 +49,7 @@ pub(super) fn keep(log: &[u8], step: u64, then: &RunIdentity) -> Result<Kept, St
         step,
         after: after.unwrap_or(0),
         bytes: (length - bytes) as u64,
-        sha256: then.metrics_sha256.clone(),
+        sha256: Some(then.metrics_sha256.clone()),
     });
     Ok(Kept { bytes, events, gap })
 }
@@ -72,7 +69,7 @@ fn is_gap(line: &[u8], step: u64, then: &RunIdentity) -> bool {
     // A quick test first: logs are long, and gaps are rare.
     line.starts_with(b"{\"event\":\"gap\"")
         && serde_json::from_slice(line).is_ok_and(|event| match event {
-            Event::Gap { step: of, sha256, .. } => of == step && sha256 == then.metrics_sha256,
+            Event::Gap { step: of, sha256, .. } => of == step && sha256.as_ref() == Some(&then.metrics_sha256),
             _ => false,
         })
 }
@@ -93,7 +90,7 @@ mod tests {
     fn logged(events: &[Event]) -> (Vec<u8>, RunIdentity) {
         let log: Vec<u8> = events.iter().flat_map(line).collect();
         let Fingerprint { bytes: metrics, sha256 } = Fingerprint::of(&log);
-        (log, RunIdentity { metrics, metrics_sha256: Some(sha256), ..RunIdentity::default() })
+        (log, RunIdentity { metrics, metrics_sha256: sha256, ..RunIdentity::default() })
     }
 
     #[test]
@@ -116,7 +113,7 @@ mod tests {
             assert_eq!(kept.bytes, if cut < first { 0 } else { first }, "{cut}");
             assert_eq!(kept.events.len(), usize::from(cut >= first));
             let bytes = then.metrics - kept.bytes as u64;
-            assert_eq!(kept.gap, Some(Event::Gap { step: 3, after: 0, bytes, sha256: then.metrics_sha256.clone() }));
+            assert_eq!(kept.gap, Some(Event::Gap { step: 3, after: 0, bytes, sha256: Some(then.metrics_sha256.clone()) }));
         }
     }
 
@@ -140,11 +137,6 @@ mod tests {
         for other in [&other, &longer] {
             assert!(keep(other, 3, &then).unwrap_err().contains("another run"));
         }
-        // A checkpoint without the log's checksum (format 1): only what is visible can be checked.
-        let old = RunIdentity { metrics_sha256: None, ..then.clone() };
-        assert!(keep(&other, 3, &old).is_ok());
-        let shifted = [&line(&warning("longer"))[..], &log[..]].concat();
-        assert!(keep(&shifted, 3, &old).unwrap_err().contains("another run"));
         let rubbish = [b"rubbish\n", &log[..8]].concat();
         assert!(keep(&rubbish, 3, &then).unwrap_err().contains("line 1"));
     }
@@ -153,7 +145,8 @@ mod tests {
     #[test]
     fn lines_of_an_earlier_program_are_read() {
         let log = b"{\"event\":\"resumed\",\"step\":4}\n";
-        let then = RunIdentity { metrics: log.len() as u64, ..RunIdentity::default() };
+        let Fingerprint { bytes: metrics, sha256 } = Fingerprint::of(log);
+        let then = RunIdentity { metrics, metrics_sha256: sha256, ..RunIdentity::default() };
         assert!(matches!(keep(log, 4, &then).unwrap().events[..], [Event::Resumed { step: 4, .. }]));
     }
 
@@ -162,7 +155,7 @@ mod tests {
         let (mut log, _) = logged(&[warning("a")]);
         log.extend(b"{\"event\":\"of-tomorrow\"}\n");
         let Fingerprint { bytes: metrics, sha256 } = Fingerprint::of(&log);
-        let then = RunIdentity { metrics, metrics_sha256: Some(sha256), ..RunIdentity::default() };
+        let then = RunIdentity { metrics, metrics_sha256: sha256, ..RunIdentity::default() };
         let kept = keep(&log, 3, &then).unwrap();
         assert_eq!((kept.bytes, kept.events), (log.len(), vec![warning("a")]));
     }

@@ -42,9 +42,9 @@ pub enum CheckpointError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The checkpoint was written by a later version of this program.
-    #[error("{}: format {found}, this program reads up to {SCHEMA}: use a newer one", path.display())]
-    TooNew {
+    /// The checkpoint was written by a version of this program that has another format.
+    #[error("{}: format {found}, this program reads format {SCHEMA}: use the version that wrote it", path.display())]
+    Format {
         /// Which file.
         path: PathBuf,
         /// Its format.
@@ -194,16 +194,16 @@ fn read(folder: &Path, step: u64) -> Result<(Manifest, Snapshot), CheckpointErro
     let path = folder.join(MANIFEST);
     let broken = |reason: String| CheckpointError::Broken { path: path.clone(), reason };
     let manifest = Manifest::parse(&contents(&path, LARGEST_MANIFEST)?).map_err(|unfit| match unfit {
-        manifest::Unfit::TooNew(found) => CheckpointError::TooNew { path: path.clone(), found },
+        manifest::Unfit::Format(found) => CheckpointError::Format { path: path.clone(), found },
         manifest::Unfit::Broken(reason) => broken(reason),
     })?;
     if manifest.step != step {
         return Err(broken(format!("it belongs to step {}", manifest.step)));
     }
-    let snapshot = Snapshot::from_files(step, |names| {
-        let (name, expected) = match names.iter().find_map(|name| Some((*name, manifest.files.get(*name)?))) {
-            None if names == AUXILIARY => return Ok(Vec::new()),
-            found => found.ok_or_else(|| broken(format!("it does not list {}", names[0])))?,
+    let snapshot = Snapshot::from_files(step, |name| {
+        let expected = match manifest.files.get(name) {
+            None if name == AUXILIARY => return Ok(Vec::new()),
+            found => found.ok_or_else(|| broken(format!("it does not list {name}")))?,
         };
         let path = folder.join(name);
         let bytes = contents(&path, expected.bytes)?;

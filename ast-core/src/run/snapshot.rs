@@ -8,8 +8,7 @@ pub struct Snapshot {
     pub weights: Vec<u8>,
     /// The optimizer's moments, as Burn's record.
     pub optimizer: Vec<u8>,
-    /// The bytes of [`Selector::save`](crate::select::Selector::save). In checkpoint formats 1 and 2: the state of the
-    /// policy.
+    /// The bytes of [`Selector::save`](crate::select::Selector::save).
     pub selector: Vec<u8>,
     /// Clock, evaluations and the rest of the trainer's state, in CBOR.
     pub state: Vec<u8>,
@@ -17,13 +16,12 @@ pub struct Snapshot {
     pub auxiliary: Vec<u8>,
 }
 
-/// The files of a snapshot: the name that is written, then the names that earlier versions wrote.
-const WEIGHTS: &[&str] = &["weights.bpk"];
-const OPTIMIZER: &[&str] = &["optimizer.bpk"];
-const SELECTOR: &[&str] = &["selector.cbor", "policy.cbor"];
-const STATE: &[&str] = &["state.cbor"];
+const WEIGHTS: &str = "weights.bpk";
+const OPTIMIZER: &str = "optimizer.bpk";
+const SELECTOR: &str = "selector.cbor";
+const STATE: &str = "state.cbor";
 /// Optional: not written if it would be empty.
-pub(crate) const AUXILIARY: &[&str] = &["auxiliary.cbor", "small.cbor"];
+pub(crate) const AUXILIARY: &str = "auxiliary.cbor";
 
 impl Snapshot {
     /// Name and content of every file of the snapshot.
@@ -31,19 +29,16 @@ impl Snapshot {
     pub fn files(&self) -> Vec<(&'static str, &[u8])> {
         let Self { weights, optimizer, selector, state, auxiliary, step: _ } = self;
         let always: [(_, &[u8]); 4] =
-            [(WEIGHTS[0], weights), (OPTIMIZER[0], optimizer), (SELECTOR[0], selector), (STATE[0], state)];
-        let optional: (_, &[u8]) = (AUXILIARY[0], auxiliary);
+            [(WEIGHTS, weights), (OPTIMIZER, optimizer), (SELECTOR, selector), (STATE, state)];
+        let optional: (_, &[u8]) = (AUXILIARY, auxiliary);
         always.into_iter().chain(Some(optional).filter(|(_, bytes)| !bytes.is_empty())).collect()
     }
 
-    /// The inverse of [`files`](Self::files). `read` is called with the names that a file may have.
+    /// The inverse of [`files`](Self::files). `read` is called with the name of each file.
     ///
     /// # Errors
     /// The error of `read`. For the optional file of auxiliary networks, `read` returns empty bytes if there is none.
-    pub fn from_files<E>(
-        step: u64,
-        mut read: impl FnMut(&'static [&'static str]) -> Result<Vec<u8>, E>,
-    ) -> Result<Self, E> {
+    pub fn from_files<E>(step: u64, mut read: impl FnMut(&'static str) -> Result<Vec<u8>, E>) -> Result<Self, E> {
         let [weights, optimizer] = [read(WEIGHTS)?, read(OPTIMIZER)?];
         let [selector, state] = [read(SELECTOR)?, read(STATE)?];
         Ok(Self { step, weights, optimizer, selector, state, auxiliary: read(AUXILIARY)? })

@@ -20,9 +20,7 @@ pub struct Ledger {
     /// Rank of the last score, 1..=65535 for 0..=1; 0 before the first.
     rank: Vec<u16>,
     /// Last loss, in nats, and smoothed absolute change from one to the next: as half-precision floats.
-    #[serde(default)]
     last_loss: Vec<u16>,
-    #[serde(default)]
     loss_change: Vec<u16>,
     /// Clock (samples trained, all together) at the last visit.
     trained_at: Vec<u32>,
@@ -146,12 +144,6 @@ impl Ledger {
     /// Whether every sample is in the same group in both.
     pub(crate) fn same_groups(&self, other: &Self) -> bool {
         self.label == other.label
-    }
-
-    /// Fills in what a ledger of an earlier format does not have.
-    pub(crate) fn migrate(&mut self) {
-        self.last_loss.resize(self.visits.len(), 0);
-        self.loss_change.resize(self.visits.len(), 0);
     }
 
     /// How often a sample was trained on (at most 65,535 is counted).

@@ -22,12 +22,7 @@ pub struct Accepted {
     /// The share of the budget spent when it was accepted, 0..=1.
     pub spent: f64,
     /// Weight of its loss.
-    #[serde(default = "one")]
     pub weight: f32,
-}
-
-fn one() -> f32 {
-    1.0
 }
 
 impl Queue {
@@ -82,12 +77,6 @@ impl Queue {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Of before there were levels.
-    #[cfg(feature = "train")]
-    pub(crate) fn of_one_level(waiting: VecDeque<Accepted>, pending: Vec<u8>) -> Self {
-        Self { waiting: vec![waiting], pending }
     }
 }
 

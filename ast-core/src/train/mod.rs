@@ -12,7 +12,6 @@ mod evaluate;
 mod export;
 mod feed;
 mod learner;
-mod legacy;
 mod networks;
 mod probe;
 mod recover;

@@ -3,13 +3,12 @@
 use super::Trainer;
 use super::clock::Phase;
 use super::error::TrainError;
-use super::legacy;
 use super::state::State;
 use crate::codec::{SnapshotError, decode, encode};
 use crate::data::Request;
 use crate::model::Model;
 use crate::run::{Event, NotFinite, OnNan, Snapshot};
-use crate::select::{Batch, RunLength};
+use crate::select::Batch;
 
 /// How often a run goes back to the same snapshot: what half the learning rate does not heal five times over, it will
 /// not.
@@ -37,21 +36,8 @@ impl<M: Model> Trainer<M> {
     /// # Errors
     /// [`SnapshotError`]; the trainer is then of no use any more.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), TrainError> {
-        let state = match decode::<State>("state", &snapshot.state) {
-            Ok(state) => {
-                self.selector.restore(&snapshot.selector)?;
-                state
-            }
-            // Not one of ours, or one of before there was a selector.
-            Err(error) => {
-                let cut = self.selector.policy().kind.run_length == RunLength::Cut;
-                let schedule = if cut { self.config.goal.target } else { 1.0 };
-                let old = legacy::split(&snapshot.state, self.selector.cost_of_a_sample(), schedule);
-                let (selector, state) = old.map_err(|_| error)?;
-                self.selector.put_back(&snapshot.selector, selector)?;
-                state
-            }
-        };
+        let state: State = decode("state", &snapshot.state)?;
+        self.selector.restore(&snapshot.selector)?;
         self.learner.restore(&snapshot.weights, &snapshot.optimizer)?;
         let (model, device) = (&self.learner.model, &self.learner.device);
         self.auxiliary.restore(&snapshot.auxiliary, model, self.random, device)?;

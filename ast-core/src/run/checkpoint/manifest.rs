@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Version of the format. Older versions are migrated when they are read; newer ones are refused.
+/// Version of the format. Formats 1 and 2 were never released and are not read.
 pub(super) const SCHEMA: u32 = 3;
 
 /// The manifest of a checkpoint.
@@ -31,14 +31,14 @@ pub struct Manifest {
 pub struct RunIdentity {
     /// Fingerprint of the training data.
     pub data: String,
-    /// Fingerprint of the evaluation data; `None` in format 1.
-    pub evaluation: Option<String>,
-    /// Keys and values, as text, of the configuration that decide results; `None` in format 1.
-    pub config: Option<BTreeMap<String, String>>,
+    /// Fingerprint of the evaluation data.
+    pub evaluation: String,
+    /// Keys and values, as text, of the configuration that decide results.
+    pub config: BTreeMap<String, String>,
     /// Length of `metrics.jsonl`, in bytes.
     pub metrics: u64,
-    /// SHA-256 of the first `metrics` bytes of `metrics.jsonl`; `None` in format 1.
-    pub metrics_sha256: Option<String>,
+    /// SHA-256 of the first `metrics` bytes of `metrics.jsonl`.
+    pub metrics_sha256: String,
 }
 
 /// Size and checksum of a file.
@@ -98,17 +98,16 @@ impl Manifest {
         text
     }
 
-    /// Parses and checks the text of any format up to the current one.
+    /// Parses and checks the text.
     pub(super) fn parse(text: &[u8]) -> Result<Self, Unfit> {
         let json: serde_json::Value = read(text)?;
         match json.get("schema").and_then(serde_json::Value::as_u64) {
-            Some(1) => Format1::parse(text).map(Self::from),
-            Some(found) if found > u64::from(SCHEMA) => Err(Unfit::TooNew(u32::try_from(found).unwrap_or(u32::MAX))),
+            // An earlier format that was released is migrated here, by an arm of its own.
+            Some(found) if found != u64::from(SCHEMA) => Err(Unfit::Format(u32::try_from(found).unwrap_or(u32::MAX))),
             _ => {
                 let manifest: Self = read(text)?;
-                // Formats 2 and 3 differ only in the names of the files.
-                let fits = [2, SCHEMA].contains(&manifest.schema) && manifest.sha256 == manifest.digest();
-                if fits { Ok(manifest) } else { Err(Unfit::checksum()) }
+                let reason = "its checksum does not match its content";
+                if manifest.sha256 == manifest.digest() { Ok(manifest) } else { Err(Unfit::Broken(reason.into())) }
             }
         }
     }
@@ -120,46 +119,10 @@ impl Manifest {
 
 /// Why a manifest cannot be used.
 pub(super) enum Unfit {
-    /// It was written by a later version of this program.
-    TooNew(u32),
+    /// It has another format than this program's.
+    Format(u32),
     /// It is damaged or not a manifest.
     Broken(String),
-}
-
-impl Unfit {
-    fn checksum() -> Self {
-        Self::Broken("its checksum does not match its content".into())
-    }
-}
-
-/// Format 1: without the configuration and the log's checksum.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Format1 {
-    schema: u32,
-    step: u64,
-    metrics: u64,
-    data: String,
-    files: BTreeMap<String, Fingerprint>,
-    sha256: String,
-}
-
-impl Format1 {
-    fn parse(text: &[u8]) -> Result<Self, Unfit> {
-        let manifest: Self = read(text)?;
-        let digest = Fingerprint::of(&json(&Self { sha256: String::new(), ..manifest.clone() })).sha256;
-        if manifest.sha256 == digest { Ok(manifest) } else { Err(Unfit::checksum()) }
-    }
-}
-
-impl From<Format1> for Manifest {
-    fn from(old: Format1) -> Self {
-        let Format1 { step, metrics, data, files, .. } = old;
-        let run = RunIdentity { data, metrics, ..RunIdentity::default() };
-        let mut manifest = Self { schema: SCHEMA, step, run, files, sha256: String::new() };
-        manifest.sha256 = manifest.digest();
-        manifest
-    }
 }
 
 fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Unfit> {
@@ -187,21 +150,12 @@ mod tests {
         assert_eq!(Fingerprint::of(b"abc"), running.fingerprint());
     }
 
+    /// A format that is not this program's is named by its number, whatever else the text holds.
     #[test]
-    fn format_1_is_migrated_and_checked() {
-        let mut old = Format1 {
-            schema: 1,
-            step: 7,
-            metrics: 9,
-            data: "d".into(),
-            files: BTreeMap::from([("a".into(), Fingerprint::of(b"abc"))]),
-            sha256: String::new(),
-        };
-        old.sha256 = Fingerprint::of(&json(&old)).sha256;
-        let read = Manifest::parse(&json(&old)).ok().unwrap();
-        let run = RunIdentity { data: "d".into(), metrics: 9, ..RunIdentity::default() };
-        assert_eq!((read.schema, read.step, read.run, read.files), (SCHEMA, 7, run, old.files.clone()));
-        old.metrics = 8;
-        assert!(matches!(Manifest::parse(&json(&old)), Err(Unfit::Broken(reason)) if reason.contains("checksum")));
+    fn another_format_is_named() {
+        for format in [0, 1, 2, SCHEMA + 1, u32::MAX] {
+            let text = format!("{{\"schema\": {format}, \"of another time\": true}}");
+            assert!(matches!(Manifest::parse(text.as_bytes()), Err(Unfit::Format(found)) if found == format));
+        }
     }
 }

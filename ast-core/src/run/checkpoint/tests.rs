@@ -5,7 +5,7 @@ use super::*;
 
 fn run(metrics: u64) -> RunIdentity {
     let config = BTreeMap::from([("train.lr".to_string(), "0.001".to_string())]);
-    RunIdentity { data: "fingerprint".into(), metrics, config: Some(config), ..RunIdentity::default() }
+    RunIdentity { data: "fingerprint".into(), metrics, config, ..RunIdentity::default() }
 }
 
 fn snapshot(step: u64) -> Snapshot {
@@ -216,21 +216,21 @@ fn auxiliary_networks_are_read_if_the_manifest_lists_them() {
     let (_folder, mut checkpoints) = checkpoints(2);
     let without = Snapshot { auxiliary: Vec::new(), ..snapshot(10) };
     checkpoints.save(&without, &run(1)).unwrap();
-    assert!(!checkpoints.folder.join("step-00000010").join(AUXILIARY[0]).exists());
+    assert!(!checkpoints.folder.join("step-00000010").join(AUXILIARY).exists());
     assert_eq!(latest(&mut checkpoints), (Some(without.clone()), 0));
     checkpoints.save(&snapshot(20), &run(1)).unwrap();
     assert_eq!(latest(&mut checkpoints), (Some(snapshot(20)), 0));
-    fs::remove_file(checkpoints.folder.join("step-00000020").join(AUXILIARY[0])).unwrap();
+    fs::remove_file(checkpoints.folder.join("step-00000020").join(AUXILIARY)).unwrap();
     assert_eq!(latest(&mut checkpoints), (Some(without), 1));
 }
 
 #[test]
-fn a_later_format_is_reported_as_such() {
+fn another_format_is_reported_as_such() {
     let (_folder, mut checkpoints) = checkpoints(2);
     checkpoints.save(&snapshot(10), &run(1)).unwrap();
     let file = checkpoints.folder.join("step-00000010").join(MANIFEST);
     let text = fs::read_to_string(&file).unwrap().replace("\"schema\":3", "\"schema\":99");
     fs::write(&file, text).unwrap();
     let found = checkpoints.latest().unwrap();
-    assert!(matches!(found.refused[0].error, CheckpointError::TooNew { found: 99, .. }), "{:?}", found.refused);
+    assert!(matches!(found.refused[0].error, CheckpointError::Format { found: 99, .. }), "{:?}", found.refused);
 }

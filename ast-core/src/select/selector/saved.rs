@@ -58,13 +58,6 @@ impl Selector {
         }
         let policy = policy.into_bytes();
         let policy = policy.map_err(|_| SnapshotError::Decode("selector", "the policy is not made of bytes".into()))?;
-        self.put_back(&policy, state)
-    }
-
-    /// From the policy's own bytes and the rest.
-    pub(crate) fn put_back(&mut self, policy: &[u8], mut state: State) -> Result<(), SnapshotError> {
-        state.ledger.migrate();
-        let (expected, found) = (self.state.ledger.samples(), state.ledger.samples());
         if found != expected {
             return Err(SnapshotError::Samples { expected, found });
         }
@@ -72,7 +65,7 @@ impl Selector {
             let of = |what: &str| format!("{what} groups");
             return Err(SnapshotError::Other { part: "selector", expected: of("other"), found: of("its own") });
         }
-        self.policy.restore(policy)?;
+        self.policy.restore(&policy)?;
         self.state = state;
         self.broken = false;
         Ok(())

@@ -79,9 +79,12 @@ inventory::collect!(PolicyEntry);
 pub struct BuildPolicy {
     /// What is the same in every run of it.
     pub kind: PolicyKind,
-    /// Its constructor, from checked parameters and the goal of the run.
-    pub new: fn(&Params, Goal) -> Result<Box<dyn Policy>, PolicyError>,
+    /// Its constructor.
+    pub new: NewPolicy,
 }
+
+/// Makes a policy from checked parameters and the goal of the run.
+pub type NewPolicy = fn(&Params, Goal) -> Result<Box<dyn Policy>, PolicyError>;
 
 impl PolicyEntry {
     /// Builds the policy for a goal.
@@ -150,7 +153,7 @@ impl PolicyChoice {
 /// Registers a policy under a name. What [`PolicyKind`](crate::select::PolicyKind) has is named where it is not that of a
 /// [plain](crate::select::PolicyKind::PLAIN) policy, in this order:
 ///
-/// ```
+/// ```standalone_crate
 /// use ast_core::select::{Offer, Policy, PolicyError, RunLength, SampleId, ScorerRule, SelectionContext};
 ///
 /// /// The first of every chunk.
@@ -174,14 +177,19 @@ impl PolicyChoice {
 ///
 /// ast_core::register_policy! {
 ///     name: "first",
-///     aliases: &["head"],            // names that it had; left out, none
+///     aliases: &["head"],            // names that it had; if left out, none
 ///     summary: "the first of every chunk; costs one over the batch size",
 ///     params: &[],
-///     scorer: ScorerRule::Unused,    // left out, it takes any
-///     run_length: RunLength::Budget, // which is what it is where it is left out
-///     keeps_target: false,           // left out, it does
+///     scorer: ScorerRule::Unused,    // if left out, ScorerRule::Any
+///     run_length: RunLength::Budget, // if left out, this
+///     keeps_target: false,           // if left out, true
 ///     build: |_, _| Ok(Box::new(First)),
 /// }
+///
+/// let policies = ast_core::plugin::Registry::<ast_core::select::BuildPolicy>::linked()?;
+/// let first = policies.get("head")?;
+/// assert_eq!((first.name, first.build.kind.keeps_target), ("first", false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[macro_export]
 macro_rules! register_policy {
@@ -202,6 +210,8 @@ macro_rules! register_policy {
             summary: $summary,
             params: $params,
             build: $crate::select::BuildPolicy {
+                // A policy may name all three.
+                #[allow(clippy::needless_update)]
                 kind: $crate::select::PolicyKind {
                     $(scorer: $scorer,)?
                     $(run_length: $run_length,)?

@@ -26,7 +26,7 @@ mod window;
 pub use alignment::Alignment;
 pub use batch::{Batch, Outcome};
 pub use budget::{Budget, Cost};
-pub use choice::{BoxedPolicy, BuildPolicy, PolicyChoice, PolicyEntry, PolicyKind, ScorerRule, policy};
+pub use choice::{BoxedPolicy, BuildPolicy, NewPolicy, PolicyChoice, PolicyEntry, PolicyKind, ScorerRule, policy};
 pub use counts::{Counts, PassCost};
 pub use error::SelectError;
 pub use goal::{Goal, GoalError, Limit, RunLength};

@@ -113,7 +113,10 @@ mod tests {
             assert_eq!(kept.bytes, if cut < first { 0 } else { first }, "{cut}");
             assert_eq!(kept.events.len(), usize::from(cut >= first));
             let bytes = then.metrics - kept.bytes as u64;
-            assert_eq!(kept.gap, Some(Event::Gap { step: 3, after: 0, bytes, sha256: Some(then.metrics_sha256.clone()) }));
+            assert_eq!(
+                kept.gap,
+                Some(Event::Gap { step: 3, after: 0, bytes, sha256: Some(then.metrics_sha256.clone()) })
+            );
         }
     }
 

@@ -11,7 +11,7 @@ pub enum Mode {
     /// Evaluation: nothing is random, and normalisation uses its running statistics.
     Eval,
     /// Training: layers draw masks and measure statistics of the batch.
-    Train(Training),
+    Train(Box<Training>),
 }
 
 /// What the layers of a network share in a forward pass of a training step.
@@ -25,11 +25,10 @@ impl Mode {
     /// Training, in which dropout draws its masks from `masks`: they are the same on every device.
     #[must_use]
     pub fn train(masks: Stream) -> Self {
-        Self::Train(Training { masks, statistics: RunningStatistics::default() })
+        Self::Train(Box::new(Training { masks, statistics: RunningStatistics::default() }))
     }
 
     /// What the pass has measured; nothing after a pass for evaluation.
-    #[must_use]
     pub fn into_statistics(self) -> RunningStatistics {
         match self {
             Self::Eval => RunningStatistics::default(),
@@ -76,10 +75,11 @@ impl ModuleMapper for RunningStatistics {
 /// Dropout (Srivastava et al. 2014): in training each value is zeroed with probability `p`, others scaled by `1/(1-p)`.
 #[must_use]
 pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, mode: &mut Mode) -> Tensor<D> {
-    let Mode::Train(Training { masks, .. }) = mode else { return x };
+    let Mode::Train(training) = mode else { return x };
     let kept = (1.0 / (1.0 - p)) as f32;
     let shape = x.dims();
-    let mask: Vec<f32> = (0..shape.iter().product()).map(|_| if masks.uniform() < p { 0.0 } else { kept }).collect();
+    let mask: Vec<f32> =
+        (0..shape.iter().product()).map(|_| if training.masks.uniform() < p { 0.0 } else { kept }).collect();
     let mask = Tensor::from_data(TensorData::new(mask, shape), &x.device());
     x * mask
 }

@@ -23,7 +23,7 @@ pub trait Scorer: Send {
     /// [`ScoreError`] if the observation lacks what [`needs`](Self::needs) asked for.
     fn score(&self, seen: &Observation, context: &ScoreContext) -> Result<Vec<f32>, ScoreError>;
 
-    /// The scorer's [`TensorScorer`], if it is an [`OnDevice`](super::OnDevice).
+    /// The scorer's [`TensorScorer`](super::TensorScorer), if it is an [`OnDevice`](super::OnDevice).
     #[cfg(feature = "tensor-scorer")]
     fn on_device(&self) -> Option<&dyn super::TensorScorer> {
         None

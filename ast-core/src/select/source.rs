@@ -179,8 +179,7 @@ impl Source {
         if self.kind == Kind::Ledger {
             return Ok(saved.to_vec());
         }
-        // `proxy` and `reducible` once saved their own part alone: they remember nothing from one epoch to the next.
-        let Ok((own, memory)) = decode::<(ciborium::Value, Memory)>("policy", saved) else { return Ok(saved.to_vec()) };
+        let (own, memory): (ciborium::Value, Memory) = decode("policy", saved)?;
         self.memory = memory;
         own.into_bytes().map_err(|_| SnapshotError::Decode("policy", "its own part is not made of bytes".into()))
     }

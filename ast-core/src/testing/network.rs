@@ -95,7 +95,7 @@ pub fn check_network<M: Network + 'static>(
     for id in all {
         let (input, _) = batch(shape, classes, &[id], &plain);
         let alone = valid.forward(input, &mut Mode::Eval);
-        let of_batch = |x: Tensor<2>| values(x.slice([id as usize * rows..(id as usize + 1) * rows]));
+        let of_batch = |x: Tensor<2>| values(x.narrow(0, id as usize * rows, rows));
         close(&values(alone.logits), &of_batch(together.logits.clone()));
         if let (Some(alone), Some(together)) = (alone.features, together.features.clone()) {
             close(&values(alone), &of_batch(together));

@@ -193,18 +193,4 @@ mod tests {
             assert_eq!(Stage::new(&[0.1, 0.3, 0.5, 0.2, 0.9]).offer(&mut policy).0, [expected], "{pool}");
         }
     }
-
-    /// `proxy` and `reducible` once saved the quota alone: 0.8 of a sample owed, of which 0.2 of one more make a whole.
-    #[test]
-    fn what_was_saved_without_a_memory_is_taken_back() {
-        for source in [Source::proxy(1), Source::fresh(1, false)] {
-            let mut policy = PoolTop::new(goal(0.2), source);
-            policy.restore(&encode("policy", &0.8).unwrap()).unwrap();
-            assert_eq!(Stage::new(&[0.1]).offer(&mut policy).0, [0]);
-            let again = policy.save().unwrap();
-            policy.restore(&again).unwrap();
-            assert_eq!(policy.save().unwrap(), again);
-            assert!(policy.restore(&encode("policy", &"no quota").unwrap()).is_err());
-        }
-    }
 }

@@ -7,7 +7,7 @@ use ast_control::PiConfig;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use compare::CompareArgs;
-pub(crate) use run::RunArgs;
+pub(crate) use run::{Key, PlaceArgs, RunArgs};
 
 /// Adaptive sparse training: train on the most significant samples, and measure what that is worth.
 #[derive(Debug, Parser)]
@@ -99,6 +99,8 @@ pub(crate) struct TrainArgs {
     pub(crate) seed: Option<i64>,
     #[command(flatten)]
     pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
     /// Run folder; must be new or empty [default: runs/NNNN-DATA-POLICY]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -114,12 +116,6 @@ pub(crate) struct TrainArgs {
     /// Print the summary as one JSON line on standard output, everything else on standard error
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-impl From<RunArgs> for TrainArgs {
-    fn from(run: RunArgs) -> Self {
-        Self { run, ..Self::default() }
-    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -33,3 +33,8 @@ pub use package::PackageController;
 pub use pi::{PiConfig, PiController};
 pub use rank::RankControl;
 pub use simulate::{Record, simulate};
+
+/// The examples of the README are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

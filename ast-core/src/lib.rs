@@ -101,3 +101,8 @@ pub mod train;
 #[cfg(feature = "train")]
 pub use burn;
 pub use inventory;
+
+/// The examples of the README are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::RunArgs;
+use super::{PlaceArgs, RunArgs};
 
 /// Every arm is run once for each seed: the same initial network, order and augmentation for all arms of a seed. Runs that
 /// are finished are not run again, so the same command continues a comparison that was stopped.
@@ -36,6 +36,8 @@ pub(crate) struct CompareArgs {
     pub(crate) seeds: String,
     #[command(flatten)]
     pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
     /// Runs at once. Seconds and joules depend on it, and with --budget-seconds all else
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) jobs: u8,

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use toml::Value;
 
-/// What a run is. A flag is a field here and its line in [`RunArgs::keys`].
+/// Section and key.
+pub(crate) type Key = (&'static str, &'static str);
+
+/// What a run is: `--resume` takes none of these. A flag is a field here and its line in [`RunArgs::keys`].
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(crate) struct RunArgs {
     /// Starting point: quickstart or cifar10 [default without --config: quickstart]
@@ -16,8 +19,6 @@ pub(crate) struct RunArgs {
     /// Any key of the configuration, its value as TOML; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
     /// Dataset; `ast datasets` lists them [key: data.name]
     #[arg(long)]
     pub(crate) dataset: Option<String>,
@@ -70,10 +71,8 @@ pub(crate) struct PlaceArgs {
 }
 
 impl RunArgs {
-    /// The keys that flags give, with their values; but for `data.dir`, which may be no text.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = ((&'static str, &'static str), Value)> {
-        let text = |value: &Option<String>| value.clone().map(Value::from);
-        let count = |value: Option<u32>| value.map(i64::from).map(Value::from);
+    /// The keys that flags give, with their values.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (Key, Value)> {
         let keys = [
             (("data", "name"), text(&self.dataset)),
             (("model", "name"), text(&self.model)),
@@ -86,9 +85,58 @@ impl RunArgs {
             (("train", "epochs"), count(self.epochs)),
             (("train", "batch_size"), count(self.batch_size)),
             (("train", "lr"), self.lr.map(Value::from)),
-            (("device", "name"), text(&self.place.device)),
-            (("device", "threads"), count(self.place.threads)),
         ];
-        keys.into_iter().filter_map(|(key, value)| Some((key, value?)))
+        given(keys)
+    }
+}
+
+impl PlaceArgs {
+    /// The same, but for `data.dir`, which may be no text.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (Key, Value)> {
+        given([(("device", "name"), text(&self.device)), (("device", "threads"), count(self.threads))])
+    }
+}
+
+fn text(value: &Option<String>) -> Option<Value> {
+    value.clone().map(Value::from)
+}
+
+fn count(value: Option<u32>) -> Option<Value> {
+    value.map(i64::from).map(Value::from)
+}
+
+fn given<const N: usize>(keys: [(Key, Option<Value>); N]) -> impl Iterator<Item = (Key, Value)> {
+    keys.into_iter().filter_map(|(key, value)| Some((key, value?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+    use clap::{CommandFactory, Parser};
+
+    use crate::args::Args;
+
+    /// Every flag of these groups beside `flag`, whose command takes its configuration from elsewhere.
+    fn all_conflict(command: &str, flag: &str, groups: &[&str]) {
+        let args = Args::command();
+        let command = args.find_subcommand(command).unwrap();
+        let members = command.get_groups().filter(|group| groups.contains(&group.get_id().as_str()));
+        let members: Vec<_> = members.flat_map(|group| group.get_args()).collect();
+        assert!(members.len() >= 10, "{members:?}");
+        for id in members {
+            let arg = command.get_arguments().find(|arg| arg.get_id() == id).unwrap();
+            let value = if arg.get_action().takes_values() { "=1" } else { "" };
+            let other = format!("--{}{value}", arg.get_long().unwrap());
+            let refused = Args::try_parse_from(["ast", command.get_name(), flag, "x", &other]).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::ArgumentConflict, "{flag} {other}: {refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_there_already_takes_no_configuration() {
+        all_conflict("train", "--resume", &["RunArgs"]);
+        all_conflict("compare", "--from", &["RunArgs", "PlaceArgs"]);
+        let place = ["--data-dir=x", "--device=flex", "--threads=2"];
+        assert!(Args::try_parse_from(["ast", "train", "--resume", "x"].iter().chain(&place)).is_ok());
     }
 }

@@ -45,7 +45,8 @@ pub(super) struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// Resolves every run and refuses what cannot be compared.
     pub(super) fn new(args: &CompareArgs, arms: &'a [Arm], seeds: &[u64]) -> Result<Self, Failure> {
-        let common = TrainArgs::from(args.run.clone());
+        // What holds for all arms.
+        let common = TrainArgs { run: args.run.clone(), place: args.place.clone(), ..TrainArgs::default() };
         are_decided_here(&common, arms)?;
         are_different(arms, |arm| resolve(&common, arm, seeds[0]).map(|resolved| identity(&resolved)))?;
         let mut plan = Self {

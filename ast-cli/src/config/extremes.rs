@@ -33,7 +33,7 @@ const VALUES: [&str; 18] = [
 
 /// Whether the configuration was accepted.
 fn tried(set: &[String]) -> bool {
-    let args = RunArgs { set: set.to_vec(), ..RunArgs::default() }.into();
+    let args = args_of(RunArgs { set: set.to_vec(), ..RunArgs::default() });
     let what = set.join(" ");
     let key = set.last().and_then(|last| last.split('=').next()?.rsplit('.').next()).unwrap();
     match catch_unwind(|| resolve(&args).map(|resolved| resolved.config.check().is_ok())) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::{known_keys, presets};
-use crate::args::TrainArgs;
+use crate::args::{Key, TrainArgs};
 use crate::failure::{Failure, Kind, did_you_mean};
 use crate::input;
 
@@ -19,8 +19,6 @@ const DATA_DIR: &str = "AST_DATA_DIR";
 /// Sections that hold a name and the parameters of what has that name, which its plugin checks.
 const OPEN: [&str; 5] = ["data", "model", "optimizer", "policy", "scorer"];
 
-/// Section and key.
-type Key = (&'static str, &'static str);
 /// The keys that set how much is trained.
 const TARGET: Key = ("control", "target");
 const BUDGET: Key = ("budget", "fraction");
@@ -152,7 +150,7 @@ fn text_of<'a>(value: &'a OsStr, origin: &str) -> Result<&'a str, Failure> {
 }
 
 fn of_flags(args: &TrainArgs) -> Result<Table, Failure> {
-    let dir = args.run.place.data_dir.as_ref().map(|dir| text_of(dir.as_os_str(), "--data-dir")).transpose()?;
+    let dir = args.place.data_dir.as_ref().map(|dir| text_of(dir.as_os_str(), "--data-dir")).transpose()?;
     let own = [
         (("data", "dir"), dir.map(Value::from)),
         (("policy", "name"), args.policy.clone().map(Value::from)),
@@ -160,7 +158,7 @@ fn of_flags(args: &TrainArgs) -> Result<Table, Failure> {
     ];
     let own = own.into_iter().filter_map(|(key, value)| Some((key, value?)));
     let mut table = Table::new();
-    for ((section, key), value) in args.run.keys().chain(own) {
+    for ((section, key), value) in args.run.keys().chain(args.place.keys()).chain(own) {
         let inner = Value::Table(Table::from_iter([(key.to_string(), value)]));
         overlay(&mut table, Table::from_iter([(section.to_string(), inner)]));
     }

@@ -8,7 +8,7 @@ use super::*;
 use crate::args::RunArgs;
 
 fn refused(run: RunArgs, what: &str) -> String {
-    match catch_unwind(|| resolve(&run.clone().into()).map(drop)) {
+    match catch_unwind(|| resolve(&args_of(run.clone())).map(drop)) {
         Ok(Err(failure)) => {
             assert!(matches!(failure.kind, Kind::Usage | Kind::Io), "{what}: {failure}");
             failure.to_string()
@@ -144,7 +144,7 @@ fn cut_configurations() {
         for cut in 0..text.len() {
             fs::write(&path, &text[..cut]).unwrap();
             let args = RunArgs { config: Some(path.clone()), ..RunArgs::default() };
-            if let Err(failure) = resolve(&args.into()) {
+            if let Err(failure) = resolve(&args_of(args)) {
                 assert!(failure.kind == Kind::Usage && failure.to_string().contains(['`', '/']), "{failure}");
             }
         }

@@ -112,6 +112,11 @@ fn known_keys() -> Table {
 }
 
 #[cfg(test)]
+fn args_of(run: crate::args::RunArgs) -> TrainArgs {
+    TrainArgs { run, ..TrainArgs::default() }
+}
+
+#[cfg(test)]
 mod tests {
     use ast_core::plugin::ParamValue;
 
@@ -119,7 +124,7 @@ mod tests {
     use crate::args::{RunArgs, TrainArgs};
 
     fn resolve_set(set: &[&str]) -> Result<Resolved, Failure> {
-        resolve(&RunArgs { set: set.iter().map(ToString::to_string).collect(), ..RunArgs::default() }.into())
+        resolve(&args_of(RunArgs { set: set.iter().map(ToString::to_string).collect(), ..RunArgs::default() }))
     }
 
     fn refused(set: &[&str]) -> String {
@@ -133,7 +138,7 @@ mod tests {
     fn every_preset_resolves() {
         for name in preset_names() {
             let args = RunArgs { preset: Some(name.into()), ..RunArgs::default() };
-            assert!(resolve(&args.into()).is_ok(), "{name}");
+            assert!(resolve(&args_of(args)).is_ok(), "{name}");
         }
     }
 
@@ -149,7 +154,7 @@ mod tests {
         let fixed = given(policy("fixed-threshold"), "policy.threshold=2.5").0;
         assert_eq!(fixed["threshold"], ParamValue::Number(2.5));
         let scorer = RunArgs { scorer: Some("loss-entropy".into()), ..RunArgs::default() };
-        assert_eq!(given(scorer.into(), "scorer.loss_weight=1").1["loss_weight"], ParamValue::Number(1.0));
+        assert_eq!(given(args_of(scorer), "scorer.loss_weight=1").1["loss_weight"], ParamValue::Number(1.0));
     }
 
     #[test]

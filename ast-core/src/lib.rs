@@ -62,7 +62,7 @@
 //! | [`select`] | the selector and its parts: sampler, ledger, gate, policies, budget, counts | no |
 //! | [`score`] | scorers: from per-sample statistics to significance | with `tensor-scorer` |
 //! | [`plugin`] | what registers itself by being linked, and its parameters | no |
-//! | [`data`] | datasets, loaders and batches in host memory | no |
+//! | [`data`] | datasets, where they come from, loaders and batches in host memory | no |
 //! | [`run`] | a run as a whole: configuration, events, summary, checkpoints | no |
 //! | [`optim`] | the schedule of the learning rate; optimizers | the optimizers |
 #![cfg_attr(

@@ -1,11 +1,12 @@
-//! How far a step goes down the loss of all the data, from the gradients of one batch's samples.
+//! Estimates to first order how much a step reduces the loss over all data, from the per-sample gradients of one batch.
 //!
-//! A sample's gradient by the last linear layer is `g = (p - onehot(y)) [h, 1]`, so two samples' gradients have the inner
-//! product `((p_i - y_i) . (p_j - y_j)) (h_i . h_j + 1)` (that of the scorer `grad-norm`, kept as a vector). The
-//! coverage samples of a batch are a uniform sample of the data: the mean of all pairs of them is the squared norm of the
-//! gradient of the whole loss, the mean of pairs of one selected and one coverage sample is how far a selected one goes down
-//! that loss. A batch of `b` samples of which a share `lambda` is selected goes down, to first order and for a step of fixed
-//! length (as Adam's is, about), in proportion to
+//! The gradient of a sample with respect to the last linear layer is `g = (p - onehot(y)) [h, 1]`. The inner product of
+//! two samples' gradients is therefore `((p_i - y_i) . (p_j - y_j)) (h_i . h_j + 1)` (`g` is the vector whose norm is
+//! the scorer `grad-norm`). The coverage samples of a batch are a uniform sample of the data. The mean product over
+//! pairs of coverage samples estimates the squared norm of the gradient of the whole loss. The mean product over pairs
+//! of one selected and one coverage sample estimates how much a selected sample reduces that loss. With `b` samples, a
+//! share `lambda` of them selected, a step of fixed length (roughly true for Adam) reduces the whole loss, to first
+//! order, in proportion to
 //!
 //! `progress = <G, E g> / sqrt(E |mean of b g|^2)`, `E |mean|^2 = |E g|^2 + (E |g|^2 - |E g|^2)/b`
 //!
@@ -17,20 +18,20 @@ use serde::{Deserialize, Serialize};
 /// Pairwise inner products of a batch's per-sample gradients: sums over pairs of different samples, and over samples.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Alignment {
-    /// Coverage samples, and selected ones.
+    /// Number of coverage samples, and of selected samples.
     pub samples: [f64; 2],
-    /// Inner products of two coverage samples, of a selected and a coverage sample, of two selected ones.
+    /// Sums of inner products over pairs: both coverage; one selected, one coverage; both selected.
     pub products: [f64; 3],
-    /// How many such pairs there are.
+    /// Number of pairs in each sum.
     pub pairs: [f64; 3],
-    /// Squared norms of coverage samples, and of selected ones.
+    /// Sums of squared norms: of coverage samples, and of selected samples.
     pub squares: [f64; 2],
 }
 
 impl Alignment {
-    /// From five sums over a batch, in this order: the products of two coverage samples, of a coverage and a selected one, and
-    /// of two selected ones, a sample with itself included; the squared norms of coverage samples, and of selected ones.
-    /// `None` if there are not five.
+    /// Builds it from five sums over a batch, in this order: products of two coverage samples, of a coverage and a
+    /// selected sample, of two selected samples (each including a sample with itself); squared norms of coverage
+    /// samples, and of selected samples. `None` if there are not exactly five sums.
     #[must_use]
     pub fn of_sums(sums: &[f32], coverage: &[bool]) -> Option<Self> {
         let &[cc, cs, ss, c2, s2] = sums.iter().map(|x| f64::from(*x)).collect::<Vec<_>>().as_slice() else {
@@ -46,10 +47,10 @@ impl Alignment {
         })
     }
 
-    /// From the error `p - onehot(y)` of each sample (for a regression: prediction minus target) and the input of the last
-    /// layer, both row by row, one row a sample: what a loop of one's own gives to
-    /// [`Selector::watch`](super::Selector::watch). Takes `n^2` products of two rows. `None` if the rows do not fit
-    /// `coverage`, one entry a sample.
+    /// Builds it from the error of each sample, `p - onehot(y)` (for a regression: prediction minus target), and the
+    /// input of the last layer. Both are row-major with one row per sample; `coverage` has one entry per sample. For
+    /// use with [`Selector::watch`](super::Selector::watch) in your own loop. Computes `n^2` inner products. `None` if
+    /// the number of values is not a multiple of the number of samples.
     #[must_use]
     pub fn of(errors: &[f32], features: &[f32], coverage: &[bool]) -> Option<Self> {
         let n = coverage.len();
@@ -80,8 +81,8 @@ impl Alignment {
         Self::of_sums(&sums.map(|sum| sum as f32), coverage)
     }
 
-    /// What a batch of `batch` samples, a share `lambda` of them selected, gets done, and what a uniform one does; `None`
-    /// where that cannot be told.
+    /// First-order reduction of the whole loss by a step on `batch` samples: with a share `lambda` selected, and
+    /// without selection. `None` if it cannot be computed.
     #[must_use]
     pub fn progress(&self, lambda: f64, batch: f64) -> Option<[f64; 2]> {
         let mean = |sum: f64, n: f64| if n > 0.0 { sum / n } else { f64::NAN };
@@ -112,7 +113,8 @@ impl AddAssign for Alignment {
 mod tests {
     use super::*;
 
-    /// Of the outer products of error and input, a one appended, written out by hand: errors 1, -1 and 2, inputs 3, 0 and 1.
+    /// Worked by hand with errors 1, -1, 2 and inputs 3, 0, 1. A gradient is the error times the input with a 1
+    /// appended.
     #[test]
     fn alignment_of_a_worked_example() {
         // Gradients [3, 1], [0, -1], [2, 2]: products 1x2: -1, 1x3: 8, 2x3: -2; squares 10, 1, 8.
@@ -123,11 +125,11 @@ mod tests {
         assert_eq!(Alignment::of(&[], &[], &[]), None);
     }
 
-    /// Gradients along one line. Where all are equal the gain is 1; that of half ones and half threes, all in the right
-    /// direction, is below it for their scatter, 2/sqrt(4 + 1/4); opposite ones have a negative one.
+    /// One-dimensional gradients. If all are equal, the gain is 1. Selected gradients of 3 beside coverage gradients of
+    /// 1 give 2/sqrt(4 + 1/4); the 1/4 comes from their scatter. Opposite gradients have a negative gain.
     #[test]
     fn the_gain_of_worked_examples() {
-        // Without an input of the last layer a gradient is the error itself.
+        // Without an input of the last layer, the gradient is the error itself.
         let of = |coverage: [f32; 2], selected: [f32; 2]| {
             let alignment = Alignment::of(&[coverage, selected].concat(), &[], &[true, true, false, false]);
             let [mixed, uniform] = alignment.unwrap().progress(0.5, 4.0).unwrap();

@@ -6,7 +6,7 @@ use super::sample::{Level, SampleId, Visit};
 
 /// A batch of samples to be trained on, all of one level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[must_use = "record it, or skip it: until then its samples are not offered again"]
+#[must_use = "record or skip it: until then its samples are not selected again"]
 pub struct Batch {
     pub(crate) number: u64,
     pub(crate) level: Level,
@@ -16,27 +16,28 @@ pub struct Batch {
     pub(crate) stats: SelectionStats,
 }
 
-/// What a training step showed of the samples of a batch, in their order.
+/// The result of a training step, per sample of the batch, in its order.
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome<'a> {
-    /// Significance of each, larger = more worth training on; NaN for none. Only its rank counts. Some policies are about a
-    /// certain score: [`PolicyKind::scorer`](super::PolicyKind::scorer) says which.
+    /// Significance of each sample, larger = more worth training on; NaN for no score. Only ranks are used. Some
+    /// policies require a certain scorer: see [`PolicyKind::scorer`](super::PolicyKind::scorer).
     pub score: &'a [f32],
-    /// Loss of each, unweighted, as computed in this step before the update: cross-entropy in nats, or any other that is 0 and
-    /// above. Skip a step with a NaN in it: see [`Selector::skip`](super::Selector::skip).
+    /// Loss of each sample, unweighted, from before the update: cross-entropy in nats, or any other loss of 0 and
+    /// above. Skip a step that has a NaN: see [`Selector::skip`](super::Selector::skip).
     pub loss: &'a [f32],
-    /// Whether each was answered correctly. Where there is no such thing, forgetting is not counted, and nothing else is lost.
+    /// Whether each sample was classified correctly. `None` for tasks without such a notion; then forgetting is not
+    /// counted.
     pub correct: Option<&'a [bool]>,
 }
 
 impl Batch {
-    /// The samples, in order.
+    /// Ids of the samples, in order.
     #[must_use]
     pub fn ids(&self) -> Vec<SampleId> {
         self.accepted.iter().map(|accepted| accepted.visit.id).collect()
     }
 
-    /// The samples with the epoch that chose each, which keys its augmentation.
+    /// The samples with the epoch in which each was selected, which keys its augmentation.
     #[must_use]
     pub fn visits(&self) -> Vec<Visit> {
         self.accepted.iter().map(|accepted| accepted.visit).collect()
@@ -44,50 +45,50 @@ impl Batch {
 
     /// Number of samples, 1 and more.
     #[must_use]
-    #[allow(clippy::len_without_is_empty)] // it never is
+    #[allow(clippy::len_without_is_empty)] // a batch is never empty
     pub fn len(&self) -> usize {
         self.accepted.len()
     }
 
-    /// What the loss of each is to be multiplied by before the mean over the batch is taken, 1 on average.
+    /// Weight of each sample's loss, to multiply by before the mean over the batch; 1 on average.
     #[must_use]
     pub fn loss_weights(&self) -> Vec<f32> {
         let mean = self.accepted.iter().map(|accepted| accepted.weight).sum::<f32>() / self.len() as f32;
         self.accepted.iter().map(|accepted| accepted.weight / mean).collect()
     }
 
-    /// Whether the loss weights differ. Where they do not, all are 1.
+    /// Whether the loss weights differ; if not, all are 1.
     #[must_use]
     pub fn is_weighted(&self) -> bool {
         self.accepted.iter().any(|accepted| accepted.weight != self.accepted[0].weight)
     }
 
-    /// Whether each was trained unconditionally, so that it stands for the whole dataset.
+    /// Whether each sample was trained unconditionally. Coverage samples are a uniform sample of the dataset.
     #[must_use]
     pub fn coverage(&self) -> Vec<bool> {
         self.accepted.iter().map(|accepted| accepted.coverage).collect()
     }
 
-    /// The share of the budget that was spent when its samples were accepted, on average, 0 and above: what schedules are
-    /// to follow, the learning rate first.
+    /// The share of the budget that was spent when the samples were accepted, on average, 0 and above. Schedules, such
+    /// as that of the learning rate, are functions of it.
     #[must_use]
     pub fn spent(&self) -> f64 {
         self.spent
     }
 
-    /// At which level its samples are to be computed.
+    /// The level at which the samples are computed.
     #[must_use]
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// Samples offered when it was complete.
+    /// Number of samples offered so far when the batch was complete.
     #[must_use]
     pub fn offered(&self) -> u64 {
         self.offered
     }
 
-    /// The state of selection when it was complete.
+    /// The state of selection when the batch was complete.
     #[must_use]
     pub fn stats(&self) -> &SelectionStats {
         &self.stats

@@ -1,27 +1,28 @@
-/// What a run may spend. The share that is spent drives every schedule, for every policy alike.
+/// The budget of a run. The share spent drives every schedule, for every policy.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Budget {
-    /// So many samples offered: nominal epochs. How many of them are trained is the activation.
+    /// A number of samples offered, i.e. of nominal epochs. The activation rate decides how many of them are trained.
     Offered(u64),
-    /// So much computed, scoring included, in the unit of the costs; nominal epochs follow from it.
+    /// A compute cost, scoring included, in the unit of the costs. The number of nominal epochs follows from it.
     Flops {
-        /// That much.
+        /// The cost that may be spent.
         allowed: u64,
-        /// Samples offered at which the run ends all the same: a policy that lets nothing through spends nothing.
+        /// Number of samples offered at which the run ends in any case, because a policy that accepts nothing spends
+        /// nothing.
         offered: u64,
     },
-    /// So many seconds, evaluation and checkpoints not included; nominal epochs follow from it.
+    /// Seconds, without evaluation and checkpoints. The number of nominal epochs follows from them.
     Seconds(f64),
 }
 
-/// What a run has spent, or is going to because samples were accepted.
+/// The cost of a run so far. Accepted samples count as trained.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Cost {
-    /// Samples put before the policy.
+    /// Samples offered to the policy.
     pub offered: u64,
-    /// In the unit of the costs: floating-point operations in our trainer.
+    /// Compute in the unit of the costs: FLOPs in our trainer.
     pub flops: u64,
-    /// Wall-clock time.
+    /// Seconds of wall-clock time.
     pub seconds: f64,
 }
 
@@ -36,7 +37,7 @@ impl Budget {
         }
     }
 
-    /// Whether nothing is left.
+    /// Whether the budget is used up.
     #[must_use]
     pub fn is_over(self, cost: Cost) -> bool {
         match self {
@@ -52,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_looks_at_its_own_cost() {
+    fn each_kind_of_budget_uses_its_own_cost() {
         let (epochs, flops) = (Budget::Offered(200), Budget::Flops { allowed: 1000, offered: 900 });
         let cost = |offered, flops, seconds| Cost { offered, flops, seconds };
         assert_eq!((epochs.spent(cost(50, 1_000_000, 9.0)), flops.spent(cost(500, 250, 9.0))), (0.25, 0.25));

@@ -1,4 +1,4 @@
-//! Policies by name, and what is the same in every run of one.
+//! Policies by name, and the properties that are constant for a kind of policy.
 
 use std::ops::{Deref, DerefMut};
 
@@ -6,28 +6,29 @@ use super::goal::{Goal, RunLength};
 use super::policy::{Policy, PolicyError};
 use crate::plugin::{Entry, ParamValue, Params, Registry};
 
-/// What a policy does with the scores of the run's scorer.
+/// How a policy uses the scores of the run's scorer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScorerRule {
-    /// Nothing: it decides by something else.
+    /// It does not use scores.
     Unused,
-    /// It takes any.
+    /// It works with any scorer.
     Any,
-    /// It takes any; this scorer is used where none is named.
+    /// It works with any scorer; this one is the default.
     Prefer(&'static str),
-    /// It is about this scorer and refuses others.
+    /// It requires this scorer and refuses others.
     Only(&'static str),
 }
 
-/// What is the same in every run of a policy, whatever its parameters and its goal.
+/// Properties of a policy that do not depend on its parameters or on the goal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PolicyKind {
-    /// What it does with scores.
+    /// How it uses scores.
     pub scorer: ScorerRule,
-    /// How much of the run it is for.
+    /// How it uses the budget.
     pub run_length: RunLength,
-    /// Whether it trains the target's share of what is offered, to within rounding, for any scores. One that does not
-    /// decides by itself how much it trains: such a run says so at its start, in its report and in its summary.
+    /// Whether it trains the target share of the offered samples, to within rounding, for any scores. A policy that
+    /// does not decides by itself how much it trains; the run then says so at its start, in its report and in its
+    /// summary.
     pub keeps_target: bool,
 }
 
@@ -36,15 +37,15 @@ impl PolicyKind {
     pub const PLAIN: Self = Self { scorer: ScorerRule::Any, run_length: RunLength::Budget, keeps_target: true };
 }
 
-/// A policy with its kind. [`From`] makes one of any [`Policy`], with the kind [`PolicyKind::PLAIN`].
+/// A policy with its kind. [`From`] wraps any [`Policy`], with the kind [`PolicyKind::PLAIN`].
 pub struct BoxedPolicy {
-    /// What is the same in every run of it.
+    /// Its constant properties.
     pub kind: PolicyKind,
     policy: Box<dyn Policy>,
 }
 
 impl BoxedPolicy {
-    /// A policy of that kind.
+    /// Combines a policy with its kind.
     pub fn new(kind: PolicyKind, policy: impl Policy + 'static) -> Self {
         Self { kind, policy: Box::new(policy) }
     }
@@ -77,7 +78,7 @@ inventory::collect!(PolicyEntry);
 /// How a registered policy is built.
 #[derive(Debug)]
 pub struct BuildPolicy {
-    /// What is the same in every run of it.
+    /// Its constant properties.
     pub kind: PolicyKind,
     /// Its constructor.
     pub new: NewPolicy,
@@ -96,16 +97,16 @@ impl PolicyEntry {
     }
 }
 
-/// A registered policy and its parameters, before it knows the goal.
+/// A registered policy with its parameters. The goal is still missing.
 #[derive(Debug, Clone)]
 pub struct PolicyChoice {
     entry: &'static PolicyEntry,
     params: Params,
 }
 
-/// The registered policy of that name, with these parameters instead of its defaults.
+/// Looks a registered policy up by name and sets parameters that differ from their defaults.
 ///
-/// What there is, with its parameters, is in the registry; a crate of one's own may add to it by
+/// The registry lists all policies with their parameters. Your own crate can add policies with
 /// [`register_policy!`](crate::register_policy).
 ///
 /// ```
@@ -127,7 +128,7 @@ pub struct PolicyChoice {
 /// ```
 ///
 /// # Errors
-/// [`PolicyError::Unknown`] with the names that there are, or [`PolicyError::Param`].
+/// [`PolicyError::Unknown`], which lists the registered names, or [`PolicyError::Param`].
 pub fn policy(name: &str, params: &[(&str, ParamValue)]) -> Result<PolicyChoice, PolicyError> {
     let entry = Registry::linked()?.get(name)?;
     let given = params.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect();
@@ -141,7 +142,7 @@ impl PolicyChoice {
         format!("{} ({})", self.entry.name, given.collect::<Vec<_>>().join(", "))
     }
 
-    /// Builds the policy for a goal: what [`Selector::of`](super::Selector::of) takes.
+    /// Builds the policy for a goal, for [`Selector::of`](super::Selector::of).
     ///
     /// # Errors
     /// [`PolicyError`] if it refuses the goal.
@@ -150,13 +151,14 @@ impl PolicyChoice {
     }
 }
 
-/// Registers a policy under a name. What [`PolicyKind`](crate::select::PolicyKind) has is named where it is not that of a
-/// [plain](crate::select::PolicyKind::PLAIN) policy, in this order:
+/// Registers a policy under a name. The fields `scorer`, `run_length` and `keeps_target` are those of
+/// [`PolicyKind`](crate::select::PolicyKind); they may be omitted where they equal
+/// [`PolicyKind::PLAIN`](crate::select::PolicyKind::PLAIN). The order of the fields is fixed:
 ///
 /// ```standalone_crate
 /// use ast_core::select::{Offer, Policy, PolicyError, RunLength, SampleId, ScorerRule, SelectionContext};
 ///
-/// /// The first of every chunk.
+/// /// Selects the first candidate of every chunk.
 /// struct First;
 ///
 /// impl Policy for First {
@@ -177,12 +179,12 @@ impl PolicyChoice {
 ///
 /// ast_core::register_policy! {
 ///     name: "first",
-///     aliases: &["head"],            // names that it had; if left out, none
-///     summary: "the first of every chunk; costs one over the batch size",
+///     aliases: &["head"],            // earlier names; default: none
+///     summary: "the first candidate of every chunk; costs one over the batch size",
 ///     params: &[],
-///     scorer: ScorerRule::Unused,    // if left out, ScorerRule::Any
-///     run_length: RunLength::Budget, // if left out, this
-///     keeps_target: false,           // if left out, true
+///     scorer: ScorerRule::Unused,    // default: any scorer
+///     run_length: RunLength::Budget, // this is the default
+///     keeps_target: false,           // default: true
 ///     build: |_, _| Ok(Box::new(First)),
 /// }
 ///

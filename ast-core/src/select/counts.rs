@@ -1,73 +1,72 @@
 use serde::{Deserialize, Serialize};
 
-/// What was executed: the only source of savings in samples and in floating-point operations.
+/// Counts of executed work. All savings in samples and FLOPs are computed from them.
 ///
-/// Costs are in one unit, whichever: floating-point operations in our trainer, 1 for a forward pass in a selector that was
-/// told no others.
+/// All costs share one unit: FLOPs in our trainer, else by default 1 for a forward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Optimizer steps.
     pub steps: u64,
-    /// Steps that were not made, or were undone, because of a NaN or an infinity, those of auxiliary networks included.
+    /// Steps skipped or undone because of a NaN or an infinity, including those of auxiliary networks.
     pub skipped: u64,
-    /// Samples put before the policy.
+    /// Samples offered to the policy.
     pub offered: u64,
-    /// Samples accepted, trained or on their way.
+    /// Samples accepted: trained, or waiting to be trained.
     pub accepted: u64,
-    /// Samples trained on: forward, backward, update.
+    /// Samples trained on: forward pass, backward pass, update.
     pub trained: u64,
-    /// Samples of skipped steps: forward and backward for nothing.
+    /// Samples of skipped or undone steps, whose forward and backward pass were in vain.
     pub wasted: u64,
-    /// Samples given an extra forward pass to be scored.
+    /// Samples forwarded only to be scored.
     pub scored: u64,
-    /// Of these: at half the resolution.
+    /// Samples of `scored` that were forwarded at half resolution.
     pub scored_half: u64,
-    /// Samples that auxiliary networks were given a step on.
+    /// Samples in training steps of auxiliary networks.
     pub auxiliary_trained: u64,
-    /// Samples that auxiliary networks were given a forward pass on, without a step.
+    /// Samples in forward passes of auxiliary networks without a step.
     pub auxiliary_scored: u64,
-    /// Of the samples accepted.
+    /// Cost of training all accepted samples.
     pub accepted_cost: u64,
-    /// Of steps, skipped ones too.
+    /// Cost of all steps, including skipped ones.
     pub training_cost: u64,
-    /// Of passes that were only for scoring, and of all that auxiliary networks did.
+    /// Cost of forward passes made only for scoring, and of all work of auxiliary networks.
     pub probe_cost: u64,
-    /// Of finding out whether selection pays.
+    /// Cost of the guard, which measures whether selection pays.
     pub watching_cost: u64,
 }
 
-/// What one sample costs.
+/// The cost of one sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PassCost {
     /// A forward pass.
     pub forward: u64,
-    /// A training step: forward and backward.
+    /// A training step: forward and backward pass.
     pub step: u64,
 }
 
 impl Counts {
-    /// Of everything executed on the budget. Evaluation is outside.
+    /// Cost of everything on the budget. Evaluation is not included.
     #[must_use]
     pub fn cost(&self) -> u64 {
         self.training_cost + self.scoring_cost()
     }
 
-    /// Of what a plain training loop would not do: scoring passes, auxiliary networks, watching whether selection pays.
+    /// Cost of everything that a plain training loop does not do: scoring passes, auxiliary networks, the guard.
     #[must_use]
     pub fn scoring_cost(&self) -> u64 {
         self.probe_cost + self.watching_cost
     }
 
-    /// What is spent once all accepted samples are trained; scoring only if that is `charged`.
+    /// The cost once all accepted samples are trained; scoring is included if it is `charged`.
     pub(crate) fn committed(&self, charged: bool) -> u64 {
-        // Batches on their way will be watched as those before were.
+        // Accepted samples will cost as much for the guard as the executed ones did, on average.
         let executed = self.trained + self.wasted;
         let coming = (self.accepted - executed) * self.watching_cost / executed.max(1);
         let scoring = if charged { self.scoring_cost() + coming } else { 0 };
         scoring + self.accepted_cost
     }
 
-    /// Takes over what `abandoned`, a later state of the same run, has cost: going back in a run gives nothing back.
+    /// Adds the work of `abandoned`, a later state of the same run, after a rollback: a rollback refunds nothing.
     pub(crate) fn abandon(&mut self, abandoned: &Self) {
         let executed = |counts: &Self| counts.trained + counts.wasted;
         let wasted = executed(abandoned) - executed(self);
@@ -91,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_accepted_is_spent_already() {
+    fn accepted_samples_count_as_spent() {
         let counts = Counts {
             accepted: 30,
             trained: 10,
@@ -102,13 +101,13 @@ mod tests {
             ..Counts::default()
         };
         assert_eq!((counts.cost(), counts.scoring_cost()), (57, 27));
-        // Twenty on their way, each to be watched at a cost of 2.
+        // Twenty accepted samples are not trained yet; the guard will cost 2 for each.
         assert_eq!(counts.committed(true), 90 + 27 + 40);
         assert_eq!(counts.committed(false), 90);
     }
 
     #[test]
-    fn going_back_gives_nothing_back() {
+    fn a_rollback_refunds_nothing() {
         let saved =
             Counts { steps: 2, trained: 20, accepted: 30, training_cost: 60, accepted_cost: 90, ..Counts::default() };
         let later =

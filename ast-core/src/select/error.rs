@@ -3,37 +3,37 @@ use super::policy::PolicyError;
 use super::sample::{GroupOutOfRange, Level};
 use crate::codec::SnapshotError;
 
-/// Why the selector refused.
+/// An error of the selector.
 #[derive(Debug, thiserror::Error)]
 pub enum SelectError {
-    /// The goal cannot be had.
+    /// The goal is impossible.
     #[error(transparent)]
     Goal(#[from] GoalError),
-    /// A sample's group is too large a number.
+    /// A group number is too large.
     #[error(transparent)]
     Groups(#[from] GroupOutOfRange),
-    /// There is nothing to select from, or more than ids can name.
+    /// The number of samples is 0, or larger than the range of ids.
     #[error("{0} samples: a selector takes 1 to 4,294,967,295")]
     Samples(usize),
-    /// The policy trains everything, whatever the limit.
-    #[error("the policy trains every sample in every epoch and keeps no limit: give it a goal without one")]
+    /// The policy trains every sample in every epoch, and the goal has a limit.
+    #[error("this policy trains every sample in every epoch and cannot stop at a limit: use a goal without one")]
     NoLimit,
-    /// Costs that nothing can be counted in, or that come too late.
+    /// The costs are out of range, or are set too late.
     #[error("costs: {0}")]
     Costs(&'static str),
-    /// It failed before.
-    #[error("the selector failed before and must not go on: make another, and restore what was saved last")]
+    /// An earlier call failed.
+    #[error("the selector failed earlier and cannot continue: create a new one and restore the last saved state")]
     Broken,
-    /// The policy refused.
+    /// An error of the policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// A batch is of no sample.
-    #[error("a batch must have one sample at least")]
+    /// The batch size is 0.
+    #[error("the batch size must be 1 or more")]
     BatchSize,
-    /// A column of an outcome is not as long as its batch.
+    /// A column of an outcome does not have the batch's length.
     #[error("the batch has {expected} samples, its outcome has {found} values of {column}")]
     Length {
-        /// Which column.
+        /// Name of the column.
         column: &'static str,
         /// Samples of the batch.
         expected: usize,
@@ -41,17 +41,17 @@ pub enum SelectError {
         found: usize,
     },
     /// The batch is not in flight.
-    #[error("batch {0} is not in flight: it was recorded or skipped before, or is another selector's")]
+    #[error("batch {0} is not in flight: it was already recorded or skipped, or it belongs to another selector")]
     NotInFlight(u64),
-    /// A level that nobody told the cost of.
-    #[error("the policy uses level {level}, and costs are known of {known}: see `Selector::set_costs`")]
+    /// The policy uses a level without a cost.
+    #[error("the policy uses level {level}, but costs are set for {known} level(s) only: see `Selector::set_costs`")]
     Level {
         /// The level.
         level: Level,
-        /// Levels known.
+        /// Number of levels with a cost.
         known: usize,
     },
-    /// It could not be saved or put back.
+    /// Saving or restoring failed.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
 }

@@ -1,10 +1,11 @@
 use crate::random::Stream;
 use crate::select::window::Quantile;
 
-/// Indices of the keys that pass, in order: those above the quantile and, of those equal to it, its share of ties.
+/// Finds the keys that pass: those above the quantile, and a share `quantile.ties` of those equal to it. Returns their
+/// indices in `passed`, in order.
 ///
-/// `passed` is overwritten. NaN never passes. One comparison and one store a key, no branch: this is the only work
-/// that selection does on *every* candidate beside drawing its key.
+/// `passed` is overwritten. NaN never passes. The loop has one comparison and one store per key and no branch, because
+/// it runs over *every* candidate.
 pub fn pass(keys: &[f32], quantile: Quantile, ties: &mut Stream, passed: &mut Vec<u32>) {
     passed.resize(keys.len(), 0);
     let mut count = 0;
@@ -36,7 +37,7 @@ mod tests {
         assert_eq!(passed, [0, 3, 4]);
     }
 
-    /// The plant of the design: with any distribution, ties included, the expected share that passes is 1 - theta.
+    /// For any distribution of keys, including ties, the expected share that passes is 1 - theta.
     #[test]
     fn the_plant_is_one_minus_theta_even_if_all_keys_are_equal() {
         for distinct in [1u32, 3, 1000] {
@@ -57,7 +58,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_the_plain_definition(keys in prop::collection::vec(-5i8..5, 0..200), value in -6i8..6) {
+        fn agrees_with_a_direct_implementation(keys in prop::collection::vec(-5i8..5, 0..200), value in -6i8..6) {
             let keys: Vec<f32> = keys.into_iter().map(f32::from).collect();
             let value = f32::from(value);
             let mut passed = Vec::new();

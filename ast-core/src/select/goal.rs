@@ -2,93 +2,93 @@ use ast_control::{ControlError, PiConfig};
 
 use super::budget::Budget;
 
-/// How much of a dataset is to be trained, and what ends the run.
+/// How much of a dataset to train, and when the run ends.
 ///
-/// Everything that is scheduled, the learning rate too, follows the share of this that is *spent*. A policy of
-/// [`RunLength::Whole`], such as `dense`, trains all epochs whatever the limit.
+/// Every schedule, such as that of the learning rate, is a function of the *spent* share of this. A policy of
+/// [`RunLength::Whole`], such as `dense`, trains all epochs and ignores the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Goal {
-    /// The share of offered samples to be trained, in (0, 1].
+    /// The share of the offered samples to train, in (0, 1].
     pub target: f64,
     /// Nominal epochs: how often every sample is offered, 1 and more.
     pub epochs: u32,
-    /// What ends the run instead of its nominal epochs, if anything does.
+    /// Ends the run instead of the number of nominal epochs, if set.
     pub limit: Option<Limit>,
-    /// Whether passes that are only for scoring count as spent. Not to count them is an ablation.
+    /// Whether passes made only for scoring count as spent. `false` is for ablations.
     pub charges_scoring: bool,
-    /// Gains of the controller, for policies that have one.
+    /// Gains of the controller, for policies with a controller.
     pub control: PiConfig,
 }
 
-/// What ends a run other than its nominal epochs.
+/// A limit other than the number of nominal epochs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Limit {
-    /// A share of what the dense run of the goal's nominal epochs costs, in (0, 1].
+    /// A share, in (0, 1], of the cost of a dense run of the goal's nominal epochs.
     Fraction(f64),
-    /// Seconds of training, above 0. The [`Probe`](super::Probe) tells the time.
+    /// Seconds of training, above 0, as told by [`Probe::seconds`](super::Probe::seconds).
     Seconds(f64),
 }
 
-/// How much of the run a policy is for.
+/// How a policy uses the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunLength {
-    /// The budget, on which every schedule depends.
+    /// It runs to the end of the budget, and schedules span the budget.
     Budget,
-    /// All nominal epochs, whatever the budget: the reference run.
+    /// It runs all nominal epochs and ignores the budget: the reference run.
     Whole,
-    /// The schedule of all nominal epochs, broken off at the share that is the budget.
+    /// It stops at the end of the budget, but schedules span all nominal epochs.
     Cut,
 }
 
-/// A goal that nobody can have.
+/// An impossible goal.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum GoalError {
     /// A number is out of its range.
     #[error("{what} = {value} is not {allowed}")]
     OutOfRange {
-        /// Which.
+        /// Name of the number.
         what: &'static str,
-        /// As given.
+        /// The given value.
         value: f64,
-        /// What it may be.
+        /// The allowed values.
         allowed: &'static str,
     },
-    /// The gains were refused.
+    /// The gains of the controller are out of range.
     #[error("control: {0}")]
     Control(#[from] ControlError),
 }
 
 impl Goal {
-    /// Trains a share `target` of what is offered, for `epochs` nominal epochs.
+    /// Trains a share `target` of the offered samples, for `epochs` nominal epochs.
     #[must_use]
     pub fn activation(target: f64, epochs: u32) -> Self {
         Self { target, epochs, limit: None, charges_scoring: true, control: PiConfig::default() }
     }
 
-    /// Ends when a share `fraction` of what a dense run of `epochs` epochs costs is spent, scoring included.
+    /// Ends at a share `fraction` of the cost of a dense run of `epochs` epochs, scoring included.
     #[must_use]
     pub fn budget(fraction: f64, epochs: u32) -> Self {
         Self { limit: Some(Limit::Fraction(fraction)), ..Self::activation(fraction, epochs) }
     }
 
-    /// Ends after so many seconds of training, and trains a share `target` of what is offered until then.
+    /// Ends after `seconds` seconds of training; trains a share `target` of the samples offered until then.
     #[must_use]
     pub fn seconds(seconds: f64, target: f64) -> Self {
         Self { limit: Some(Limit::Seconds(seconds)), ..Self::activation(target, 1) }
     }
 
-    /// How often each sample is trained on average over the whole run, at most: the target times the nominal epochs; `None`
-    /// where seconds are the limit.
+    /// Upper bound for how often each sample is trained on average over the whole run: target times nominal epochs.
+    /// `None` if the limit is in seconds.
     #[must_use]
     pub fn visits(&self) -> Option<f64> {
         let known = !matches!(self.limit, Some(Limit::Seconds(_)));
         known.then_some(self.target * f64::from(self.epochs))
     }
 
-    /// Whether every number is in its range and the control loop stable.
+    /// Checks that every number is in its range and the control loop is stable.
     ///
     /// # Errors
-    /// [`GoalError`], naming the number.
+    /// [`GoalError`], which names the number.
     pub fn check(&self) -> Result<(), GoalError> {
         let share = |x: f64| x > 0.0 && x <= 1.0;
         let limit = match self.limit {
@@ -106,7 +106,7 @@ impl Goal {
         Ok(self.control.check(1.0).map(|_| ())?)
     }
 
-    /// What a policy of that length may spend on `samples` samples, at `step_cost` a training step on one of them.
+    /// The budget of a policy of that length on `samples` samples; a training step costs `step_cost` per sample.
     pub(crate) fn budget_for(&self, length: RunLength, samples: usize, step_cost: u64) -> Budget {
         let offered = samples as u64 * u64::from(self.epochs);
         match (length, self.limit) {
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_goal_that_nobody_can_have_is_named() {
+    fn the_error_names_the_impossible_number() {
         assert_eq!(Goal::activation(0.1, 40).check(), Ok(()));
         let unstable = Goal { control: PiConfig { ki: 50.0, ..PiConfig::default() }, ..Goal::activation(0.1, 40) };
         for (goal, named) in [

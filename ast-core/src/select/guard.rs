@@ -1,8 +1,8 @@
-//! Whether selection pays at the moment, judged from steps that are paid for anyway.
+//! Measures whether selection pays, from steps that are made anyway, and switches it off where it does not.
 //!
-//! The coverage samples of a batch are a uniform sample of the data. From the inner products of the batch's per-sample gradients
-//! ([`Alignment`]) follows how far a step goes down the whole loss, with the selected samples in it and without,
-//! and selection pays where that exceeds the same of a uniform batch.
+//! The coverage samples of a batch are a uniform sample of the data. The inner products of the batch's per-sample
+//! gradients ([`Alignment`]) show to first order how much a step reduces the whole loss, with the selected samples in
+//! the batch and without. Selection pays if the first is larger.
 
 use std::collections::VecDeque;
 
@@ -10,36 +10,37 @@ use serde::{Deserialize, Serialize};
 
 use super::alignment::Alignment;
 
-/// Steps that make up one block of evidence.
+/// Number of steps per block of evidence.
 const BLOCK: u32 = 4;
-/// Blocks that a verdict needs, and the most that it looks back on.
+/// Smallest number of blocks for a decision, and the number of latest blocks that it uses.
 const LEAST_BLOCKS: usize = 6;
 const MOST_BLOCKS: usize = 16;
-/// Standard errors that the two must lie apart to count.
+/// Number of standard errors by which the two reductions must differ.
 const SURE: f64 = 2.5;
-/// Share of the budget that is uniform after a first verdict against selection; it doubles with every further one. Verdicts
-/// count from the next nominal epoch on.
+/// Share of the budget that is trained uniformly after the first decision against selection; every further decision
+/// doubles it. A decision takes effect at the next nominal epoch.
 const PAUSE: f64 = 0.1;
 
-/// A policy's verdict about itself.
+/// A decision of a policy to start or stop selecting.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// Whether it selects from now on.
+    /// Whether the policy selects from now on.
     pub selecting: bool,
-    /// The reason, unless it is only that a pause is over.
+    /// The evidence; `None` if a pause ended.
     pub evidence: Option<Evidence>,
 }
 
-/// What speaks for selection, or against it.
+/// Evidence for or against selection.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// What batches with selected samples get done over what uniform ones do.
+    /// Loss reduction of batches with selected samples, divided by that of uniform batches; above 1 speaks for
+    /// selection.
     pub gain: f64,
-    /// How far what they get done is above what uniform ones do, in standard errors of that.
+    /// Difference of the two loss reductions in standard errors; above 0 speaks for selection.
     pub standard_errors: f64,
 }
 
-/// Watches whether selection pays; switches it off where it does not, on trial after a pause.
+/// Stops selection while it does not pay, and tries it again after a pause.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Guard {
     lambda: f64,
@@ -52,27 +53,27 @@ pub(crate) struct Guard {
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum State {
-    /// Until it is shown not to pay.
+    /// Selecting, until the evidence is against it.
     Selecting,
-    /// Until so much of the budget is spent.
+    /// Uniform, until this share of the budget is spent.
     Uniform(f64),
-    /// Until it is shown to pay, or there is no more patience.
+    /// Selecting on trial. The trial ends with evidence for selection, or in a pause once all blocks are full.
     OnTrial,
 }
 
 impl Guard {
-    /// Over selection of a share `lambda` of each batch.
+    /// A guard for selection of a share `lambda` of each batch.
     pub(crate) fn new(lambda: f64) -> Self {
         let blocks = VecDeque::new();
         Self { lambda, block: Alignment::default(), steps: 0, blocks, state: State::Selecting, pause: PAUSE }
     }
 
-    /// Whether there is to be selection.
+    /// Whether the policy selects.
     pub(crate) fn selects(&self) -> bool {
         !matches!(self.state, State::Uniform(_))
     }
 
-    /// Takes in a step at a share `spent` of the budget.
+    /// Adds the evidence of a step at a share `spent` of the budget.
     pub(crate) fn watch(&mut self, alignment: &Alignment, spent: f64) -> Option<Decision> {
         if let State::Uniform(until) = self.state {
             return (spent >= until).then(|| self.turn(State::OnTrial, None));
@@ -112,8 +113,8 @@ impl Guard {
         Decision { selecting: self.selects(), evidence }
     }
 
-    /// Over all blocks, with the standard error of the difference by the jackknife (Efron & Stein 1981), a block left out at
-    /// a time. The difference and not the quotient, which has no bounds where the whole gradient is small.
+    /// The evidence of all blocks. The standard error of the difference is a delete-one jackknife over blocks (Efron &
+    /// Stein 1981). It uses the difference because the quotient is unbounded where the whole gradient is small.
     fn evidence(&self, batch: f64) -> Option<Evidence> {
         let n = self.blocks.len();
         if n < LEAST_BLOCKS {
@@ -139,7 +140,7 @@ mod tests {
     use super::*;
     use crate::random::{Purpose, Random, Stream};
 
-    /// The sums of gradients that are plain vectors.
+    /// The alignment of gradients that are given as vectors.
     fn alignment(coverage: &[Vec<f64>], selected: &[Vec<f64>]) -> Alignment {
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
         let between =
@@ -164,7 +165,8 @@ mod tests {
         (0..n).map(|_| one(stream)).collect()
     }
 
-    /// Steps of 26 coverage and 102 selected samples, whose gradients lie `along` as far: the verdicts, and when.
+    /// Decisions over steps of 26 coverage samples and 102 selected samples, whose mean gradient is `along(step)`; 1
+    /// for coverage. Returns the step of each decision and whether it selects.
     fn verdicts(along: impl Fn(usize) -> f64, steps: usize) -> Vec<(usize, bool)> {
         let (mut guard, mut verdicts) = (Guard::new(0.8), Vec::new());
         for step in 0..steps {
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn selection_that_pays_goes_on_and_that_which_does_not_is_switched_off_for_a_while() {
+    fn selection_is_paused_only_where_it_does_not_pay() {
         assert_eq!(verdicts(|_| 2.0, 400), [], "twice as far along with the same noise");
         let bad = verdicts(|_| 0.2, 400);
         assert_eq!(bad[0], (23, false), "after six blocks of four: {bad:?}");
@@ -187,7 +189,7 @@ mod tests {
         assert!(bad[3].0 >= bad[2].0 + 79, "the second pause is twice as long: {bad:?}");
     }
 
-    /// What pays again is taken up again.
+    /// Selection that starts to pay during the run is resumed.
     #[test]
     fn a_trial_that_pays_ends_the_pause() {
         let turned = verdicts(|step| if step < 40 { 0.2 } else { 2.0 }, 400);
@@ -198,9 +200,9 @@ mod tests {
         );
     }
 
-    /// Nothing to find: over 400 steps, in twenty runs, few are switched off.
+    /// Selected and coverage samples have the same distribution: in few of twenty runs of 400 steps may the guard act.
     #[test]
-    fn chance_seldom_decides() {
+    fn the_guard_seldom_acts_by_chance() {
         let off = (0..20).filter(|run| {
             let (mut guard, mut off) = (Guard::new(0.8), false);
             for step in 0..400u64 {

@@ -4,36 +4,36 @@ use serde::{Deserialize, Serialize};
 use super::sample::{Groups, SampleId};
 use super::window::Window;
 
-/// How many outputs of coverage samples a rank is taken among.
+/// Number of recent outputs of coverage samples among which ranks are taken.
 const RANK_WINDOW: usize = 1024;
-/// Weight of the newest change of a sample's loss in its average.
+/// Weight of the newest loss change in its moving average.
 const CHANGE_EMA: f32 = 0.3;
-/// The top bit of `history` remembers whether the last answer was correct; the others count forgetting events.
+/// The top bit of `history`: whether the last answer was correct. The other bits count forgetting events.
 const CORRECT: u16 = 1 << 15;
 
-/// What the program remembers of each sample, from passes that were paid for anyway.
+/// Per-sample memory of the run, filled from training steps.
 ///
-/// 16 bytes a sample, its group included: 50,000 samples take 0.8 MB, 1.28 million take 20.5 MB. All per-sample memory lives here, so
-/// scorers are stateless.
+/// 16 bytes per sample, its group included: 0.8 MB for 50,000 samples, 20.5 MB for 1.28 million. Scorers are stateless,
+/// because all per-sample memory is here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// Rank of the last score, 1..=65535 for 0..=1; 0 before the first.
+    /// Rank of the last score, 1..=65535 for 0..=1; 0 before the first score.
     rank: Vec<u16>,
-    /// Last loss, in nats, and smoothed absolute change from one to the next: as half-precision floats.
+    /// Last loss in nats, and the moving average of its absolute change, both as half-precision floats.
     last_loss: Vec<u16>,
     loss_change: Vec<u16>,
-    /// Clock (samples trained, all together) at the last visit.
+    /// Clock (number of samples trained so far) at the last visit.
     trained_at: Vec<u32>,
     visits: Vec<u16>,
     history: Vec<u16>,
-    /// Per group: sum of ranks, and how many samples were seen.
+    /// Per group: sum of ranks, and number of samples with a rank.
     class: Vec<(f64, u32)>,
     label: Vec<u16>,
     scores: Window,
     clock: u64,
 }
 
-/// What one training step showed of one sample.
+/// The result of one training step for one sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seen {
     /// Which sample.
@@ -44,12 +44,12 @@ pub struct Seen {
     pub loss: f32,
     /// Whether the most likely class was the target; false where there is no such thing.
     pub correct: bool,
-    /// Whether it was trained unconditionally, so that it stands for the whole dataset.
+    /// Whether it was trained unconditionally. Coverage samples are a uniform sample of the dataset.
     pub coverage: bool,
 }
 
 impl Ledger {
-    /// Nothing seen yet.
+    /// An empty ledger.
     #[must_use]
     pub fn new(groups: Groups) -> Self {
         let n = groups.samples();
@@ -67,9 +67,10 @@ impl Ledger {
         }
     }
 
-    /// Takes in what a step showed. Ranks are taken among coverage samples only: selected ones are no fair sample.
+    /// Records the results of a step. Ranks are taken among coverage samples only, because selected samples are not a
+    /// uniform sample of the data.
     ///
-    /// A score of NaN leaves the sample's rank as it was.
+    /// A score of NaN leaves the rank of the sample unchanged.
     pub fn record(&mut self, batch: &[Seen]) {
         self.scores.extend(batch.iter().filter(|seen| seen.coverage).map(|seen| seen.score));
         self.clock += batch.len() as u64;
@@ -100,10 +101,10 @@ impl Ledger {
         }
     }
 
-    /// Effective score of a sample, 0..=1, or `None` if it never had a score.
+    /// Effective score of a sample, 0..=1; `None` if it has no score yet.
     ///
-    /// `s = k r + (1 - k) rbar`, `k = exp(-age / horizon)`: what was seen long ago counts less, and the mean rank of
-    /// its group takes its place. `age` and `horizon` are in units of the dataset's size.
+    /// `s = k r + (1 - k) rbar`, `k = exp(-age / horizon)`: the older the rank, the more the mean rank of the group
+    /// replaces it. `age` and `horizon` are in units of the dataset's size.
     #[must_use]
     pub fn score(&self, id: SampleId, horizon: f64) -> Option<f64> {
         let i = id as usize;
@@ -116,26 +117,25 @@ impl Ledger {
         Some(k * f64::from(unquantise(self.rank[i])) + (1.0 - k) * sum / f64::from(count.max(1)))
     }
 
-    /// The loss of a sample when it was last trained on, in nats to three digits, or `None` if it never was.
+    /// Loss of a sample at its last visit, in nats to three digits; `None` before the first visit.
     #[must_use]
     pub fn loss(&self, id: SampleId) -> Option<f32> {
         (self.visits(id) > 0).then(|| half(self.last_loss[id as usize]))
     }
 
-    /// Smoothed absolute change of a sample's loss from one time it was trained on to the next, in nats; 0 before the
-    /// second time.
+    /// Moving average of the absolute change of a sample's loss between visits, in nats; 0 before the second visit.
     #[must_use]
     pub fn loss_change(&self, id: SampleId) -> f32 {
         half(self.loss_change[id as usize])
     }
 
-    /// How often a sample went from correct to wrong (at most 32,767 is counted).
+    /// How often a sample changed from correct to wrong (saturates at 32,767).
     #[must_use]
     pub fn forgotten(&self, id: SampleId) -> u16 {
         self.history[id as usize] & !CORRECT
     }
 
-    /// Whether a sample was correct when it was last trained on.
+    /// Whether a sample was correct at its last visit.
     #[must_use]
     pub fn was_correct(&self, id: SampleId) -> bool {
         self.history[id as usize] & CORRECT != 0
@@ -146,7 +146,7 @@ impl Ledger {
         self.label == other.label
     }
 
-    /// How often a sample was trained on (at most 65,535 is counted).
+    /// How often a sample was trained on (saturates at 65,535).
     #[must_use]
     pub fn visits(&self, id: SampleId) -> u16 {
         self.visits[id as usize]
@@ -167,7 +167,7 @@ impl Ledger {
         narrow.iter().map(|column| size_of_val(column.as_slice())).sum::<usize>() + size_of_val(trained_at.as_slice())
     }
 
-    /// Samples it keeps account of.
+    /// Number of samples.
     #[must_use]
     pub fn samples(&self) -> usize {
         self.visits.len()
@@ -216,7 +216,7 @@ mod tests {
         for (id, expected) in [0.125, 0.375, 0.625, 0.875].into_iter().enumerate() {
             assert!((ledger.score(id as u32, 3.0).unwrap() - expected).abs() < 1e-4);
         }
-        // Sample 3 three more times: for sample 0 the age is now 3/4 of the dataset.
+        // Sample 3 is trained three more times, so the age of sample 0 is 3/4 of the dataset.
         for _ in 0..3 {
             ledger.record(&[seen(3, 4.0)]);
         }
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn class_means_are_those_of_the_ranks_after_many_updates() {
+    fn class_means_match_the_ranks_after_many_updates() {
         let labels: Vec<usize> = (0..50).map(|i| i % 3).collect();
         let mut ledger = Ledger::new(groups(labels.clone()));
         ledger.record(&[Seen { score: f32::NAN, ..seen(7, 0.0) }]);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_scores_leave_the_rank_and_are_still_visits() {
+    fn a_nan_score_keeps_the_rank_and_counts_as_a_visit() {
         let mut ledger = Ledger::new(groups(vec![0, 0]));
         ledger.record(&[seen(0, 1.0), seen(1, 2.0)]);
         let before = ledger.score(1, f64::INFINITY);
@@ -263,7 +263,7 @@ mod tests {
         assert!(!ledger.was_correct(0));
     }
 
-    /// Losses 3, 1, 2: changes 2 and 1, smoothed 2 + 0.3 (1 - 2).
+    /// Losses 3, 1, 2 change by 2 and 1; smoothed, 2 + 0.3 (1 - 2).
     #[test]
     fn the_change_of_a_loss_is_smoothed() {
         let mut ledger = Ledger::new(groups(vec![0, 0]));

@@ -1,6 +1,6 @@
-//! Which samples are trained on next: numbers only, no tensors. Works in anyone's training loop.
+//! Selects the samples to train on next. Works on plain numbers, without tensors, in any training loop.
 //!
-//! [`Selector`] is the whole of it. The other names are its parts, for those who write a policy.
+//! [`Selector`] is all that a training loop needs. The other types are its parts, for authors of policies.
 
 mod alignment;
 mod batch;
@@ -8,7 +8,7 @@ mod budget;
 mod choice;
 mod counts;
 mod error;
-/// Which of a chunk of keys pass a threshold.
+/// Finds the keys of a chunk that pass a threshold.
 pub mod gate;
 mod goal;
 mod guard;

@@ -13,16 +13,18 @@ use crate::plugin::{ParamError, RegistryError};
 use crate::random::Random;
 use ast_control::ControlError;
 
-/// Decides which of the offered samples are trained on. Each policy is one small file, never a branch in the loop.
+/// Decides which of the offered samples are trained on. Each policy is a file of its own; the loop has no branches for
+/// policies.
 ///
-/// [`begin`](Self::begin) and [`select`](Self::select) are all that a plain policy has. What is the same in every run of it
-/// stands in its [`PolicyKind`](super::PolicyKind).
+/// A plain policy implements only [`begin`](Self::begin) and [`select`](Self::select). The constant properties of a
+/// policy are in its [`PolicyKind`](super::PolicyKind).
 pub trait Policy: Send {
-    /// Opens a nominal epoch at a share `spent` (0..=1) of the budget; returns the share of its samples (0..=1) that is
-    /// trained unconditionally.
+    /// Starts a nominal epoch at a share `spent` (0..=1) of the budget. Returns the coverage: the share of the epoch's
+    /// samples (0..=1) that is trained unconditionally.
     fn begin(&mut self, spent: f64) -> f64;
 
-    /// Appends to `accepted` those candidates of `offer` that are to be trained, in order. Coverage is trained anyway.
+    /// Appends the candidates of `offer` that are to be trained to `accepted`, in order. Coverage is trained in any
+    /// case.
     ///
     /// # Errors
     /// [`PolicyError`].
@@ -33,38 +35,38 @@ pub trait Policy: Send {
         accepted: &mut Vec<SampleId>,
     ) -> Result<(), PolicyError>;
 
-    /// Loss weights of the samples of `offer` that are trained, coverage first, then `accepted` as
-    /// [`select`](Self::select) gave them; nothing for equal weights. A step divides them by their mean in its batch.
+    /// Loss weights of the trained samples of `offer`, coverage first, then `accepted` as returned by
+    /// [`select`](Self::select). Empty for equal weights. A step divides the weights by their mean in its batch.
     fn loss_weights(&self, _offer: Offer<'_>, _accepted: &[SampleId], _context: &SelectionContext<'_>) -> Vec<f32> {
         Vec::new()
     }
 
-    /// Levels of the samples of `offer` that are trained, coverage first, then `accepted` as [`select`](Self::select) gave
-    /// them; nothing for level 0.
+    /// Levels of the trained samples of `offer`, coverage first, then `accepted` as returned by
+    /// [`select`](Self::select). Empty for level 0.
     fn levels(&self, _offer: Offer<'_>, _accepted: &[SampleId], _context: &SelectionContext<'_>) -> Vec<Level> {
         Vec::new()
     }
 
-    /// Told what each step showed of its samples.
+    /// Receives the results of each step, per sample.
     fn observe(&mut self, _seen: &[Seen]) {}
 
-    /// Whether it wants to [`watch`](Self::watch): that costs a product of matrices a step, which is charged.
+    /// Whether the loop is to call [`watch`](Self::watch). It costs one matrix product per step, which is charged.
     fn watches(&self) -> bool {
         false
     }
 
-    /// Told after each step the inner products of its per-sample gradients, at a share `spent` of the budget. What it
-    /// decides about itself is an event of the run.
+    /// Receives the inner products of the per-sample gradients of each step, at a share `spent` of the budget. A
+    /// returned decision is logged as an event of the run.
     fn watch(&mut self, _alignment: &Alignment, _spent: f64) -> Option<Decision> {
         None
     }
 
-    /// Whether it may ask for extra forward passes: with a loop that makes none it is refused before the first step.
+    /// Whether it may ask for extra forward passes. If so, a loop without a probe is refused before the first step.
     fn probes(&self) -> bool {
         false
     }
 
-    /// The policy that this one is in this run, sample for sample, if that is another one.
+    /// Name of another policy that this run equals, sample for sample, if there is one.
     fn acts_as(&self) -> Option<&'static str> {
         None
     }
@@ -74,13 +76,13 @@ pub trait Policy: Send {
         None
     }
 
-    /// The state of selection: by default the goal's target, no measured rate and no threshold.
+    /// The state of selection. By default: the goal's target, no measured rate, no threshold.
     fn stats(&self, goal: &Goal) -> SelectionStats {
         SelectionStats::of(goal.target)
     }
 
-    /// What it has learned so far, by [`encode`](crate::codec::encode): parameters, which are in the configuration, left out;
-    /// nothing if it learns nothing.
+    /// Encodes the learned state with [`encode`](crate::codec::encode), without the parameters, which are in the
+    /// configuration. Empty for a policy without state.
     ///
     /// # Errors
     /// [`SnapshotError`].
@@ -88,27 +90,30 @@ pub trait Policy: Send {
         Ok(Vec::new())
     }
 
-    /// Takes back what [`save`](Self::save) gave: from here on it decides as the policy that was saved would have.
+    /// Restores the state from [`save`](Self::save). Afterwards the policy decides as the saved one would have.
     ///
     /// # Errors
     /// [`SnapshotError`].
     fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
         match saved {
             [] => Ok(()),
-            _ => Err(SnapshotError::Decode("policy", "this policy learns nothing, and something was saved".into())),
+            _ => Err(SnapshotError::Decode(
+                "policy",
+                "this policy has no state, but the saved state is not empty".into(),
+            )),
         }
     }
 }
 
-/// What a policy knows when it selects.
+/// The information a policy selects with.
 pub struct SelectionContext<'a> {
-    /// The share of the budget that is spent, 0..=1.
+    /// The share of the budget spent, 0..=1.
     pub spent: f64,
-    /// What is known of each sample.
+    /// Per-sample memory of earlier steps.
     pub ledger: &'a Ledger,
-    /// What is accepted and not yet trained.
+    /// Samples that are accepted and not trained yet.
     pub queue: &'a Queue,
-    /// The run's randomness.
+    /// The randomness of the run.
     pub random: Random,
     /// Extra forward passes over candidates. Every pass is charged to the budget.
     pub probe: ChargedProbe<'a>,
@@ -117,45 +122,45 @@ pub struct SelectionContext<'a> {
 /// The state of selection, for logs and plots.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SelectionStats {
-    /// The share to be trained, 0..=1.
+    /// The target activation rate, 0..=1.
     pub target: f64,
-    /// Smoothed activation rate, where a controller measures one.
+    /// Measured activation rate, smoothed, if a controller measures it.
     pub rate: Option<f64>,
-    /// Threshold in force, where there is one.
+    /// Current threshold, if there is one.
     pub threshold: Option<f64>,
 }
 
 impl SelectionStats {
-    /// A share to be trained, without a controller.
+    /// A target activation rate, without a controller.
     #[must_use]
     pub fn of(target: f64) -> Self {
         Self { target, rate: None, threshold: None }
     }
 }
 
-/// Why a policy refused.
+/// An error of a policy.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// A parameter was refused.
+    /// A parameter is invalid.
     #[error(transparent)]
     Param(#[from] ParamError),
     /// There is no policy of that name.
     #[error("policy {0}")]
     Unknown(#[from] RegistryError),
-    /// What it decided is none of what may be decided: a fault of the policy.
-    #[error("the policy's `{method}` gave {given}, where {allowed} is allowed")]
+    /// A return value that violates the contract of [`Policy`].
+    #[error("the policy's `{method}` returned {given}; allowed: {allowed}")]
     Contract {
-        /// Of [`Policy`].
+        /// The method of [`Policy`].
         method: &'static str,
-        /// What it gave.
+        /// The returned value.
         given: String,
-        /// What it may give.
+        /// The allowed values.
         allowed: String,
     },
-    /// An extra pass failed, or is not offered.
+    /// An extra pass failed, or the loop does not provide it.
     #[error(transparent)]
     Probe(#[from] ProbeError),
-    /// The controller refused.
+    /// An error of the controller.
     #[error(transparent)]
     Control(#[from] ControlError),
 }

@@ -1,4 +1,4 @@
-//! Extra forward passes over candidates, for policies that insist on them. Every pass is charged to the budget.
+//! Extra forward passes over candidates, for policies that need them. Every pass is charged to the budget.
 
 use std::error::Error;
 
@@ -6,51 +6,51 @@ use super::counts::Counts;
 use super::ledger::Ledger;
 use super::sample::{SampleId, Visit};
 
-/// Which network an extra pass is made with, and how.
+/// The network that makes an extra pass, and how.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ScoredBy {
-    /// The network as it is, without dropout.
+    /// The run's network, without dropout.
     Network,
-    /// The network in training mode, with dropout, as the original scored.
+    /// The run's network in training mode, with dropout, as in the original.
     NetworkInTraining,
-    /// The network without dropout, on inputs of half the resolution.
+    /// The run's network without dropout, on inputs of half the resolution.
     HalfResolution,
-    /// A small network beside it, as it is, without dropout.
+    /// The proxy (an auxiliary network), without dropout.
     Proxy,
-    /// One optimizer step of that small network, at the learning rate of the run after this share (0..=1) of its budget.
-    /// Loss and score are those before the step, in training mode. A step that a NaN or an infinity spoils is not made.
+    /// One optimizer step of the proxy, at the learning rate of the run after this share (0..=1) of its budget. Loss
+    /// and score are from before the step, in training mode. The step is skipped if a value is NaN or infinite.
     ProxyStep(f64),
 }
 
-/// What an extra pass showed, sample by sample, and what it cost.
+/// The result of an extra pass, per sample, and its cost.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Probed {
     /// Loss of each sample.
     pub loss: Vec<f32>,
-    /// Score of each sample; a policy passes over one that is NaN.
+    /// Score of each sample. A policy does not select a sample with a NaN score.
     pub score: Vec<f32>,
-    /// Of the whole pass, in the unit of the selector's costs.
+    /// Cost of the whole pass, in the unit of the selector's costs.
     pub cost: u64,
-    /// Whether the step of a [`ScoredBy::ProxyStep`] was not made.
+    /// Whether the step of a [`ScoredBy::ProxyStep`] was skipped.
     pub skipped: bool,
 }
 
-/// What a policy asks of a training loop.
+/// A policy's request for an extra pass.
 #[derive(Debug, Clone, Copy)]
 pub struct ProbeRequest<'a> {
-    /// The samples, one at least.
+    /// The samples to score, at least one.
     pub visits: &'a [Visit],
-    /// By which network.
+    /// The network to score with.
     pub by: ScoredBy,
-    /// What is remembered of samples, for scorers that want that.
+    /// Per-sample memory of earlier steps, for scorers that use it.
     pub ledger: &'a Ledger,
-    /// Samples scored before, in the whole run: a key for what is random in the pass.
+    /// Number of samples scored before in the run. Keys the randomness of the pass.
     pub scored: u64,
 }
 
-/// What a training loop offers to a policy that wants more than steps have shown.
+/// Extra forward passes and other measurements that a training loop provides to policies.
 ///
-/// A sample is to be seen as in a training step of the same visit: what is scored is what is trained on.
+/// A sample must be augmented as in a training step of the same visit, so that the scored input equals the trained one.
 pub trait Probe {
     /// Loss and score of each sample.
     ///
@@ -58,17 +58,17 @@ pub trait Probe {
     /// [`ProbeError`].
     fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError>;
 
-    /// Whether it makes extra passes at all. A policy that may ask for some is refused at once where there are none.
+    /// Whether it makes extra passes. If not, policies that may ask for some are refused at the start.
     fn makes_passes(&self) -> bool {
         true
     }
 
-    /// The standard deviation of each sample's un-augmented input. It costs nothing.
+    /// Standard deviation of each sample's input before augmentation. It is not charged.
     ///
     /// # Errors
     /// [`ProbeError::NotOffered`] by default.
     fn input_deviation(&mut self, _ids: &[SampleId]) -> Result<Vec<f32>, ProbeError> {
-        Err(ProbeError::NotOffered("the deviation of inputs"))
+        Err(ProbeError::NotOffered("the standard deviation of inputs"))
     }
 
     /// Seconds of training so far, for a [`Goal`](super::Goal) in seconds.
@@ -80,7 +80,7 @@ pub trait Probe {
     }
 }
 
-/// A loop that offers nothing but its steps: enough for most policies.
+/// A probe without any extra pass: enough for most policies.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoProbe;
 
@@ -94,37 +94,37 @@ impl Probe for NoProbe {
     }
 }
 
-/// Why there was no extra pass.
+/// An error of a probe.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The loop has nothing of the kind.
-    #[error("the policy asks for {0}, and this training loop offers none: see `Probe`")]
+    /// The loop does not provide it.
+    #[error("the policy needs {0}, which this training loop does not provide: see `Probe`")]
     NotOffered(&'static str),
-    /// The goal is in seconds, and nobody tells the time.
+    /// The goal is in seconds, but the probe has no clock.
     #[error("the goal is in seconds: implement `Probe::seconds`")]
     NoClock,
-    /// A clock that is not one.
-    #[error("`Probe::seconds` says {0}: it is to give the seconds of training so far, 0 and above")]
+    /// The clock returned an invalid time.
+    #[error("`Probe::seconds` returned {0}; it must return the seconds of training so far, 0 or more")]
     Clock(
-        /// What it says.
+        /// The returned value.
         f64,
     ),
-    /// What it gave is not of the samples it was asked for.
-    #[error("the probe gave {found} {column} for {expected} samples")]
+    /// The number of returned values differs from the number of samples.
+    #[error("the probe returned {found} {column} for {expected} samples")]
     Length {
         /// Losses or scores.
         column: &'static str,
-        /// Samples asked for.
+        /// Number of samples requested.
         expected: usize,
-        /// Values given.
+        /// Number of values returned.
         found: usize,
     },
-    /// It failed.
+    /// The pass failed.
     #[error(transparent)]
     Failed(Box<dyn Error + Send + Sync>),
 }
 
-/// A probe as a policy has it: every pass is charged.
+/// A probe that charges every pass. Policies only get this one.
 pub struct ChargedProbe<'a> {
     probe: &'a mut dyn Probe,
     counts: &'a mut Counts,
@@ -132,12 +132,12 @@ pub struct ChargedProbe<'a> {
 }
 
 impl<'a> ChargedProbe<'a> {
-    /// Charges what `probe` does to `counts`.
+    /// Charges the passes of `probe` to `counts`.
     pub fn new(probe: &'a mut dyn Probe, counts: &'a mut Counts, ledger: &'a Ledger) -> Self {
         Self { probe, counts, ledger }
     }
 
-    /// Loss and score of each sample; of none, nothing.
+    /// Loss and score of each sample. Without samples, no pass is made.
     ///
     /// # Errors
     /// [`ProbeError`].
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_without_a_probe_says_what_it_lacks() {
+    fn the_error_of_a_loop_without_a_probe_names_what_is_missing() {
         let ledger = Ledger::new(Groups::none(1));
         let request = ProbeRequest { visits: &[], by: ScoredBy::Network, ledger: &ledger, scored: 0 };
         let error = NoProbe.score(&request).unwrap_err().to_string();

@@ -4,24 +4,24 @@ use serde::{Deserialize, Serialize};
 
 use super::sample::{Level, SampleId, Visit};
 
-/// Accepted samples on their way to a full batch: one queue a level, so that a batch is of one level.
+/// Accepted samples waiting for a full batch. There is one queue per level, because a batch has one level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Queue {
     waiting: Vec<VecDeque<Accepted>>,
-    /// How often each sample is on its way: coverage may name one twice.
+    /// How often each sample is accepted and not trained yet. Coverage can name a sample twice.
     pending: Vec<u8>,
 }
 
-/// A sample that was let through.
+/// A sample that is to be trained.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Accepted {
-    /// Which sample, in which epoch.
+    /// The sample, and the epoch in which it was accepted.
     pub visit: Visit,
-    /// Whether it was coverage.
+    /// Whether it is a coverage sample.
     pub coverage: bool,
     /// The share of the budget spent when it was accepted, 0..=1.
     pub spent: f64,
-    /// Weight of its loss.
+    /// Its loss weight.
     pub weight: f32,
 }
 
@@ -32,7 +32,7 @@ impl Queue {
         Self { waiting: Vec::new(), pending: vec![0; samples] }
     }
 
-    /// Takes a sample in.
+    /// Adds a sample.
     pub fn push(&mut self, level: Level, accepted: Accepted) {
         let pending = &mut self.pending[accepted.visit.id as usize];
         *pending = pending.saturating_add(1);
@@ -42,14 +42,14 @@ impl Queue {
         self.waiting[usize::from(level)].push_back(accepted);
     }
 
-    /// The lowest level at which so many are waiting.
+    /// The lowest level with at least `size` waiting samples.
     #[must_use]
     pub fn level_with(&self, size: usize) -> Option<Level> {
         self.waiting.iter().position(|queue| queue.len() >= size).map(|level| level as Level)
     }
 
-    /// Takes the next `size` samples of a level out, or what is left. They stay [`pending`](Self::is_pending) until
-    /// [`done`](Self::done).
+    /// Removes and returns the next `size` samples of a level, or all if there are fewer. They stay
+    /// [`pending`](Self::is_pending) until [`done`](Self::done).
     pub fn take(&mut self, level: Level, size: usize) -> Vec<Accepted> {
         let Some(queue) = self.waiting.get_mut(usize::from(level)) else { return Vec::new() };
         queue.drain(..size.min(queue.len())).collect()
@@ -61,19 +61,19 @@ impl Queue {
         *pending = pending.saturating_sub(1);
     }
 
-    /// Whether a sample was accepted and not yet trained: it must not be accepted again on the same old score.
+    /// Whether a sample is accepted and not trained yet. It must not be accepted again on the same score.
     #[must_use]
     pub fn is_pending(&self, id: SampleId) -> bool {
         self.pending[id as usize] > 0
     }
 
-    /// Samples waiting.
+    /// Number of waiting samples.
     #[must_use]
     pub fn len(&self) -> usize {
         self.waiting.iter().map(VecDeque::len).sum()
     }
 
-    /// Whether none is waiting.
+    /// Whether no sample is waiting.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

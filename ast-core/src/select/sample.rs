@@ -1,12 +1,12 @@
 use serde::{Deserialize, Serialize};
 
-/// A sample's place in its dataset, 0..len.
+/// Index of a sample in its dataset, 0..len.
 pub type SampleId = u32;
 
-/// How a sample is computed: image size or context length. 0 unless a policy uses more than one.
+/// A variant of computing a sample, such as the image size or the context length. 0 unless a policy uses several.
 pub type Level = u8;
 
-/// A sample to be trained on, with the epoch that chose it: the two that key its augmentation.
+/// A sample to train on, with the epoch in which it was selected. Together they key its augmentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visit {
     /// Which sample.
@@ -15,16 +15,16 @@ pub struct Visit {
     pub epoch: u32,
 }
 
-/// The samples of a dataset, and the group of each, if there are groups: the mean score of its group stands for what was not
-/// seen of a sample for long. Classes are such groups; text and regression have none.
+/// The samples of a dataset and their groups, if any. The mean score of a group stands in for the old score of a
+/// sample. Class labels are such groups; text and regression have none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Groups {
-    /// Empty where there are none.
+    /// Group of each sample; empty without groups.
     of: Vec<u16>,
     samples: usize,
 }
 
-/// A group that is too large a number.
+/// A group number is too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("sample {sample} is in group {group}; groups are 0..=65535: number them without gaps, or use `Groups::none`")]
 pub struct GroupOutOfRange {
@@ -35,7 +35,7 @@ pub struct GroupOutOfRange {
 }
 
 impl Groups {
-    /// So many samples without groups.
+    /// `samples` samples without groups.
     #[must_use]
     pub fn none(samples: usize) -> Self {
         Self { of: Vec::new(), samples }

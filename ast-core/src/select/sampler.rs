@@ -3,32 +3,33 @@ use serde::{Deserialize, Serialize};
 use crate::random::{Purpose, Random};
 use crate::select::sample::{SampleId, Visit};
 
-/// Offers every sample once per nominal epoch, in chunks, part of them unconditionally.
+/// Offers every sample once per nominal epoch, in chunks. Part of each chunk is coverage, which is trained
+/// unconditionally.
 ///
-/// *Coverage* walks along an endless sequence of random permutations of the dataset (random reshuffling without
-/// replacement, RS2), however much of it each epoch takes: every sample is covered before any is covered twice. The
-/// *candidates* of an epoch are all other samples in a random order. Both are functions of the seed, so two policies
-/// that take the same coverage train on the same samples in the same order.
+/// *Coverage* follows an endless sequence of random permutations of the dataset (random reshuffling without
+/// replacement, RS2). Each epoch takes the next part, of any size, so every sample is covered before any is covered
+/// twice. The *candidates* of an epoch are all other samples in a random order. Both depend on the seed only: two
+/// policies with the same coverage train on the same coverage samples in the same order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sampler {
     random: Random,
     samples: usize,
     chunk: usize,
-    /// Coverage handed out so far.
+    /// Number of coverage samples planned so far.
     covered: u64,
-    /// Coverage owed so far, with its fraction: rounding is carried over from epoch to epoch.
+    /// Number of coverage samples due so far, with its fraction: rounding carries over from epoch to epoch.
     owed: f64,
-    /// The permutation that coverage is in, and which one that is.
+    /// The current permutation of coverage, and its number.
     #[serde(skip)]
     round: Option<(u64, Vec<SampleId>)>,
 }
 
-/// What one nominal epoch offers.
+/// The order of samples in one nominal epoch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Trained whatever their score, in this order.
+    /// Samples trained unconditionally, in this order.
     pub coverage: Vec<SampleId>,
-    /// Put before the gate, in this order.
+    /// Samples offered to the policy, in this order.
     pub candidates: Vec<SampleId>,
     chunk: usize,
 }
@@ -36,9 +37,9 @@ pub struct Plan {
 /// One chunk of an epoch's plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offer<'a> {
-    /// Trained whatever their score.
+    /// Samples trained unconditionally.
     pub coverage: &'a [SampleId],
-    /// Put before the gate.
+    /// Samples offered to the policy.
     pub candidates: &'a [SampleId],
     /// Nominal epoch, from 0.
     pub epoch: u32,
@@ -47,7 +48,7 @@ pub struct Offer<'a> {
 }
 
 impl Sampler {
-    /// For `samples` samples, in chunks of `chunk`.
+    /// For a dataset of `samples` samples, in chunks of `chunk`.
     #[must_use]
     pub fn new(random: Random, samples: usize, chunk: usize) -> Self {
         Self { random, samples, chunk, covered: 0, owed: 0.0, round: None }
@@ -56,7 +57,7 @@ impl Sampler {
     /// Plans a nominal epoch of which a share `coverage` (0..=1) is trained unconditionally.
     pub fn plan(&mut self, epoch: u32, coverage: f64) -> Plan {
         self.owed += coverage * self.samples as f64;
-        // A hair above the sum: ten times 0.1 must owe 1, not 0.999.
+        // The small addend absorbs rounding: ten times 0.1 must give 1, not 0.999.
         let due = (self.owed + 1e-6).floor() as u64;
         let coverage: Vec<SampleId> = (self.covered..due).map(|place| self.covered_at(place)).collect();
         self.covered = due;
@@ -87,7 +88,7 @@ impl Sampler {
         }
         let mut order = self.random.stream(Purpose::Offers, u64::from(epoch), 0).permutation(self.samples);
         order.retain(|id| !covered[*id as usize]);
-        // Coverage that crosses from one permutation into the next may name a sample twice.
+        // Coverage that crosses from one permutation into the next can name a sample twice.
         order.truncate(self.samples - coverage.len());
         order
     }
@@ -100,7 +101,7 @@ impl Plan {
         (self.coverage.len() + self.candidates.len()).div_ceil(self.chunk.max(1)) as u32
     }
 
-    /// Chunk `chunk` of epoch `epoch`, with its even share of coverage; `None` past the end.
+    /// Chunk `chunk` of epoch `epoch`, with a proportional part of the coverage; `None` past the end.
     #[must_use]
     pub fn offer(&self, epoch: u32, chunk: u32) -> Option<Offer<'_>> {
         let total = self.coverage.len() + self.candidates.len();
@@ -117,19 +118,19 @@ impl Plan {
 }
 
 impl Offer<'_> {
-    /// Samples offered.
+    /// Number of offered samples.
     #[must_use]
     pub fn len(&self) -> usize {
         self.coverage.len() + self.candidates.len()
     }
 
-    /// The candidates as visits of this epoch: what a scoring pass is asked for.
+    /// The candidates as visits of this epoch, for a scoring pass.
     #[must_use]
     pub fn visits(&self) -> Vec<Visit> {
         self.candidates.iter().map(|id| Visit { id: *id, epoch: self.epoch }).collect()
     }
 
-    /// Whether nothing is offered.
+    /// Whether no sample is offered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -151,7 +152,7 @@ mod tests {
     }
 
     proptest! {
-        /// An epoch offers `samples` ids; each once, unless coverage crosses into the next permutation.
+        /// An epoch offers `samples` ids, each once unless coverage crosses into the next permutation.
         #[test]
         fn an_epoch_offers_the_dataset_in_chunks(samples in 1usize..2000, share in 0.0..=1.0f64, epochs in 1u32..6) {
             let mut sampler = sampler(samples);
@@ -170,7 +171,7 @@ mod tests {
             }
         }
 
-        /// However the epochs cut it, coverage is the same endless sequence, every permutation complete.
+        /// Coverage is the same endless sequence of complete permutations for any division into epochs.
         #[test]
         fn coverage_is_one_sequence(samples in 1usize..300, shares in prop::collection::vec(0.0..=1.0f64, 1..30)) {
             let mut cut = sampler(samples);
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_tenths_make_a_whole() {
+    fn ten_epochs_of_a_tenth_cover_the_dataset() {
         let mut sampler = sampler(50_000);
         let taken: usize = (0..10).map(|epoch| sampler.plan(epoch, 0.1).coverage.len()).sum();
         assert_eq!(taken, 50_000);

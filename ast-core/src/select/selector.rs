@@ -1,4 +1,4 @@
-//! The selector: hands out the ids that are trained on next, and is told what a step showed of them.
+//! The selector: returns the ids of the samples to train on next, and records the results of the steps.
 
 mod offer;
 mod saved;
@@ -23,10 +23,10 @@ use crate::random::Random;
 
 pub(crate) use self::saved::{Cursor, State};
 
-/// What a sample costs where nobody says otherwise: a forward pass 1, a backward pass 2.
+/// Default cost of a sample: a forward pass 1, a backward pass 2.
 const DEFAULT_COST: PassCost = PassCost { forward: 1, step: 3 };
 
-/// Selection for any training loop: numbers in, ids out.
+/// Selects samples for any training loop. Works on ids and plain numbers only.
 ///
 /// ```text
 ///                             Ledger (per sample: rank, loss, age, visits) <-----------+
@@ -36,18 +36,19 @@ const DEFAULT_COST: PassCost = PassCost { forward: 1, step: 3 };
 ///                                 +------ Budget (share spent) <----+---- outcome -----+
 /// ```
 ///
-/// A batch that was handed out is *in flight* until [`record`](Self::record) or [`skip`](Self::skip). A loop may have several
-/// in flight, so that data loads while another batch trains. Everything is a function of the seed and of what was recorded:
-/// the same calls give the same batches. A sample that is in flight is not accepted again on its old score, but coverage may
-/// name it all the same: where a batch holds a good part of the dataset, an id may be in it twice, and a policy that
-/// selects by scores may train less than its target.
+/// A batch is *in flight* from [`next_batch`](Self::next_batch) until [`record`](Self::record) or [`skip`](Self::skip).
+/// Several batches may be in flight, so that data loads while another batch trains. All decisions are functions of the
+/// seed and the recorded results: the same calls give the same batches. A policy does not accept a sample in flight
+/// again on its old score, but coverage may still name it. If batches are large compared with the dataset, an id can
+/// therefore be in a batch twice, and a policy that selects by scores may train less than its target.
 ///
-/// After an error of [`next_batch`](Self::next_batch) or [`restore`](Self::restore) a selector refuses to go on: what it was
-/// about to decide is lost. [`save`](Self::save) it now and then, and put the last state back.
+/// After an error in [`next_batch`](Self::next_batch) or [`restore`](Self::restore) a selector refuses to continue,
+/// because its current decision is lost. Call [`save`](Self::save) regularly and restore the last state into a new
+/// selector.
 pub struct Selector {
-    /// What it was made with, in words.
+    /// The arguments it was created with, as text.
     made: String,
-    /// Whether it must not go on.
+    /// Whether an error ended it.
     broken: bool,
     goal: Goal,
     policy: BoxedPolicy,
@@ -59,10 +60,10 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// For samples with or without groups, a registered policy, a goal, `batch_size` samples a batch and a seed.
+    /// Creates a selector from the samples with their groups, a registered policy, a goal, the batch size and a seed.
     ///
     /// # Errors
-    /// [`SelectError`] if the goal cannot be had or the policy refuses it.
+    /// [`SelectError`] if the goal is impossible or the policy refuses it.
     pub fn new(
         groups: Groups,
         policy: PolicyChoice,
@@ -75,11 +76,11 @@ impl Selector {
         Self::made_of(groups, (policy.build(goal)?, title), goal, batch_size, seed)
     }
 
-    /// The same with a policy of one's own, which need not be registered. A [`Policy`](super::Policy) alone is taken to be
-    /// [plain](super::PolicyKind::PLAIN); [`BoxedPolicy::new`] gives it another kind.
+    /// Creates a selector with your own policy, which need not be registered. A [`Policy`](super::Policy) has the kind
+    /// [`PLAIN`](super::PolicyKind::PLAIN); [`BoxedPolicy::new`] sets another.
     ///
     /// # Errors
-    /// [`SelectError`] if the goal cannot be had.
+    /// [`SelectError`] if the goal is impossible.
     pub fn of(
         groups: Groups,
         policy: impl Into<BoxedPolicy>,
@@ -124,33 +125,33 @@ impl Selector {
         Ok(Self { made, broken: false, goal, policy, random, batch_size, costs: vec![DEFAULT_COST], budget, state })
     }
 
-    /// Says what a sample really costs at each level, in floating-point operations, say. Call it before the first batch. A
-    /// goal that is a share of the dense run's cost takes that run to be of level 0.
+    /// Sets the real cost of a sample at each level, in FLOPs for example. Call it before the first batch. If the goal
+    /// is a share of a dense run, that run has level 0.
     ///
     /// # Errors
-    /// [`SelectError::Costs`] if there are none, if one is 0 or larger than a run can add up, or after the first batch.
+    /// [`SelectError::Costs`] if `levels` is empty, if a step costs 0 or so much that the sum over the run overflows,
+    /// or after the first batch.
     pub fn set_costs(&mut self, levels: Vec<PassCost>) -> Result<(), SelectError> {
         let largest = u64::MAX / (self.state.ledger.samples() as u64 * u64::from(self.goal.epochs));
-        let step = levels.first().ok_or(SelectError::Costs("those of one level at least are needed"))?.step;
+        let step = levels.first().ok_or(SelectError::Costs("at least one level is needed"))?.step;
         if levels.iter().any(|level| level.step == 0) {
-            return Err(SelectError::Costs("a step that costs nothing never ends a run"));
+            return Err(SelectError::Costs("a step must cost more than 0, or the run never ends"));
         }
         if levels.iter().any(|level| level.step.max(level.forward) > largest) {
-            return Err(SelectError::Costs("too large to be added up over the run: take a larger unit"));
+            return Err(SelectError::Costs("their sum over the run overflows: use a larger unit"));
         }
         if self.state.counts != Counts::default() {
-            return Err(SelectError::Costs("they are set before the first batch, in one unit for the whole run"));
+            return Err(SelectError::Costs("they can only be set before the first batch"));
         }
         self.costs = levels;
         self.budget = self.goal.budget_for(self.policy.kind.run_length, self.state.ledger.samples(), step);
         Ok(())
     }
 
-    /// The next batch to be trained on; `None` at the end of the budget. The last batch of a level may be smaller than the
-    /// others.
+    /// The next batch to train on; `None` at the end of the budget. The last batch of a level may be smaller.
     ///
     /// # Errors
-    /// [`SelectError`] if the policy refuses, or asks for what `probe` does not offer.
+    /// [`SelectError`] if the policy fails, or needs something that `probe` does not provide.
     pub fn next_batch(&mut self, probe: &mut dyn Probe) -> Result<Option<Batch>, SelectError> {
         if self.broken {
             return Err(SelectError::Broken);
@@ -178,7 +179,7 @@ impl Selector {
             self.offer_chunk(probe)?;
         };
         let accepted = self.state.queue.take(level, self.batch_size);
-        // A schedule that is cut off is that of the whole run.
+        // With `Cut` the run stops early, but its schedules are those of the whole run.
         let schedule = if self.policy.kind.run_length == RunLength::Cut { self.goal.target } else { 1.0 };
         let spent = schedule * (accepted.iter().map(|accepted| accepted.spent).sum::<f64>() / accepted.len() as f64);
         let (number, offered, stats) = (self.state.batches, self.state.counts.offered, self.stats());
@@ -188,10 +189,10 @@ impl Selector {
         Ok(Some(batch))
     }
 
-    /// Takes in what a step showed of a batch. A batch that was refused is still [in flight](Self::in_flight).
+    /// Records the results of a step on a batch. After an error the batch is still [in flight](Self::in_flight).
     ///
     /// # Errors
-    /// [`SelectError::Length`] and [`SelectError::NotInFlight`]; nothing has changed then.
+    /// [`SelectError::Length`] or [`SelectError::NotInFlight`]; nothing has changed then.
     pub fn record(&mut self, batch: Batch, outcome: &Outcome<'_>) -> Result<(), SelectError> {
         let samples = batch.len();
         let correct = outcome.correct.map_or(samples, <[bool]>::len);
@@ -216,8 +217,8 @@ impl Selector {
         Ok(())
     }
 
-    /// Gives a batch back whose step was not made, because of a NaN, say: its samples count as offered and not as trained, and
-    /// what was computed for nothing counts as spent.
+    /// Returns a batch whose step was skipped, for example because of a NaN. Its samples count as offered but not as
+    /// trained, and its cost counts as spent.
     ///
     /// # Errors
     /// [`SelectError::NotInFlight`].
@@ -239,19 +240,19 @@ impl Selector {
         Ok(())
     }
 
-    /// Whether the policy wants to [`watch`](Self::watch) whether selection pays.
+    /// Whether the policy uses [`watch`](Self::watch) to measure if selection pays.
     #[must_use]
     pub fn watches(&self) -> bool {
         self.policy.watches()
     }
 
-    /// Gives the policy the inner products of a batch's per-sample gradients, before the batch is recorded. A
-    /// loop that does not call this is never told that selection does not pay.
+    /// Passes the inner products of a batch's per-sample gradients to the policy. Call it before the batch is recorded.
+    /// In a loop that does not call it the guard never acts.
     pub fn watch(&mut self, batch: &Batch, alignment: &Alignment) -> Option<Decision> {
         self.policy.watch(alignment, batch.spent)
     }
 
-    /// The share of the budget that is spent, batches in flight included, 0 and above.
+    /// The share of the budget spent, 0 and above. Batches in flight count as spent.
     ///
     /// # Errors
     /// [`SelectError`] if the goal is in seconds and `probe` has no clock.
@@ -259,7 +260,7 @@ impl Selector {
         Ok(self.budget.spent(self.cost(probe)?))
     }
 
-    /// Whether nothing is left of the budget; what is accepted is still to be trained then.
+    /// Whether the budget is used up. Samples that are already accepted are still to be trained then.
     ///
     /// # Errors
     /// [`SelectError`] if the goal is in seconds and `probe` has no clock.
@@ -282,29 +283,30 @@ impl Selector {
         Ok(Cost { offered: self.state.counts.offered, flops, seconds })
     }
 
-    /// Charges an extra pass over `samples` samples that no policy asked for, such as one before the first batch.
+    /// Charges an extra pass over `samples` samples that was not requested by a policy, such as one before the first
+    /// batch.
     pub fn charge(&mut self, samples: usize, by: ScoredBy, probed: &Probed) {
         self.state.counts.charge(samples, by, probed);
     }
 
-    /// Charges what it cost to find out what the policy [`watches`](Self::watches).
+    /// Charges the cost of computing the input of [`watch`](Self::watch).
     pub fn charge_watching(&mut self, cost: u64) {
         self.state.counts.watching_cost += cost;
     }
 
-    /// After going back to an earlier state by [`restore`](Self::restore): takes over what `abandoned`, the counts of before
-    /// that, has cost. Going back in a run gives nothing back.
+    /// Call it after a rollback with [`restore`](Self::restore), with the counts from before the rollback in
+    /// `abandoned`. Adds their cost, because a rollback refunds nothing.
     pub fn abandon(&mut self, abandoned: &Counts) {
         self.state.counts.abandon(abandoned);
     }
 
-    /// What was executed so far.
+    /// Counts of the work executed so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.state.counts
     }
 
-    /// What is remembered of each sample.
+    /// Per-sample memory of earlier steps.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.state.ledger
@@ -316,26 +318,26 @@ impl Selector {
         &self.policy
     }
 
-    /// The state of selection, as the policy says it.
+    /// The state of selection, as reported by the policy.
     #[must_use]
     pub fn stats(&self) -> SelectionStats {
         self.policy.stats(&self.goal)
     }
 
-    /// What it works towards.
+    /// The goal of the run.
     #[must_use]
     pub fn goal(&self) -> &Goal {
         &self.goal
     }
 
-    /// What a sample costs at level 0.
+    /// The cost of one sample at level 0.
     #[must_use]
     pub fn cost_of_a_sample(&self) -> PassCost {
         self.costs.first().copied().unwrap_or(DEFAULT_COST)
     }
 
-    /// Batches that were handed out and neither recorded nor skipped, the oldest first. After [`restore`](Self::restore)
-    /// these are to be trained before another is asked for.
+    /// Batches that are neither recorded nor skipped, oldest first. After [`restore`](Self::restore), train these
+    /// before you ask for the next.
     #[must_use]
     pub fn in_flight(&self) -> &VecDeque<Batch> {
         &self.state.in_flight

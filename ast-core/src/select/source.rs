@@ -1,14 +1,14 @@
-//! Where a policy's scores come from: three sources, and a memory for two of them.
+//! The source of a policy's scores: the ledger, a fresh forward pass or a proxy. Remembers scores of the last two.
 //!
 //! | source | a score is | costs a nominal epoch |
 //! |---|---|---|
-//! | `ledger` | what training showed of the sample when it was last trained on, faded into its class | nothing |
-//! | `fresh` | that of a forward pass over the candidates, dropout off | 1/3, or 0.1 at half the resolution |
-//! | `proxy` | that under a small network, trained on the candidates in lockstep (see the policy `proxy`) | 0.04 |
+//! | `ledger` | the rank at the sample's last training step, fading into the mean rank of its class | nothing |
+//! | `fresh` | from a forward pass over the candidates, without dropout | 1/3, or 0.1 at half the resolution |
+//! | `proxy` | from the proxy, which is trained on the candidates in lockstep (see the policy `proxy`) | 0.04 |
 //!
-//! With `every = k` no score is older than k nominal epochs; in between, the scores of
-//! the last pass serve, and what was not scored then is scored now, by the proxy without a step. All of it is
-//! charged. A source is asked only while its policy selects, and only about candidates.
+//! With `every = k` only each k-th nominal epoch has a scoring pass; the epochs between reuse its scores. A sample
+//! without one is scored when it is needed, by the proxy without a step. Every pass is charged. A source is used only
+//! while its policy selects, and only for candidates.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,25 +20,25 @@ use crate::select::sample::{SampleId, Visit};
 use crate::select::sampler::Offer;
 use crate::select::window::Window;
 
-/// How many recent scores a rank is taken among: as many as in the ledger.
+/// Number of recent scores among which ranks are taken, as in the ledger.
 const RECENT: usize = 1024;
 
 /// For [`Source::new`].
 pub(crate) const SOURCE: ParamSpec = ParamSpec {
     name: "source",
-    summary: "where scores come from: the ledger, for nothing; a fresh forward pass over the candidates; a small network trained on them as proxy",
+    summary: "where scores come from: ledger: earlier training steps, at no cost; fresh: a forward pass over the candidates; proxy: an auxiliary network trained on them",
     kind: ParamKind::Choice(&["ledger", "fresh", "proxy"]),
 };
 /// For [`Source::new`].
 pub(crate) const EVERY: ParamSpec = ParamSpec {
     name: "every",
-    summary: "epochs for which the scores of one pass serve, 1: a pass in every epoch; not for the ledger",
+    summary: "number of epochs that use the scores of one pass, 1: a pass in every epoch; not for the ledger",
     kind: ParamKind::Integer { default: 1, min: 1, max: 1000 },
 };
 /// For [`Source::new`] and [`Source::fresh`].
 pub(crate) const RESOLUTION: ParamSpec = ParamSpec {
     name: "resolution",
-    summary: "of the images in a fresh pass: half costs a quarter in the convolutions",
+    summary: "resolution of the images in a fresh pass; at half, convolutions cost a quarter",
     kind: ParamKind::Choice(&["full", "half"]),
 };
 
@@ -59,13 +59,14 @@ pub(crate) struct Source {
 struct Memory {
     /// The epoch of the last scoring pass.
     looked: Option<u32>,
-    /// Score of each sample in the last pass, as bits, because NaN stands for none. Empty if every epoch has a pass.
+    /// Score of each sample in the last pass, as bits, because NaN stands for no score. Empty if every epoch has a
+    /// pass.
     last: Vec<u32>,
     recent: Window,
 }
 
 impl Source {
-    /// As [`SOURCE`], [`EVERY`] and [`RESOLUTION`] say.
+    /// From the parameters [`SOURCE`], [`EVERY`] and [`RESOLUTION`].
     pub(crate) fn new(params: &Params) -> Result<Self, ParamError> {
         let (every, half) = (params.integer("every")?, params.word("resolution")? == "half");
         let source = params.word("source")?;
@@ -82,17 +83,17 @@ impl Source {
         }
     }
 
-    /// What training showed anyway.
+    /// Scores from the ledger.
     pub(crate) fn ledger() -> Self {
         Self::of(Kind::Ledger, 1)
     }
 
-    /// A pass in every `every`-th nominal epoch.
+    /// Scores from a pass of the run's network in every `every`-th nominal epoch.
     pub(crate) fn fresh(every: u32, half: bool) -> Self {
         Self::of(Kind::Fresh { half }, every)
     }
 
-    /// A proxy, trained a step further in every `every`-th nominal epoch.
+    /// Scores from a proxy that makes a training step in every `every`-th nominal epoch.
     pub(crate) fn proxy(every: u32) -> Self {
         Self::of(Kind::Proxy, every)
     }
@@ -102,13 +103,13 @@ impl Source {
         Self { kind, every: every.max(1), memory }
     }
 
-    /// Whether it asks for passes.
+    /// Whether it needs extra passes.
     pub(crate) fn probes(&self) -> bool {
         self.kind != Kind::Ledger
     }
 
-    /// The score of each candidate, in the scorer's own scale; `None` if the ledger is to be asked. NaN is that of a sample to
-    /// be passed over.
+    /// Score of each candidate, in the scorer's own scale; NaN for a sample not to be selected. `None` if the scores
+    /// are in the ledger.
     pub(crate) fn scores(
         &mut self,
         offer: Offer<'_>,
@@ -143,9 +144,9 @@ impl Source {
         Ok(Some(scores))
     }
 
-    /// The rank of each candidate, 0..=1; `None` if nothing is known of it. NaN is that of a sample to be passed over.
+    /// Rank of each candidate, 0..=1; `None` if it has no score yet, NaN if it is not to be selected.
     ///
-    /// The ledger's own with its `horizon`, or else that among the last 1,024 scores.
+    /// The rank is the ledger's score with its `horizon`, or else the rank among the last 1,024 scores.
     pub(crate) fn ranks(
         &mut self,
         offer: Offer<'_>,
@@ -166,7 +167,7 @@ impl Source {
         self.memory.last.get(id as usize).map_or(f32::NAN, |bits| f32::from_bits(*bits))
     }
 
-    /// What a policy has to save: `own`, what it knows itself, and what the source remembers.
+    /// Encodes the policy's state `own` together with the remembered scores.
     pub(crate) fn save(&self, own: Vec<u8>) -> Result<Vec<u8>, SnapshotError> {
         match self.kind {
             Kind::Ledger => Ok(own),
@@ -174,14 +175,15 @@ impl Source {
         }
     }
 
-    /// Takes back what [`save`](Self::save) gave; returns the policy's own part.
+    /// Restores the remembered scores from [`save`](Self::save). Returns the policy's own state.
     pub(crate) fn restore(&mut self, saved: &[u8]) -> Result<Vec<u8>, SnapshotError> {
         if self.kind == Kind::Ledger {
             return Ok(saved.to_vec());
         }
         let (own, memory): (ciborium::Value, Memory) = decode("policy", saved)?;
         self.memory = memory;
-        own.into_bytes().map_err(|_| SnapshotError::Decode("policy", "its own part is not made of bytes".into()))
+        own.into_bytes()
+            .map_err(|_| SnapshotError::Decode("policy", "the policy's own state is not a byte string".into()))
     }
 }
 

@@ -2,10 +2,10 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-/// The last so many values of a stream, and where a number stands among them.
+/// The last values of a stream, for ranks and quantiles.
 ///
-/// This is what makes scores comparable: a loss has no bound and falls during training, a margin lies in 0..1, but a
-/// rank within a sliding window means the same for every scorer at every time.
+/// Ranks make scores comparable: a loss is unbounded and falls during training, a margin lies in 0..1, but a rank
+/// within a sliding window means the same for every scorer at every time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Window {
     recent: VecDeque<f32>,
@@ -18,7 +18,7 @@ pub struct Window {
 pub struct Quantile {
     /// Smallest value `x` of the window with `F(x) >= theta`.
     pub value: f32,
-    /// Which share of values equal to `value` has a randomised rank of at least `theta`, 0..=1.
+    /// Share of the values equal to `value` whose randomised rank is at least `theta`, 0..=1.
     pub ties: f64,
 }
 
@@ -29,9 +29,10 @@ impl Window {
         Self { recent: VecDeque::with_capacity(capacity), capacity, sorted: Vec::with_capacity(capacity) }
     }
 
-    /// Takes values in; the oldest drop out. NaN is passed over: it has no place in an order.
+    /// Adds values and drops the oldest. NaN is ignored, because it has no rank.
     ///
-    /// What comes and what goes is sorted, not the window: `k log k` for `k` values and one copy.
+    /// Only the new and the dropped values are sorted, then merged: `k log k` for `k` values, and one copy of the
+    /// window.
     pub fn extend(&mut self, values: impl IntoIterator<Item = f32>) {
         let mut new: Vec<f32> = values.into_iter().filter(|value| !value.is_nan()).collect();
         let surplus = new.len().saturating_sub(self.capacity);
@@ -55,9 +56,9 @@ impl Window {
         (below + up_to) as f32 / (2 * self.sorted.len()) as f32
     }
 
-    /// The rank of `value` with ties broken at random, 0..=1: `F(x-) + V (F(x) - F(x-))`, `V` uniform on [0, 1) from `draw`.
-    /// It is uniform for any distribution of values; a mid-rank is not where many are equal. A value that is not tied has its
-    /// mid-rank, and nothing is drawn for it; 1/2 if empty.
+    /// The rank of `value` with ties broken at random, 0..=1: `F(x-) + V (F(x) - F(x-))`, `V` uniform on [0, 1) from
+    /// `draw`; 1/2 if empty. Unlike the mid-rank it is uniform for any distribution, also with ties. A value without
+    /// ties gets its mid-rank, and `draw` is not called.
     #[must_use]
     pub fn random_rank(&self, value: f32, draw: &mut dyn FnMut() -> f64) -> f32 {
         let below = self.sorted.partition_point(|x| *x < value);
@@ -70,9 +71,9 @@ impl Window {
 
     /// The `theta`-quantile, `theta` in 0..=1; `None` if empty.
     ///
-    /// With `F` the empirical distribution, a value is above the quantile if its randomised rank
-    /// `F(x-) + V (F(x) - F(x-))`, `V` uniform, reaches `theta`. That rank is uniform whatever the ties, so a share
-    /// `1 - theta` passes even if all values are equal.
+    /// With `F` the empirical distribution, a value is above the quantile if its randomised rank `F(x-) + V (F(x) -
+    /// F(x-))`, `V` uniform, reaches `theta`. The randomised rank is uniform even with ties, so a share `1 - theta`
+    /// passes even if all values are equal.
     #[must_use]
     pub fn quantile(&self, theta: f64) -> Option<Quantile> {
         let n = self.sorted.len();
@@ -84,7 +85,7 @@ impl Window {
     }
 }
 
-/// `sorted` without `gone`, which are all in it, and with `new`; all three in order.
+/// `sorted` without the values `gone`, which it contains, and with the values `new`. All three are in order.
 fn merged(sorted: &[f32], gone: &[f32], new: &[f32]) -> Vec<f32> {
     let mut out = Vec::with_capacity(sorted.len() + new.len());
     let (mut rest, mut gone, mut new) = (sorted, gone, new);
@@ -136,9 +137,9 @@ mod tests {
     }
 
     proptest! {
-        /// What is kept in order is what a sort of the last values gives, whatever comes in whatever portions.
+        /// For any sequence of values, the ordered window equals the sorted last values.
         #[test]
-        fn the_order_is_that_of_a_sort(
+        fn the_order_equals_a_sort(
             portions in prop::collection::vec(prop::collection::vec(prop_oneof![
                 Just(f32::NAN), Just(0.0), Just(-0.0), (-3i8..3).prop_map(f32::from), any::<f32>(),
             ], 0..30), 0..20),
@@ -156,7 +157,7 @@ mod tests {
             }
         }
 
-        /// Mass above the quantile, ties counted by their share, is 1 - theta exactly.
+        /// The mass above the quantile, with ties counted by their share, is exactly 1 - theta.
         #[test]
         fn mass_above_the_quantile_is_one_minus_theta(
             values in prop::collection::vec(0u8..20, 1..200), theta in 0.0..=1.0f64,

@@ -1,4 +1,4 @@
-//! One chunk of the epoch's order before the policy.
+//! Offers one chunk of the epoch to the policy.
 
 use super::Selector;
 use super::saved::Cursor;
@@ -10,7 +10,7 @@ use crate::select::sample::{Level, SampleId, Visit};
 use crate::select::sampler::Offer;
 
 impl Selector {
-    /// Coverage and what the policy accepts of the next chunk, into the queue.
+    /// Adds the coverage of the next chunk, and the candidates that the policy accepts, to the queue.
     pub(super) fn offer_chunk(&mut self, probe: &mut dyn Probe) -> Result<(), SelectError> {
         let Cursor { epoch, chunk } = self.state.next;
         let before = self.spent(probe)?;
@@ -33,7 +33,7 @@ impl Selector {
             let weights = self.policy.loss_weights(offer, &chosen, &context);
             let levels = self.policy.levels(offer, &chosen, &context);
             check_choice(&offer, &chosen, &weights, &levels, state.ledger.samples())?;
-            // A policy without coverage has no fairer sample than what it chose.
+            // Without coverage, the selected samples count as coverage: there is no more representative sample.
             let coverage = offer.coverage.iter().map(|id| (*id, true));
             let accepted = coverage.chain(chosen.into_iter().map(|id| (id, !state.covers)));
             let weights = weights.into_iter().chain(std::iter::repeat(1.0));
@@ -45,7 +45,8 @@ impl Selector {
                 state.counts.accepted_cost += cost.ok_or(SelectError::Level { level: *level, known })?.step;
             }
             state.counts.accepted += accepted.len() as u64;
-            // The middle of the chunk: no step is trained at the end of the budget, where the learning rate is 0.
+            // The middle of the chunk: otherwise the last step would be at the end of the budget, where the learning
+            // rate is 0.
             let spent = (before + self.spent(probe)?) / 2.0;
             for (((id, coverage), weight), level) in accepted {
                 let visit = Visit { id, epoch };
@@ -62,7 +63,7 @@ fn contract(method: &'static str, given: impl std::fmt::Display, allowed: impl I
     PolicyError::Contract { method, given: given.to_string(), allowed: allowed.into() }.into()
 }
 
-/// What a policy decided about a chunk is something that can be done.
+/// Checks the return values of a policy for a chunk.
 fn check_choice(
     offer: &Offer<'_>,
     chosen: &[SampleId],
@@ -71,12 +72,12 @@ fn check_choice(
     samples: usize,
 ) -> Result<(), SelectError> {
     if let Some(id) = chosen.iter().find(|id| **id as usize >= samples) {
-        return Err(contract("select", format!("sample {id}"), format!("one of {samples}")));
+        return Err(contract("select", format!("sample {id}"), format!("ids below {samples}")));
     }
     let trained = offer.coverage.len() + chosen.len();
     for (method, found) in [("loss_weights", weights.len()), ("levels", levels.len())] {
         if found != 0 && found != trained {
-            return Err(contract(method, format!("{found} values"), format!("none or {trained}")));
+            return Err(contract(method, format!("{found} values"), format!("0 or {trained} values")));
         }
     }
     match weights.iter().find(|weight| !(weight.is_finite() && **weight > 0.0)) {

@@ -1,4 +1,4 @@
-//! What a selector remembers, as bytes.
+//! Saving and restoring a selector, as bytes.
 
 use std::collections::VecDeque;
 
@@ -12,12 +12,12 @@ use crate::select::ledger::Ledger;
 use crate::select::queue::Queue;
 use crate::select::sampler::{Plan, Sampler};
 
-/// All that a selector remembers beside its policy.
+/// The state of a selector without its policy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) sampler: Sampler,
     pub(crate) plan: Plan,
-    /// Whether the policy names coverage in this epoch.
+    /// Whether the policy trains coverage in this epoch.
     pub(crate) covers: bool,
     pub(crate) next: Cursor,
     pub(crate) queue: Queue,
@@ -28,7 +28,7 @@ pub(crate) struct State {
     pub(crate) counts: Counts,
 }
 
-/// Where in the run the next chunk is.
+/// Epoch and number of the next chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Cursor {
     pub(crate) epoch: u32,
@@ -36,7 +36,7 @@ pub(crate) struct Cursor {
 }
 
 impl Selector {
-    /// What it takes to go on from here: the policy's memory, ledger, queue, order and counts.
+    /// Saves everything needed to continue from here: the policy's state, ledger, queue, order and counts.
     ///
     /// # Errors
     /// [`SnapshotError`].
@@ -45,10 +45,10 @@ impl Selector {
         Ok(seal(&encode("selector", &(&self.made, policy, &self.state))?))
     }
 
-    /// Goes to where [`save`](Self::save) was called, by a selector that was made with the same arguments.
+    /// Restores the state from [`save`](Self::save). The selector must have been created with the same arguments.
     ///
     /// # Errors
-    /// [`SnapshotError`]: the bytes are damaged, or of a selector that was made with other arguments.
+    /// [`SnapshotError`]: the bytes are damaged, or are from a selector with other arguments.
     pub fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
         self.broken = true;
         let (made, policy, state): (String, ciborium::Value, State) = decode("selector", unseal("selector", saved)?)?;
@@ -57,7 +57,8 @@ impl Selector {
             return Err(SnapshotError::Other { part: "selector", expected: self.made.clone(), found: made });
         }
         let policy = policy.into_bytes();
-        let policy = policy.map_err(|_| SnapshotError::Decode("selector", "the policy is not made of bytes".into()))?;
+        let policy =
+            policy.map_err(|_| SnapshotError::Decode("selector", "the policy's state is not a byte string".into()))?;
         if found != expected {
             return Err(SnapshotError::Samples { expected, found });
         }

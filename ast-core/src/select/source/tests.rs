@@ -6,7 +6,7 @@ use crate::select::counts::Counts;
 use crate::select::probe::{ChargedProbe, NoProbe, Probe, ProbeError, ProbeRequest, Probed};
 use crate::testing::Stage;
 
-/// Notes who was asked about whom; the score is the epoch plus a tenth of the sample.
+/// Records which network scored which samples. The score is the epoch plus a tenth of the id.
 #[derive(Default)]
 struct Notes(Vec<(&'static str, Vec<SampleId>)>);
 
@@ -17,7 +17,7 @@ impl Probe for Notes {
             ScoredBy::Network => "full",
             ScoredBy::HalfResolution => "half",
             ScoredBy::ProxyStep(0.5) => "step",
-            ScoredBy::Proxy => "small",
+            ScoredBy::Proxy => "proxy",
             other => panic!("{other:?}"),
         };
         if !visits.is_empty() {
@@ -60,11 +60,11 @@ fn each_source_asks_its_own_network() {
     }
 }
 
-/// Every third epoch from the first in which it is asked; what is unknown in between is looked at, once. It goes on
-/// the same from what it saves.
+/// With `every = 3` the first epoch in which the source is asked has a pass, then every third. A sample without a score
+/// is scored once in between. A restored source continues in the same way.
 #[test]
-fn remembered_scores_serve_in_between() {
-    for (name, looks, fills) in [("fresh", "full", "full"), ("proxy", "step", "small")] {
+fn epochs_between_passes_reuse_scores() {
+    for (name, by_pass, between) in [("fresh", "full", "full"), ("proxy", "step", "proxy")] {
         let build = || source(&[("source", name)], 3.0).unwrap();
         let (mut source, mut notes) = (build(), Notes::default());
         assert_eq!(ask(&mut source, &mut notes, 4, &[0, 1, 2]), Some(vec![4.0, 4.1, 4.2]));
@@ -74,11 +74,11 @@ fn remembered_scores_serve_in_between() {
         assert_eq!(ask(&mut source, &mut notes, 5, &[2, 3, 0]), Some(vec![4.2, 5.3, 4.0]));
         assert_eq!(ask(&mut source, &mut notes, 6, &[3, 1]), Some(vec![5.3, 4.1]));
         assert_eq!(ask(&mut source, &mut notes, 7, &[3, 1]), Some(vec![7.3, 7.1]));
-        assert_eq!(notes.0, [(looks, vec![0, 1, 2]), (fills, vec![3]), (looks, vec![3, 1])], "{name}");
+        assert_eq!(notes.0, [(by_pass, vec![0, 1, 2]), (between, vec![3]), (by_pass, vec![3, 1])], "{name}");
     }
 }
 
-/// Mid-ranks among recent scores: of 1, 2, 3 the shares below, and half of themselves.
+/// Mid-ranks of 1, 2, 3 among themselves: the share of smaller scores plus half the share of equal ones.
 #[test]
 fn fresh_scores_become_ranks() {
     let mut source = Source::fresh(1, false);
@@ -95,7 +95,7 @@ fn fresh_scores_become_ranks() {
 }
 
 #[test]
-fn what_would_have_no_effect_is_refused() {
+fn parameters_without_effect_are_refused() {
     let refusal = |given: &[(&str, &str)], every| source(given, every).err().unwrap().to_string();
     let half = refusal(&[("source", "proxy"), ("resolution", "half")], 1.0);
     assert!(half.starts_with("`resolution` = \"half\" is not possible with source = \"proxy\""), "{half}");

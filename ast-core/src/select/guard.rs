@@ -200,7 +200,8 @@ mod tests {
         );
     }
 
-    /// Selected and coverage samples have the same distribution: in few of twenty runs of 400 steps may the guard act.
+    /// Selected and coverage samples have the same distribution: the guard may act in few of twenty runs of
+    /// 400 steps.
     #[test]
     fn the_guard_seldom_acts_by_chance() {
         let off = (0..20).filter(|run| {

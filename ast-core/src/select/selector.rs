@@ -43,8 +43,7 @@ const DEFAULT_COST: PassCost = PassCost { forward: 1, step: 3 };
 /// therefore be in a batch twice, and a policy that selects by scores may train less than its target.
 ///
 /// After an error in [`next_batch`](Self::next_batch) or [`restore`](Self::restore) a selector refuses to continue,
-/// because its current decision is lost. Call [`save`](Self::save) regularly and restore the last state into a new
-/// selector.
+/// because its current decision is lost. Call [`save`](Self::save) regularly, and restore the last state.
 pub struct Selector {
     /// The arguments it was created with, as text.
     made: String,

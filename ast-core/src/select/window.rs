@@ -71,9 +71,9 @@ impl Window {
 
     /// The `theta`-quantile, `theta` in 0..=1; `None` if empty.
     ///
-    /// With `F` the empirical distribution, a value is above the quantile if its randomised rank `F(x-) + V (F(x) -
-    /// F(x-))`, `V` uniform, reaches `theta`. The randomised rank is uniform even with ties, so a share `1 - theta`
-    /// passes even if all values are equal.
+    /// With `F` the empirical distribution, a value is above the quantile if its randomised rank
+    /// `F(x-) + V (F(x) - F(x-))`, `V` uniform, reaches `theta`. The randomised rank is uniform even with ties, so a
+    /// share `1 - theta` passes even if all values are equal.
     #[must_use]
     pub fn quantile(&self, theta: f64) -> Option<Quantile> {
         let n = self.sorted.len();

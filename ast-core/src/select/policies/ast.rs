@@ -1,13 +1,15 @@
-//! The default: random, with a share of it replaced by significance.
+//! The default policy: random samples, a share of which is replaced by significant ones.
 //!
-//! Of the target rho, `c = (1 - lambda) rho` is coverage, the next slice of the same permutation that the policy
-//! `random` walks along. The rest is taken from the other samples through a gate: each draws a key `U^(1/w)` with weight
-//! `w` from its score (weighted sampling without replacement, Efraimidis & Spirakis 2006), and those among the top of
-//! recent keys pass. A PI controller holds the activation rate; the plant is `rate = c + (1 - c)(1 - threshold)`
-//! for any scorer. `lambda = 0` is `random`, sample for sample, and so is the default of a run that trains each sample less
-//! than five times on average: below that, nothing that is selective has been shown to beat it (docs/results.md). A guard
-//! watches whether selection pays, which it does not where labels are wrong. Scores are the ledger's unless another
-//! `source` is named, which is then asked about the candidates while lambda is above 0.
+//! Of the target rho, `c = (1 - lambda) rho` is coverage: the next slice of the permutations that the policy `random`
+//! follows. The rest is selected from the other samples through a gate. Each candidate draws a key `U^(1/w)`, with a
+//! weight `w` from its score (weighted sampling without replacement, Efraimidis & Spirakis 2006), and passes if its key
+//! is in the top of recent keys. A PI controller holds the activation rate. For any scorer the plant is
+//! `rate = c + (1 - c)(1 - threshold)`.
+//!
+//! With `lambda = 0` the policy equals `random`, sample for sample. This is the default in runs that train each sample
+//! less than five times on average, where no selective method has been shown to beat `random` (docs/results.md). A
+//! guard measures whether selection pays; with wrong labels it does not. Scores come from the ledger unless another
+//! `source` is set, which is used only while lambda is above 0.
 
 use ast_control::{Controller, Output, PiController, RankControl, Setpoint};
 
@@ -24,56 +26,56 @@ use crate::select::sampler::Offer;
 use crate::select::source::{EVERY, RESOLUTION, SOURCE, Source};
 use crate::select::window::Window;
 
-/// How many offered keys a threshold is taken among.
+/// Number of recent keys of which the threshold is a quantile.
 const KEY_WINDOW: usize = 4096;
 
-/// The default of `lambda` where a run trains each sample at least [`SHOWN`] times on average.
+/// Default of `lambda` in a run that trains each sample at least [`SHOWN`] times on average.
 const LAMBDA: f64 = 0.8;
-/// The fewest visits a sample at which selection has been shown to beat `random`: docs/results.md.
+/// Fewest visits per sample at which selection has been shown to beat `random` (docs/results.md).
 const SHOWN: f64 = 5.0;
-/// The largest share of the candidates that the gate is asked to let through. Some cannot be trained on: they wait in the
-/// queue already, or had their share of visits.
+/// Largest share of the candidates that the gate may have to let through. Some of those cannot be trained on, because
+/// they are already in the queue or have reached their cap of visits.
 const MOST_PASSED: f64 = 0.9;
 
 const PARAMS: &[ParamSpec] = &[
     ParamSpec {
         name: "lambda",
-        summary: "largest share of the target that is chosen by significance; 0 is `random`; if none, 0.8 in a run that trains each sample 5 times or more on average, and 0 below, where nothing has been shown to beat `random`",
+        summary: "largest share of the target that is chosen by significance; 0 is `random`; default: 0.8 in a run that trains each sample 5 times or more on average, else 0, because there nothing has been shown to beat `random`",
         kind: ParamKind::Number { default: f64::NAN, min: 0.0, max: 0.95 },
     },
     ParamSpec {
         name: "gamma",
-        summary: "weight = score^gamma: 0 ignores significance, larger insists on it",
+        summary: "exponent of the weight score^gamma: 0 ignores significance, larger values select it more strictly",
         kind: ParamKind::Number { default: 2.0, min: 0.0, max: 10.0 },
     },
     ParamSpec {
         name: "horizon",
-        summary: "age, in dataset sizes trained, at which a score has lost 63 % of its say",
+        summary: "age, in dataset sizes trained, at which a score has lost 63 % of its influence",
         kind: ParamKind::Number { default: 3.0, min: 0.01, max: 1000.0 },
     },
     ParamSpec {
         name: "kappa",
-        summary: "a sample is passed over once its visits exceed 1 + kappa x the average",
+        summary: "a sample is not selected once its visits exceed 1 + kappa x the average",
         kind: ParamKind::Number { default: 3.0, min: 0.0, max: f64::INFINITY },
     },
     ParamSpec {
         name: "gate",
-        summary: "randomised: in proportion to the weight; hard: the top scores",
+        summary: "randomised: selects with probability in proportion to the weight; hard: selects the top scores",
         kind: ParamKind::Choice(&["randomised", "hard"]),
     },
     ParamSpec {
         name: "controller",
-        summary: "pi: feed-forward and feedback; quantile: feed-forward alone; seed: the original's increments",
+        summary: "pi: feed-forward and feedback; quantile: feed-forward only; seed: the original's increments",
         kind: ParamKind::Choice(&["pi", "quantile", "seed"]),
     },
     ParamSpec {
         name: "weights",
-        summary: "alpha of the loss weight (target / pi)^alpha, pi the chance of being trained on, kept within 0.5 and 3: 0 none, 1 undoes the choice within these bounds; none with a hard gate",
+        summary: "exponent alpha of the loss weight (target / pi)^alpha, pi the probability of being trained on, clamped to 0.5..=3: 0 no weights, 1 compensates for selection within these bounds; no weights with a hard gate",
         kind: ParamKind::Number { default: 0.0, min: 0.0, max: 1.0 },
     },
     ParamSpec {
         name: "guard",
-        summary: "on: watch whether selection pays, and be `random` for some nominal epochs where it does not",
+        summary: "on: measure whether selection pays, and act as `random` for some nominal epochs where it does not",
         kind: ParamKind::Choice(&["on", "off"]),
     },
     SOURCE,
@@ -83,7 +85,7 @@ const PARAMS: &[ParamSpec] = &[
 
 crate::register_policy! {
     name: "ast",
-    summary: "random, with a share of it replaced by significance through a PI-controlled gate; costs the target",
+    summary: "random samples, a share of them replaced by significant ones through a PI-controlled gate; costs the target",
     params: PARAMS,
     build: |params, goal| Ok(Box::new(Ast::new(params, goal)?)),
 }
@@ -91,7 +93,7 @@ crate::register_policy! {
 struct Ast {
     goal: Goal,
     lambda_max: f64,
-    /// Why it selects less, or more, than one would think.
+    /// A warning if the run selects less than requested, or selects without evidence that it pays.
     warning: Option<String>,
     gamma: f64,
     horizon: f64,
@@ -106,7 +108,7 @@ struct Ast {
     last: Option<Output>,
     keys: Window,
     chunk_keys: Vec<f32>,
-    /// The key that had to be reached in the last chunk, if there was one.
+    /// The smallest key that passed in the last chunk, if the gate was used.
     cut: Option<f64>,
     passed: Vec<u32>,
 }
@@ -119,8 +121,9 @@ impl Ast {
         let lambda_max = wanted.min(largest_lambda(goal.target));
         let (alpha, source) = (params.number("weights")?, params.word("source")?);
         if alpha > 0.0 && source != "ledger" {
-            let allowed =
-                format!("possible with source = \"{source}\": of coverage samples it gives no score to weigh by");
+            let allowed = format!(
+                "possible with source = \"{source}\": coverage samples have no score there to compute a weight from"
+            );
             let value = ParamValue::Number(alpha);
             return Err(ParamError::OutOfRange { key: "weights", value, allowed }.into());
         }
@@ -150,7 +153,7 @@ impl Ast {
         })
     }
 
-    /// The threshold that would give the target exactly if every candidate were eligible.
+    /// The target, and as bias the threshold that would give exactly the target if every candidate were eligible.
     fn setpoint(&self) -> Setpoint {
         let target = self.goal.target;
         let coverage = (1.0 - self.lambda) * target;
@@ -158,7 +161,8 @@ impl Ast {
         Setpoint { target, bias }
     }
 
-    /// The keys of a chunk's candidates: `ln U / w`, a monotone image of `U^(1/w)`, or the score itself if hard.
+    /// Draws the keys of a chunk's candidates: `ln U / w`, which has the order of `U^(1/w)`, or the score itself with a
+    /// hard gate.
     fn draw_keys(&mut self, offer: Offer<'_>, context: &mut SelectionContext<'_>) -> Result<(), PolicyError> {
         let scores = self.source.ranks(offer, context, self.horizon)?;
         let mut stream = context.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk));
@@ -178,14 +182,15 @@ impl Ast {
         score.map_or(1.0, |score| score.powf(self.gamma))
     }
 
-    /// Whether a sample that passes is trained on: it is not on its way already, and has not had too much.
+    /// Whether a sample that passes the gate may be trained on: it is not in the queue already, and its visits are
+    /// within the cap.
     fn is_eligible(&self, id: SampleId, context: &SelectionContext<'_>) -> bool {
         let average = context.ledger.clock() as f64 / context.ledger.samples() as f64;
         let cap = 1.0 + if average > 0.0 { self.kappa * average } else { 0.0 };
         !context.queue.is_pending(id) && f64::from(context.ledger.visits(id)) <= cap
     }
 
-    /// The chance that a sample had of being trained on in the last chunk: `c + (1 - c) P(ln U / w >= cut)`.
+    /// The probability that a sample was trained on in the last chunk: `c + (1 - c) P(ln U / w >= cut)`.
     fn chance(&self, id: SampleId, cut: f64, context: &SelectionContext<'_>) -> f64 {
         let coverage = (1.0 - self.lambda) * self.goal.target;
         let weight = self.weight(context.ledger.score(id, self.horizon));
@@ -272,7 +277,7 @@ impl Policy for Ast {
             (self.lambda, self.controller, self.last, self.keys, self.guard) = five;
             return Ok(());
         }
-        // Before there was a guard and a choice of controllers, there were four.
+        // Older checkpoints have four values: no guard, and the PI controller only.
         let (lambda, controller, last, keys): (f64, PiController, Option<Output>, Window) = decode("policy", saved)?;
         self.controller = RankControl::Pi(controller, last.map_or(0.0, |last| last.proportional));
         (self.lambda, self.last, self.keys, self.guard) = (lambda, last, keys, None);
@@ -280,41 +285,41 @@ impl Policy for Ast {
     }
 }
 
-/// The `lambda` at which the gate has to let [`MOST_PASSED`] of the candidates through: the solution of
-/// `lambda rho = MOST_PASSED (1 - (1 - lambda) rho)`. Where everything is trained there is nothing to choose, and it is 0.
+/// The `lambda` at which the gate has to let through [`MOST_PASSED`] of the candidates: the solution of
+/// `lambda rho = MOST_PASSED (1 - (1 - lambda) rho)`. It is 0 if everything is trained.
 fn largest_lambda(target: f64) -> f64 {
     MOST_PASSED / (1.0 - MOST_PASSED) * (1.0 - target) / target
 }
 
-/// What to say of a `lambda` that is not `wanted`, or that nothing speaks for.
+/// The warning about `lambda`, if it differs from `wanted` or if nothing shows that it pays.
 fn warning(given: Option<f64>, lambda: f64, wanted: f64, goal: Goal) -> Option<String> {
     let percent = 100.0 * goal.target;
     let length = match goal.visits() {
         Some(visits) => format!("a run that trains each sample {visits:.1} times on average is"),
-        None => "a run that a time limit ends may be".into(),
+        None => "a run with a time limit may be".into(),
     };
     if lambda < wanted {
-        let is = if lambda == 0.0 { "`random`".into() } else { format!("held at a lambda of {lambda:.2}") };
+        let is = if lambda == 0.0 { "`random`".into() } else { format!("limited to a lambda of {lambda:.2}") };
         return Some(format!(
-            "`ast` is {is} here: at an activation of {percent:.1} % there is little to choose between"
+            "`ast` is {is} here: an activation of {percent:.1} % trains nearly every sample and leaves little to select"
         ));
     }
     let shown = goal.visits().is_some_and(|visits| visits >= SHOWN);
     match given {
         None if lambda == 0.0 => Some(format!(
-            "`ast` is `random` here: {length} too short for selection to have been shown to pay ({SHOWN} times are enough); \
-             policy.lambda = {LAMBDA} selects all the same"
+            "`ast` is `random` here: {length} too short (selection has been shown to pay from {SHOWN} times on); \
+             set policy.lambda = {LAMBDA} to select anyway"
         )),
         Some(given) if given > 0.0 && !shown => Some(format!(
-            "`ast` selects here because policy.lambda = {given} says so: {length} too short for selection to have been shown \
-             to beat `random` ({SHOWN} times are enough)"
+            "`ast` selects here because of policy.lambda = {given}, but {length} too short (selection has been \
+             shown to beat `random` from {SHOWN} times on)"
         )),
         _ => None,
     }
 }
 
-/// Share of `lambda` in force after a share `spent` of the budget: the ledger fills first, and the run ends as `random`,
-/// so that the last steps see the true distribution.
+/// Share of `lambda` used after a share `spent` of the budget. It starts at 0 while the ledger fills. It ends at 0, so
+/// that the last steps see the true distribution.
 fn ramp(spent: f64) -> f64 {
     ((spent - 0.1) / 0.2).min((0.9 - spent) / 0.1).clamp(0.0, 1.0)
 }

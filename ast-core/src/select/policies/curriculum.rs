@@ -1,10 +1,10 @@
-//! From easy to hard, or from hard to easy: a window of difficulty that moves across the ranks while the budget is spent.
+//! From easy to hard, or from hard to easy: a window of difficulty that moves across the ranks as the budget is spent.
 //!
-//! Curriculum learning (Bengio et al., ICML 2009), its reverse, and what they are worth under a budget: Wu, Dyer & Neyshabur,
-//! *When Do Curricula Work?*, ICLR 2021. Difficulty is the rank of a sample's score, in the ledger unless another `source` is
-//! named. At a share `u` of the budget the window's middle is at `t/2 + u (1 - t)`, `t` the target (`1 -` that if hard comes
-//! first), and of every chunk the share closest to it is trained on. The rank of a sample that has none is drawn at random:
-//! it is as likely to be in the window as any.
+//! Curriculum learning (Bengio et al., ICML 2009) and its reverse, as compared under a budget by Wu, Dyer & Neyshabur,
+//! *When Do Curricula Work?*, ICLR 2021. The difficulty of a sample is the rank of its score, which is in the ledger
+//! unless another `source` is set. At a share `u` of the budget and a target `t` the middle of the window is at
+//! `t/2 + u (1 - t)`, or 1 minus that for `hard-first`. Of every chunk, the share `t` closest to the middle is trained
+//! on. A sample without a score gets a random rank.
 
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamKind, ParamSpec};
@@ -19,7 +19,7 @@ use crate::select::source::{EVERY, RESOLUTION, SOURCE, Source};
 
 crate::register_policy! {
     name: "curriculum",
-    summary: "a window of difficulty that moves from easy to hard or back as the budget is spent (Wu et al. 2021); costs the target",
+    summary: "a window of difficulty that moves from easy to hard, or from hard to easy, as the budget is spent (Wu et al. 2021); costs the target",
     params: &[
         ParamSpec {
             name: "order",
@@ -28,7 +28,7 @@ crate::register_policy! {
         },
         ParamSpec {
             name: "horizon",
-            summary: "age, in dataset sizes trained, at which a score has lost 63 % of its say",
+            summary: "age, in dataset sizes trained, at which a score has lost 63 % of its influence",
             kind: ParamKind::Number { default: 3.0, min: 0.01, max: 1000.0 },
         },
         SOURCE,
@@ -51,7 +51,7 @@ struct Curriculum {
 }
 
 impl Curriculum {
-    /// The window's middle, 0..=1.
+    /// The middle of the window, 0..=1.
     fn middle(&self, spent: f64) -> f64 {
         let from_easy = self.goal.target / 2.0 + spent.clamp(0.0, 1.0) * (1.0 - self.goal.target);
         if self.hard_first { 1.0 - from_easy } else { from_easy }
@@ -106,9 +106,9 @@ mod tests {
         Curriculum { goal, hard_first, horizon: 1000.0, source: Source::ledger(), quota: Quota::default() }
     }
 
-    /// By a fresh look at losses 9, 8, .. 0, whatever the ledger says: the two easiest are the last.
+    /// A fresh pass gives losses 9, 8, .. 0, whatever the ledger holds. The two easiest samples are the last two.
     #[test]
-    fn a_look_ranks_as_well() {
+    fn a_fresh_pass_ranks_candidates() {
         let mut stage = Stage::seen(&[1.0; 10]);
         (stage.losses.0, stage.spent) = ((0..10).rev().map(|i| i as f32).collect(), 0.0);
         let mut taken = stage.offer(&mut Curriculum { source: Source::fresh(1, false), ..policy(false) }).0;
@@ -116,8 +116,8 @@ mod tests {
         assert_eq!(taken, [8, 9]);
     }
 
-    /// Ten samples of losses 0, 1, .. 9: at the start the two easiest, in the middle the two around it, in the end the two
-    /// hardest; the other way round if hard comes first.
+    /// Ten samples with losses 0, 1, .. 9: the window takes the two easiest at the start, two in the middle, and the
+    /// two hardest at the end; in reverse order for `hard-first`.
     #[test]
     fn the_window_moves_across_the_ranks() {
         let losses: Vec<f32> = (0..10).map(|i| i as f32).collect();
@@ -132,9 +132,9 @@ mod tests {
         }
     }
 
-    /// Of samples without a rank the share that is due is taken at random.
+    /// Samples without a rank are selected at random, at the target rate.
     #[test]
-    fn the_unseen_are_drawn() {
+    fn unseen_samples_are_drawn_at_random() {
         let (mut stage, mut policy) = (Stage::new(&[0.0; 1000]), policy(false));
         let (first, second) = (stage.offer(&mut policy).0, stage.offer(&mut policy).0);
         assert_eq!((first.len(), second.len()), (200, 200));

@@ -1,9 +1,9 @@
-//! Raw scores against a constant: what a controller has to beat.
+//! Selects by comparing raw scores with a constant: a baseline for a controller.
 //!
-//! Every sample is forwarded (dropout off) and trained on if its score reaches the constant. Where none is given it is
-//! the `1 - target` quantile of the first 1,024 scores (of those so far while there are fewer): right at the start, and
-//! wrong as soon as the scores drift. At least
-//! one sample of a chunk is trained on, the highest, so that training never stops.
+//! Every sample is forwarded (without dropout) and trained on if its score reaches the constant. By default this is the
+//! `1 - target` quantile of the first 1,024 scores (while there are fewer, of those so far). It is right at the start,
+//! and wrong as soon as the scores drift. At least one sample of a chunk, that with the highest score, is trained on,
+//! so that training never stops.
 
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamKind, ParamSpec};
@@ -14,15 +14,15 @@ use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 use crate::select::window::Window;
 
-/// How many scores the constant is taken among.
+/// Number of scores of which the constant is a quantile.
 const CALIBRATION: usize = 1024;
 
 crate::register_policy! {
     name: "fixed-threshold",
-    summary: "a forward pass over every sample, raw score against a constant: what a controller has to beat; costs 1/3 + its rate",
+    summary: "a forward pass over every sample, its raw score against a constant: a baseline for a controller; costs 1/3 + its rate",
     params: &[ParamSpec {
         name: "threshold",
-        summary: "the constant, in the scorer's own scale; if none, the 1 - target quantile of the first 1,024 scores",
+        summary: "the constant, in the scorer's own scale; default: the 1 - target quantile of the first 1,024 scores",
         kind: ParamKind::Number { default: f64::NAN, min: f64::MIN, max: f64::MAX },
     }],
     keeps_target: false,
@@ -109,9 +109,10 @@ mod tests {
         assert_eq!(select(&mut policy(Some(2.5)), &[1.0, 3.0, 2.5, 2.4]), [1, 2]);
     }
 
-    /// The quantile of 0..1024 at 0.9 is 921: 10 % pass at first, and with scores halved, none but the highest.
+    /// The 0.9 quantile of 0..1024 is 921, so 10 % pass at first. With all scores halved, only the highest sample is
+    /// trained.
     #[test]
-    fn the_calibrated_constant_is_right_at_first_and_loses_a_drift() {
+    fn the_calibrated_constant_fits_at_first_and_fails_after_a_drift() {
         let mut policy = policy(None);
         let scores: Vec<f32> = (0..1024).map(|i| ((i * 37) % 1024) as f32).collect();
         let accepted = select(&mut policy, &scores);

@@ -1,18 +1,18 @@
-//! Importance sampling by the gradient's norm, switched on only while it pays.
+//! Importance sampling by gradient norm, used only while it pays.
 //!
-//! Katharopoulos & Fleuret, *Not All Samples Are Created Equal: Deep Learning with Importance Sampling*, ICML 2018. Of a
-//! uniform pool of `pool` times what is to be trained, that many are drawn with replacement in proportion to `g`, the bound
-//! on the norm of their gradient, with loss weights `1/(B p)`, `B` the size of the pool and `p = g / sum g`. The reduction of
-//! variance is that of a batch larger by the factor
+//! Katharopoulos & Fleuret, *Not All Samples Are Created Equal: Deep Learning with Importance Sampling*, ICML 2018. `b`
+//! samples are drawn with replacement from a uniform pool of `B = pool x b`, in proportion to `g`, a bound on the norm
+//! of their gradient. Their loss weights are `1/(B p)` with `p = g / sum g`. This reduces the variance as much as a
+//! uniform batch larger by the factor
 //!
 //! `tau = 1 / sqrt(1 - |p - 1/B|^2 / |p|^2)`
 //!
-//! and pays once it exceeds `(B + 3 b)/(3 b)`, `b` the samples trained: a forward pass costs a third of a step. Until then
-//! samples are uniform and `tau` is measured, smoothed, on the batches that are trained anyway.
+//! and pays if `tau` exceeds `(B + 3 b)/(3 b)`, because a forward pass costs a third of a step. Until then samples are
+//! uniform, and `tau` is measured on the batches that are trained, as a moving average.
 //!
-//! Deviations: `g` is the run's scorer, `grad-norm` if none is named; the paper's, the gradient by the logits, is `el2n`. A
-//! step divides by the mean of its weights, which is 1 on average, so that the learning rate means the same for every
-//! policy; a mean that is weighted like this is biased by the order of one over the batch size.
+//! Deviations: `g` is the run's scorer, by default `grad-norm`; the paper's `g`, the gradient with respect to the
+//! logits, is the scorer `el2n`. A step divides by the mean of its weights, which is 1 on average, so that the learning
+//! rate means the same for every policy. Such a weighted mean has a bias of the order of one over the batch size.
 
 use ast_control::Ema;
 
@@ -28,21 +28,21 @@ use crate::select::probe::ScoredBy;
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
-/// Weight of the newest tau in its average.
+/// Weight of the newest tau in its moving average.
 const TAU_EMA: f64 = 0.1;
 
 crate::register_policy! {
     name: "importance",
-    summary: "samples in proportion to the gradient's norm from a pool, while that pays (Katharopoulos & Fleuret 2018); costs the target, times 1 + pool/3 while on",
+    summary: "samples from a pool in proportion to their gradient norm, while that pays (Katharopoulos & Fleuret 2018); costs the target, times 1 + pool/3 while on",
     params: &[
         ParamSpec {
             name: "pool",
-            summary: "size of the pool over what is trained",
+            summary: "size of the pool, as a multiple of the samples trained",
             kind: ParamKind::Number { default: 3.0, min: 1.0, max: 100.0 },
         },
         ParamSpec {
             name: "tau",
-            summary: "gain at which it switches on; if none, the one at which it pays, 1 + pool/3",
+            summary: "gain tau above which it is on; default: 1 + pool/3, from where it pays",
             kind: ParamKind::Number { default: f64::NAN, min: 1.0, max: f64::INFINITY },
         },
     ],
@@ -60,7 +60,7 @@ struct Importance {
     threshold: f64,
     tau: Ema,
     quota: Quota,
-    /// Weight of each sample accepted of the last chunk; empty if they are uniform.
+    /// Loss weight of each accepted sample of the last chunk; empty if the chunk was uniform.
     weights: Vec<f32>,
 }
 
@@ -95,7 +95,7 @@ impl Policy for Importance {
         let due = self.quota.due(self.goal.target, offer.len());
         let pool = offer.candidates.len().min((self.pool * due as f64).ceil() as usize);
         if !self.is_on() || pool == 0 {
-            // The order in which candidates are offered is random.
+            // Candidates are offered in random order, so the first ones are a uniform sample.
             accepted.extend(&offer.candidates[..due.min(offer.candidates.len())]);
             return Ok(());
         }
@@ -105,7 +105,7 @@ impl Policy for Importance {
         let mut stream = context.random.stream(Purpose::Gate, u64::from(offer.epoch), u64::from(offer.chunk));
         let sum: f64 = norms.iter().sum();
         if sum == 0.0 {
-            // Not one score is a number: nothing to draw in proportion to.
+            // All scores are NaN or infinite, so there is nothing to sample in proportion to.
             accepted.extend(&offer.candidates[..due.min(offer.candidates.len())]);
             return Ok(());
         }
@@ -145,23 +145,23 @@ impl Policy for Importance {
     }
 }
 
-/// A score as the norm of a gradient: never quite 0, and 0 if it is no number.
+/// A score as a gradient norm: at least 1e-12, or 0 if it is NaN or infinite.
 fn norm(score: f32) -> f64 {
     if score.is_finite() { f64::from(score).max(1e-12) } else { 0.0 }
 }
 
-/// The first index at which the sum of what came so far exceeds `place`.
+/// The first index at which the running sum exceeds `place`.
 fn draw(norms: &[f64], place: f64) -> usize {
     let mut sum = 0.0;
     let passed = norms.iter().position(|norm| {
         sum += norm;
         sum > place
     });
-    // Rounding may leave the sum a hair below: then the last that can be drawn.
+    // Rounding can leave the whole sum just below `place`: then the last sample with a norm above 0.
     passed.or_else(|| norms.iter().rposition(|norm| *norm > 0.0)).unwrap_or(0)
 }
 
-/// By what factor a uniform batch would have to be larger for the same variance; `None` if all norms are 0.
+/// The factor by which a uniform batch would have to be larger for the same variance; `None` if all norms are 0.
 fn tau(norms: &[f64]) -> Option<f64> {
     let sum: f64 = norms.iter().sum();
     let uniform = 1.0 / norms.len() as f64;
@@ -203,9 +203,10 @@ mod tests {
         assert_eq!(stage.offer(&mut policy).0.len(), 2);
     }
 
-    /// In proportion to the norm, with the weight that makes the weighted sum, before a step normalises it, that of the pool.
+    /// Samples are drawn in proportion to their norm. Their weights make the weighted sum equal that of the pool on
+    /// average, before a step normalises it.
     #[test]
-    fn weights_undo_the_choice() {
+    fn weights_compensate_for_selection() {
         let losses = [1.0, 2.0, 3.0, 10.0];
         let (mut stage, mut policy) = (Stage::new(&losses), policy(0.5, 2.0, 1.0));
         policy.measure(&[1.0, 3.0]);

@@ -1,9 +1,10 @@
-//! Skips some of what is easy, and makes up for it by the weight of the rest.
+//! Skips some of the easy samples and increases the loss weight of the other easy ones.
 //!
-//! Qin et al., *InfoBatch: Lossless Training Speed Up by Unbiased Dynamic Data Pruning*, ICLR 2024. A sample whose last loss
-//! is below the mean of all last losses is skipped with probability `ratio`; one of these that is trained on has weight
-//! `1/(1 - ratio)`, so that the expected sum of gradients is that of all samples. The last part of the run is dense. How much it
-//! trains follows from the losses, not from a target: about `1 - ratio P(loss < mean)`. What was never trained on is kept.
+//! Qin et al., *InfoBatch: Lossless Training Speed Up by Unbiased Dynamic Data Pruning*, ICLR 2024. A sample is easy if
+//! its last loss is below the mean of all last losses. Easy samples are skipped with probability `ratio`; those that
+//! are trained on have weight `1/(1 - ratio)`, so that the expected sum of gradients is that of all samples. The last
+//! part of the run is dense. The activation rate follows from the losses, not from a target: about
+//! `1 - ratio P(loss < mean)`. Samples that were never trained on are kept.
 //!
 //! Deviation: a step divides by the mean of its weights, so that the learning rate means the same for every policy.
 
@@ -19,7 +20,7 @@ use crate::select::sampler::Offer;
 
 crate::register_policy! {
     name: "infobatch",
-    summary: "skips half of what is below the mean loss and weighs the other half double (InfoBatch, ICLR 2024); costs 1 - ratio P(loss < mean)",
+    summary: "skips half of the samples below the mean loss and doubles the weight of the other half (InfoBatch, ICLR 2024); costs 1 - ratio P(loss < mean)",
     params: &[
         ParamSpec {
             name: "ratio",
@@ -28,7 +29,7 @@ crate::register_policy! {
         },
         ParamSpec {
             name: "dense_tail",
-            summary: "share of the budget at its end in which nothing is skipped",
+            summary: "share of the budget, at the end of the run, in which nothing is skipped",
             kind: ParamKind::Number { default: 0.125, min: 0.0, max: 1.0 },
         },
     ],
@@ -40,7 +41,7 @@ crate::register_policy! {
 struct InfoBatch {
     ratio: f64,
     dense_tail: f64,
-    /// Mean of all last losses, and the share of samples below it, as they were when the epoch began.
+    /// Mean of all last losses, and the share of samples below it, at the start of the epoch.
     mean: Option<f64>,
     below: f64,
 }
@@ -50,7 +51,7 @@ impl InfoBatch {
         Self { ratio, dense_tail, mean: None, below: 0.0 }
     }
 
-    /// Whether a sample may be skipped.
+    /// Whether the last loss of a sample is below the mean.
     fn is_easy(&self, id: SampleId, ledger: &Ledger) -> bool {
         self.mean.zip(ledger.loss(id)).is_some_and(|(mean, loss)| f64::from(loss) < mean)
     }
@@ -114,10 +115,10 @@ mod tests {
     use super::*;
     use crate::testing::Stage;
 
-    /// Losses 1 and 3, half each: mean 2. All of the upper half are kept with weight 1; about half of the lower, with
-    /// weight 2, so that the weights of each half add up to its size.
+    /// Losses 1 and 3, half each, have the mean 2. All samples above it are kept with weight 1. About half of those
+    /// below it are kept with weight 2, so that their weights add up to their number.
     #[test]
-    fn what_is_below_the_mean_is_thinned_and_weighed() {
+    fn half_of_the_easy_samples_are_kept_with_double_weight() {
         let losses: Vec<f32> = (0..2000).map(|i| if i % 2 == 0 { 1.0 } else { 3.0 }).collect();
         let (kept, weights) = Stage::seen(&losses).offer(&mut InfoBatch::new(0.5, 0.125));
         let (mut easy, mut hard) = (0.0, 0.0);
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_skipped_in_the_tail_or_before_it_was_seen() {
+    fn nothing_is_skipped_in_the_tail_or_before_its_first_visit() {
         let mut policy = InfoBatch::new(0.9, 0.125);
         let mut stage = Stage::seen(&[1.0, 3.0, 1.0, 3.0]);
         stage.spent = 0.9;

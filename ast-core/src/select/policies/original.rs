@@ -1,14 +1,14 @@
-//! The original Adaptive Sparse Training script, gathered and charged for what it does.
+//! The original Adaptive Sparse Training script, with selected samples gathered into batches and all its work charged.
 //!
 //! Every batch is forwarded in training mode to be scored. Significance is `0.7 f(l / mean l) + 0.3 f(s / mean s)` over
-//! the batch, `f(x) = clamp(x, 0, 2) / 2`, `l` the loss and `s` the standard deviation of the image; a sample is trained
-//! on if that exceeds the threshold, two random ones if none does. The threshold is the original's
-//! ([`OriginalController`]). At activation rho a nominal epoch costs `(1 + 3 rho)/3` of a dense one.
+//! the batch, with `f(x) = clamp(x, 0, 2) / 2`, `l` the loss and `s` the standard deviation of the image. Samples above
+//! the threshold are trained on, or two random ones if there are none. The threshold is set by the original's
+//! controller ([`OriginalController`]). At activation rho a nominal epoch costs `(1 + 3 rho)/3` of a dense one.
 //!
-//! Deviations from the script: selected samples are gathered into full batches (it backpropagates through the whole
-//! batch under a mask, one step a batch); the learning rate is scheduled to the budget as for every policy here; the
-//! deviation of an image is that of its bytes before augmentation; its sigmoid gate, which decides nothing, and its
-//! bucket of imaginary energy are left out.
+//! Deviations from the script: selected samples are gathered into full batches (the script backpropagates through the
+//! whole batch under a mask, one step per batch); the learning rate is scheduled to the budget, as for every policy
+//! here; the standard deviation of an image is computed from its bytes before augmentation; the script's sigmoid gate,
+//! which has no effect, and its energy estimate, which measures nothing, are left out.
 
 use ast_control::{Controller, OriginalController, Output, Setpoint};
 
@@ -99,7 +99,7 @@ fn significance(losses: &[f32], deviations: &[f32]) -> Vec<f32> {
     losses.iter().zip(deviations).map(|(l, s)| 0.7 * part(*l, mean_loss) + 0.3 * part(*s, mean_deviation)).collect()
 }
 
-/// Two different ones at random; fewer if there are fewer.
+/// Two different candidates at random; fewer if there are fewer.
 fn any_two(candidates: &[SampleId], stream: &mut Stream) -> Vec<SampleId> {
     stream.permutation(candidates.len()).into_iter().take(2).map(|i| candidates[i as usize]).collect()
 }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn two_random_ones_if_none_passes() {
+    fn two_random_samples_are_trained_if_none_passes() {
         let (accepted, _) = select(&[1.0; 50], Some(0.9));
         assert_eq!(accepted.len(), 2);
         assert_ne!(accepted[0], accepted[1]);

@@ -1,12 +1,14 @@
-//! The PyPI package `adaptive-sparse-training` 1.0.1, gathered and charged for what it does.
+//! The PyPI package `adaptive-sparse-training` 1.0.1, with selected samples gathered into batches and all its work
+//! charged.
 //!
-//! Every batch is forwarded in training mode to be scored: `0.7 loss + 0.3 entropy`, raw. A sample is trained on if that
-//! exceeds the threshold; if fewer than a tenth of the batch do, and no fewer than two, the highest tenth. The threshold is
-//! the package's ([`PackageController`]). At activation rho a nominal epoch costs `(1 + 3 rho)/3` of a dense one.
+//! Every batch is forwarded in training mode to be scored by the raw `0.7 loss + 0.3 entropy`. Samples above the
+//! threshold are trained on, but at least the highest tenth of the batch and at least two. The threshold is set by the
+//! package's controller ([`PackageController`]). At activation rho a nominal epoch costs `(1 + 3 rho)/3` of a dense
+//! one.
 //!
-//! Deviations from the package: selected samples are gathered into full batches (it forwards the whole batch a second time
-//! and backpropagates under a mask); the learning rate is scheduled to the budget; mixed precision and its ledger of
-//! imaginary energy are left out.
+//! Deviations from the package: selected samples are gathered into full batches (the package forwards the whole batch a
+//! second time and backpropagates under a mask); the learning rate is scheduled to the budget; mixed precision and the
+//! package's energy estimate, which measures nothing, are left out.
 
 use ast_control::{Controller, Output, PackageController, Setpoint};
 
@@ -19,7 +21,7 @@ use crate::select::probe::ScoredBy;
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 
-/// The share of a batch that is trained on in any case.
+/// The smallest share of a batch that is trained on.
 const LEAST: f64 = 0.1;
 
 crate::register_policy! {
@@ -99,18 +101,19 @@ mod tests {
         OriginalPackage { goal, controller: PackageController::default(), last: None }
     }
 
-    /// Above the first threshold of 3: three of ten; the smoothed rate is then 0.12 and the threshold 3 + 0.005 x 0.02 + ..
+    /// Three of ten are above the first threshold of 3. The smoothed rate is then 0.12 and the threshold 3 + 0.005 x
+    /// 0.02 + ..
     #[test]
-    fn what_exceeds_the_threshold_passes() {
+    fn samples_above_the_threshold_pass() {
         let mut policy = policy();
         let losses = [1.0, 3.5, 2.0, 3.0, 9.0, 0.0, 3.1, 0.1, 0.2, 0.3];
         assert_eq!(Stage::new(&losses).offer(&mut policy).0, [1, 4, 6]);
         assert!((policy.stats(&goal(0.1)).threshold.unwrap() - 3.000_102).abs() < 1e-9);
     }
 
-    /// None of forty does: the highest four.
+    /// If none of forty is above the threshold, the highest four are trained.
     #[test]
-    fn a_tenth_passes_in_any_case() {
+    fn at_least_a_tenth_passes() {
         let losses: Vec<f32> = (0..40).map(|i| ((i * 17) % 40) as f32 / 40.0).collect();
         let chosen = Stage::new(&losses).offer(&mut policy()).0;
         assert_eq!(chosen.len(), 4);

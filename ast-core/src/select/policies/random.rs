@@ -1,4 +1,4 @@
-//! The next slice of a permutation each epoch, whatever the scores: what every selection has to beat.
+//! The next slice of a random permutation each epoch, scores ignored: the baseline of every selection.
 //!
 //! RS2 without replacement (Okanovic et al., *Repeated Random Sampling for Minimizing the Time-to-Accuracy of
 //! Learning*, ICLR 2024). With the learning rate scheduled to the budget this *is* dense training for `target x epochs`
@@ -11,7 +11,7 @@ use crate::select::sampler::Offer;
 
 crate::register_policy! {
     name: "random",
-    summary: "the next slice of a random permutation, scores ignored (RS2): what selection has to beat; costs the target",
+    summary: "the next slice of a random permutation, scores ignored (RS2): the baseline of every selection; costs the target",
     params: &[],
     scorer: ScorerRule::Unused,
     build: |_, goal| Ok(Box::new(Random { target: goal.target })),

@@ -1,10 +1,10 @@
-//! A forward pass over everything, a backward pass in proportion to the rank of the loss.
+//! A forward pass over every sample, and a backward pass with a probability that grows with the rank of its loss.
 //!
 //! Jiang et al., *Accelerating Deep Learning by Focusing on the Biggest Losers*, 2019. A sample is trained on with
-//! probability `max(p_min, CDF(loss)^beta)`, the CDF being that of recent losses, randomised among equal ones; `beta` follows
-//! from the target, the mean of that over a uniform CDF. With `stale = n` the scores of every n-th epoch serve the epochs in
-//! between (their StaleSB). At activation rho a nominal epoch costs `(1/n + 3 rho)/3` of a dense one, `(0.3/n + 3 rho)/3` if
-//! it scores at half the resolution.
+//! probability `max(p_min, CDF(loss)^beta)`. The CDF is that of recent losses, with ties randomised. `beta` is chosen
+//! so that the mean probability over a uniform CDF is the target. With `stale = n` only every n-th epoch scores, and
+//! the epochs between reuse its scores (StaleSB in the paper). At activation rho a nominal epoch costs
+//! `(1/n + 3 rho)/3` of a dense one, or `(0.3/n + 3 rho)/3` if it scores at half the resolution.
 
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamError, ParamKind, ParamSpec, ParamValue};
@@ -17,26 +17,26 @@ use crate::select::sampler::Offer;
 use crate::select::source::{RESOLUTION, Source};
 use crate::select::window::Window;
 
-/// How many recent scores make up the CDF.
+/// Number of recent scores that define the CDF.
 const RECENT: usize = 1024;
 
 crate::register_policy! {
     name: "selective-backprop",
-    summary: "a forward pass over every sample, training in proportion to the rank of its loss (Jiang et al. 2019); costs 1/(3 stale) + the target",
+    summary: "a forward pass over every sample, a backward pass with a probability that grows with the rank of its loss (Jiang et al. 2019); costs 1/(3 stale) + the target",
     params: &[
         ParamSpec {
             name: "rate",
-            summary: "share of what is offered that is trained on; if none, the target. Under --budget a low one spends most of it on looking",
+            summary: "share of the offered samples to train; default: the target. With --budget, a low rate spends most of the budget on scoring",
             kind: ParamKind::Number { default: f64::NAN, min: 0.001, max: 1.0 },
         },
         ParamSpec {
             name: "p_min",
-            summary: "least probability of being trained on; at most the rate",
+            summary: "smallest probability of being trained on; at most the rate",
             kind: ParamKind::Number { default: 0.0, min: 0.0, max: 1.0 },
         },
         ParamSpec {
             name: "stale",
-            summary: "epochs for which the scores of one pass serve, 1: a pass in every epoch",
+            summary: "number of epochs that use the scores of one pass, 1: a pass in every epoch",
             kind: ParamKind::Integer { default: 1, min: 1, max: 1000 },
         },
         RESOLUTION,
@@ -68,7 +68,7 @@ impl SelectiveBackprop {
         Self { goal, p_min, beta: beta(goal.target, p_min), source, recent: Window::new(RECENT) }
     }
 
-    /// The power for a chunk of which some scores are NaN: the others make up for those.
+    /// The exponent for a chunk in which some scores are NaN: the other samples make up for them.
     fn beta_for(&self, scores: &[f32]) -> f64 {
         let ranked = scores.iter().filter(|score| !score.is_nan()).count();
         if ranked == scores.len() {
@@ -95,7 +95,7 @@ impl Policy for SelectiveBackprop {
         let beta = self.beta_for(&scores);
         let passes = |(score, _): &(&f32, &SampleId)| {
             let drawn = stream.uniform();
-            // A NaN has no rank.
+            // NaN has no rank.
             !score.is_nan() && {
                 let rank = self.recent.random_rank(**score, &mut || stream.uniform());
                 drawn < probability(rank.into(), beta, self.p_min)
@@ -123,14 +123,14 @@ impl Policy for SelectiveBackprop {
     }
 }
 
-/// Of being trained on, at a rank 0..=1.
+/// Probability of being trained on, at a rank 0..=1.
 fn probability(rank: f64, beta: f64, p_min: f64) -> f64 {
     rank.powf(beta).max(p_min)
 }
 
-/// The power for which the mean probability over uniform ranks is `target`.
+/// The exponent for which the mean probability over uniform ranks is `target`, by bisection.
 ///
-/// `p_min x + (1 - x^(beta + 1))/(beta + 1)` with `x = p_min^(1/beta)`, which falls as `beta` grows: bisection.
+/// The mean is `p_min x + (1 - x^(beta + 1))/(beta + 1)` with `x = p_min^(1/beta)`; it falls as `beta` grows.
 fn beta(target: f64, p_min: f64) -> f64 {
     let mean = |beta: f64| {
         let x = p_min.powf(1.0 / beta);
@@ -153,9 +153,9 @@ mod tests {
         SelectiveBackprop::new(goal(target), 0.0, Source::fresh(1, false))
     }
 
-    /// Without a least probability the mean is 1/(1 + beta): the paper's beta of 1 and 2 are a half and a third.
+    /// Without `p_min` the mean is 1/(1 + beta): the paper's beta of 1 and 2 give a half and a third.
     #[test]
-    fn the_power_follows_from_the_target() {
+    fn the_exponent_follows_from_the_target() {
         for (target, expected) in [(0.5, 1.0), (1.0 / 3.0, 2.0), (0.1, 9.0)] {
             assert!((beta(target, 0.0) - expected).abs() < 1e-6);
         }
@@ -163,7 +163,7 @@ mod tests {
         assert!((beta(0.132_259, 0.05) - 9.0).abs() < 1e-3);
     }
 
-    /// 1,000 distinct losses: at half the target the i-th passes with probability of its rank.
+    /// 1,000 distinct losses: at a target of a half, the probability of a sample is its rank.
     #[test]
     fn high_losses_pass_in_proportion_to_their_rank() {
         let losses: Vec<f32> = (0..1000).map(|i| i as f32).collect();

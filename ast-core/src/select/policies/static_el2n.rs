@@ -1,8 +1,9 @@
-//! One subset for the whole run, the hardest by an early pass over everything.
+//! One fixed subset for the whole run: the highest EL2N scores of one early pass over the dataset.
 //!
-//! Paul, Ganguli & Dziugaite, *Deep Learning on a Data Diet*, NeurIPS 2021: the norm of the error vector, early in training,
-//! says which samples matter; the top of them is kept. Deviations: one network instead of the mean over ten, and it is the
-//! run's own, after a warm-up on random samples. That pass is charged.
+//! Paul, Ganguli & Dziugaite, *Deep Learning on a Data Diet*, NeurIPS 2021: the norm of the error vector early in
+//! training shows which samples matter, and the top of them is kept. Deviations: the scores are from one network
+//! instead of the mean over ten, and it is the run's own network, after a warm-up on random samples. The pass is
+//! charged.
 
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamKind, ParamSpec};
@@ -14,15 +15,15 @@ use crate::select::probe::ScoredBy;
 use crate::select::sample::{SampleId, Visit};
 use crate::select::sampler::Offer;
 
-/// Samples of a forward pass.
+/// Number of samples per forward pass.
 const BATCH: usize = 250;
 
 crate::register_policy! {
     name: "static-el2n",
-    summary: "one subset for the whole run, the highest EL2N scores after a random warm-up (Paul et al. 2021); costs the target + one pass over everything",
+    summary: "one fixed subset for the whole run, the highest EL2N scores after a random warm-up (Paul et al. 2021); costs the target + one forward pass over the dataset",
     params: &[ParamSpec {
         name: "warmup",
-        summary: "share of the budget before the scoring pass; random samples until then",
+        summary: "share of the budget before the scoring pass, with random samples",
         kind: ParamKind::Number { default: 0.1, min: 0.0, max: 0.9 },
     }],
     scorer: ScorerRule::Prefer("el2n"),
@@ -34,7 +35,7 @@ struct StaticEl2n {
     warmup: f64,
     /// Whether the warm-up is over.
     due: bool,
-    /// Whether each sample is in; empty before the scoring pass.
+    /// Whether each sample is in the subset; empty before the scoring pass.
     member: Vec<bool>,
 }
 
@@ -88,9 +89,9 @@ mod tests {
     use super::*;
     use crate::testing::{Stage, goal};
 
-    /// Random at first; then the two highest of five, and they stay though the scores change.
+    /// Random during the warm-up. Then the two highest of five, even when the scores change later.
     #[test]
-    fn the_highest_of_one_look_are_kept() {
+    fn the_highest_of_the_scoring_pass_are_kept() {
         let goal = goal(0.4);
         let mut policy = StaticEl2n { goal, warmup: 0.1, due: false, member: Vec::new() };
         let mut stage = Stage::new(&[0.1, 0.5, 0.2, 0.4, 0.3]);

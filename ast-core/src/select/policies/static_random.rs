@@ -1,4 +1,4 @@
-//! One random subset for the whole run: what every choice of a subset has to beat.
+//! One fixed random subset for the whole run: the baseline of every choice of a subset.
 
 use crate::random::Purpose;
 use crate::select::choice::ScorerRule;
@@ -9,7 +9,7 @@ use crate::select::sampler::Offer;
 
 crate::register_policy! {
     name: "static-random",
-    summary: "one random subset for the whole run: what every choice of a subset has to beat; costs the target",
+    summary: "one fixed random subset for the whole run: the baseline of every choice of a subset; costs the target",
     params: &[],
     scorer: ScorerRule::Unused,
     build: |_, goal| Ok(Box::new(StaticRandom { goal, member: Vec::new() })),
@@ -17,7 +17,7 @@ crate::register_policy! {
 
 struct StaticRandom {
     goal: Goal,
-    /// Whether each sample is in; a function of the seed, so it is not saved.
+    /// Whether each sample is in the subset; a function of the seed, so it is not saved.
     member: Vec<bool>,
 }
 

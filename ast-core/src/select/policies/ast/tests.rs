@@ -23,8 +23,8 @@ fn policy(given: &[(&str, f64)], hard: bool) -> Ast {
     Ast::new(&Params::resolve(PARAMS, &params).unwrap(), goal(0.1)).unwrap()
 }
 
-/// Runs epochs at `spent` with a score that every sample keeps: its id over the number of samples. Returns the
-/// accepted candidates, the realised rate, and each sample's visits.
+/// Runs epochs at a share `spent` of the budget. The score of every sample is constant: its id over the number of
+/// samples. Returns the accepted candidates, the realised rate, and each sample's visits.
 fn run(policy: &mut Ast, spent: f64, epochs: u32) -> (Vec<SampleId>, f64, Vec<u16>) {
     let mut ledger = Ledger::new(Groups::none(SAMPLES));
     let queue = Queue::new(SAMPLES);
@@ -63,19 +63,19 @@ fn holds_the_target() {
     }
 }
 
-/// With weight = score and scores uniform on 0..1, the mean score of a weighted sample is 2/3 (density 2s), up to
-/// the thinning of the largest that sampling without replacement brings.
+/// With weight = score and scores uniform on 0..1, a weighted sample has the density 2s and the mean score 2/3.
+/// Sampling without replacement lowers it slightly.
 #[test]
-fn acceptance_is_in_proportion_to_the_score() {
+fn acceptance_is_proportional_to_the_score() {
     let (chosen, ..) = run(&mut policy(&[("kappa", f64::INFINITY), ("horizon", 1000.0)], false), 0.5, 10);
     let mean = chosen.iter().map(|id| f64::from(*id)).sum::<f64>() / (chosen.len() * SAMPLES) as f64;
     assert!((mean - 2.0 / 3.0).abs() < 0.02, "{mean}");
 }
 
-/// A thousand distinct losses by a fresh look, of which the ledger knows nothing: the threshold is the bias, 1 - 0.08/0.98
-/// = 0.9184, so all 81 above the 919th pass, and with luck that one.
+/// A thousand distinct losses from a fresh pass, with an empty ledger. The threshold is the bias, 1 - 0.08/0.98 =
+/// 0.9184, so all 81 losses above 918 pass, and 918 itself may.
 #[test]
-fn a_look_takes_the_place_of_the_ledger() {
+fn a_fresh_pass_replaces_the_ledger() {
     let losses: Vec<f32> = (0..1000).map(|i| ((i * 7919) % 1000) as f32).collect();
     let mut ast = Ast { source: Source::fresh(1, false), ..policy(&[], true) };
     ast.begin(0.5);
@@ -97,14 +97,14 @@ fn a_hard_gate_takes_the_top_and_the_cap_spreads_it() {
     let (chosen, ..) = run(&mut policy(&[("kappa", f64::INFINITY), ("horizon", 1000.0)], true), 0.5, 10);
     assert!(chosen.iter().all(|id| *id > 8_500), "{:?}", chosen.iter().min());
     let (_, _, visits) = run(&mut policy(&[("kappa", 1.0), ("horizon", 1000.0)], true), 0.5, 20);
-    // 1 + average (at most 1 + 20 x 0.1) plus the visit that crosses it, plus coverage which no cap stops.
+    // 1 + average (at most 1 + 20 x 0.1), plus the visit that exceeds the cap, plus coverage, which has no cap.
     assert!(visits.iter().max().unwrap() <= &6, "{:?}", visits.iter().max());
 }
 
-/// With score uniform on 0..1, `weights = 1` within its bounds undoes the selection: the weighted mean score of what is
-/// trained is that of all, 1/2; and a sample's chance is how often it is accepted.
+/// With scores uniform on 0..1, `weights = 1` compensates for selection within its bounds: the weighted mean score of
+/// the trained samples is that of all, 1/2. The computed probabilities match how often samples are accepted.
 #[test]
-fn weights_undo_the_selection() {
+fn weights_compensate_for_selection() {
     let (mut ledger, queue, random) = (Ledger::new(Groups::none(SAMPLES)), Queue::new(SAMPLES), Random::new(9));
     let seen = |id: u32| Seen { id, score: id as f32, loss: 1.0, correct: true, coverage: true };
     ledger.record(&(0..SAMPLES as u32).map(|id| seen((id * 7919) % SAMPLES as u32)).collect::<Vec<_>>());
@@ -133,7 +133,7 @@ fn weights_undo_the_selection() {
 }
 
 #[test]
-fn pending_samples_are_passed_over() {
+fn pending_samples_are_not_selected_again() {
     let mut policy = policy(&[], true);
     let ledger = Ledger::new(Groups::none(SAMPLES));
     let mut queue = Queue::new(SAMPLES);
@@ -152,9 +152,9 @@ fn pending_samples_are_passed_over() {
     assert!(accepted.is_empty());
 }
 
-/// The default is what docs/results.md establishes: nothing selective at two visits a sample, selection at five.
+/// The default follows docs/results.md: no selection at two visits per sample, selection at five.
 #[test]
-fn the_default_selects_where_that_has_been_shown_to_pay() {
+fn the_default_selects_only_where_selection_is_shown_to_pay() {
     let defaults = Params::resolve(PARAMS, &BTreeMap::new()).unwrap();
     let epochs = |epochs| Goal::activation(0.1, epochs);
     for (goal, lambda) in

@@ -1,23 +1,23 @@
 //! Adaptive Sparse Training: train on the most significant samples, at the cost of those samples.
 //!
-//! A forward pass costs 1, a backward pass 2. Whoever forwards every sample to find out which matter has spent a third
-//! of full training before anything is saved. So significance comes from passes that are paid for anyway and is remembered:
-//! the [`Selector`](select::Selector) is told what each training step showed of its samples, and hands out the ids that come
-//! next. It knows numbers only, so it works in any loop: a loop of your own in plain Rust, on Burn, or behind a binding.
+//! A forward pass costs 1, a backward pass 2. A method that forwards every sample to find the important ones has spent
+//! a third of full training before it saves anything. Here significance comes from training steps that are needed
+//! anyway. The [`Selector`](select::Selector) records the results of each step and returns the ids of the next batch.
+//! It works on plain numbers, so it fits any loop: your own in plain Rust, one on Burn, or one behind a binding.
 //!
-//! Here is a whole loop of one's own. 500 points in two classes, a logistic regression, a quarter of the points trained on:
+//! A complete loop: logistic regression on 500 points in two classes, training on a quarter of the points:
 //!
 //! ```
 //! use ast_core::optim::learning_rate;
 //! use ast_core::random::{Purpose, Random};
 //! use ast_core::select::{Goal, Groups, NoProbe, Outcome, Selector, policy};
 //!
-//! // A point x in the plane, and its class: on which side of a line it lies.
+//! // Points in the plane. The class is the side of a line on which a point lies.
 //! let mut draw = Random::new(1).stream(Purpose::Data, 0, 0);
 //! let points: Vec<[f64; 2]> = (0..500).map(|_| [draw.normal(), draw.normal()]).collect();
 //! let labels: Vec<usize> = points.iter().map(|x| usize::from(x[0] > x[1])).collect();
 //!
-//! // Samples with their groups, a policy, how much of them for how long, samples a batch, a seed.
+//! // Samples with their groups, policy, target and epochs, batch size, seed.
 //! let groups = Groups::of(labels.iter().copied())?;
 //! let mut selector = Selector::new(groups, policy("ast", &[])?, Goal::activation(0.25, 20), 32, 0)?;
 //! let mut w = [0.0; 2];
@@ -32,7 +32,7 @@
 //!     }
 //!     let lr = learning_rate(2.0, batch.spent());
 //!     (0..2).for_each(|k| w[k] -= lr * gradient[k]);
-//!     // The score is the loss here; any number that is larger for what is more worth training on will do.
+//!     // The score here is the loss. Any number works that is larger for samples more worth training on.
 //!     selector.record(batch, &Outcome { score: &loss, loss: &loss, correct: Some(&correct) })?;
 //! }
 //! let right = points.iter().zip(&labels).filter(|(x, y)| (w[0] * x[0] + w[1] * x[1] > 0.0) == (**y == 1)).count();
@@ -41,29 +41,33 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What this page leaves out:
+//! More than this example shows:
 //!
-//! * **Which policy.** [`select::policy`] lists them. `dense` trains everything, whatever the target. `ast` is `random` in a run
-//!   that trains each sample fewer than five times (target times epochs); `policy("ast", &[("lambda", 0.8.into())])` selects all
-//!   the same. `selector.policy().warning()` says such things: print it before the first step.
-//! * **Labels that may be wrong.** High losses are then mistakes. `ast` stops selecting where that does not pay, if it is shown
-//!   the gradients: [`Selector::watch`](select::Selector::watch), as in the example `own_loop`.
-//! * **No classes.** [`Groups::none`](select::Groups::none), and `correct: None`.
-//! * **A step with a NaN in it.** [`Selector::skip`](select::Selector::skip) the batch instead of recording it.
-//! * **Loading ahead.** Ask for several batches before the first is recorded.
-//! * **Stopping.** [`Selector::save`](select::Selector::save) beside your weights, [`restore`](select::Selector::restore), and
-//!   train the batches that were [in flight](select::Selector::in_flight) first.
-//! * **Extra passes.** Some policies score samples before they train on them: implement [`Probe`](select::Probe).
+//! * **Policies.** [`select::policy`] lists them. `dense` trains everything and ignores the target. `ast` equals
+//!   `random` in a
+//!   run that trains each sample fewer than five times (target times epochs);
+//! `policy("ast", &[("lambda", 0.8.into())])`
+//!   selects anyway. `selector.policy().warning()` returns such warnings: print it before the first step.
+//! * **Wrong labels.** Wrong labels have high losses. `ast` stops selecting where that does not pay, if it gets the
+//!   gradients: [`Selector::watch`](select::Selector::watch), as in the example `own_loop`.
+//! * **Tasks without classes.** [`Groups::none`](select::Groups::none), and `correct: None`.
+//! * **A step with a NaN.** [`Selector::skip`](select::Selector::skip) the batch instead of recording it.
+//! * **Loading ahead.** Request several batches before you record the first.
+//! * **Stop and resume.** [`Selector::save`](select::Selector::save) the selector with your weights. After
+//!   [`restore`](select::Selector::restore), first train the batches that were [in
+//! flight](select::Selector::in_flight).
+//! * **Extra passes.** Some policies score samples before training on them. For these, implement
+//!   [`Probe`](select::Probe).
 //!
 //! # The rooms
 //!
-//! | room | what is in it | Burn |
+//! | room | contents | Burn |
 //! |---|---|---|
 //! | [`select`] | the selector and its parts: sampler, ledger, gate, policies, budget, counts | no |
 //! | [`score`] | scorers: from per-sample statistics to significance | with `tensor-scorer` |
-//! | [`plugin`] | what registers itself by being linked, and its parameters | no |
+//! | [`plugin`] | registries of linked plugins, and their parameters | no |
 //! | [`data`] | datasets, where they come from, loaders and batches in host memory | no |
-//! | [`run`] | a run as a whole: configuration, events, summary, checkpoints | no |
+//! | [`run`] | configuration, events, summary and checkpoints of a run | no |
 //! | [`optim`] | the schedule of the learning rate; optimizers | the optimizers |
 #![cfg_attr(
     feature = "train",
@@ -73,11 +77,11 @@
 )]
 //! | [`random`], [`codec`] | counter-based randomness; values as bytes | no |
 //!
-//! A room imports only what stands before it in this order: random, codec and ops; plugin; select; score; data, run, model and
-//! optim; train. Without the feature `train` this crate has no Burn.
+//! A room may import only the rooms before it in this order: random, codec and ops; plugin; select; score; data, run,
+//! model and optim; train. Without the feature `train` this crate does not depend on Burn.
 //!
-//! Scorers and policies register themselves by being linked ([`register_scorer!`], [`register_policy!`]); a crate with
-//! scorers of your own depends on this crate only.
+//! Scorers and policies register themselves when they are linked ([`register_scorer!`], [`register_policy!`]). A crate
+//! with your own scorers depends on this crate only.
 #![forbid(unsafe_code)]
 
 pub mod codec;

@@ -7,32 +7,31 @@ use crate::data::Shape;
 use crate::random::{Purpose, Random, Stream};
 use crate::select::{SampleId, Visit};
 
-/// Labelled images, or windows of text.
+/// A dataset of labelled images or of windows of text.
 pub trait Dataset: Send + Sync {
     /// Number of samples.
     fn samples(&self) -> usize;
-    /// Number of classes; for text that of its vocabulary.
+    /// Number of classes; for text, the size of the vocabulary.
     fn classes(&self) -> usize;
-    /// What one sample is. All have the same shape.
+    /// Shape of a sample, the same for all samples.
     fn shape(&self) -> Shape;
     /// The class of a sample, 0..classes; 0 for a window of text, whose targets are its own tokens.
     fn label(&self, id: SampleId) -> usize;
-    /// Writes the normalised pixels of a sample, channels first, into `out` (channels x height x width values);
+    /// Writes the normalised pixels of an image into `out`, channels first (channels x height x width values),
     /// augmented if a stream is given. Not called for text.
     fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]);
-    /// Writes the tokens of a window into `out`, one more than its context: each is the target of the one before it. Called
-    /// for [`Shape::Tokens`] only.
+    /// Writes the tokens of a window into `out`, one more than the context: each token is the target of the one before
+    /// it. Called for [`Shape::Tokens`] only.
     fn write_tokens(&self, _: SampleId, out: &mut [i32]) {
         out.fill(0);
     }
-    /// Standard deviation of the un-augmented pixels in 0..1 over all channels and places, a statistic of the input
-    /// alone.
+    /// Standard deviation of the pixels, in 0..1, over all channels and places, before augmentation.
     fn input_deviation(&self, id: SampleId) -> f32;
-    /// The known group of a sample, where data comes with such knowledge (procedural data does).
+    /// The group of a sample, such as `hard`, if the dataset knows it (procedural data does).
     fn group(&self, _: SampleId) -> Option<&'static str> {
         None
     }
-    /// The bytes that identify a sample beside its label: what a [`fingerprint`] is made of. By default its values.
+    /// The bytes that identify a sample besides its label, for the [`fingerprint`]. By default its values.
     fn content(&self, id: SampleId) -> Cow<'_, [u8]> {
         match self.shape() {
             Shape::Image(sides) => {
@@ -49,9 +48,9 @@ pub trait Dataset: Send + Sync {
     }
 }
 
-/// SHA-256 of all labels, then of the content of every sample, in hexadecimal: which data a result was obtained on.
+/// Identifies a dataset: the SHA-256 of all labels, then of the content of every sample, in hexadecimal.
 ///
-/// A label is one byte, or four (little-endian) where there are more than 256 classes.
+/// A label is one byte, or four bytes (little-endian) if there are more than 256 classes.
 #[must_use]
 pub fn fingerprint(dataset: &dyn Dataset) -> String {
     let ids = 0..dataset.samples() as SampleId;
@@ -62,12 +61,12 @@ pub fn fingerprint(dataset: &dyn Dataset) -> String {
     format!("{:x}", hash.finalize())
 }
 
-/// A batch to be put together by a [`Loader`].
+/// A request for a batch, answered by a [`Loader`].
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The samples, in order.
     pub visits: Vec<Visit>,
-    /// Randomness for augmentation; `None` leaves the images as they are.
+    /// Randomness for augmentation; `None` for no augmentation.
     pub augment: Option<Random>,
 }
 
@@ -76,9 +75,9 @@ pub struct Request {
 pub struct HostBatch {
     /// The samples, in the order of the request.
     pub ids: Vec<SampleId>,
-    /// What the network gets.
+    /// The input of the network.
     pub values: Values,
-    /// The class of each image, `[batch]`; the token after each token, `[batch, context]`.
+    /// The class of each image, `[batch]`, or for text the next token of each token, `[batch, context]`.
     pub targets: Vec<i32>,
     /// [`Dataset::input_deviation`] of each sample, `[batch]`.
     pub input_deviation: Vec<f32>,
@@ -87,14 +86,14 @@ pub struct HostBatch {
 /// The inputs of a batch, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Values {
-    /// Normalised pixels, `[batch, channels, height, width]`, with `[channels, height, width]`.
+    /// Normalised pixels, `[batch, channels, height, width]`, and `[channels, height, width]`.
     Pixels(Vec<f32>, [usize; 3]),
-    /// Tokens, `[batch, context]`, with the context.
+    /// Tokens, `[batch, context]`, and the context.
     Tokens(Vec<i32>, usize),
 }
 
 impl Request {
-    /// Puts the batch together on the calling thread: what every loader does, wherever it does it.
+    /// Assembles the batch on the calling thread. Every loader calls this.
     #[must_use]
     pub fn collate(&self, dataset: &dyn Dataset) -> HostBatch {
         let ids: Vec<_> = self.visits.iter().map(|visit| visit.id).collect();
@@ -120,7 +119,7 @@ impl Request {
     }
 }
 
-/// The tokens of each window but the last, and each but the first.
+/// Inputs and targets of windows: all tokens but the last, and all but the first.
 fn windows(dataset: &dyn Dataset, ids: &[SampleId], context: usize) -> (Values, Vec<i32>) {
     let (mut inputs, mut targets) = (Vec::new(), Vec::new());
     let mut window = vec![0; context + 1];
@@ -132,20 +131,20 @@ fn windows(dataset: &dyn Dataset, ids: &[SampleId], context: usize) -> (Values, 
     (Values::Tokens(inputs, context), targets)
 }
 
-/// Hands out batches in the order in which they were requested.
+/// Loads batches and returns them in the order of their requests.
 pub trait Loader: Send {
-    /// Where the samples come from.
+    /// The dataset that samples are loaded from.
     fn dataset(&self) -> &Arc<dyn Dataset>;
-    /// Asks for a batch; may start to work on it at once.
+    /// Requests a batch. Loading may start at once.
     fn request(&mut self, request: Request);
-    /// The oldest batch asked for and not yet received; `None` if there is none.
+    /// The oldest requested batch that was not received yet; `None` if there is none.
     ///
     /// # Errors
-    /// [`LoadError`] if it could not be put together.
+    /// [`LoadError`] if the batch could not be assembled.
     fn receive(&mut self) -> Result<Option<HostBatch>, LoadError>;
 }
 
-/// A batch could not be put together.
+/// A batch could not be assembled.
 #[derive(Debug, thiserror::Error)]
-#[error("a loader worker stopped while it put a batch together; this is a bug in the dataset")]
+#[error("a loader worker stopped while it assembled a batch; this is a bug in the dataset")]
 pub struct LoadError;

@@ -1,4 +1,4 @@
-//! Samples and batches in host memory, and where they come from.
+//! Datasets, and samples and batches in host memory.
 
 mod dataset;
 mod shape;

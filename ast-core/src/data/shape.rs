@@ -1,16 +1,16 @@
 use std::fmt;
 
-/// What one sample is: an image or a window of text, and its size.
+/// Shape of a sample: an image or a window of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// `[channels, height, width]`.
     Image([usize; 3]),
-    /// So many tokens of context, each with the token after it as its target.
+    /// A window of text, by its context in tokens. The target of each token is the next one.
     Tokens(usize),
 }
 
 impl Shape {
-    /// Targets of one sample: one, or one for each token.
+    /// Number of targets per sample: 1 for an image, 1 per token for text.
     #[must_use]
     pub fn targets(self) -> usize {
         match self {

@@ -5,7 +5,7 @@ use crate::data::Dataset;
 use crate::plugin::{Entry, ParamError, Params};
 use crate::random::Random;
 
-/// Where the samples of a dataset come from: its files, their published archive, and how they are read.
+/// Reads a dataset from its files or generates it.
 ///
 /// The contract is checked by `testing::check_dataset` (feature `testing`).
 pub trait DataSource {
@@ -15,78 +15,78 @@ pub trait DataSource {
     /// [`DataError`], naming the file.
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError>;
 
-    /// The published archive of its files; `None` for data that is generated or that nobody may pass on.
+    /// The published archive of its files; `None` if the data is generated or may not be redistributed.
     fn archive(&self) -> Option<Archive> {
         None
     }
 
-    /// Whether its files are in `dir`, without reading them.
+    /// Checks that its files are in `dir`, without reading them.
     ///
     /// # Errors
-    /// [`DataError`], naming what is missing.
+    /// [`DataError`], which names what is missing.
     fn find(&self, _dir: &Path) -> Result<(), DataError> {
         Ok(())
     }
 
-    /// Reads everything in `dir` and compares it with what was published.
+    /// Reads all files in `dir` and compares them with the published ones.
     ///
     /// # Errors
-    /// [`DataError`] if it is damaged. A whole copy with another content is no error.
+    /// [`DataError`] if files are damaged. A complete copy with different content is not an error: see [`Verified`].
     fn verify(&self, dir: &Path) -> Result<Verified, DataError> {
         let splits = self.read(&ReadRequest { dir: Some(dir), random: Random::new(0), samples: None })?;
         Ok(Verified { splits, modified: Vec::new() })
     }
 }
 
-/// What a [`DataSource`] may use to read a dataset.
+/// The arguments for reading a dataset.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadRequest<'a> {
-    /// The folder of its files, if one was named.
+    /// The folder of its files, if set.
     pub dir: Option<&'a Path>,
-    /// For data that is generated.
+    /// Randomness of generated data.
     pub random: Random,
-    /// Training samples that are needed: for data that is generated. Files are read whole.
+    /// Number of training samples to generate. Datasets in files are always read whole.
     pub samples: Option<usize>,
 }
 
-/// The samples to train on, and those to test on.
+/// The training and the test samples.
 #[derive(Clone)]
 pub struct Splits {
-    /// To train on.
+    /// The training samples.
     pub train: Arc<dyn Dataset>,
-    /// To test on.
+    /// The test samples.
     pub test: Arc<dyn Dataset>,
 }
 
-/// A dataset that was read whole.
+/// A dataset whose files were all read.
 pub struct Verified {
     /// Its samples.
     pub splits: Splits,
-    /// The published files from which it differs; empty for an exact copy.
+    /// Names of the files that differ from the published ones; empty for an exact copy.
     pub modified: Vec<&'static str>,
 }
 
-/// A published archive, known by size and checksum.
+/// A published archive, identified by size and checksum.
 #[derive(Debug, Clone)]
 pub struct Archive {
-    /// Its name on disk and at mirrors.
+    /// Its file name, on disk and at mirrors.
     pub name: &'static str,
-    /// Its length.
+    /// Its size.
     pub bytes: u64,
     /// SHA-256 in hexadecimal.
     pub sha256: String,
-    /// Where it is published.
+    /// Its address.
     pub url: String,
-    /// The files in it that make up the dataset.
+    /// The files of the dataset in it.
     pub files: &'static [ArchiveFile],
 }
 
 /// A file in an [`Archive`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArchiveFile {
-    /// Its path in the archive, and below the folder that the archive is unpacked into.
+    /// Its path in the archive, and relative to the folder that the archive is unpacked into.
     pub path: &'static str,
-    /// Its length.
+    /// Its size.
     pub bytes: u64,
     /// SHA-1 in hexadecimal.
     pub sha1: &'static str,
@@ -101,37 +101,37 @@ impl ArchiveFile {
     }
 }
 
-/// Why a dataset cannot be read.
+/// An error while reading a dataset.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// It is made of files, and no folder was named.
-    #[error("no folder is named that holds its files")]
+    /// The dataset is read from files, but no folder is set.
+    #[error("the folder of its files is not set")]
     NoFolder,
     /// Its files are missing or damaged.
     #[error("{error}")]
     Files {
-        /// Which file, where in it, and what is wrong.
+        /// The file, the place in it, and what is wrong.
         error: Box<dyn std::error::Error + Send + Sync>,
-        /// What helps.
+        /// How to fix it.
         remedy: Remedy,
     },
-    /// A parameter was refused.
+    /// A parameter is invalid.
     #[error(transparent)]
     Param(#[from] ParamError),
 }
 
-/// What a person can do about a dataset that cannot be read.
+/// How a person can fix a dataset that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
     /// Fetch it into this folder.
     Fetch(PathBuf),
-    /// Name the folder instead of a file.
+    /// Give the folder instead of a file in it.
     NameTheFolder,
     /// Unpack this archive.
     Unpack(PathBuf),
     /// Move the folder away and fetch it again.
     Replace,
-    /// What the error itself says.
+    /// The error message says it.
     None,
 }
 

@@ -1,4 +1,4 @@
-//! Datasets made of others: a part of one, and one with wrong labels.
+//! Datasets derived from others: a subset, and one with wrong labels.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub struct Subset {
 }
 
 impl Subset {
-    /// The samples `range` of a dataset; what lies beyond its end is left out.
+    /// The samples `range` of a dataset. A range beyond the end is cut off.
     #[must_use]
     pub fn new(of: Arc<dyn Dataset>, range: std::ops::Range<usize>) -> Self {
         let end = range.end.min(of.samples());
@@ -58,7 +58,7 @@ impl Dataset for Subset {
     }
 }
 
-/// A dataset in which a share of the labels is wrong: a stress test.
+/// A dataset with a share of wrong labels, for stress tests.
 ///
 /// The samples with a wrong label are in the group `mislabelled`, the others in `clean` unless they have a group already.
 pub struct LabelNoise {
@@ -67,8 +67,8 @@ pub struct LabelNoise {
 }
 
 impl LabelNoise {
-    /// Flips a `share` (0..=1) of the labels to another class at random. Which ones, and to which class, is a function of
-    /// `random` and of the number of the sample.
+    /// Changes a `share` (0..=1) of the labels to another class at random. Which labels, and to which class, is a
+    /// function of `random` and the sample's id.
     #[must_use]
     pub fn new(of: Arc<dyn Dataset>, share: f64, random: Random) -> Self {
         let classes = of.classes();
@@ -158,9 +158,10 @@ mod tests {
         assert_eq!(Subset::new(all, 20..30).samples(), 0);
     }
 
-    /// A fifth of 10,000 labels, five standard deviations of 40; each to another class, each class as often.
+    /// A fifth of 10,000 labels is flipped, within five standard deviations of 40; never to the same class, and to each
+    /// other class equally often.
     #[test]
-    fn flipped_labels_are_wrong_and_even() {
+    fn flipped_labels_are_wrong_and_uniform() {
         let noisy = LabelNoise::new(Arc::new(Numbered(10_000)), 0.2, Random::new(3));
         let mut shifts = [0usize; 10];
         for id in 0..10_000 {
@@ -172,9 +173,9 @@ mod tests {
         assert!(shifts[1..].iter().all(|n| (*n as i64 - 222).abs() < 75), "{shifts:?}");
     }
 
-    /// The SHA-256 of all labels, then all contents: what checkpoints of earlier versions hold.
+    /// The SHA-256 of all labels, then of all contents, as in checkpoints of earlier versions.
     #[test]
-    fn a_fingerprint_is_of_labels_and_contents() {
+    fn a_fingerprint_covers_labels_and_contents() {
         let part = Subset::new(Arc::new(Numbered(9)), 2..5);
         let expected = format!("{:x}", Sha256::digest([2, 3, 4, 2, 3, 4]));
         assert_eq!(fingerprint(&part), expected);

@@ -1,32 +1,33 @@
-/// Floating-point operations of one layer for one sample; a multiply-add counts two.
+/// FLOPs of one layer for one sample; a multiply-add counts as two.
 ///
-/// Convolutions and linear layers are counted, element-wise work (activations, pooling, the optimizer) is not.
+/// Convolutions and linear layers are counted. Element-wise work (activations, pooling, the optimizer) is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerCost {
     /// Its name in the model.
     pub name: &'static str,
     /// Forward pass.
     pub forward: u64,
-    /// Gradient by the weights.
+    /// Gradient with respect to the weights.
     pub weight_gradient: u64,
-    /// Gradient by the input; 0 for the first layer, whose input needs none.
+    /// Gradient with respect to the input; 0 for the first layer, which does not need it.
     pub input_gradient: u64,
 }
 
 impl LayerCost {
-    /// A convolution with `[channels in, channels out]`, a `kernel` x `kernel` window and `places` outputs a channel.
+    /// A convolution with `[input channels, output channels]`, a `kernel` x `kernel` window and `places` outputs per
+    /// channel.
     #[must_use]
     pub fn convolution(name: &'static str, channels: [usize; 2], kernel: usize, places: usize) -> Self {
         Self::product(name, channels[0] * kernel * kernel * channels[1] * places)
     }
 
-    /// A linear layer with `[width in, width out]`.
+    /// A linear layer with `[input width, output width]`.
     #[must_use]
     pub fn linear(name: &'static str, widths: [usize; 2]) -> Self {
         Self::product(name, widths[0] * widths[1])
     }
 
-    /// As the first layer: no gradient by its input is ever computed.
+    /// The same layer as the first of a network, without the gradient with respect to its input.
     #[must_use]
     pub fn first(self) -> Self {
         Self { input_gradient: 0, ..self }

@@ -3,22 +3,22 @@ use burn::tensor::{Int, Tensor};
 
 /// Cross-entropy of each sample, `-log softmax(logits)[target]`, in nats.
 ///
-/// Shapes: logits `[batch, classes]`, targets `[batch]`, result `[batch]`. The only place it is computed (Burn's own
-/// `CrossEntropyLoss` returns the mean).
+/// Shapes: logits `[batch, classes]`, targets `[batch]`, result `[batch]`. (Burn's `CrossEntropyLoss` returns the
+/// mean.)
 #[must_use]
 pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     let rows = targets.unsqueeze_dim::<2>(1);
     log_softmax(logits, 1).gather(1, rows).neg().squeeze_dim::<1>(1)
 }
 
-/// The mean over the rows of each sample: `[batch * rows]` to `[batch]`.
+/// Averages the rows of each sample: `[batch * rows]` to `[batch]`.
 #[must_use]
 pub fn per_sample(rows: Tensor<1>, batch: usize) -> Tensor<1> {
     let each = rows.dims()[0] / batch.max(1);
     if each == 1 { rows } else { rows.reshape([batch, each]).mean_dim(1).squeeze_dim(1) }
 }
 
-/// 1 where the most likely class is the target, else 0. Shapes: `[batch, classes]`, `[batch]`, result `[batch]`.
+/// 1 if the most likely class is the target, else 0. Shapes: `[batch, classes]`, `[batch]`, result `[batch]`.
 #[must_use]
 pub fn top1(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     logits.argmax(1).squeeze_dim::<1>(1).equal(targets).float()
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    /// Against the textbook formula in f64.
+    /// Compared with the textbook formula in f64.
     #[test]
     fn cross_entropy_is_log_sum_exp_minus_the_target_logit() {
         let device = Device::flex();

@@ -1,4 +1,4 @@
-//! Networks, and what one layer costs.
+//! Networks, and the cost of their layers.
 
 mod cost;
 mod loss;

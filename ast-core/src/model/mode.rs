@@ -5,16 +5,16 @@ use burn::tensor::{Tensor, TensorData};
 
 use crate::random::Stream;
 
-/// What a forward pass is for. It is passed by reference, to as many layers as need it.
+/// The mode of a forward pass, evaluation or training. Passed by reference through the layers.
 #[derive(Debug)]
 pub enum Mode {
-    /// Evaluation: nothing is random, and normalisation uses its running statistics.
+    /// Evaluation: no randomness, and normalisation uses its running statistics.
     Eval,
-    /// Training: layers draw masks and measure statistics of the batch.
+    /// Training: layers draw dropout masks and update running statistics.
     Train(Box<Training>),
 }
 
-/// What the layers of a network share in a forward pass of a training step.
+/// State shared by the layers of a network in a forward pass of a training step.
 #[derive(Debug)]
 pub struct Training {
     masks: Stream,
@@ -22,13 +22,13 @@ pub struct Training {
 }
 
 impl Mode {
-    /// Training, in which dropout draws its masks from `masks`: they are the same on every device.
+    /// Training, with dropout masks drawn from `masks`, the same on every device.
     #[must_use]
     pub fn train(masks: Stream) -> Self {
         Self::Train(Box::new(Training { masks, statistics: RunningStatistics::default() }))
     }
 
-    /// What the pass has measured; nothing after a pass for evaluation.
+    /// The running statistics measured in the pass; empty after evaluation.
     pub fn into_statistics(self) -> RunningStatistics {
         match self {
             Self::Eval => RunningStatistics::default(),
@@ -38,9 +38,11 @@ impl Mode {
 }
 
 impl Training {
-    /// A value for a parameter that is not trained by gradients. It takes effect with the optimizer's step, if that is made.
+    /// Sets the new value of a parameter that is not trained by gradients. It takes effect with the optimizer's step,
+    /// if that is made.
     ///
-    /// `update` maps the parameter's value, or the one that an earlier layer of this pass has left, to the new one.
+    /// `update` maps the current value to the new one. If the pass has already updated the parameter, it gets that
+    /// value.
     pub fn update(&mut self, param: &Param<Tensor<1>>, update: impl FnOnce(Tensor<1>) -> Tensor<1>) {
         let old = self.statistics.0.remove(&param.id).unwrap_or_else(|| param.val());
         self.statistics.0.insert(param.id, update(old).detach());
@@ -49,14 +51,14 @@ impl Training {
 
 /// New values of parameters that are not trained by gradients, such as the running statistics of normalisation.
 ///
-/// A forward pass returns them and changes nothing. The optimizer's step applies them, so a step that is not made leaves
-/// the network as it is, and a checkpoint between two steps is exact.
+/// A forward pass returns them and does not change the network. The optimizer's step applies them. A skipped step
+/// therefore leaves the network unchanged, and a checkpoint between two steps is exact.
 #[derive(Debug, Default)]
 #[must_use = "they take effect when they are applied"]
 pub struct RunningStatistics(HashMap<ParamId, Tensor<1>>);
 
 impl RunningStatistics {
-    /// The network with these values.
+    /// Returns the network with these values.
     #[must_use]
     pub fn apply<M: Module>(mut self, model: M) -> M {
         if self.0.is_empty() { model } else { model.map(&mut self) }
@@ -72,7 +74,8 @@ impl ModuleMapper for RunningStatistics {
     }
 }
 
-/// Dropout (Srivastava et al. 2014): in training each value is zeroed with probability `p`, others scaled by `1/(1-p)`.
+/// Dropout (Srivastava et al. 2014): in training each value is zeroed with probability `p` and the others are scaled by
+/// `1/(1-p)`.
 #[must_use]
 pub fn dropout<const D: usize>(x: Tensor<D>, p: f64, mode: &mut Mode) -> Tensor<D> {
     let Mode::Train(training) = mode else { return x };

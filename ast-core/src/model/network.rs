@@ -16,126 +16,127 @@ pub enum Input {
     Tokens(Tensor<2, Int>),
 }
 
-/// What a forward pass gives. There is one row for each target: one a sample for images, one a token for text.
+/// The output of a forward pass. It has one row per target: one per sample for images, one per token for text.
 ///
-/// The loss of a sample, and every statistic of it, is the mean over its rows.
+/// The loss and the statistics of a sample are means over its rows.
 #[derive(Debug, Clone)]
 pub struct Forward {
     /// `[rows, classes]`.
     pub logits: Tensor<2>,
-    /// The exact input of the last linear layer, after dropout, `[rows, width]`; `None` if the network does not end in one.
+    /// The input of the last linear layer, after dropout, `[rows, width]`; `None` if the network does not end in one.
     pub features: Option<Tensor<2>>,
 }
 
-/// A network that can be trained by this program.
+/// A network that our trainer can train.
 pub trait Model: Module {
     /// Runs the network on a batch.
     fn forward(&self, input: Input, mode: &mut Mode) -> Forward;
 
-    /// Its layers with their cost for one sample of this shape: the only source of every FLOP count that the program prints.
+    /// The layers with their cost for one sample of this shape. All FLOP counts of the program are computed from them.
     ///
     /// # Errors
-    /// [`NetworkError::Shape`] if it does not take such samples, saying which it takes.
+    /// [`NetworkError::Shape`] if the network does not take samples of this shape; it says which it takes.
     fn layers(&self, shape: Shape) -> Result<Vec<LayerCost>, NetworkError>;
 
-    /// Whether [`Forward::features`] is there. A scorer that needs features is refused for a network without.
+    /// Whether [`Forward::features`] is set. A network without features cannot be used with a scorer that needs them.
     fn has_features(&self) -> bool {
         true
     }
 
-    /// A smaller network of the same kind, for the same inputs and classes, whose step costs a few percent of this one's:
-    /// the proxy and the reference. `None` if there is none; what needs one is then refused.
+    /// A smaller network of the same architecture, for the same inputs and classes, whose step costs a few percent of
+    /// this one's. It serves as an auxiliary network: as proxy and as reference. `None` if there is none; then policies
+    /// and scorers that need one are refused.
     fn proxy(&self, _weights: Weights<'_>) -> Option<Self> {
         None
     }
 
-    /// The same network without dropout on images of half the width and height, features spread out where shapes must
-    /// fit: a cheap scoring pass. `None` if it has no such pass for these images.
+    /// A cheap scoring pass: the same network without dropout on images of half the width and height. Features are
+    /// repeated where the next layer needs the full size. `None` if there is no such pass for these images.
     fn forward_half(&self, _input: Input) -> Option<Forward> {
         None
     }
 
-    /// The layers of [`forward_half`](Self::forward_half), of which only the forward cost counts.
+    /// The layers of [`forward_half`](Self::forward_half). Only the forward cost is used.
     fn layers_half(&self, _shape: Shape) -> Vec<LayerCost> {
         Vec::new()
     }
 }
 
-/// A network that a configuration can name. Registered with [`register_network!`](crate::register_network).
+/// A network that a configuration can name. Register it with [`register_network!`](crate::register_network).
 pub trait Network: Model {
     /// The name used on the command line and in configurations.
     const NAME: &'static str;
-    /// One line: what it is, and its source.
+    /// A one-line summary with its source.
     const SUMMARY: &'static str;
     /// Its parameters.
     const PARAMS: &'static [ParamSpec] = &[];
 
-    /// For samples of this shape in so many classes.
+    /// Builds the network for samples of this shape in `classes` classes.
     ///
     /// # Errors
-    /// [`NetworkError`] if it cannot take such samples, or refuses a parameter.
+    /// [`NetworkError`] if it does not take such samples or a parameter is invalid.
     fn build(params: &Params, shape: Shape, classes: usize, weights: Weights<'_>) -> Result<Self, NetworkError>;
 }
 
-/// Why a network cannot be used.
+/// An error about a network.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    /// It does not take samples of this shape.
+    /// The network does not take samples of this shape.
     #[error("{shape}: {needs}")]
     Shape {
-        /// What the data has.
+        /// Shape of the data.
         shape: Shape,
-        /// What it takes.
+        /// What the network takes.
         needs: &'static str,
     },
-    /// A scorer or policy needs what it has not.
-    #[error("{user} needs {what}, and this network has none")]
+    /// A scorer or policy needs something that the network does not have.
+    #[error("{user} needs {what}, which this network does not have")]
     Lacks {
-        /// Which scorer or policy, by name.
+        /// Name of the scorer or policy.
         user: String,
         /// What it needs.
         what: &'static str,
     },
-    /// A parameter was refused.
+    /// A parameter is invalid.
     #[error(transparent)]
     Param(#[from] ParamError),
-    /// No network of that name.
+    /// There is no network of that name.
     #[error("model {0}")]
     Unknown(RegistryError),
 }
 
 /// Initial weights, uniform within `+-1/sqrt(fan_in)` (He et al. 2015 with gain 1/sqrt 3, as PyTorch does by default).
 ///
-/// Drawn on the host from counter-based randomness, so that a seed gives the same network on every backend.
+/// Drawn on the host from counter-based randomness: the same seed gives the same network on every backend.
 #[derive(Debug)]
 pub struct Weights<'a> {
     random: Random,
     device: &'a Device,
     drawn: u64,
-    /// What they are drawn for, and for which of several networks: two that differ in either share no number.
+    /// Their purpose and the number of the network. Different purposes or numbers give independent weights.
     purpose: Purpose,
     network: u64,
 }
 
 impl<'a> Weights<'a> {
-    /// For parameters on `device`.
+    /// Weights of the run's network, for parameters on `device`.
     #[must_use]
     pub fn new(random: Random, device: &'a Device) -> Self {
         Self::of(Purpose::Weights, 0, random, device)
     }
 
-    /// For parameters of network number `network` among those of a purpose, on `device`.
+    /// Weights of network number `network` of a purpose, for parameters on `device`.
     pub(crate) fn of(purpose: Purpose, network: u64, random: Random, device: &'a Device) -> Self {
         Self { random, device, drawn: 0, purpose, network }
     }
 
-    /// Where the parameters live.
+    /// The device of the parameters.
     #[must_use]
     pub fn device(&self) -> &'a Device {
         self.device
     }
 
-    /// The next parameter.
+    /// Draws the next parameter.
     pub fn draw<const D: usize>(&mut self, shape: [usize; D], fan_in: usize) -> Param<Tensor<D>> {
         let mut stream = self.random.stream(self.purpose, self.drawn, self.network);
         self.drawn += 1;
@@ -146,7 +147,7 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// Bytes that Burn can read.
+/// Converts bytes to Burn's type.
 pub(crate) fn burn_bytes(bytes: &[u8]) -> Bytes {
     Bytes::from_bytes_vec(bytes.to_vec())
 }

@@ -4,13 +4,13 @@ use burn::tensor::{Device, Tensor};
 
 use crate::model::mode::Mode;
 
-/// Batch normalisation (Ioffe & Szegedy 2015) over all dimensions but the second, as PyTorch's `BatchNorm2d`.
+/// Batch normalisation (Ioffe & Szegedy 2015) over all dimensions but the second, equal to PyTorch's `BatchNorm2d`.
 ///
 /// In training it normalises by the mean and the biased variance of the batch. The running statistics move towards the
-/// batch's mean and *unbiased* variance, `n/(n-1)` times the biased one, by the share `momentum`; `n` is the number of values a
-/// channel. Their new values are part of the [`Mode`] and take effect with the optimizer's step. (Burn's own layer changes
-/// them in the forward pass, behind a lock that copies of the network share.) In evaluation it normalises by the running
-/// statistics.
+/// batch's mean and *unbiased* variance by the factor `momentum`. The unbiased variance is `n/(n-1)` times the biased
+/// one, `n` the number of values per channel. The new running statistics are stored in the [`Mode`] and take effect
+/// with the optimizer's step. (Burn's own layer changes them in the forward pass, behind a lock that copies of the
+/// network share.) In evaluation it normalises by the running statistics.
 ///
 /// Names and shapes of its parameters are PyTorch's, `[channels]` each.
 #[derive(Module, Debug)]
@@ -39,19 +39,19 @@ impl BatchNorm {
         }
     }
 
-    /// The share, 0..=1, by which the running statistics move towards those of a batch.
+    /// Sets the factor, 0..=1, by which the running statistics move towards those of a batch.
     #[must_use]
     pub fn with_momentum(self, momentum: f64) -> Self {
         Self { momentum, ..self }
     }
 
-    /// What is added to the variance, above 0.
+    /// Sets the constant added to the variance, above 0.
     #[must_use]
     pub fn with_epsilon(self, epsilon: f64) -> Self {
         Self { epsilon, ..self }
     }
 
-    /// Shapes: `[batch, channels, ...]` in and out.
+    /// Normalises `x`, `[batch, channels, ...]`, into the same shape.
     #[must_use]
     pub fn forward<const D: usize>(&self, x: Tensor<D>, mode: &mut Mode) -> Tensor<D> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
@@ -60,7 +60,7 @@ impl BatchNorm {
         };
         let n = x.shape().num_elements() / x.dims()[1];
         let BatchNormTrainOutput { output, mean, variance } = batch_norm_train(x, weight, bias, self.epsilon);
-        // One value has no variance that could be estimated.
+        // The variance cannot be estimated from one value.
         if n > 1 {
             let unbiased = variance * (n as f64 / (n - 1) as f64);
             let towards = |old: Tensor<1>, new: Tensor<1>| old * (1.0 - self.momentum) + new.detach() * self.momentum;
@@ -85,9 +85,10 @@ mod tests {
         x.into_data().try_into_vec::<f32>().unwrap().into_iter().map(f64::from).collect()
     }
 
-    /// Two channels of four values each, against sums by hand. Biased variances 1.25 and 125, unbiased 5/3 and 500/3.
+    /// Two channels of four values each, compared with sums by hand: biased variances 1.25 and 125, unbiased 5/3 and
+    /// 500/3.
     #[test]
-    fn a_pass_in_training_is_the_formula_and_changes_nothing_by_itself() {
+    fn training_normalises_by_the_batch_and_leaves_the_layer_unchanged() {
         let device = Device::flex();
         let x = [[[[1.0, 2.0]], [[10.0, 20.0]]], [[[3.0, 4.0]], [[30.0, 40.0]]]];
         let norm = BatchNorm::new(2, &device);
@@ -121,9 +122,10 @@ mod tests {
         assert_eq!(values(norm.forward(x, &mut Mode::Eval)), [1.0, 0.0, -2.0]);
     }
 
-    /// A layer that is used twice in a pass moves twice; a single value has no variance and moves nothing.
+    /// A layer that is used twice in a pass moves its statistics twice. A single value has no variance and moves
+    /// nothing.
     #[test]
-    fn statistics_of_a_pass_add_up() {
+    fn statistics_accumulate_within_a_pass() {
         let device = Device::flex();
         let norm = BatchNorm::new(1, &device).with_momentum(0.5);
         let mut both = mode();
@@ -137,7 +139,8 @@ mod tests {
         assert_eq!(values(single.into_statistics().apply(norm).running_var.val()), [0.5 * (0.5 * 1.0 + 1.0) + 1.0]);
     }
 
-    /// Gradients by input, weight and bias against differences of the loss; none by the running statistics.
+    /// Gradients with respect to input, weight and bias equal finite differences of the loss. Running statistics have
+    /// none.
     #[test]
     fn gradients_are_those_of_finite_differences() {
         let device = Device::flex().autodiff();

@@ -1,6 +1,6 @@
 //! Adam (Kingma & Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015), without weight decay.
 //!
-//! The state, its record and the numbers are those of Burn's Adam; the arithmetic of a step is one pass over the parameter.
+//! State, record and results equal those of Burn's Adam, but a step is one pass over the parameter.
 
 use burn::optim::{AdamState, AdaptiveMomentumState, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Tensor};
@@ -10,29 +10,29 @@ use crate::plugin::{ParamKind, ParamSpec, Params};
 
 crate::register_optimizer! {
     name: "adam",
-    summary: "Adam (Kingma & Ba, ICLR 2015), no weight decay: the original script's, with PyTorch's defaults",
+    summary: "Adam (Kingma & Ba, ICLR 2015), without weight decay, with PyTorch's defaults, as in the original script",
     params: &[
         ParamSpec {
             name: "beta1",
-            summary: "decay of the mean of gradients, a step",
+            summary: "decay per step of the mean gradient",
             kind: ParamKind::Number { default: 0.9, min: 0.0, max: 0.9999 },
         },
         ParamSpec {
             name: "beta2",
-            summary: "decay of the mean of squared gradients, a step",
+            summary: "decay per step of the mean squared gradient",
             kind: ParamKind::Number { default: 0.999, min: 0.0, max: 0.999_999 },
         },
         ParamSpec {
             name: "epsilon",
-            summary: "added to the root of the mean of squares",
-            // Burn's own default is 1e-5.
+            summary: "added to the root of the mean squared gradient",
+            // Burn's default is 1e-5.
             kind: ParamKind::Number { default: 1e-8, min: 1e-30, max: 1.0 },
         },
     ],
     build: |params| Ok(ModuleOptimizer::from(Adam::new(params)?)),
 }
 
-/// Adam's rule for one parameter.
+/// Adam's update of one parameter.
 #[derive(Debug, Clone)]
 struct Adam {
     beta: [f32; 2],
@@ -79,17 +79,17 @@ mod tests {
     use super::*;
     use crate::random::{Purpose, Random};
 
-    /// Adam with these betas and this epsilon, or its defaults.
+    /// Adam with the given betas and epsilon, else its defaults.
     fn of(given: &[(&str, f64)]) -> Adam {
         let entry: &crate::optim::OptimizerEntry = crate::plugin::Registry::linked().unwrap().get("adam").unwrap();
         let given = given.iter().map(|(key, value)| ((*key).to_string(), (*value).into())).collect();
         Adam::new(&Params::resolve(entry.params, &given).unwrap()).unwrap()
     }
 
-    /// Twenty steps from the same start, on gradients of every size: bit for bit what Burn's own Adam does, with the defaults
-    /// of PyTorch and with other parameters.
+    /// Twenty steps from the same start, on gradients of all magnitudes, equal those of Burn's Adam bit for bit, with
+    /// PyTorch's defaults and with other parameters.
     #[test]
-    fn is_burns_own_to_the_bit() {
+    fn equals_burns_adam_bit_for_bit() {
         let mut stream = Random::new(5).stream(Purpose::Data, 0, 0);
         let device = Device::flex();
         let length = 40_000; // more than one chunk
@@ -114,9 +114,9 @@ mod tests {
         }
     }
 
-    /// Transposed, sliced and scalar-like tensors are the same to it.
+    /// Transposed, sliced and single-value tensors give the same result.
     #[test]
-    fn the_order_in_memory_does_not_matter() {
+    fn the_memory_layout_does_not_matter() {
         let device = Device::flex();
         let values: Vec<f32> = (0..60).map(|i| (i as f32 * 0.37).sin()).collect();
         let x = Tensor::<1>::from_floats(values.as_slice(), &device).reshape([6, 10]);
@@ -128,9 +128,9 @@ mod tests {
         assert_eq!(after(plain(), turned()), expected);
     }
 
-    /// A moment that nothing feeds any more ends at zero, and the weight stays where it is.
+    /// Without gradients, a moment decays to zero instead of to subnormal numbers, and the weight stays where it is.
     #[test]
-    fn moments_die_before_they_are_subnormal() {
+    fn moments_never_become_subnormal() {
         let device = Device::flex();
         let one = Tensor::<1>::from_floats([1.0], &device);
         let (mut x, mut state) = of(&[]).step(1e-3, one.clone(), one.clone(), None);

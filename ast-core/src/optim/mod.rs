@@ -1,4 +1,4 @@
-//! Optimizers, one file each, and the schedule of the learning rate.
+//! Optimizers, one per file, and the learning-rate schedule.
 
 #[cfg(feature = "train")]
 mod adam;

@@ -4,10 +4,11 @@ use crate::plugin::{Entry, ParamError, Params};
 
 /// A registered optimizer.
 pub type OptimizerEntry = Entry<BuildOptimizer>;
-/// Its constructor: an optimizer that has made no step yet.
+/// Its constructor. Returns an optimizer before its first step.
 ///
-/// Several rules for several parameters are one optimizer with parameter groups, which match by the path of a parameter in
-/// its network: [`ModuleOptimizer::with_group`]. The learning rate comes with each step, from the schedule of the run.
+/// Different rules for different parameters are one optimizer with parameter groups, which match by the path of a
+/// parameter in its network: [`ModuleOptimizer::with_group`]. The learning rate is passed to each step, from the
+/// schedule of the run.
 pub type BuildOptimizer = fn(&Params) -> Result<ModuleOptimizer, ParamError>;
 inventory::collect!(OptimizerEntry);
 

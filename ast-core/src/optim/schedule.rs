@@ -1,11 +1,11 @@
-/// Share of the budget over which the learning rate rises.
+/// Share of the budget in which the learning rate rises.
 const WARM_UP: f64 = 0.1;
 
-/// Learning rate after a share `spent` (0..=1) of the budget, for every policy alike.
+/// Learning rate after a share `spent` (0..=1) of the budget, the same for every policy.
 ///
-/// Rises linearly to `peak` at a tenth of the budget, then falls linearly to 0 at its end. Being a function of what is
-/// *spent*, it gives every policy the same schedule over its own budget: a rate scheduled for a run ten times as long
-/// is the trap behind many a comparison.
+/// Rises linearly to `peak` at a tenth of the budget, then falls linearly to 0 at its end. As a function of the share
+/// *spent*, it gives every policy a complete schedule over its own budget. Comparisons are often unfair because one
+/// side stops early under the schedule of a ten times longer run.
 #[must_use]
 pub fn learning_rate(peak: f64, spent: f64) -> f64 {
     peak * (spent / WARM_UP).min((1.0 - spent) / (1.0 - WARM_UP)).max(0.0)

@@ -1,4 +1,4 @@
-//! What registers itself by being linked, and its parameters.
+//! Registries of plugins that register themselves when linked, and their parameters.
 
 mod params;
 mod registry;

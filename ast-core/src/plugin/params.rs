@@ -2,43 +2,43 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A parameter that a scorer or policy declares.
+/// The declaration of a parameter of a plugin.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ParamSpec {
     /// Its key in the configuration, e.g. `lambda` for `policy.lambda`.
     pub name: &'static str,
-    /// One line: what it does, in which unit.
+    /// One line: its effect and unit.
     pub summary: &'static str,
-    /// What it may be.
+    /// Its type, range and default.
     pub kind: ParamKind,
 }
 
-/// What a parameter may be, and its default.
+/// Type, range and default of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ParamKind {
-    /// A number within `min..=max`; infinity is one where `max` is.
+    /// A number in `min..=max`; infinity is allowed if `max` is infinite.
     Number {
-        /// Used where none is given; NaN stands for "none", which is read by [`Params::optional`].
+        /// The default. NaN stands for no default: read the parameter with [`Params::optional`].
         default: f64,
         /// Smallest value allowed.
         min: f64,
         /// Largest value allowed.
         max: f64,
     },
-    /// An integer within `min..=max`; a number of a configuration that has no fraction, such as `2.0`, is one.
+    /// An integer in `min..=max`. A number without a fraction, such as `2.0`, is accepted.
     Integer {
-        /// Used where none is given.
+        /// The default.
         default: u32,
         /// Smallest value allowed.
         min: u32,
         /// Largest value allowed.
         max: u32,
     },
-    /// One of some words; the first is the default.
+    /// One of several words; the first is the default.
     Choice(&'static [&'static str]),
 }
 
-/// A value given for a parameter.
+/// The value of a parameter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a parameter is a number or a word")]
 pub enum ParamValue {
@@ -75,38 +75,38 @@ impl std::fmt::Display for ParamValue {
     }
 }
 
-/// Every declared parameter with a value within its range.
+/// All declared parameters with checked values.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Params(BTreeMap<&'static str, ParamValue>);
 
-/// Why parameters were refused.
+/// An error about parameters.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ParamError {
-    /// A key that nobody declared.
+    /// The parameter is not declared.
     #[error("unknown parameter `{key}`; {}", if known.is_empty() { "it has no parameters".into() } else { format!("there are: {}", known.join(", ")) })]
     Unknown {
-        /// The key given.
+        /// The given key.
         key: String,
-        /// What is declared.
+        /// The declared keys.
         known: Vec<&'static str>,
     },
-    /// A value outside its range.
+    /// The value is out of range.
     #[error("`{key}` = {value} is not {allowed}")]
     OutOfRange {
-        /// The key given.
+        /// The key.
         key: &'static str,
-        /// The value given.
+        /// The given value.
         value: ParamValue,
-        /// What it may be.
+        /// The allowed values.
         allowed: String,
     },
-    /// The code asks for a parameter that its declaration lacks.
+    /// The plugin reads a parameter that it does not declare.
     #[error("the parameter `{0}` is used but not declared; this is a bug in the plugin")]
     Undeclared(&'static str),
 }
 
 impl Params {
-    /// Fills in defaults and checks what was given.
+    /// Checks the given values and fills in defaults.
     ///
     /// # Errors
     /// [`ParamError::Unknown`] or [`ParamError::OutOfRange`].
@@ -122,7 +122,7 @@ impl Params {
             .map(Self)
     }
 
-    /// A number.
+    /// The value of a number.
     ///
     /// # Errors
     /// [`ParamError::Undeclared`].
@@ -133,17 +133,17 @@ impl Params {
         }
     }
 
-    /// An integer.
+    /// The value of an integer.
     ///
     /// # Errors
-    /// [`ParamError::Undeclared`], also where it is declared as a number that may have a fraction.
+    /// [`ParamError::Undeclared`], also if the value has a fraction because it is declared as a number.
     pub fn integer(&self, name: &'static str) -> Result<u32, ParamError> {
         let number = self.number(name)?;
-        // Out of range or with a fraction: another number than the one that went in.
+        // The conversion changes a number that has a fraction or is out of range.
         if f64::from(number as u32) == number { Ok(number as u32) } else { Err(ParamError::Undeclared(name)) }
     }
 
-    /// A number that may be none.
+    /// The value of a number without a default; `None` if it is not given.
     ///
     /// # Errors
     /// [`ParamError::Undeclared`].
@@ -151,7 +151,7 @@ impl Params {
         self.number(name).map(|number| (!number.is_nan()).then_some(number))
     }
 
-    /// A word.
+    /// The value of a choice.
     ///
     /// # Errors
     /// [`ParamError::Undeclared`].
@@ -162,13 +162,13 @@ impl Params {
         }
     }
 
-    /// What is to be given to get the same again.
+    /// The values as a map, for a configuration that gives the same parameters.
     #[must_use]
     pub fn given(&self) -> BTreeMap<String, ParamValue> {
         self.iter().map(|(name, value)| (name.to_string(), value.clone())).collect()
     }
 
-    /// All of them that have a value, by name.
+    /// All parameters that have a value, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &ParamValue)> {
         let given = |value: &ParamValue| !matches!(value, ParamValue::Number(number) if number.is_nan());
         self.0.iter().map(|(name, value)| (*name, value)).filter(move |(_, value)| given(value))
@@ -200,7 +200,7 @@ impl ParamSpec {
 }
 
 impl ParamKind {
-    /// In words, e.g. `a number in 0..=1` or `an integer in 1..=9`.
+    /// Type and range in words, e.g. `a number in 0..=1` or `an integer in 1..=9`.
     #[must_use]
     pub fn allowed(self) -> String {
         match self {
@@ -224,7 +224,7 @@ impl ParamKind {
     }
 }
 
-/// A number in few characters: `0.1`, `1e308`.
+/// A number in short form: `0.1`, `1e308`.
 pub(crate) fn short(number: f64) -> String {
     let size = number.abs();
     let plain = size == 0.0 || (1e-5..1e7).contains(&size) || !number.is_finite();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_fill_what_is_not_given() {
+    fn missing_parameters_get_their_defaults() {
         let params = Params::resolve(SPECS, &given("share", ParamValue::Number(1.0))).unwrap();
         assert_eq!(params.number("share"), Ok(1.0));
         assert_eq!(params.word("gate"), Ok("randomised"));
@@ -260,17 +260,17 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_may_be_none_is_none_until_given() {
+    fn a_number_without_a_default_is_none_until_given() {
         let none = Params::resolve(SPECS, &BTreeMap::new()).unwrap();
         assert_eq!((none.optional("tau"), none.optional("share")), (Ok(None), Ok(Some(0.5))));
-        assert!(none.iter().all(|(name, _)| name != "tau"), "what is none cannot be given again");
+        assert!(none.iter().all(|(name, _)| name != "tau"), "a parameter without a value is not listed");
         let zero = Params::resolve(SPECS, &given("tau", ParamValue::Number(0.0))).unwrap();
         assert_eq!(zero.optional("tau"), Ok(Some(0.0)));
         assert_eq!(zero.optional("gate"), Err(ParamError::Undeclared("gate")));
     }
 
     #[test]
-    fn refusals_name_key_value_and_range() {
+    fn errors_name_key_value_and_range() {
         let refuse = |key, value| Params::resolve(SPECS, &given(key, value)).unwrap_err().to_string();
         assert_eq!(
             refuse("sare", ParamValue::Number(1.0)),
@@ -288,14 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn integers_are_read_as_such() {
+    fn integers_are_read_as_integers() {
         let params = Params::resolve(SPECS, &given("every", ParamValue::Number(2.0))).unwrap();
         assert_eq!((params.integer("every"), params.number("every")), (Ok(2), Ok(2.0)));
-        assert_eq!(params.integer("share"), Err(ParamError::Undeclared("share")), "it may have a fraction");
+        assert_eq!(params.integer("share"), Err(ParamError::Undeclared("share")), "a number may have a fraction");
     }
 
     #[test]
-    fn numbers_are_short() {
+    fn numbers_are_printed_in_short_form() {
         let text = [0.0, 0.1, 65_536.0, -1.0, 1e308, 1e-9, f64::NAN, f64::INFINITY].map(short);
         assert_eq!(text, ["0", "0.1", "65536", "-1", "1e308", "1e-9", "NaN", "inf"]);
     }

@@ -2,28 +2,28 @@ use std::collections::BTreeMap;
 
 use crate::plugin::params::ParamSpec;
 
-/// Something that registers itself by being linked: a name, what it is, where it comes from and how to build it.
+/// A plugin that registers itself when it is linked: its name, summary, origin, parameters and constructor.
 ///
-/// `B` is how one is built, and tells a [`ScorerEntry`](crate::score::ScorerEntry) from a
-/// [`PolicyEntry`](crate::select::PolicyEntry).
+/// `B` is the type of the constructor. It distinguishes the kinds, such as [`ScorerEntry`](crate::score::ScorerEntry)
+/// and [`PolicyEntry`](crate::select::PolicyEntry).
 #[derive(Debug)]
 pub struct Entry<B: 'static> {
-    /// The name used on the command line and in configurations; a scorer's is also its cargo feature and, with `_` for `-`,
+    /// The name on the command line and in configurations. For a scorer also its cargo feature and, with `_` for `-`,
     /// its file stem.
     pub name: &'static str,
-    /// Names that it had before: understood, and not listed.
+    /// Earlier names, which are still accepted but not listed.
     pub aliases: &'static [&'static str],
     /// One line: the formula or rule, and its source.
     pub summary: &'static str,
-    /// The crate it comes from.
+    /// The crate that registers it.
     pub origin: &'static str,
     /// Its parameters.
     pub params: &'static [ParamSpec],
-    /// How one is built.
+    /// The constructor.
     pub build: B,
 }
 
-/// Adds an [`Entry`] to the registry of its kind: the shape that every `register_*!` has.
+/// Adds an [`Entry`] to the registry of its kind. Every `register_*!` macro expands to it.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! register_entry {
@@ -48,32 +48,32 @@ macro_rules! register_entry {
     };
 }
 
-/// Everything of one kind that is linked into this program, by name.
+/// All linked plugins of one kind, sorted by name.
 #[derive(Debug)]
 pub struct Registry<B: 'static> {
     entries: BTreeMap<&'static str, &'static Entry<B>>,
     aliases: BTreeMap<&'static str, &'static Entry<B>>,
 }
 
-/// Why a registry or a look-up failed.
+/// An error of a registry or a look-up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
-    /// Two crates registered the same name.
-    #[error("`{name}` is registered twice, by {first} and by {second}; one of them must be renamed or left out")]
+    /// Two plugins have the same name.
+    #[error("`{name}` is registered twice, by {first} and by {second}; rename or remove one of them")]
     Duplicate {
         /// The name.
         name: &'static str,
-        /// The crate of the one.
+        /// The first crate.
         first: &'static str,
-        /// The crate of the other.
+        /// The second crate.
         second: &'static str,
     },
-    /// Nothing of that name is linked.
+    /// No linked plugin has that name.
     #[error("`{name}` is not compiled in; there are: {}", if known.is_empty() { "none".into() } else { known.join(", ") })]
     Unknown {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// What is there.
+        /// The names that are linked.
         known: Vec<&'static str>,
     },
 }
@@ -82,10 +82,10 @@ impl<B> Registry<B>
 where
     Entry<B>: inventory::Collect,
 {
-    /// Everything that is linked.
+    /// Collects all linked plugins.
     ///
     /// # Errors
-    /// [`RegistryError::Duplicate`]: a repeated name is never "last wins".
+    /// [`RegistryError::Duplicate`] for a repeated name; the last one never wins silently.
     pub fn linked() -> Result<Self, RegistryError> {
         Self::of(inventory::iter::<Entry<B>>)
     }
@@ -108,17 +108,17 @@ impl<B> Registry<B> {
         Ok(Self { entries, aliases })
     }
 
-    /// Looks a name up, or one that something had before.
+    /// Finds a plugin by its name or an earlier name.
     ///
     /// # Errors
-    /// [`RegistryError::Unknown`] with what there is; never a fallback.
+    /// [`RegistryError::Unknown`], which lists the names that exist; there is no fallback.
     pub fn get(&self, name: &str) -> Result<&'static Entry<B>, RegistryError> {
         let unknown =
             || RegistryError::Unknown { name: name.to_string(), known: self.entries.keys().copied().collect() };
         self.entries.get(name).or(self.aliases.get(name)).copied().ok_or_else(unknown)
     }
 
-    /// All entries, by name.
+    /// All entries, sorted by name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'static Entry<B>> {
         self.entries.values().copied()
     }
@@ -138,13 +138,13 @@ mod tests {
     static TWIN: Entry<()> = entry("one", "there");
 
     #[test]
-    fn a_repeated_name_names_both_crates() {
+    fn the_error_for_a_repeated_name_names_both_crates() {
         let error = Registry::of([&ONE, &TWO, &TWIN]).unwrap_err();
         assert_eq!(error, RegistryError::Duplicate { name: "one", first: "here", second: "there" });
     }
 
     #[test]
-    fn an_alias_is_understood_and_not_listed() {
+    fn an_alias_is_accepted_but_not_listed() {
         let registry = Registry::of([&ONE, &RENAMED]).unwrap();
         assert_eq!(registry.get("old").unwrap().name, "new");
         assert_eq!(registry.iter().map(|entry| entry.name).collect::<Vec<_>>(), ["new", "one"]);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_name_lists_what_is_there_in_order() {
+    fn the_error_for_an_unknown_name_lists_the_names_in_order() {
         let registry = Registry::of([&TWO, &ONE]).unwrap();
         assert_eq!(registry.get("one").unwrap().origin, "here");
         assert_eq!(registry.get("three").unwrap_err().to_string(), "`three` is not compiled in; there are: one, two");

@@ -1,4 +1,4 @@
-//! The small network of the original script: three 3x3 convolutions and two linear layers, 2.2 million parameters.
+//! SimpleCNN, the network of the original script: three 3x3 convolutions and two linear layers, 2.2 million parameters.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -16,12 +16,12 @@ use crate::ops::{Block, conv_relu_pool};
 use crate::plugin::Params;
 
 const WIDTHS: Widths = Widths { channels: [3, 32, 64, 128], hidden: 256 };
-/// Width of a smaller network, in sixteenths: (3/16)^2 is 3.5 % in the layers between, more in the first and the last.
+/// Width of the proxy in sixteenths: its inner layers cost (3/16)^2 = 3.5 %, the first and the last cost more.
 const NARROW: usize = 3;
 const DROPOUT: f64 = 0.5;
 
-/// Convolutions 3-32-64-128 (3x3, same padding, ReLU), max-pool 2x2 after the second and third, linear
-/// (128 h/4 w/4)-256-classes with dropout 0.5 between them.
+/// Convolutions 3-32-64-128 (3x3, same padding, ReLU), max-pool 2x2 after the second and third, then linear layers (128
+/// h/4 w/4)-256-classes with dropout 0.5 between them.
 #[derive(Module, Debug)]
 pub struct SimpleCnn {
     conv1: Conv2d,
@@ -29,12 +29,12 @@ pub struct SimpleCnn {
     conv3: Conv2d,
     linear1: Linear,
     linear2: Linear,
-    /// Of the images that it takes.
+    /// Height of the input images.
     height: usize,
     width: usize,
 }
 
-/// Channels before the first and after each convolution, and the width of the hidden layer.
+/// Number of channels before the first and after each convolution, and width of the hidden layer.
 #[derive(Clone, Copy)]
 struct Widths {
     channels: [usize; 4],
@@ -43,8 +43,7 @@ struct Widths {
 
 impl Network for SimpleCnn {
     const NAME: &'static str = "simple-cnn";
-    const SUMMARY: &'static str =
-        "three 3x3 convolutions and two linear layers, 2.2 million parameters on CIFAR-10: the original script's";
+    const SUMMARY: &'static str = "three 3x3 convolutions and two linear layers, 2.2 million parameters on CIFAR-10; the network of the original script";
 
     fn build(_: &Params, shape: Shape, classes: usize, weights: Weights<'_>) -> Result<Self, NetworkError> {
         match shape {
@@ -94,7 +93,7 @@ fn convolution(channels: [usize; 2], weights: &mut Weights<'_>) -> Conv2d {
     conv
 }
 
-/// Same padding, ReLU, and the maximum of windows of `pool` x `pool`.
+/// Convolution with same padding, ReLU, and max-pooling over windows of `pool` x `pool`.
 fn block(conv: &Conv2d, x: Tensor<4>, pool: usize) -> Tensor<4> {
     let bias = conv.bias.as_ref().expect("made with a bias").val();
     conv_relu_pool(x, conv.weight.val(), bias, Block { stride: [1, 1], padding: [1, 1], pool })
@@ -120,7 +119,7 @@ impl SimpleCnn {
         Forward { logits: self.linear2.forward(features.clone()), features: Some(features) }
     }
 
-    /// The layers on images of a given number of pixels. The linear layers do not depend on it.
+    /// The layers for images with `places` pixels. The linear layers are the same at half resolution.
     fn layers_at(&self, places: usize) -> Vec<LayerCost> {
         let Widths { channels: [c0, c1, c2, c3], hidden } = self.widths();
         let (flat, classes) = (c3 * self.height * self.width / 16, self.linear2.weight.dims()[1]);
@@ -134,7 +133,7 @@ impl SimpleCnn {
     }
 }
 
-/// Each value at four places.
+/// Repeats each value in a 2x2 block.
 fn repeat_2x2(x: Tensor<4>) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     let x = x.reshape([batch, channels, height, 1, width, 1]).expand([batch, channels, height, 2, width, 2]);
@@ -147,18 +146,20 @@ impl Model for SimpleCnn {
         self.classify(self.convolve(x), mode)
     }
 
-    /// Its first linear layer fits one image size.
+    /// The first linear layer fits one image size.
     fn layers(&self, shape: Shape) -> Result<Vec<LayerCost>, NetworkError> {
         match shape {
             Shape::Image([_, height, width]) if [height, width] == [self.height, self.width] => {
                 Ok(self.layers_at(height * width))
             }
-            _ => Err(NetworkError::Shape { shape, needs: "it takes images of the size that it was built for" }),
+            _ => {
+                Err(NetworkError::Shape { shape, needs: "this network takes only images of the size it was built for" })
+            }
         }
     }
 
-    /// The mean of each 2x2 places; each feature four times before the first linear layer. For sides that are multiples of
-    /// 8.
+    /// Averages blocks of 2x2 pixels, and repeats each feature four times before the first linear layer. For heights
+    /// and widths that are multiples of 8.
     fn forward_half(&self, input: Input) -> Option<Forward> {
         let Input::Image(x) = input else { return None };
         let [_, _, height, width] = x.dims();
@@ -208,9 +209,9 @@ mod tests {
         assert_eq!(out.features.unwrap().dims(), [2, 256]);
     }
 
-    /// Widths 6, 12, 24 and 48, counted by hand.
+    /// Widths 6, 12, 24 and 48; FLOPs counted by hand.
     #[test]
-    fn a_step_of_the_smaller_one_costs_a_twenty_fifth() {
+    fn a_step_of_the_proxy_costs_a_twenty_fifth() {
         let device = Device::flex();
         let step = |model: &SimpleCnn| -> u64 {
             let layers = model.layers(Shape::Image([3, model.height, model.width])).unwrap();
@@ -230,9 +231,9 @@ mod tests {
         }
     }
 
-    /// Pooled and spread out by hand; convolutions a quarter, linear layers what they are.
+    /// Equals averaging and repeating by hand. Convolutions cost a quarter, linear layers as much as before.
     #[test]
-    fn half_the_resolution_is_what_it_says() {
+    fn half_resolution_averages_pixels_and_repeats_features() {
         let device = Device::flex();
         let model = SimpleCnn::new([3, 8, 16], 10, Weights::new(Random::new(1), &device));
         let mut stream = Random::new(2).stream(Purpose::Data, 0, 0);

@@ -90,7 +90,7 @@ pub enum NetworkError {
         needs: &'static str,
     },
     /// A scorer or policy needs something that the network does not have.
-    #[error("{user} needs {what}, which this network does not have")]
+    #[error("{user} needs {what}; this network does not provide that")]
     Lacks {
         /// Name of the scorer or policy.
         user: String,

@@ -1,4 +1,4 @@
-//! From a configuration to the numbers that a run works with.
+//! Checks a configuration and derives the numbers that a run works with.
 
 use ast_control::PiConfig;
 
@@ -7,14 +7,14 @@ use crate::run::config::{BudgetConfig, ConfigError, ControlConfig, OnNan, RunCon
 use crate::run::numbers::NUMBERS;
 use crate::select::{Goal, Limit};
 
-/// The share that is trained where nothing is said.
+/// The default activation rate.
 const DEFAULT_TARGET: f64 = 0.1;
 
-/// The numbers of a run that the trainer works with, checked.
+/// The checked numbers of a run, for the trainer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Checked {
     pub(crate) goal: Goal,
-    /// Whether the target was asked for, rather than being the default.
+    /// Whether the configuration sets the target.
     pub(crate) target_is_given: bool,
     pub(crate) batch_size: usize,
     pub(crate) lr: f64,
@@ -25,10 +25,10 @@ pub struct Checked {
 }
 
 impl RunConfig {
-    /// Checks every number, the stability of the control loop included.
+    /// Checks every number and the stability of the control loop.
     ///
     /// # Errors
-    /// [`ConfigError`] naming the key.
+    /// [`ConfigError`], which names the key.
     pub fn check(&self) -> Result<Checked, ConfigError> {
         let ControlConfig { target, kp, ki, ema } = self.control;
         let TrainConfig { epochs, batch_size, lr, seed, on_nan } = self.train;
@@ -51,13 +51,13 @@ impl RunConfig {
 }
 
 impl Checked {
-    /// How much is trained.
+    /// How much is trained, and when the run ends.
     #[must_use]
     pub fn goal(&self) -> Goal {
         self.goal
     }
 
-    /// The run's randomness.
+    /// The randomness of the run.
     #[must_use]
     pub fn random(&self) -> Random {
         Random::new(self.seed)
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_passes_and_every_bad_number_is_named() {
+    fn the_default_passes_and_errors_name_the_bad_number() {
         assert!(RunConfig::default().check().is_ok());
         type Break = fn(&mut RunConfig);
         let cases: [(&str, Break); 24] = [

@@ -6,56 +6,56 @@ use serde::{Deserialize, Serialize};
 
 use crate::plugin::{ParamValue, short};
 
-/// Everything that decides a run, unchecked. The keys are those of `config.toml` and of `--set`; the range of every number
-/// is in [`NUMBERS`](crate::run::NUMBERS).
+/// The configuration of a run, unchecked. Its keys are those of `config.toml` and of `--set`.
+/// [`NUMBERS`](crate::run::NUMBERS) has the range of every number.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
-    /// What is trained on.
+    /// The dataset.
     pub data: DataConfig,
-    /// What is trained.
+    /// The network.
     pub model: ModelConfig,
-    /// What turns gradients into a step.
+    /// The optimizer.
     pub optimizer: OptimizerConfig,
-    /// What selects.
+    /// The policy, which selects the samples.
     pub policy: PolicyConfig,
-    /// What significance is.
+    /// The scorer, which defines significance.
     pub scorer: ScorerConfig,
-    /// How much is trained, and how that is held.
+    /// The activation rate and its controller.
     pub control: ControlConfig,
-    /// Another way to say how much.
+    /// The budget, instead of an activation rate.
     pub budget: BudgetConfig,
-    /// How it is trained.
+    /// The training loop.
     pub train: TrainConfig,
-    /// When it is evaluated.
+    /// Evaluation.
     pub eval: EvalConfig,
-    /// When it is saved.
+    /// Checkpoints.
     pub checkpoint: CheckpointConfig,
-    /// What it runs on.
+    /// The device.
     pub device: DeviceConfig,
 }
 
-/// `data.*`: a name, the parameters that the dataset declares, and what holds for every dataset.
+/// `data.*`: a name, the parameters that the dataset declares, and the keys that all datasets share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DataConfig {
     /// Name of the dataset.
     pub name: String,
-    /// Where its files are, for datasets that have files.
+    /// The folder of its files, for datasets that have files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// Train on the first so many samples only, 1..=100,000,000 and no more than there are.
+    /// Number of training samples to use, from the start, 1..=100,000,000; at most as many as there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<usize>,
-    /// Evaluate on so many samples taken from the end of the training data instead of on the test set: what settings are to
-    /// be chosen by. 1..=100,000,000, and fewer than there are.
+    /// Number of samples at the end of the training data to evaluate on instead of the test set, for choosing settings.
+    /// 1..=100,000,000; fewer than there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<usize>,
-    /// Share of the training labels that are flipped at random, 0..=1: a stress test.
+    /// Share of the training labels that are flipped at random, 0..=1, for stress tests.
     pub label_noise: f64,
     /// Random flips and shifts in training.
     pub augment: bool,
-    /// Threads that put batches together beside the training thread, 0..=256; 0 uses that thread itself.
+    /// Number of threads that assemble batches besides the training thread, 0..=256; 0: the training thread does it.
     pub workers: usize,
     /// Parameters of the dataset.
     #[serde(flatten)]
@@ -111,7 +111,7 @@ pub struct ScorerConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ControlConfig {
-    /// Share of offered samples to be trained on, in (0, 1]. If absent: 0.1, or that of the budget.
+    /// Share of offered samples to train on, in (0, 1]. If absent: 0.1, or the share of the budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<f64>,
     /// Proportional gain, 0..=1e6, and small enough for the loop to be stable.
@@ -126,13 +126,13 @@ pub struct ControlConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BudgetConfig {
-    /// Share of the floating-point operations of a dense run that may be spent, scoring included, in (0, 1].
+    /// Budget as a share of the FLOPs of a dense run, scoring included, in (0, 1].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fraction: Option<f64>,
-    /// Or: seconds of training, scoring included, evaluation and checkpoints not, in (0, 1e9].
+    /// Budget in seconds of training, in (0, 1e9]. Includes scoring, but not evaluation and checkpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
-    /// Do not charge scoring to the budget: an ablation, to see what a policy would be worth if scores were free.
+    /// Do not charge scoring to the budget. An ablation: the value of a policy if scores were free.
     pub free_scoring: bool,
 }
 
@@ -142,26 +142,26 @@ pub struct BudgetConfig {
 pub struct TrainConfig {
     /// Nominal epochs: how often every sample is offered, 1..=1,000,000.
     pub epochs: u32,
-    /// Samples a step, 1..=65,536.
+    /// Samples per step, 1..=65,536.
     pub batch_size: usize,
     /// Peak learning rate, in (0, 1e30].
     pub lr: f64,
-    /// Decides everything random, 0..=9,223,372,036,854,775,807.
+    /// Seed of all randomness, 0..=9,223,372,036,854,775,807.
     pub seed: u64,
-    /// What is done about a NaN or an infinity.
+    /// Reaction to a loss, score or gradient that is NaN or infinite.
     pub on_nan: OnNan,
 }
 
-/// What is done where a loss, a score or a gradient is NaN or infinite.
+/// Reaction to a loss, score or gradient that is NaN or infinite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", try_from = "String")]
 pub enum OnNan {
-    /// The run stops before the step, and says where.
+    /// The run stops before the step and reports the value.
     #[default]
     Abort,
-    /// The step is not made; its samples count as offered and not as trained.
+    /// The step is skipped. Its samples count as offered but not as trained.
     Skip,
-    /// The run goes back to its last snapshot and on from there at half the learning rate.
+    /// The run returns to its last snapshot and continues at half the learning rate.
     Rollback,
 }
 
@@ -169,7 +169,7 @@ pub enum OnNan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvalConfig {
-    /// Evaluate after every so many nominal epochs, 0..=1,000,000 (0: only at the end).
+    /// Number of nominal epochs between evaluations, 0..=1,000,000 (0: only at the end).
     pub every_epochs: u32,
 }
 
@@ -177,11 +177,11 @@ pub struct EvalConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointConfig {
-    /// Save after every so many steps, 0..=1e12 (0: not by steps).
+    /// Number of steps between checkpoints, 0..=1e12 (0: not by steps).
     pub every_steps: u64,
-    /// Save after every so many minutes, 0..=1e6 (0: not by time).
+    /// Number of minutes between checkpoints, 0..=1e6 (0: not by time).
     pub every_minutes: f64,
-    /// How many are kept, 1..=1,000,000.
+    /// Number of checkpoints to keep, 1..=1,000,000.
     pub keep: usize,
 }
 
@@ -191,7 +191,7 @@ pub struct CheckpointConfig {
 pub struct DeviceConfig {
     /// `auto`, `flex`, `wgpu` or `cuda`.
     pub name: String,
-    /// Threads of the CPU backend, 0..=4096; 0: one a physical core.
+    /// Threads of the CPU backend, 0..=4096; 0: one per physical core.
     pub threads: usize,
 }
 
@@ -272,26 +272,26 @@ impl Default for DeviceConfig {
     }
 }
 
-/// Why a configuration was refused.
+/// An error in a configuration.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ConfigError {
-    /// A value outside its range.
+    /// A number is out of range.
     #[error("`{key}` = {} is not {allowed}", short(*.value))]
     OutOfRange {
         /// The key.
         key: &'static str,
-        /// The value given.
+        /// The given value.
         value: f64,
-        /// What it may be.
+        /// The allowed values.
         allowed: String,
     },
-    /// Two ways to say how much at once.
+    /// A budget is combined with another key that sets how much is trained.
     #[error(
         "give `budget.fraction` (--budget) alone: `control.target` (--activation) and `budget.seconds` (--budget-seconds) \
          decide how much is trained as well"
     )]
     Both,
-    /// The gains were refused.
+    /// The gains of the controller are out of range.
     #[error("control: {0}")]
     Control(#[from] ControlError),
 }

@@ -1,13 +1,13 @@
-//! Reading a file that a person may have replaced by anything.
+//! Reads files that may have been replaced by anything, such as a pipe or a huge file.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The content of a file of at most `largest` bytes; `None` if it is larger, which is found without reading it to its end.
+/// Reads a file of at most `largest` bytes. `None` if it is larger; then it is not read to its end.
 ///
 /// # Errors
-/// What the system says. A folder, a pipe or a device is not a file and is refused before it is opened.
+/// The system's error. Folders, pipes and devices are refused before they are opened.
 pub fn read_file(path: &Path, largest: u64) -> io::Result<Option<Vec<u8>>> {
     // Opening a pipe would wait for a writer, and a device has no end.
     if !fs::metadata(path)?.is_file() {
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn what_is_not_a_file_is_refused_at_once() {
+    fn folders_and_devices_are_refused_before_they_are_opened() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());

@@ -1,4 +1,4 @@
-//! A run as a whole: its configuration, what happens in it, its result and its checkpoints.
+//! Configuration, events, summary and checkpoints of a run.
 
 mod checked;
 mod checkpoint;

@@ -1,16 +1,16 @@
-//! Pairwise inner products of a batch's per-sample gradients, on the device: see `select::Alignment` for their use.
+//! Pairwise inner products of a batch's per-sample gradients, on the device. See `select::Alignment` for their use.
 
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::statistics::errors;
 
-/// Floating-point operations of [`measure`] for a batch: two products of a matrix with its transpose.
+/// FLOPs of [`measure`] for a batch: two products of a matrix with its transpose.
 pub(super) fn flops(batch: usize, classes: usize, width: usize) -> u64 {
     2 * (batch * batch * (classes + width)) as u64
 }
 
-/// The five sums, `[5]`, on the device, of a batch of which `coverage` says which samples are coverage, for
-/// [`Alignment::of_sums`](crate::select::Alignment::of_sums).
+/// The five sums of a batch for [`Alignment::of_sums`](crate::select::Alignment::of_sums), `[5]`, on the device.
+/// `coverage` marks the coverage samples.
 pub(super) fn measure(
     logits: &Tensor<2>,
     features: &Tensor<2>,
@@ -42,9 +42,9 @@ mod tests {
     const CLASSES: usize = 5;
     const WIDTH: usize = 4;
 
-    /// Against gradients written out: the outer product of error and features, a one appended.
+    /// Compared with explicit gradients: the outer product of error and features with a 1 appended.
     #[test]
-    fn the_sums_are_those_of_the_last_layers_gradients() {
+    fn the_sums_match_explicit_gradients_of_the_last_layer() {
         let device = Device::flex();
         let mut stream = Random::new(3).stream(Purpose::Data, 0, 0);
         let mut normal = |n: usize| -> Vec<f32> { (0..n).map(|_| stream.normal() as f32).collect() };

@@ -1,8 +1,9 @@
-//! Auxiliary networks that are trained beside the run's own, for what they think of a sample: 4 % of its work.
+//! Auxiliary networks: narrow versions of the run's network, trained beside it to score samples. A step costs 4 % of
+//! the run's.
 //!
-//! A network is built when something first asks for it, so a run that needs none has none. Its weights and dropout masks
-//! have randomness of their own, keyed by which network it is and by the steps it has made: the run's own network draws
-//! the same numbers whether there are auxiliary ones or not.
+//! An auxiliary network is built on first use, so a run that needs none has none. Its weights and dropout masks have
+//! their own randomness, keyed by the kind of the network and its step. The run's network therefore draws the same
+//! random numbers with and without auxiliary networks.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -23,32 +24,32 @@ use crate::model::{Model, Weights};
 use crate::random::{Purpose, Random};
 use crate::select::PassCost;
 
-/// Which auxiliary network.
+/// The kind of an auxiliary network.
 ///
-/// The numbers key its randomness: never renumber, only append.
+/// The numbers key its randomness: append new ones, never renumber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u64)]
 pub(super) enum Auxiliary {
-    /// Sees what is offered before the run's own network does.
+    /// Trained on the offered candidates, to score them.
     Proxy = 0,
-    /// Has seen the first half of the samples, and is asked for the second.
+    /// Trained on the first half of the samples, to give the losses of the second half.
     FirstReference = 1,
-    /// The other way round.
+    /// Trained on the second half of the samples, to give the losses of the first half.
     SecondReference = 2,
 }
 
-/// An auxiliary network in training, and the steps it has made.
+/// An auxiliary network in training, and the number of its steps.
 pub(super) struct AuxiliaryNetwork<M> {
     which: Auxiliary,
     learner: Learner<M>,
     steps: u64,
     random: Random,
-    /// FLOPs on one sample.
+    /// FLOPs per sample.
     pub(super) cost: PassCost,
 }
 
 impl<M: Model> AuxiliaryNetwork<M> {
-    /// As it is.
+    /// The network in its current state.
     pub(super) fn model(&self) -> &M {
         &self.learner.model
     }
@@ -66,16 +67,16 @@ impl<M: Model> AuxiliaryNetwork<M> {
     }
 }
 
-/// The auxiliary networks that something has asked for so far.
+/// The auxiliary networks built so far.
 pub(super) struct AuxiliaryNetworks<M> {
-    /// What each of them begins with.
+    /// The optimizer before its first step, copied for each network.
     optimizer: ModuleOptimizer,
-    /// Of what they get.
+    /// Shape of the samples.
     shape: Shape,
     networks: BTreeMap<Auxiliary, AuxiliaryNetwork<M>>,
 }
 
-/// One of them in a snapshot.
+/// An auxiliary network in a snapshot.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     which: Auxiliary,
@@ -87,17 +88,17 @@ struct Saved {
 const PART: &str = "auxiliary networks";
 
 impl<M: Model> AuxiliaryNetworks<M> {
-    /// None yet.
+    /// An empty set.
     pub(super) fn none(optimizer: ModuleOptimizer, shape: Shape) -> Self {
         Self { optimizer, shape, networks: BTreeMap::new() }
     }
 
-    /// Takes all of them away.
+    /// Takes all networks out.
     pub(super) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::none(self.optimizer.clone(), self.shape))
     }
 
-    /// One of them. It is built on first use: a smaller network of the kind of `full`.
+    /// Returns one of them; builds it on first use as [`Model::proxy`] of `full`.
     pub(super) fn get(
         &mut self,
         which: Auxiliary,
@@ -117,7 +118,7 @@ impl<M: Model> AuxiliaryNetworks<M> {
         })
     }
 
-    /// What it takes to go on with them; nothing if there are none.
+    /// Saves all of them; empty if there are none.
     pub(super) fn save(&self) -> Result<Vec<u8>, SnapshotError> {
         let saved = |network: &AuxiliaryNetwork<M>| {
             let (weights, optimizer) = network.learner.save()?;
@@ -128,7 +129,7 @@ impl<M: Model> AuxiliaryNetworks<M> {
         if all.is_empty() { Ok(Vec::new()) } else { encode(PART, &all) }
     }
 
-    /// Takes back what [`save`](Self::save) gave.
+    /// Restores the networks from [`save`](Self::save).
     pub(super) fn restore(
         &mut self,
         bytes: &[u8],
@@ -142,7 +143,7 @@ impl<M: Model> AuxiliaryNetworks<M> {
         }
         for Saved { which, steps, weights, optimizer } in decode::<Vec<Saved>>(PART, bytes)? {
             let (Value::Bytes(weights), Value::Bytes(moments)) = (weights, optimizer) else {
-                return Err(SnapshotError::Decode(PART, "a record is not made of bytes".into()));
+                return Err(SnapshotError::Decode(PART, "a record is not a byte string".into()));
             };
             let network = self.get(which, full, random, device);
             let network = network.map_err(|error| SnapshotError::Decode(PART, error.to_string()))?;

@@ -11,7 +11,7 @@ pub(super) struct Uploaded {
     pub(super) ids: Vec<SampleId>,
     pub(super) input_deviation: Vec<f32>,
     pub(super) input: Input,
-    /// `[rows]`: one a sample for images, one a token for text.
+    /// `[rows]`: one per sample for images, one per token for text.
     pub(super) targets: Tensor<1, Int>,
 }
 

@@ -1,4 +1,4 @@
-//! A network, its optimizer and its device: one training step, in two halves.
+//! A network with its optimizer and device. A training step has two halves: gradients and update.
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::store::{ModuleRecord, RecordError};
@@ -10,32 +10,32 @@ use crate::codec::SnapshotError;
 use crate::model::{Forward, Mode, Model, RunningStatistics, burn_bytes, cross_entropy, per_sample};
 use crate::random::Stream;
 
-/// A network in training: the run's own, or an auxiliary one.
+/// A network in training: the run's network or an auxiliary one.
 pub(super) struct Learner<M> {
     pub(super) model: M,
     optimizer: ModuleOptimizer,
-    /// The optimizer before its first step: what a saved state is put back into.
+    /// The optimizer before its first step. A saved state is restored into a copy of it.
     fresh: ModuleOptimizer,
-    /// With autodiff.
+    /// A device with autodiff.
     pub(super) device: Device,
 }
 
-/// What an optimizer's step needs of a forward and a backward pass.
+/// The results of a forward and a backward pass that the optimizer's step needs.
 pub(super) struct Gradients {
-    /// By parameter.
+    /// Gradients by parameter.
     pub(super) params: GradientsParams,
-    /// Of parameters that are not trained by gradients.
+    /// New values of parameters that are not trained by gradients.
     statistics: RunningStatistics,
 }
 
 impl<M: Model> Learner<M> {
-    /// A network on an autodiff device, and an optimizer that has made no step.
+    /// From a network on an autodiff device, and an optimizer before its first step.
     pub(super) fn new(model: M, optimizer: ModuleOptimizer, device: Device) -> Self {
         Self { model, fresh: optimizer.clone(), optimizer, device }
     }
 
-    /// Forward pass in training mode and backward pass of the mean loss, each loss times its weight if there are weights.
-    /// The network has not changed yet.
+    /// Forward pass in training mode, and backward pass of the mean loss, weighted if there are weights. Does not
+    /// change the network.
     pub(super) fn gradients(&self, data: Uploaded, weights: Option<Vec<f32>>, masks: Stream) -> (Passed, Gradients) {
         let Uploaded { ids, input_deviation, input, targets } = data;
         let mut mode = Mode::train(masks);
@@ -47,19 +47,19 @@ impl<M: Model> Learner<M> {
         (passed, Gradients { params, statistics: mode.into_statistics() })
     }
 
-    /// The optimizer's update, and that of what is not trained by gradients.
+    /// Updates the parameters by the optimizer, and the running statistics.
     pub(super) fn update(&mut self, lr: f64, Gradients { params, statistics }: Gradients) {
         self.model = statistics.apply(self.optimizer.step(lr, self.model.clone(), params));
     }
 
-    /// The records of network and optimizer.
+    /// Records of network and optimizer.
     pub(super) fn save(&self) -> Result<(Vec<u8>, Vec<u8>), SnapshotError> {
         let failed = |part| move |error: RecordError| SnapshotError::Encode(part, error.to_string());
         let weights = self.model.clone().into_record().into_bytes().map_err(failed("weights"))?.to_vec();
         Ok((weights, self.optimizer.into_bytes().map_err(failed("optimizer"))?.to_vec()))
     }
 
-    /// Takes back what [`save`](Self::save) gave.
+    /// Restores the records from [`save`](Self::save).
     pub(super) fn restore(&mut self, weights: &[u8], moments: &[u8]) -> Result<(), SnapshotError> {
         let failed = |part| move |error: RecordError| SnapshotError::Decode(part, error.to_string());
         let record = ModuleRecord::from_bytes(burn_bytes(weights)).map_err(failed("weights"))?;
@@ -69,7 +69,7 @@ impl<M: Model> Learner<M> {
     }
 }
 
-/// The mean loss, each weighted by its weight over their mean. No weights stand for equal ones.
+/// The weighted mean of the losses. Without weights, the plain mean.
 fn weighted_mean(losses: Tensor<1>, weights: Option<Vec<f32>>) -> Tensor<1> {
     let Some(weights) = weights else { return losses.mean() };
     let weights = TensorData::new(weights, losses.dims());

@@ -1,7 +1,7 @@
-//! Our training loop, on Burn: the [`Selector`]'s first user.
+//! Our training loop, on Burn, around the [`Selector`].
 //!
-//! On this page: what a run is made of, and its course. Beside it: the network and its step (`learner`), what a scorer is told
-//! (`statistics`), extra passes (`probe`), what goes wrong (`recover`), what is reported (`report`).
+//! This file has the parts of a run and its main loop. Submodules: the network and its step (`learner`), statistics for
+//! scorers (`statistics`), extra passes (`probe`), recovery from NaN (`recover`), reports (`report`).
 
 mod alignment;
 mod auxiliary;
@@ -44,27 +44,27 @@ pub use export::safetensors;
 pub use networks::{BuildNetwork, NetworkEntry, Training, build};
 pub use resolve::{DEFAULT_SCORER, ResolveError, Resolved};
 
-/// Weight of the newest batch in the smoothed loss that scorers may compare with.
+/// Weight of the newest batch in the smoothed mean loss, which scorers may use.
 const MEAN_LOSS_EMA: f64 = 0.1;
 
-/// What a run is made of.
+/// The parts of a run.
 pub struct Setup<M> {
-    /// What is to be done, with the policy and the scorer of it.
+    /// The resolved configuration, with its policy and scorer.
     pub run: Resolved,
-    /// Training data.
+    /// Loader of the training data.
     pub train: Box<dyn Loader>,
-    /// Test data.
+    /// Loader of the test data.
     pub test: Box<dyn Loader>,
     /// The network, on `device`.
     pub model: M,
     /// An autodiff device.
     pub device: Device,
-    /// What counts its energy, or why nothing does.
+    /// The energy counter of the device, or why there is none.
     pub energy: Result<Box<dyn EnergyCounter>, String>,
 }
 
 impl Setup<()> {
-    /// The same with a network.
+    /// Adds the network.
     #[must_use]
     pub fn with_model<M>(self, model: M) -> Setup<M> {
         let Self { run, train, test, model: (), device, energy } = self;
@@ -75,12 +75,12 @@ impl Setup<()> {
 /// The training loop and its state.
 pub struct Trainer<M> {
     config: Checked,
-    /// What the run is called: for its summary.
+    /// Names of policy, scorer and others, for the summary.
     ran: Ran,
     selector: Selector,
     scorer: Box<dyn Scorer>,
     learner: Learner<M>,
-    /// Those that something has asked for.
+    /// The auxiliary networks built so far.
     auxiliary: AuxiliaryNetworks<M>,
     train: Box<dyn Loader>,
     test: Box<dyn Loader>,
@@ -88,17 +88,17 @@ pub struct Trainer<M> {
     mean_input_deviation: f64,
     clock: Clock,
     state: State,
-    /// Where to go back to, if that is what a NaN is answered with.
+    /// The snapshot to return to after a NaN, if rollback is enabled.
     last: Option<Snapshot>,
     rollbacks: u32,
 }
 
 impl<M: Model> Trainer<M> {
-    /// Puts the parts together.
+    /// Builds a trainer from its parts.
     ///
     /// # Errors
-    /// [`TrainError::Select`] if the data has more classes than a selector can tell apart; [`TrainError::Network`] if the network
-    /// does not take the data, or has not what the scorer or the policy needs.
+    /// [`TrainError::Select`] if the data has too many classes for a selector; [`TrainError::Network`] if the network
+    /// does not take the data, or does not provide what the scorer or the policy needs.
     pub fn new(setup: Setup<M>) -> Result<Self, TrainError> {
         let Setup { run, train, test, model, device, energy } = setup;
         let ran = run.ran();
@@ -138,11 +138,11 @@ impl<M: Model> Trainer<M> {
         })
     }
 
-    /// Trains to the end of the budget, from the beginning or from where [`restore`](Self::restore) has put it. `None`
-    /// if the callback asked for an earlier end.
+    /// Trains to the end of the budget, from the start or from the state set by [`restore`](Self::restore). `None` if
+    /// the callback stopped it earlier.
     ///
     /// # Errors
-    /// [`TrainError`]; nothing is lost that was written down before.
+    /// [`TrainError`]; everything written before stays valid.
     pub fn run(&mut self, callback: &mut dyn Callback) -> Result<Option<Summary>, TrainError> {
         self.begin(callback)?;
         while let Some(events) = self.advance()? {
@@ -153,12 +153,12 @@ impl<M: Model> Trainer<M> {
         self.finish(callback).map(Some)
     }
 
-    /// One optimizer step with all that leads to it, or one that was not made; `None` at the end of the budget.
+    /// Makes one optimizer step with the selection before it. The step may be skipped. `None` at the end of the budget.
     ///
     /// # Errors
     /// [`TrainError`].
     pub fn advance(&mut self) -> Result<Option<Vec<Event>>, TrainError> {
-        let Some((batch, data)) = self.next_batch()? else { return Ok(None) }; // selected one step ago, loaded meanwhile
+        let Some((batch, data)) = self.next_batch()? else { return Ok(None) }; // selected one step ago and loaded since
         let events = match self.step(&batch, data)? {
             Ok(outcome) => self.accept(batch, outcome)?, // update, then record
             Err(fault) => self.recover(batch, fault)?,   // abort, skip or roll back
@@ -166,32 +166,32 @@ impl<M: Model> Trainer<M> {
         Ok(Some(events))
     }
 
-    /// The network as it is.
+    /// The network in its current state.
     #[must_use]
     pub fn model(&self) -> &M {
         &self.learner.model
     }
 
-    /// What selects.
+    /// The selector.
     #[must_use]
     pub fn selector(&self) -> &Selector {
         &self.selector
     }
 
-    /// What was executed so far.
+    /// Counts of the work executed so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {
         self.selector.counts()
     }
 
-    /// Where time and energy went so far.
+    /// Time and energy so far, by phase.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 }
 
-/// What a sample costs a network with these layers.
+/// Cost of one sample in a network with these layers.
 fn pass_cost(layers: &[LayerCost]) -> PassCost {
     PassCost {
         forward: layers.iter().map(|layer| layer.forward).sum(),

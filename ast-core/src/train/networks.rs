@@ -1,4 +1,4 @@
-//! Networks by name: each builds the trainer of a run with itself, so that whoever starts a run names no type.
+//! Networks by name. Each registered network builds its own trainer, so that the command needs no type parameter.
 
 use super::error::TrainError;
 use super::{Callback, Setup, Trainer, safetensors};
@@ -10,11 +10,11 @@ use crate::run::{Ran, Snapshot, Summary};
 
 /// A registered network.
 pub type NetworkEntry = Entry<BuildNetwork>;
-/// Its constructor: the trainer of a run with that network.
+/// Its constructor, which builds the trainer of a run with that network.
 pub type BuildNetwork = fn(&Params, Setup<()>) -> Result<Box<dyn Training>, TrainError>;
 inventory::collect!(NetworkEntry);
 
-/// A run of whichever network.
+/// A run with any network.
 pub trait Training {
     /// See [`Trainer::run`].
     ///
@@ -31,7 +31,7 @@ pub trait Training {
     /// See [`Trainer::ran`].
     fn ran(&self) -> Ran;
 
-    /// The network as it is, in the safetensors format.
+    /// The network in its current state, in the safetensors format.
     ///
     /// # Errors
     /// [`SnapshotError`].
@@ -54,10 +54,10 @@ impl<M: Network> Training for Trainer<M> {
 }
 
 impl Setup<()> {
-    /// The trainer of a run with the network that its configuration names.
+    /// Builds the trainer of a run with the network named in its configuration.
     ///
     /// # Errors
-    /// [`TrainError::Network`] if no network has that name, or it cannot take the data.
+    /// [`TrainError::Network`] if there is no network of that name, or it cannot take the data.
     pub fn build(self) -> Result<Box<dyn Training>, TrainError> {
         let model = &self.run.config.model;
         let entry = Registry::<BuildNetwork>::linked().and_then(|networks| networks.get(&model.name));
@@ -67,7 +67,7 @@ impl Setup<()> {
     }
 }
 
-/// What a registered network's entry builds.
+/// Builds the trainer of a run with network `M`, for its registry entry.
 ///
 /// # Errors
 /// [`TrainError::Network`] if the network cannot take the data.

@@ -1,4 +1,4 @@
-//! Extra passes over candidates: of the run's own network, and of auxiliary ones beside it.
+//! Extra passes over candidates, by the run's network and by auxiliary networks.
 
 use burn::tensor::Device;
 
@@ -13,27 +13,27 @@ use crate::optim::learning_rate;
 use crate::random::Purpose;
 use crate::select::{Ledger, PassCost, Probe, ProbeError, ProbeRequest, Probed, SampleId, ScoredBy, Visit};
 
-/// Everything that an extra pass needs of the trainer.
+/// The parts of the trainer that an extra pass uses.
 ///
-/// Images are augmented as in a training step of the same visit: what is scored is what is trained on.
+/// Images are augmented as in a training step of the same visit, so that the scored input equals the trained one.
 pub(super) struct TrainerProbe<'a, M> {
     pub(super) model: &'a M,
     pub(super) auxiliary: &'a mut AuxiliaryNetworks<M>,
     pub(super) dataset: &'a dyn Dataset,
-    /// With autodiff.
+    /// A device with autodiff.
     pub(super) device: &'a Device,
     pub(super) clock: &'a mut Clock,
     pub(super) scoring: Scoring<'a>,
-    /// Of the run's own network.
+    /// Cost per sample of the run's network.
     pub(super) cost: PassCost,
     pub(super) augment: bool,
-    /// Peak of the learning rate of auxiliary networks.
+    /// Peak learning rate of auxiliary networks.
     pub(super) lr: f64,
-    /// Whether a NaN or an infinity is an error; if not, the policy gets it, and passes over the sample.
+    /// Whether a NaN or infinite value is an error. If not, the policy gets it and does not select the sample.
     pub(super) abort: bool,
-    /// Whether scoring counts as time spent.
+    /// Whether time for scoring counts as spent.
     pub(super) charges_scoring: bool,
-    /// Seconds that batches in flight will take.
+    /// Estimated seconds of the batches in flight.
     pub(super) coming: f64,
 }
 
@@ -43,7 +43,7 @@ impl<M: Model> TrainerProbe<'_, M> {
         upload(request.collate(self.dataset), device)
     }
 
-    /// A forward pass without gradients, by whatever network, at so many FLOPs a sample.
+    /// A forward pass without gradients, by any network, at a given number of FLOPs per sample.
     fn pass(
         &mut self,
         visits: &[Visit],
@@ -51,7 +51,7 @@ impl<M: Model> TrainerProbe<'_, M> {
         flops: u64,
         forward: impl FnOnce(Input) -> Option<Forward>,
     ) -> Result<Probed, PassError> {
-        // All of it is the price of scoring, loading included: a dense run has none of it.
+        // Loading is charged to scoring too, because a dense run does not load for scoring.
         self.clock.enter(Phase::Score);
         let device = self.device.clone().without_autodiff();
         let Uploaded { ids, input_deviation, input, targets } = self.load(visits, &device);
@@ -70,7 +70,7 @@ impl<M: Model> TrainerProbe<'_, M> {
     fn network(&mut self, request: &ProbeRequest<'_>, training: bool) -> Result<Probed, PassError> {
         let model = self.model.valid();
         let masks = self.scoring.random.stream(Purpose::Fresh, request.scored, 0);
-        // What a pass in training mode measures for the running statistics is dropped: it is not a step.
+        // Running statistics measured in this pass are discarded, because it is not a training step.
         let mut mode = if training { Mode::train(masks) } else { Mode::Eval };
         self.pass(request.visits, request.ledger, self.cost.forward, |input| Some(model.forward(input, &mut mode)))
     }
@@ -81,7 +81,7 @@ impl<M: Model> TrainerProbe<'_, M> {
         self.pass(request.visits, request.ledger, flops, |input| model.forward_half(input))
     }
 
-    /// One step of an auxiliary network, after a share `spent` of its schedule.
+    /// One training step of an auxiliary network, after a share `spent` of its schedule.
     pub(super) fn auxiliary_step(
         &mut self,
         which: Auxiliary,
@@ -107,7 +107,7 @@ impl<M: Model> TrainerProbe<'_, M> {
         Ok(Probed { loss, score, cost, skipped: broken.is_some() })
     }
 
-    /// A forward pass of an auxiliary network as it is, without dropout.
+    /// A forward pass of an auxiliary network, without dropout.
     pub(super) fn auxiliary_pass(
         &mut self,
         which: Auxiliary,
@@ -137,7 +137,7 @@ impl<M: Model> Probe for TrainerProbe<'_, M> {
     }
 
     fn seconds(&mut self) -> Result<f64, ProbeError> {
-        // The clock goes on even if nothing is let through.
+        // Time passes even if no sample is accepted.
         self.clock.enter(Phase::Select);
         Ok(self.clock.training_seconds(self.charges_scoring) + self.coming)
     }

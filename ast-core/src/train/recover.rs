@@ -1,4 +1,4 @@
-//! How a run is saved, put back, and sent back to where it was sound.
+//! Snapshots of a run, restoring them, and recovery from a NaN.
 
 use super::Trainer;
 use super::clock::Phase;
@@ -10,12 +10,11 @@ use crate::model::Model;
 use crate::run::{Event, NotFinite, OnNan, Snapshot};
 use crate::select::Batch;
 
-/// How often a run goes back to the same snapshot: what half the learning rate does not heal five times over, it will
-/// not.
+/// Number of rollbacks to the same snapshot before the run is aborted. Each one halves the learning rate again.
 const MOST_ROLLBACKS: u32 = 5;
 
 impl<M: Model> Trainer<M> {
-    /// What it takes to go on from here, to the same bits on the CPU.
+    /// Takes a snapshot. A trainer restored from it continues to the same bits on the CPU.
     ///
     /// # Errors
     /// [`SnapshotError`].
@@ -31,17 +30,17 @@ impl<M: Model> Trainer<M> {
         })
     }
 
-    /// Goes to where `snapshot` was taken, by a trainer of the same parts.
+    /// Restores a snapshot, in a trainer that was built from the same parts.
     ///
     /// # Errors
-    /// [`SnapshotError`]; the trainer is then of no use any more.
+    /// [`SnapshotError`]; the trainer must not be used afterwards.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), TrainError> {
         let state: State = decode("state", &snapshot.state)?;
         self.selector.restore(&snapshot.selector)?;
         self.learner.restore(&snapshot.weights, &snapshot.optimizer)?;
         let (model, device) = (&self.learner.model, &self.learner.device);
         self.auxiliary.restore(&snapshot.auxiliary, model, self.random, device)?;
-        while self.train.receive()?.is_some() {} // batches that nobody wants any more
+        while self.train.receive()?.is_some() {} // discards batches in flight
         self.clock.put_back(state.clock.clone());
         self.state = state;
         let requests: Vec<Request> = self.selector.in_flight().iter().map(|batch| self.request(batch)).collect();
@@ -49,7 +48,7 @@ impl<M: Model> Trainer<M> {
         Ok(())
     }
 
-    /// What is done about a step that gave a NaN or an infinity, and was not made.
+    /// Handles a step that gave a NaN or infinite value: aborts, skips it or rolls back.
     pub(super) fn recover(&mut self, batch: Batch, what: NotFinite) -> Result<Vec<Event>, TrainError> {
         self.clock.enter(Phase::Select);
         let (step, epoch) = (self.counts().steps + 1, self.epochs(batch.offered()));
@@ -65,7 +64,7 @@ impl<M: Model> Trainer<M> {
         let Some(last) = self.last.take() else { return Err(TrainError::NotFinite { step, what }) };
         let (abandoned, clock, evaluated) = (*self.counts(), self.clock.booked().clone(), self.state.evaluated);
         self.restore(&last)?;
-        // Going back gives nothing back.
+        // A rollback refunds nothing.
         self.selector.abandon(&abandoned);
         self.clock.put_back(clock);
         self.state.evaluated = evaluated;
@@ -76,7 +75,7 @@ impl<M: Model> Trainer<M> {
         Ok(vec![Event::RolledBack { step, to, lr_scale, reason: what.to_string() }])
     }
 
-    /// Keeps a snapshot, or one of now, to go back to, if that is ever done.
+    /// Keeps `snapshot`, or a new one, for rollbacks, if they are enabled.
     pub(super) fn keep(&mut self, snapshot: Option<Snapshot>) -> Result<(), TrainError> {
         if self.config.on_nan == OnNan::Rollback {
             self.last = Some(snapshot.map_or_else(|| self.snapshot(), Ok)?);

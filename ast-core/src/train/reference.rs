@@ -1,10 +1,10 @@
-//! What a small network that has not seen a sample makes of it: the reference of the scorer `reducible-loss`.
+//! The reference losses of the scorer `reducible-loss`: the loss of each sample under a network not trained on it.
 //!
-//! Mindermann et al., *Prioritized Training on Points that are Learnable, Worth Learning, and Not Yet Learnt*, ICML 2022, in
-//! the variant that needs no data held out: two networks, each trained on one half of the samples, each giving the losses
-//! of the other half. This is done once, before the first step, and only for a scorer that asks for it; it costs
-//! `passes x N` steps and `N` forward passes of a small network, all of it charged to the run. The losses are kept, the
-//! networks are not.
+//! Mindermann et al., *Prioritized Training on Points that are Learnable, Worth Learning, and Not Yet Learnt*, ICML
+//! 2022, in the variant without held-out data. Two auxiliary networks are each trained on one half of the samples and
+//! give the losses of the other half. This happens once, before the first step, and only for a scorer that needs it. It
+//! costs `passes x N` steps and `N` forward passes of an auxiliary network, all charged to the run. The losses are
+//! kept, the networks are not.
 
 use super::Trainer;
 use super::auxiliary::Auxiliary;
@@ -15,14 +15,14 @@ use crate::random::{Purpose, Random};
 use crate::score::{PlainLoss, Statistic};
 use crate::select::{Probed, SampleId, ScoredBy, ScorerRule, Selector, Visit};
 
-/// How often each network sees its half: a small network is soon as good as it gets, and four passes of it cost what 15 %
-/// of one dense epoch do.
+/// Number of passes of each network over its half. A small network converges soon; four passes cost as much as 15 % of
+/// one dense epoch.
 const PASSES: u32 = 4;
-/// Samples a forward pass.
+/// Number of samples per forward pass.
 const BATCH: usize = 250;
 
 impl<M: Model> Trainer<M> {
-    /// Trains the reference and notes its losses, if the scorer needs them and they are not there yet.
+    /// Trains the reference networks and stores their losses, if the scorer needs them and they are missing.
     pub(super) fn prepare(&mut self) -> Result<(), TrainError> {
         let samples = self.selector.ledger().samples();
         let needed = self.scorer.needs().contains(&Statistic::ReferenceLoss);
@@ -30,14 +30,14 @@ impl<M: Model> Trainer<M> {
             return Ok(());
         }
         if self.selector.policy().kind.scorer == ScorerRule::Unused {
-            // Nobody looks at the scores, so nobody is made to pay for them.
+            // The policy does not use scores, so it is not charged for them.
             self.state.reference = vec![0.0; samples];
             return Ok(());
         }
         let (random, batch_size, augment) = (self.random, self.config.batch_size, self.config.augment);
         let proxy = self.auxiliary.take();
         let reference = self.with_probe(|selector, probe| {
-            // Until there is a reference there is nothing to be reduced.
+            // The reference networks train on the plain loss; a reducible loss does not exist yet.
             (probe.scoring.scorer, probe.scoring.step) = (&PlainLoss, 0);
             let [first, second] = &halves(random, samples);
             let mut reference = vec![f32::NAN; samples];
@@ -46,7 +46,7 @@ impl<M: Model> Trainer<M> {
             {
                 probe.augment = augment;
                 train(which, seen, batch_size, selector, probe)?;
-                // A sample has one reference, whatever its augmentation.
+                // The reference loss of a sample is that of its image without augmentation.
                 probe.augment = false;
                 for ids in unseen.chunks(BATCH) {
                     let visits: Vec<_> = ids.iter().map(|id| Visit { id: *id, epoch: 0 }).collect();
@@ -57,13 +57,13 @@ impl<M: Model> Trainer<M> {
             }
             Ok::<_, TrainError>(reference)
         });
-        self.auxiliary = proxy; // the references are not kept
+        self.auxiliary = proxy; // drops the reference networks
         self.state.reference = reference?;
         Ok(())
     }
 }
 
-/// One of the two networks, on the samples that it sees.
+/// Trains one of the two networks on its half of the samples.
 fn train<M: Model>(
     which: Auxiliary,
     seen: &[SampleId],
@@ -88,7 +88,7 @@ fn train<M: Model>(
     Ok(())
 }
 
-/// Every sample in one of two halves, by chance.
+/// Divides the samples into two random halves.
 fn halves(random: Random, samples: usize) -> [Vec<SampleId>; 2] {
     let first = |id: &SampleId| random.stream(Purpose::ReferenceHalf, u64::from(*id), 0).below(2) == 0;
     let (first, second) = (0..samples as SampleId).partition(first);
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_sample_is_in_one_half() {
+    fn every_sample_is_in_exactly_one_half() {
         let [first, second] = halves(Random::new(1), 1000);
         assert!((450..550).contains(&first.len()), "{}", first.len());
         let mut all = [first.clone(), second].concat();

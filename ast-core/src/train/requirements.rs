@@ -1,4 +1,4 @@
-//! What a scorer and a policy need of a network, refused before the run.
+//! Checks before the run that the network provides what scorer and policy need.
 
 use crate::data::Shape;
 use crate::model::{Model, NetworkError};
@@ -6,7 +6,7 @@ use crate::run::Ran;
 use crate::score::{Scorer, Statistic};
 use crate::select::{ScorerRule, Selector};
 
-/// Refuses a scorer or a policy that needs what the network has not.
+/// Refuses a scorer or policy that needs something the network does not provide.
 pub(super) fn check<M: Model>(
     model: &M,
     shape: Shape,
@@ -23,14 +23,14 @@ pub(super) fn check<M: Model>(
     #[cfg(not(feature = "tensor-scorer"))]
     let whole = false;
     if selector.policy().kind.scorer == ScorerRule::Unused {
-        // Nothing uses the scores.
+        // The policy does not use scores.
     } else if whole && shape.targets() != 1 {
-        return lacks(name(), "one row of logits a sample");
+        return lacks(name(), "one row of logits per sample");
     } else if (whole || needs(Statistic::FeatureNorm)) && !model.has_features() {
-        return lacks(name(), "features: the input of a last linear layer");
+        return lacks(name(), "features (the input of a final linear layer)");
     }
     if selector.watches() && !(model.has_features() && shape.targets() == 1) {
-        return lacks(policy(), "features, one row a sample, to watch gradients (its guard can be switched off)");
+        return lacks(policy(), "features with one row per sample for its guard (or set policy.guard = \"off\")");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! From a configuration to the parts that it names.
+//! Builds the parts that a configuration names.
 
 use std::collections::BTreeMap;
 
@@ -13,30 +13,29 @@ use crate::run::{BudgetConfig, Checked, ConfigError, ControlConfig, OptimizerCon
 use crate::score::{BuildScorer, PlainLoss, ScoreError, Scorer, ScorerEntry};
 use crate::select::{BoxedPolicy, BuildPolicy, PolicyError, PolicyKind, RunLength, ScorerRule};
 
-/// The scorer used where several are compiled in and neither the configuration nor the policy names one.
+/// The default scorer if several are compiled in and neither the configuration nor the policy names one.
 pub const DEFAULT_SCORER: &str = "loss-intensity";
 
-/// A configuration in which every name is known and every number is in its range, with the parts that it names: what a
-/// trainer is built from.
+/// A checked configuration with the policy, scorer and optimizer that it names. A trainer is built from it.
 pub struct Resolved {
-    /// What was given, with the target and the parameters of what it names filled in. A scorer that nobody named is not
-    /// written into it: that default is the policy's, and another policy has another.
+    /// The configuration with the target and all parameters filled in. A default scorer is not filled in, because it
+    /// depends on the policy.
     pub config: RunConfig,
-    /// Its numbers.
+    /// Its checked numbers.
     pub checked: Checked,
-    /// What selects.
+    /// The policy.
     pub policy: BoxedPolicy,
-    /// What significance is. Where the policy uses no scores and no scorer is named, it is the loss.
+    /// The scorer. If the policy uses no scores and the configuration names no scorer, it is the loss.
     pub scorer: Box<dyn Scorer>,
-    /// What turns gradients into a step; it has made none yet.
+    /// The optimizer before its first step.
     pub optimizer: ModuleOptimizer,
-    /// The scorer's registered name and the crate it comes from; `None` where no registered one is used.
+    /// Registered name and crate of the scorer; `None` if no registered scorer is used.
     pub scorer_entry: Option<(&'static str, &'static str)>,
-    /// The scorer's parameters, defaults filled in.
+    /// Parameters of the scorer, with defaults filled in.
     pub scorer_params: BTreeMap<String, ParamValue>,
 }
 
-/// Why a configuration names no run.
+/// An error in a configuration, or a missing part.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// A number is out of its range.
@@ -45,66 +44,64 @@ pub enum ResolveError {
     /// Two crates registered the same name.
     #[error(transparent)]
     Registry(RegistryError),
-    /// Nothing of this kind has this name.
+    /// No part of this kind has this name.
     #[error("{kind} {error}")]
     Unknown {
         /// `dataset`, `model`, `optimizer`, `policy` or `scorer`.
         kind: &'static str,
-        /// The name, and what there is.
+        /// The name, and the names that exist.
         error: RegistryError,
     },
-    /// The policy needs scores, and no scorer is compiled in.
+    /// The policy needs scores, but no scorer is compiled in.
     #[error("no scorer is compiled in: build with a scorer's cargo feature, for example --features {DEFAULT_SCORER}")]
     NoScorers,
-    /// Several scorers are compiled in, none is named, and the default is not among them.
-    #[error("no scorer is named and the default is missing: {0}; choose one with --scorer")]
+    /// Several scorers are compiled in, none is chosen, and the default scorer is not among them.
+    #[error("the default scorer is missing: {0}; choose one with --scorer")]
     NoDefault(RegistryError),
-    /// The policy is defined by another scorer.
-    #[error(
-        "policy `{policy}` is defined by the scorer `{only}` and cannot be had with `{given}`: leave the scorer out"
-    )]
+    /// The policy requires another scorer.
+    #[error("policy `{policy}` requires the scorer `{only}`, not `{given}`: remove the setting of the scorer")]
     OtherScorer {
         /// The policy.
         policy: &'static str,
-        /// Its scorer.
+        /// The scorer it requires.
         only: &'static str,
-        /// The scorer named.
+        /// The scorer of the configuration.
         given: String,
     },
-    /// The policy trains on everything, whatever the limit.
+    /// The policy trains on every sample and cannot stop at a limit.
     #[error(
-        "`{key}`: policy `{policy}` trains on every sample in every epoch and keeps no budget; leave it out{}",
+        "`{key}`: policy `{policy}` trains on every sample in every epoch and cannot stop at a budget; leave it out{}",
         instead(policy)
     )]
     NoLimit {
         /// The policy.
         policy: &'static str,
-        /// The key that limits.
+        /// The key of the limit.
         key: &'static str,
     },
-    /// A parameter was refused.
+    /// A parameter is invalid.
     #[error("{kind} `{name}`: {error}")]
     Param {
         /// `dataset`, `model`, `optimizer`, `policy` or `scorer`.
         kind: &'static str,
-        /// What it names.
+        /// The name of the part.
         name: &'static str,
-        /// Why.
+        /// The error of the parameter.
         error: ParamError,
     },
-    /// The policy refused its parameters together.
+    /// The parameters of the policy do not fit together.
     #[error("policy `{0}`: {1}")]
     Policy(&'static str, PolicyError),
-    /// The scorer refused its parameters together.
+    /// The parameters of the scorer do not fit together.
     #[error("scorer `{0}`: {1}")]
     Scorer(&'static str, ScoreError),
 }
 
 fn instead(policy: &str) -> &'static str {
-    if policy == "dense" { ", or take `random` (a shorter run) or `dense-stopped` (one broken off)" } else { "" }
+    if policy == "dense" { ", or use `random` (a shorter run) or `dense-stopped` (a run stopped early)" } else { "" }
 }
 
-/// What a section of the configuration names, and its parameters with defaults filled in.
+/// The entry named in a section of the configuration, and its parameters with defaults filled in.
 struct Named<B: 'static> {
     kind: &'static str,
     entry: &'static Entry<B>,
@@ -130,7 +127,7 @@ where
         Ok(Self { kind, entry, params: Params::resolve(entry.params, given).map_err(refused)? })
     }
 
-    /// Writes name and parameters back, as they are to be given to get the same again.
+    /// Writes name and parameters into the configuration, so that it gives the same again.
     fn write(&self, name: &mut String, params: &mut BTreeMap<String, ParamValue>) {
         *name = self.entry.name.into();
         *params = self.params.given();
@@ -148,11 +145,11 @@ fn build_optimizer(config: &OptimizerConfig) -> Result<(Named<BuildOptimizer>, M
 }
 
 impl RunConfig {
-    /// Looks every name up, checks every number, and builds the policy, the scorer and the optimizer. Dataset and network
-    /// are only looked up: they are built from files and for a device.
+    /// Looks up every name, checks every number, and builds policy, scorer and optimizer. Dataset and network are only
+    /// looked up; they are built later, from files and for a device.
     ///
     /// # Errors
-    /// [`ResolveError`], naming the key.
+    /// [`ResolveError`], which names the key.
     pub fn resolve(mut self) -> Result<Resolved, ResolveError> {
         let checked = self.check()?;
         Named::<BuildDataset>::find("dataset", &self.data.name, &self.data.params)?
@@ -201,11 +198,11 @@ impl RunConfig {
 }
 
 impl Resolved {
-    /// A run with a policy and a scorer that need not be registered. The configuration's `policy` and `scorer`, and its
-    /// `data` and `model`, are then only labels.
+    /// A run with a policy and a scorer that need not be registered. The sections `policy`, `scorer`, `data` and
+    /// `model` of the configuration are then only labels.
     ///
     /// # Errors
-    /// [`ResolveError`] of a number or of the optimizer.
+    /// [`ResolveError`] for a number or for the optimizer.
     pub fn of(
         config: RunConfig,
         policy: impl Into<BoxedPolicy>,
@@ -216,14 +213,14 @@ impl Resolved {
         Ok(Self { config, checked, policy, scorer, optimizer, scorer_entry: None, scorer_params: BTreeMap::new() })
     }
 
-    /// What is to be said before the run starts, as far as it follows from the configuration alone.
+    /// Warnings to show before the run starts, as far as they follow from the configuration alone.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let ignored = ignored_target(self.policy.kind, &self.config.policy.name, &self.checked);
         ignored.into_iter().chain(self.policy.warning()).collect()
     }
 
-    /// What the run is called before it has begun.
+    /// Names of the parts, for reports before the run starts.
     #[must_use]
     pub fn ran(&self) -> Ran {
         let uses = self.policy.kind.scorer != ScorerRule::Unused;
@@ -235,8 +232,8 @@ impl Resolved {
         }
     }
 
-    /// What decides the run, written out: the target and the scorer that are used though nobody named them, and without what
-    /// the policy has no use for. Two configurations with the same effective one are the same run.
+    /// The configuration with all defaults written out, including target and scorer, and without keys that the policy
+    /// does not use. Two configurations with the same effective configuration are the same run.
     #[must_use]
     pub fn effective(&self) -> RunConfig {
         let mut config = self.config.clone();
@@ -255,7 +252,7 @@ impl Resolved {
     }
 }
 
-/// What to say where a policy does not keep an activation that was asked for.
+/// The warning if an activation rate is set but the policy does not keep it.
 pub(crate) fn ignored_target(kind: PolicyKind, name: &str, checked: &Checked) -> Option<String> {
     let (target, whole) = (checked.goal.target, kind.run_length == RunLength::Whole);
     let as_asked = kind.keeps_target || (whole && target == 1.0);
@@ -263,12 +260,12 @@ pub(crate) fn ignored_target(kind: PolicyKind, name: &str, checked: &Checked) ->
         format!(
             "`{name}` decides by itself how much it trains and does not keep an activation of {:.1} %{}",
             100.0 * target,
-            if whole { "" } else { "; --budget ends a run at a given cost" }
+            if whole { "" } else { "; use --budget to end the run at a given cost" }
         )
     })
 }
 
-/// `None` where the policy uses no scores and nobody named a scorer.
+/// Chooses the scorer. `None` if the policy uses no scores and no scorer is set.
 fn choose_scorer(
     scorers: &Registry<BuildScorer>,
     named: Option<&str>,
@@ -301,7 +298,7 @@ mod tests {
 
     crate::register_dataset! {
         name: "procedural",
-        summary: "stands for the dataset of the default configuration, which is in another crate",
+        summary: "placeholder for the dataset of the default configuration, which is in another crate",
         params: &[],
         build: |_| Err(ParamError::Undeclared("never built")),
     }
@@ -316,13 +313,13 @@ mod tests {
         resolve(change).map(|_| ()).unwrap_err().to_string()
     }
 
-    /// The policy is the one that the configuration describes, its parameters included.
+    /// The policy is the configured one, with its parameters.
     #[test]
-    fn the_policy_is_that_of_the_configuration() {
+    fn the_policy_is_the_configured_one() {
         let mut random = resolve(|config| config.policy.name = "random".into()).unwrap();
         assert_eq!(random.policy.begin(0.5), 0.1);
         assert!(random.config.scorer.name.is_none() && random.scorer_entry.is_none());
-        // `ast` needs a scorer, and none is linked here.
+        // `ast` needs a scorer, but no scorer is linked here.
         assert!(matches!(resolve(|_| {}), Err(ResolveError::NoScorers)));
         let pruned = resolve(|config| {
             config.policy.name = "infobatch".into();
@@ -334,13 +331,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_before_becomes_the_present_one() {
+    fn an_earlier_name_becomes_the_current_one() {
         let run = resolve(|config| (config.policy.name, config.budget.seconds) = ("seed".into(), Some(1.0)));
         assert_eq!(run.unwrap().config.policy.name, "original");
     }
 
     #[test]
-    fn names_and_limits_that_cannot_be_kept_are_refused() {
+    fn unknown_names_and_impossible_limits_are_refused() {
         let message = refused(|config| config.model.name = "my-mlp".into());
         assert_eq!(message, "model `my-mlp` is not compiled in; there are: simple-cnn");
         let message = refused(|config| config.optimizer.name = "adan".into());

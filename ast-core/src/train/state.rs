@@ -4,18 +4,18 @@ use serde::{Deserialize, Serialize};
 use super::clock::Booked;
 use crate::run::Evaluation;
 
-/// What a run remembers beside network, optimizer and selector.
+/// The state of a run besides network, optimizer and selector.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct State {
-    /// Loss of each sample under an auxiliary network that has not seen it; empty if no scorer asks.
+    /// Loss of each sample under an auxiliary network that was not trained on it; empty if no scorer needs it.
     pub(super) reference: Vec<f32>,
-    /// Of coverage samples, smoothed.
+    /// Mean loss of coverage samples, smoothed.
     pub(super) mean_loss: Ema,
     pub(super) clock: Booked,
-    /// Samples evaluated.
+    /// Number of samples evaluated.
     pub(super) evaluated: u64,
     pub(super) evaluations: Vec<Evaluation>,
-    /// Every rollback halves the learning rate.
+    /// Factor of the learning rate; every rollback halves it.
     pub(super) lr_scale: f64,
 }
 
@@ -26,9 +26,9 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Bytes that are none of ours are an error, not a panic.
+        /// Arbitrary bytes are an error, not a panic.
         #[test]
-        fn rubbish_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn arbitrary_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             prop_assert!(decode::<State>("state", &bytes).is_err());
         }
     }

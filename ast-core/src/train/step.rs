@@ -15,33 +15,34 @@ use crate::random::Purpose;
 use crate::run::{Event, NotFinite, OnNan, StepEvent};
 use crate::select::{Alignment, Batch, Outcome};
 
-/// The data of a batch.
+/// The loaded data of a batch.
 pub(super) struct Loaded {
     host: HostBatch,
-    /// The step's clock before it was waited for.
+    /// The step's clock before waiting for the data.
     begin: f64,
 }
 
-/// What forward and backward pass showed; nothing has been changed by them yet.
+/// The results of forward and backward pass. Nothing has been updated yet.
 pub(super) struct StepOutcome {
     scored: Scored,
     gradients: Gradients,
-    /// Inner products of the samples' gradients, if the policy watches them.
+    /// Inner products of the per-sample gradients, if the policy watches them.
     alignment: Option<Alignment>,
     begin: f64,
 }
 
 impl<M: Model> Trainer<M> {
-    /// The batch that was selected first, and its data; the next one is selected and loads while this one trains.
+    /// Returns the batch selected one step ago with its data. Selects the next batch, which loads while this one
+    /// trains.
     pub(super) fn next_batch(&mut self) -> Result<Option<(Batch, Loaded)>, TrainError> {
         if self.selector.in_flight().is_empty() {
-            self.prepare()?; // there is a reference before the first step
+            self.prepare()?; // trains the reference before the first step
             self.select()?;
         }
         let begin = self.clock.step_clock();
         let Some(batch) = self.selector.in_flight().front().cloned() else { return Ok(None) };
         self.clock.enter(Phase::Data);
-        // It was asked for: a run that ended here would look like a whole one.
+        // A missing batch is an error: ending the run here would look like its regular end.
         let host = self.train.receive()?.ok_or(LoadError)?;
         if self.selector.in_flight().len() == 1 {
             self.select()?;
@@ -49,7 +50,7 @@ impl<M: Model> Trainer<M> {
         Ok(Some((batch, Loaded { host, begin })))
     }
 
-    /// Selects a batch and asks the loader for it, unless the budget is over.
+    /// Selects a batch and requests it from the loader, unless the budget is used up.
     fn select(&mut self) -> Result<(), TrainError> {
         self.clock.enter(Phase::Select);
         if let Some(batch) = self.with_probe(|selector, probe| selector.next_batch(probe))? {
@@ -63,7 +64,7 @@ impl<M: Model> Trainer<M> {
         Request { visits: batch.visits(), augment: self.config.augment.then_some(self.random) }
     }
 
-    /// The selector, and what it may ask of this trainer.
+    /// Calls `act` with the selector and a probe of this trainer.
     pub(super) fn with_probe<T>(&mut self, act: impl FnOnce(&mut Selector, &mut TrainerProbe<'_, M>) -> T) -> T {
         let batches = self.selector.in_flight().len() as f64;
         let mut probe = TrainerProbe {
@@ -90,7 +91,7 @@ impl<M: Model> Trainer<M> {
         act(&mut self.selector, &mut probe)
     }
 
-    /// Forward, backward and scores; the fault if one of these is not a number. Nothing of the run has changed.
+    /// Forward pass, backward pass and scores. Returns a fault if a value is NaN or infinite. Nothing is updated.
     pub(super) fn step(
         &mut self,
         batch: &Batch,
@@ -131,7 +132,7 @@ impl<M: Model> Trainer<M> {
         Ok(Ok(StepOutcome { scored, gradients, alignment, begin }))
     }
 
-    /// The optimizer's update; then what the step showed is recorded, for later selections.
+    /// Makes the optimizer's update, then records the results of the step for later selections.
     pub(super) fn accept(&mut self, batch: Batch, outcome: StepOutcome) -> Result<Vec<Event>, TrainError> {
         let StepOutcome { scored: Scored { score, loss, correct, .. }, gradients, alignment, begin } = outcome;
         self.clock.enter(Phase::Optimizer);
@@ -169,12 +170,12 @@ impl<M: Model> Trainer<M> {
         Ok(std::iter::once(Event::Step(step)).chain(decided).collect())
     }
 
-    /// Of a step, by the share of the budget that was spent when its batch was accepted.
+    /// Learning rate of a step: a function of the share of the budget spent when its batch was accepted.
     pub(super) fn learning_rate(&self, batch: &Batch) -> f64 {
         self.state.lr_scale * learning_rate(self.config.lr, batch.spent())
     }
 
-    /// Nominal epochs that so many offered samples are.
+    /// Number of nominal epochs that correspond to `offered` samples.
     pub(super) fn epochs(&self, offered: u64) -> f64 {
         offered as f64 / self.selector.ledger().samples() as f64
     }

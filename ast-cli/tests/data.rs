@@ -123,9 +123,9 @@ fn what_is_missing_is_named_with_the_remedy() {
     refused(&ast(&["fetch", "cifar10", "--data-dir", archive.to_str().unwrap()], &[]), 2, &["is a file"]);
     let python = folder.join("cifar-10-python.tar.gz");
     fs::rename(&archive, &python).unwrap();
-    both(&python, &["CIFAR-10's Python version", &fetch]);
+    both(&python, &["the Python version of CIFAR-10", &fetch]);
     fs::rename(&python, folder.join("cifar-10-batches-py")).unwrap();
-    both(&folder, &["cifar-10-batches-py: this is CIFAR-10's Python version", &fetch]);
+    both(&folder, &["cifar-10-batches-py: this is the Python version of CIFAR-10", &fetch]);
     fs::remove_file(folder.join("cifar-10-batches-py")).unwrap();
     let renamed = folder.join("cifar.tar.gz");
     fs::write(&renamed, "packed").unwrap();

@@ -1,5 +1,5 @@
-//! Takes known files out of a `.tar.gz`. Paths in it decide nothing: a member is written to the place that was asked for, if
-//! its path is exactly one that was asked for, or else passed over.
+//! Extracts known files from a `.tar.gz`. The archive does not decide where files are written: a member is written only
+//! if its path is exactly a requested one, and to the corresponding place.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -10,34 +10,34 @@ use flate2::read::GzDecoder;
 use sha1::{Digest, Sha1};
 use tar::{Archive, EntryType};
 
-/// What an archive may hold beside the members that are wanted, headers included.
+/// Number of unpacked bytes to read besides the wanted members, including headers.
 const SLACK: u64 = 1 << 20;
 
-/// Why an archive is not what it should be.
+/// An error while extracting an archive.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// It cannot be read, or what is in it not written.
+    /// The archive cannot be read, or a file cannot be written.
     #[error("{}: {source}", path.display())]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// What is wrong.
         source: io::Error,
     },
-    /// A member that is wanted is not as it must be.
+    /// A wanted member is missing or damaged.
     #[error("{}: {member}: {reason}", path.display())]
     Member {
         /// The archive.
         path: PathBuf,
-        /// Path in it.
+        /// Path in the archive.
         member: String,
         /// What is wrong.
         reason: String,
     },
 }
 
-/// The files below `dir` that have their published size and another content, by name. Those that are missing or of another
-/// size are not among them.
+/// Names of the files below `dir` that have their published size but different content. Missing files and files of
+/// another size are not listed.
 #[must_use]
 pub fn modified_files(files: &[ArchiveFile], dir: &Path) -> Vec<&'static str> {
     let modified = |file: &ArchiveFile| {
@@ -47,10 +47,10 @@ pub fn modified_files(files: &[ArchiveFile], dir: &Path) -> Vec<&'static str> {
     files.iter().filter_map(modified).collect()
 }
 
-/// Writes the `members` of `archive` into `dir` under the same paths. Others are passed over.
+/// Writes the `members` of `archive` into `dir` under the same paths. Other members are ignored.
 ///
 /// # Errors
-/// [`ArchiveError`]; a file that is written is whole.
+/// [`ArchiveError`]. Files written before the error are complete.
 pub fn extract(archive: &Path, members: &[ArchiveFile], dir: &Path) -> Result<(), ArchiveError> {
     let io = |path: &Path| {
         let path = path.to_path_buf();
@@ -61,7 +61,7 @@ pub fn extract(archive: &Path, members: &[ArchiveFile], dir: &Path) -> Result<()
         Err(ArchiveError::Member { path, member, reason })
     };
     let file = File::open(archive).map_err(io(archive))?;
-    // Whatever it unpacks to, no more than this is looked at.
+    // Bounds the work on an archive that unpacks to more than it should.
     let most = members.iter().map(|member| member.bytes).sum::<u64>() + SLACK;
     let mut unpacked = Archive::new(GzDecoder::new(io::BufReader::new(file)).take(most));
     let mut done: Vec<&str> = Vec::new();
@@ -80,7 +80,7 @@ pub fn extract(archive: &Path, members: &[ArchiveFile], dir: &Path) -> Result<()
             return wrong(member, &format!("{} bytes instead of {bytes}", entry.size()));
         }
         if done.contains(member) {
-            return wrong(member, "it is there twice");
+            return wrong(member, "it occurs twice");
         }
         let target = dir.join(member);
         let folder = target.parent().unwrap_or(dir);
@@ -103,7 +103,7 @@ pub fn extract(archive: &Path, members: &[ArchiveFile], dir: &Path) -> Result<()
         done.push(member);
     }
     match members.iter().find(|member| !done.contains(&member.path)) {
-        Some(member) => wrong(member.path, "it is not there"),
+        Some(member) => wrong(member.path, "it is missing"),
         None => Ok(()),
     }
 }

@@ -3,30 +3,31 @@ use ast_core::random::Stream;
 /// Largest shift, in pixels, in each direction.
 pub const MAX_SHIFT: usize = 4;
 
-/// The standard augmentation of small images: a mirror image half of the time, and a shift of up to [`MAX_SHIFT`]
-/// pixels each way with zeros moving in.
+/// The standard augmentation of small images: a horizontal flip with probability 1/2, and a shift of up to
+/// [`MAX_SHIFT`] pixels in each direction, padded with zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Augmentation {
-    /// Left and right are swapped, before the shift.
+    /// Whether left and right are swapped, before the shift.
     pub flip: bool,
-    /// Rows the image moves up, `-4..=4`.
+    /// Number of rows that the image moves up, `-4..=4`.
     pub up: isize,
-    /// Columns the image moves left, `-4..=4`.
+    /// Number of columns that the image moves left, `-4..=4`.
     pub left: isize,
 }
 
 impl Augmentation {
-    /// The image as it is.
+    /// No augmentation.
     pub const NONE: Self = Self { flip: false, up: 0, left: 0 };
 
-    /// Draws one: flip with probability 1/2, shifts uniform.
+    /// Draws an augmentation: a flip with probability 1/2, and uniform shifts.
     pub fn draw(stream: &mut Stream) -> Self {
         let mut shift = || stream.below(2 * MAX_SHIFT + 1) as isize - MAX_SHIFT as isize;
         let (up, left) = (shift(), shift());
         Self { flip: stream.below(2) == 1, up, left }
     }
 
-    /// Where the pixel that ends up at `(row, column)` comes from in an image of `height` x `width`; `None` outside.
+    /// Source of the pixel at `(row, column)` of the augmented image, in an image of `height` x `width`; `None` in the
+    /// padding.
     #[must_use]
     pub fn source(self, row: usize, column: usize, height: usize, width: usize) -> Option<(usize, usize)> {
         let row = row.checked_add_signed(self.up).filter(|row| *row < height)?;

@@ -1,8 +1,8 @@
 //! CIFAR-10: 50,000 training and 10,000 test images of 3 x 32 x 32 bytes in ten classes (Krizhevsky, *Learning Multiple
 //! Layers of Features from Tiny Images*, 2009).
 //!
-//! Five training files and one test file hold 10,000 images each. An image of the binary version, the only one that is read,
-//! is a record of a label byte and its pixels, channels first.
+//! Five training files and one test file hold 10,000 images each. Only the binary version is read. A record is a label
+//! byte and the pixels, channels first.
 
 use std::fs;
 use std::io;
@@ -20,7 +20,7 @@ const SHAPE: [usize; 3] = [3, 32, 32];
 pub(crate) const CLASSES: u8 = 10;
 pub(crate) const RECORD: usize = 1 + 3 * 32 * 32;
 const RECORDS: usize = 10_000;
-/// Of the training pixels in 0..1, by channel.
+/// Mean and standard deviation of the training pixels in 0..1, by channel.
 const MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
 const DEVIATION: [f32; 3] = [0.2470, 0.2435, 0.2616];
 
@@ -29,7 +29,7 @@ const FOLDER: &str = "cifar-10-batches-bin";
 const TRAIN: [&str; 5] =
     ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
 const TEST: &str = "test_batch.bin";
-/// What of the Python version may lie in a folder: it unpacked, or its files.
+/// Names that show the Python version of CIFAR-10: its folder, or its files.
 const PYTHON: [&str; 3] = ["cifar-10-batches-py", "data_batch_1", "test_batch"];
 
 const FILES: &[ArchiveFile] = &[
@@ -47,7 +47,7 @@ const fn file(path: &'static str, sha1: &'static str) -> ArchiveFile {
 
 ast_core::register_dataset! {
     name: "cifar10",
-    summary: "60,000 photographs of 32 x 32 pixels in ten classes (Krizhevsky 2009); `ast data fetch cifar10` gets it, 170 MB",
+    summary: "60,000 photographs of 32 x 32 pixels in ten classes (Krizhevsky 2009); `ast data fetch cifar10` downloads it, 170 MB",
     params: &[],
     build: |_| Ok(Box::new(Cifar10)),
 }
@@ -74,7 +74,7 @@ impl DataSource for Cifar10 {
         Ok(Splits { train: Arc::new(train), test: Arc::new(test) })
     }
 
-    /// Every class has 5,000 training and 1,000 test images: true of the original, and of nothing that lost a part.
+    /// Also checks that every class has 5,000 training and 1,000 test images, as in the original.
     fn verify(&self, dir: &Path) -> Result<Verified, DataError> {
         let (train, test) = images(dir)?;
         for (images, what, expected) in [(&train, "training", 5000), (&test, "test", 1000)] {
@@ -89,7 +89,7 @@ impl DataSource for Cifar10 {
     }
 }
 
-/// The files whose labels or pixels are not those that were published.
+/// The files whose labels or pixels differ from the published ones.
 fn modified(train: &Images, test: &Images, published: &[ArchiveFile]) -> Vec<&'static str> {
     let batches = (0..5).map(|number| (train, number)).chain([(test, 0)]);
     let differs = |(file, (images, number)): (&ArchiveFile, (&Images, usize))| {
@@ -114,7 +114,7 @@ pub(crate) fn images(dir: &Path) -> Result<(Images, Images), CifarError> {
     Ok((read(&folder, &TRAIN)?, read(&folder, &[TEST])?))
 }
 
-/// The folder of the files.
+/// Finds the folder of the files.
 fn find(dir: &Path) -> Result<PathBuf, CifarError> {
     let mut folders = [dir.to_path_buf(), dir.join(FOLDER)].into_iter();
     folders.find(|folder| folder.join(TEST).exists()).ok_or_else(|| missing(dir))
@@ -130,7 +130,7 @@ fn read(folder: &Path, names: &[&str]) -> Result<Images, CifarError> {
     Ok(Images::new(SHAPE, usize::from(CLASSES), pixels, labels).normalise(&MEAN, &DEVIATION))
 }
 
-/// Images as they come from one file after the other.
+/// Images read from consecutive files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Batch {
     pub(crate) labels: Vec<u8>,
@@ -138,7 +138,7 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Records of a label and its pixels; what is left over of the last is left out.
+    /// Adds the records of a file. An incomplete last record is ignored.
     pub(crate) fn add_binary(&mut self, file: &Path, bytes: &[u8]) -> Result<(), CifarError> {
         for (number, record) in bytes.chunks_exact(RECORD).enumerate() {
             let (label, image) = (record[0], &record[1..]);
@@ -153,7 +153,7 @@ impl Batch {
     }
 }
 
-/// A file of exactly the right size; a larger one is not read to its end.
+/// Reads a file of exactly the right size. A larger file is not read to its end.
 fn contents(file: &Path) -> Result<Vec<u8>, CifarError> {
     let io = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => CifarError::Incomplete(file.to_path_buf()),
@@ -169,67 +169,67 @@ fn contents(file: &Path) -> Result<Vec<u8>, CifarError> {
     }
 }
 
-/// Why CIFAR-10 could not be read.
+/// An error while reading CIFAR-10.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CifarError {
-    /// No such files.
+    /// The folder has no files of CIFAR-10.
     #[error("{}: neither this folder nor its subfolder {FOLDER} holds CIFAR-10 ({TEST})", .0.display())]
     Missing(PathBuf),
-    /// There is no such folder.
+    /// The folder does not exist.
     #[error("{}: there is no such folder; it should hold CIFAR-10 ({TEST})", .0.display())]
     NoFolder(PathBuf),
-    /// It is a file.
+    /// The path is a file.
     #[error("{}: this is a file, not a folder that holds CIFAR-10", .0.display())]
     NotAFolder(PathBuf),
-    /// CIFAR-10 is there in an archive.
+    /// There is an archive of CIFAR-10 instead of its files.
     #[error("{}: this is an archive, not a folder with the files in it", .0.display())]
     Packed(PathBuf),
-    /// The Python version of CIFAR-10 is there, as a folder, a file or an archive.
-    #[error("{}: this is CIFAR-10's Python version, and only the binary version is read", .0.display())]
+    /// There is the Python version of CIFAR-10, as a folder, a file or an archive.
+    #[error("{}: this is the Python version of CIFAR-10; only the binary version can be read", .0.display())]
     Python(PathBuf),
-    /// A file is missing where others of CIFAR-10 are.
-    #[error("{}: this file is missing, others of CIFAR-10 are there", .0.display())]
+    /// A file is missing, although other files of CIFAR-10 exist.
+    #[error("{}: this file is missing, although other files of CIFAR-10 exist", .0.display())]
     Incomplete(PathBuf),
     /// A file could not be read.
     #[error("{}: {source}", file.display())]
     Io {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// A file is too short or too long.
     #[error("{}: {found} bytes instead of {expected}: {}", file.display(), if found < expected { "it is cut off" } else { "it is not a CIFAR-10 file" })]
     Size {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Bytes it should have.
+        /// Bytes expected.
         expected: u64,
-        /// Bytes it has.
+        /// Bytes found.
         found: u64,
     },
     /// A label is not a class.
     #[error("{}: label {found} at byte {offset}, expected 0 to 9", file.display())]
     Label {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Where in it.
+        /// Offset of the label.
         offset: usize,
-        /// What is there.
+        /// The label.
         found: u8,
     },
     /// A class has too many or too few images.
     #[error("{}: {found} {what} images of class {class} instead of {expected}", dir.display())]
     Classes {
-        /// Where.
+        /// The folder.
         dir: PathBuf,
         /// `training` or `test`.
         what: &'static str,
-        /// Which class.
+        /// The class.
         class: usize,
-        /// Images it has.
+        /// Images found.
         found: usize,
-        /// Images it should have.
+        /// Images expected.
         expected: usize,
     },
 }
@@ -248,12 +248,12 @@ impl From<CifarError> for DataError {
     }
 }
 
-/// The folder that `path` lies in.
+/// The parent folder of `path`.
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Why `dir` cannot be read as CIFAR-10, where none of its folders has a test batch.
+/// The error for `dir`, if none of its folders has a test batch.
 fn missing(dir: &Path) -> CifarError {
     match fs::metadata(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return CifarError::NoFolder(dir.to_path_buf()),
@@ -267,10 +267,10 @@ fn missing(dir: &Path) -> CifarError {
             return CifarError::Incomplete(folder.join(TEST));
         }
     }
-    // A folder that cannot be listed holds nothing that can be read.
+    // A folder that cannot be listed is treated as empty.
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut archives: Vec<_> = entries.filter(|path| is_cifar10(path) && is_archive(path)).collect();
-    // That of the binary version first, which can be unpacked and read.
+    // The binary version first, because it can be unpacked and read.
     archives.sort();
     if let Some(archive) = archives.into_iter().next() {
         return packed(archive);
@@ -295,7 +295,7 @@ fn is_archive(path: &Path) -> bool {
     path.is_file() && [".tar.gz", ".tgz", ".tar", ".zip", ".gz"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// By the names of the published archives. Others may hold anything.
+/// Checks the names of the published archives. Other archives may contain anything.
 fn is_cifar10(path: &Path) -> bool {
     let name = lower_name(path);
     name.starts_with("cifar-10-binary") || name.starts_with("cifar-10-python")

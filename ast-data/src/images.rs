@@ -6,7 +6,7 @@ use ast_core::select::SampleId;
 
 use crate::augment::Augmentation;
 
-/// Labelled images held once, as bytes.
+/// Labelled images, kept in memory as bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Images {
     shape: [usize; 3],
@@ -15,15 +15,16 @@ pub struct Images {
     labels: Vec<u8>,
     groups: Vec<&'static str>,
     input_deviation: Vec<f32>,
-    /// Per channel: the normalised value of every byte, so that writing an image is a table look-up a pixel.
+    /// Per channel, the normalised value of every byte: writing an image is one table look-up per pixel.
     normalised: Vec<[f32; 256]>,
 }
 
 impl Images {
-    /// Images of `shape` (`[channels, height, width]`), their bytes one after the other, channels first.
+    /// Images of `shape` (`[channels, height, width]`). `pixels` has the bytes of all images in sequence, channels
+    /// first.
     ///
     /// # Panics
-    /// If the lengths do not fit: readers check their files before.
+    /// If the lengths do not match; readers check their files before.
     #[must_use]
     pub fn new(shape: [usize; 3], classes: usize, pixels: Vec<u8>, labels: Vec<u8>) -> Self {
         let size: usize = shape.iter().product();
@@ -33,7 +34,7 @@ impl Images {
         Self { normalised: vec![plain; shape[0]], shape, classes, pixels, labels, groups: Vec::new(), input_deviation }
     }
 
-    /// Normalises each channel by its mean and standard deviation, both for pixels in 0..1.
+    /// Sets the normalisation of each channel by its mean and standard deviation, both for pixels in 0..1.
     #[must_use]
     pub fn normalise(mut self, mean: &[f32], deviation: &[f32]) -> Self {
         for (table, (mean, deviation)) in self.normalised.iter_mut().zip(mean.iter().zip(deviation)) {
@@ -42,10 +43,10 @@ impl Images {
         self
     }
 
-    /// Names the group of each image.
+    /// Sets the group of each image.
     ///
     /// # Panics
-    /// If there is not one name for each.
+    /// If there is not exactly one group per image.
     #[must_use]
     pub fn with_groups(self, groups: Vec<&'static str>) -> Self {
         assert_eq!(groups.len(), self.labels.len());
@@ -93,7 +94,7 @@ impl Dataset for Images {
         for ((bytes, out), table) in planes.zip(&self.normalised) {
             for (place, out) in out.iter_mut().enumerate() {
                 let source = augmentation.source(place / width, place % width, height, width);
-                // What moves in is 0 after normalisation: the mean.
+                // Padding is 0 after normalisation, i.e. the mean.
                 *out = source.map_or(0.0, |(row, column)| table[usize::from(bytes[row * width + column])]);
             }
         }
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deviation_is_that_of_the_bytes() {
+    fn the_input_deviation_is_computed_from_the_bytes() {
         let images = images();
         let values: Vec<f64> = images.bytes(1).iter().map(|byte| f64::from(*byte) / 255.0).collect();
         let mean = values.iter().sum::<f64>() / 192.0;
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn augmentation_is_replayed_by_its_key() {
+    fn the_same_key_gives_the_same_augmentation() {
         let images = images();
         let written = |epoch| {
             let mut out = vec![0.0; 192];

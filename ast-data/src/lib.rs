@@ -1,7 +1,7 @@
 //! Datasets, augmentation and a loader whose worker count never changes results.
 //!
-//! Images are held once, as bytes; normalisation and augmentation happen while a batch is put together. Whatever is
-//! random about a sample is a function of seed, epoch and sample, so it does not matter which thread does it, or when.
+//! Images are kept once, as bytes. They are normalised and augmented when a batch is assembled. The randomness of a
+//! sample is a function of seed, epoch and sample, so it does not matter which thread assembles it, or when.
 #![forbid(unsafe_code)]
 
 mod archive;

@@ -4,10 +4,10 @@ use std::sync::{Arc, mpsc};
 use ast_core::data::{Dataset, HostBatch, LoadError, Loader, Request};
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// Puts batches together on worker threads and hands them out in the order in which they were requested.
+/// Assembles batches on worker threads and returns them in the order of their requests.
 ///
-/// A batch is a function of its request, so the number of workers changes when it is ready, never what is in it. With 0
-/// workers the calling thread does the work when it asks for the batch.
+/// A batch is a function of its request: the number of workers changes when it is ready, but not its content. With 0
+/// workers the calling thread assembles a batch when it receives it.
 pub struct OrderedLoader {
     dataset: Arc<dyn Dataset>,
     pool: Option<ThreadPool>,
@@ -20,7 +20,7 @@ enum Pending {
 }
 
 impl OrderedLoader {
-    /// With `workers` threads of its own.
+    /// A loader with `workers` threads.
     ///
     /// # Errors
     /// If the threads cannot be started.
@@ -43,7 +43,7 @@ impl Loader for OrderedLoader {
             Some(pool) => {
                 let (sender, receiver) = mpsc::sync_channel(1);
                 let dataset = self.dataset.clone();
-                // If nobody waits for the batch any more, nobody misses it.
+                // Sending fails only if the loader was dropped; then the batch is not needed.
                 pool.spawn_fifo(move || drop(sender.send(request.collate(dataset.as_ref()))));
                 Pending::Worker(receiver)
             }
@@ -67,7 +67,7 @@ mod tests {
     use ast_core::select::Visit;
 
     #[test]
-    fn a_worker_that_panics_is_an_error_and_not_the_end() {
+    fn a_panic_in_a_worker_becomes_an_error() {
         let dataset = Arc::new(procedural(Random::new(1), Split::Train, 3, Difficulty::default()));
         let mut loader = OrderedLoader::new(dataset, 1).unwrap();
         for id in [0, 99, 1] {
@@ -78,9 +78,9 @@ mod tests {
         assert_eq!(loader.receive().unwrap().unwrap().ids, [1]);
     }
 
-    /// Same batches in the same order for any number of workers, augmentation included.
+    /// Any number of workers gives the same batches in the same order, with augmentation.
     #[test]
-    fn the_worker_count_changes_nothing() {
+    fn the_worker_count_does_not_change_batches() {
         let dataset: Arc<dyn Dataset> = Arc::new(procedural(Random::new(1), Split::Train, 300, Difficulty::default()));
         let batches = |workers| {
             let mut loader = OrderedLoader::new(dataset.clone(), workers).unwrap();

@@ -1,4 +1,4 @@
-//! Generated images of ten shapes, some of them hard and some mislabelled, with the knowledge of which is which.
+//! Generated images of ten shapes. Some are hard and some mislabelled, and the group of each is known.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ ast_core::register_dataset! {
     },
 }
 
-/// As many training images as are asked for, 2,000 by default, and 500 test images.
+/// The dataset: as many training images as requested, by default 2,000, and 500 test images.
 struct Procedural(Difficulty);
 
 impl DataSource for Procedural {
@@ -51,16 +51,16 @@ impl DataSource for Procedural {
     }
 }
 
-/// Which part of the data.
+/// A part of the dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
-    /// To train on; some labels are wrong.
+    /// Training images, with some wrong labels.
     Train = 0,
-    /// To test on; all labels are right.
+    /// Test images, all with the right label.
     Test = 1,
 }
 
-/// In which proportions images are hard or mislabelled; the others are easy.
+/// Shares of hard and mislabelled images; the others are easy.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Difficulty {
     /// Share of small, faint and noisy images, 0..=1.
@@ -76,11 +76,11 @@ impl Default for Difficulty {
     }
 }
 
-/// Images that need no download: ten shapes in random colours, sizes and places on 3 x 32 x 32 pixels.
+/// Generates images of ten shapes in random colours, sizes and places, 3 x 32 x 32 pixels.
 ///
-/// Easy ones are large, bright and clean; hard ones small, faint and noisy; mislabelled ones look easy. Which is which
-/// is known ([`Dataset::group`](ast_core::data::Dataset::group)), so that a run can say what its selection went after. Every
-/// image is a function of seed, split and number.
+/// Easy images are large, bright and clean; hard ones small, faint and noisy; mislabelled ones look easy. The group of
+/// each is known ([`Dataset::group`](ast_core::data::Dataset::group)), so a run can report which groups its selection
+/// favours. Every image is a function of seed, split and number.
 #[must_use]
 pub fn procedural(random: Random, split: Split, samples: usize, difficulty: Difficulty) -> Images {
     let mut pixels = Vec::with_capacity(samples * 3 * SIDE * SIDE);
@@ -104,7 +104,7 @@ fn group(u: f64, split: Split, difficulty: Difficulty) -> &'static str {
     }
 }
 
-/// How an image looks, whatever its shape.
+/// The appearance of an image apart from its shape.
 struct Scene {
     centre: [f64; 2],
     radius: f64,
@@ -122,7 +122,7 @@ impl Scene {
         let centre = [around(middle, jitter), around(middle, jitter)];
         let radius = around(radius, 2.0);
         let background = [around(0.5, 0.25), around(0.5, 0.25), around(0.5, 0.25)];
-        // The shape stands out against the background in every channel, whichever way there is room.
+        // The shape is brighter or darker than the background in every channel, in the direction with more room.
         let contrast = background.map(|level| if level < 0.5 { strength } else { -strength } * around(1.0, 0.3));
         Self { centre, radius, background, contrast, noise }
     }
@@ -141,8 +141,8 @@ impl Scene {
     }
 }
 
-/// Whether a place, in units of the radius around the centre, belongs to a shape. All shapes are their own mirror image,
-/// so that a flip never changes a class.
+/// Whether a point, in units of the radius from the centre, is inside a shape. All shapes are mirror-symmetric, so a
+/// flip never changes the class.
 fn inside(kind: usize, [y, x]: [f64; 2]) -> bool {
     let (disc, square, diamond) = ((x * x + y * y).sqrt(), x.abs().max(y.abs()), x.abs() + y.abs());
     match kind {
@@ -165,7 +165,7 @@ mod tests {
     use ast_core::data::Dataset;
 
     #[test]
-    fn proportions_are_those_asked_for() {
+    fn groups_have_the_requested_shares() {
         let difficulty = Difficulty { hard: 0.3, mislabelled: 0.1 };
         let images = procedural(Random::new(3), Split::Train, 4000, difficulty);
         for (group, share) in [("easy", 0.6), ("hard", 0.3), ("mislabelled", 0.1)] {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_depends_on_seed_split_and_number_alone() {
+    fn an_image_depends_only_on_seed_split_and_number() {
         let make = |seed, split, samples| procedural(Random::new(seed), split, samples, Difficulty::default());
         let few = make(1, Split::Train, 5);
         assert_eq!(few.bytes(4), make(1, Split::Train, 50).bytes(4));
@@ -187,7 +187,7 @@ mod tests {
         assert_ne!(few.bytes(4), make(1, Split::Test, 5).bytes(4));
     }
 
-    /// A flip must not turn one class into another: every shape is its own mirror image.
+    /// Every shape is mirror-symmetric, so a flip does not change the class.
     #[test]
     fn shapes_are_symmetric_and_distinct() {
         let grid = || (0..41).flat_map(|r| (0..41).map(move |c| [r, c].map(|i| (f64::from(i) - 20.0) / 18.1)));

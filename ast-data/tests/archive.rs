@@ -1,4 +1,4 @@
-//! Archives that lie: nothing is written but the files that were asked for, at their places, whole.
+//! Malicious and damaged archives: only the requested files are written, complete and to their places.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -26,7 +26,7 @@ fn packed(build: impl FnOnce(&mut Builder<GzEncoder<Vec<u8>>>)) -> Vec<u8> {
 
 fn add(builder: &mut Builder<GzEncoder<Vec<u8>>>, path: &str, kind: EntryType, content: &[u8]) {
     let mut header = Header::new_ustar();
-    // `set_path` would refuse what is to be tried.
+    // `set_path` would refuse the invalid paths under test.
     header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
     header.set_entry_type(kind);
     header.set_size(content.len() as u64);
@@ -44,7 +44,7 @@ fn good(builder: &mut Builder<GzEncoder<Vec<u8>>>) {
     }
 }
 
-/// What happens, with everything that is in the folder afterwards.
+/// Extracts an archive. Returns the result and all files in the folder afterwards.
 fn unpack(archive: &[u8]) -> (Result<(), String>, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("it.tar.gz");
@@ -57,7 +57,7 @@ fn unpack(archive: &[u8]) -> (Result<(), String>, Vec<String>) {
     for path in &found {
         let path = dir.path().join(path);
         assert!(path.is_file() && !path.is_symlink());
-        assert_eq!(fs::read(&path).unwrap(), content(path.to_str().unwrap()), "whole or not there");
+        assert_eq!(fs::read(&path).unwrap(), content(path.to_str().unwrap()), "complete or absent");
     }
     if let Err(message) = &outcome {
         assert!(message.contains("it.tar.gz"), "{message}");
@@ -79,12 +79,12 @@ fn list(root: &Path, dir: &Path, found: &mut Vec<String>) {
 const BOTH: [&str; 2] = ["deep/inside/data/a.bin", "deep/inside/data/b.bin"];
 
 #[test]
-fn a_good_one() {
+fn a_good_archive_is_extracted() {
     assert_eq!(unpack(&packed(good)), (Ok(()), BOTH.map(String::from).to_vec()));
 }
 
 #[test]
-fn what_was_not_asked_for_is_passed_over() {
+fn other_members_are_ignored() {
     let odd = [
         ("../../escaped", EntryType::Regular),
         ("/tmp/absolute-escape-of-a-test", EntryType::Regular),
@@ -109,7 +109,7 @@ fn what_was_not_asked_for_is_passed_over() {
 }
 
 #[test]
-fn a_member_that_is_something_else_is_refused() {
+fn a_wanted_member_that_is_not_a_file_is_refused() {
     for kind in
         [EntryType::Symlink, EntryType::Link, EntryType::Fifo, EntryType::Block, EntryType::Char, EntryType::Directory]
     {
@@ -126,17 +126,17 @@ fn a_member_of_another_size_or_missing_or_twice_is_refused() {
         assert!(outcome.unwrap_err().contains(&format!("{size} bytes instead of 1000")));
     }
     let (outcome, _) = unpack(&packed(|builder| add(builder, "data/b.bin", EntryType::Regular, b"abc")));
-    assert!(outcome.unwrap_err().contains("data/a.bin: it is not there"));
+    assert!(outcome.unwrap_err().contains("data/a.bin: it is missing"));
     let (outcome, _) = unpack(&packed(|builder| {
         good(builder);
         good(builder);
     }));
-    assert!(outcome.unwrap_err().contains("it is there twice"));
+    assert!(outcome.unwrap_err().contains("it occurs twice"));
 }
 
-/// A name in a PAX header counts like any other, and so does one that says two things.
+/// A name in a PAX header is used like any other, also if there are two names.
 #[test]
-fn long_names_are_names() {
+fn names_in_pax_headers_are_used() {
     let archive = packed(|builder| {
         builder.append_pax_extensions([("path", "data/a.bin".as_bytes())]).unwrap();
         add(builder, "innocent", EntryType::Regular, &content("a.bin"));
@@ -144,7 +144,7 @@ fn long_names_are_names() {
         add(builder, "data/b.bin", EntryType::Regular, b"abc");
     });
     let (outcome, found) = unpack(&archive);
-    assert!(outcome.unwrap_err().contains("data/b.bin: it is not there"));
+    assert!(outcome.unwrap_err().contains("data/b.bin: it is missing"));
     assert_eq!(found, BOTH[..1]);
 }
 
@@ -157,7 +157,7 @@ fn a_bomb_is_not_unpacked() {
     assert!(bomb.len() < 3 << 20);
     let (outcome, found) = unpack(&bomb);
     assert!(outcome.is_err() && found.is_empty());
-    // One that claims to be larger than it is.
+    // A member that claims a larger size than it has.
     let mut header = Header::new_ustar();
     header.set_path("data/a.bin").unwrap();
     header.set_entry_type(EntryType::Regular);
@@ -174,7 +174,7 @@ fn a_bomb_is_not_unpacked() {
 fn cut_and_flipped_archives_are_refused_or_read() {
     let whole = packed(good);
     for cut in 0..whole.len() {
-        // The last bytes are a checksum behind the end of the tar; without them all files can be there.
+        // The archive ends with a checksum. If only that is cut off, all files can still be extracted.
         let (outcome, found) = unpack(&whole[..cut]);
         assert!(outcome.is_err() || found == BOTH, "{cut}");
     }
@@ -186,10 +186,10 @@ fn cut_and_flipped_archives_are_refused_or_read() {
     for other in [&b""[..], b"<html></html>", b"\x1f\x8b", &[0; 2000]] {
         assert!(unpack(other).0.is_err());
     }
-    assert_eq!(unpack(&[&whole[..], b"behind it"].concat()).0, Ok(()), "what follows is not looked at");
+    assert_eq!(unpack(&[&whole[..], b"behind it"].concat()).0, Ok(()), "trailing bytes are ignored");
 }
 
-/// Contents may differ where the file itself is damaged: no more than an outcome is wanted. SHA-256 comes before.
+/// Checks only that there is a result: a damaged file may have changed content. In use, the SHA-256 is checked before.
 fn unpack_any(archive: &[u8]) -> Result<(), String> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("it.tar.gz");

@@ -1,4 +1,4 @@
-//! Downloads from a server on this machine that does everything wrong that a server can do.
+//! Downloads from a local server with all kinds of faults.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -22,7 +22,7 @@ fn hex(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
-/// What was asked: the request line, and from which byte on.
+/// A request: its first line, and the first byte of its range.
 #[derive(Debug, Clone, PartialEq)]
 struct Asked {
     line: String,
@@ -72,12 +72,12 @@ impl Server {
 }
 
 fn send(stream: &mut TcpStream, head: &str, body: &[u8]) {
-    // The other side may have seen enough.
+    // The client may have closed the connection.
     let _ = stream.write_all(format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n").as_bytes());
     let _ = stream.write_all(body);
 }
 
-/// What a good server does: ranges included.
+/// Answers like a correct server, with ranges.
 fn good(asked: &Asked, stream: &mut TcpStream) {
     let all = content();
     match asked.from {
@@ -91,7 +91,7 @@ fn good(asked: &Asked, stream: &mut TcpStream) {
     }
 }
 
-/// The first `n` bytes under the promise of all of them.
+/// Promises all bytes and sends the first `n`.
 fn cut_off(n: usize, stream: &mut TcpStream) {
     send(stream, &format!("200 OK\r\nContent-Length: {SIZE}"), &content()[..n]);
 }
@@ -118,14 +118,14 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// The file is there, and right, and nothing half-done is.
+    /// Asserts that the file is complete and no partial file is left.
     fn arrived(&self) {
         assert!(self.result.is_ok(), "{:?}", self.result);
         assert_eq!(fs::read(self.dir.path().join("data.bin")).unwrap(), content());
         assert!(!self.part().exists());
     }
 
-    /// No file is there, and the reason has these words.
+    /// Asserts that there is no file and that the error contains these words.
     fn failed(&self, words: &[&str]) {
         let message = self.result.as_ref().unwrap_err().to_string();
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
@@ -150,7 +150,7 @@ fn run(answer: impl FnMut(usize, &Asked, &mut TcpStream) + Send + 'static) -> Ou
     run_in(tempfile::tempdir().unwrap(), &Server::new(answer), &options())
 }
 
-/// With the first `have` bytes, or others, left by an earlier attempt.
+/// Runs with a partial file `part` left by an earlier attempt.
 fn run_with(part: &[u8], answer: impl FnMut(usize, &Asked, &mut TcpStream) + Send + 'static) -> Outcome {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("data.bin.part"), part).unwrap();
@@ -168,7 +168,7 @@ fn b01_a_good_server() {
 }
 
 #[test]
-fn b02_what_is_there_is_not_asked_for_again() {
+fn b02_an_existing_file_is_not_downloaded_again() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("data.bin"), content()).unwrap();
     let outcome = run_in(dir, &Server::new(|_, asked, stream| good(asked, stream)), &options());
@@ -177,7 +177,7 @@ fn b02_what_is_there_is_not_asked_for_again() {
 }
 
 #[test]
-fn b03_what_is_there_and_wrong_is_replaced() {
+fn b03_a_wrong_file_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("data.bin"), &content()[..99]).unwrap();
     run_in(dir, &Server::new(|_, asked, stream| good(asked, stream)), &options()).arrived();
@@ -187,7 +187,7 @@ fn b03_what_is_there_and_wrong_is_replaced() {
 fn b04_not_found() {
     let outcome = run(|_, _, stream| send(stream, "404 Not Found\r\nContent-Length: 0", b""));
     outcome.failed(&["answers 404", "data.bin"]);
-    assert_eq!(outcome.requests(), 1, "there is no hope in asking again");
+    assert_eq!(outcome.requests(), 1, "the error is permanent, so there is no second request");
 }
 
 #[test]
@@ -206,10 +206,10 @@ fn b06_unavailable_at_first() {
 }
 
 #[test]
-fn b07_broken_for_ever() {
+fn b07_unavailable_permanently() {
     let outcome = run(|_, _, stream| send(stream, "500 Internal Server Error\r\nContent-Length: 0", b""));
     outcome.failed(&["answers 500", "try again later"]);
-    assert_eq!(outcome.requests(), 4, "asked so often and no more");
+    assert_eq!(outcome.requests(), 4, "the number of attempts is limited");
 }
 
 #[test]
@@ -232,18 +232,18 @@ fn b09_closed_without_an_answer() {
 }
 
 #[test]
-fn b10_closed_in_the_middle_and_gone_on_from_there() {
+fn b10_closed_in_the_middle_and_resumed() {
     let outcome = run(|number, asked, stream| if number == 0 { cut_off(100_000, stream) } else { good(asked, stream) });
     outcome.arrived();
-    let from = outcome.asked[1].from.expect("the second asks for the rest");
+    let from = outcome.asked[1].from.expect("the second request asks for the rest");
     assert!(from > 0 && from <= 100_000, "{from}");
 }
 
 #[test]
-fn b11_closed_in_the_middle_for_ever() {
+fn b11_closed_in_the_middle_every_time() {
     let outcome = run(|_, _, stream| cut_off(1000, stream));
     outcome.failed(&["try again later"]);
-    assert_eq!(fs::read(outcome.part()).unwrap(), content()[..1000], "what has come is kept");
+    assert_eq!(fs::read(outcome.part()).unwrap(), content()[..1000], "the downloaded part is kept");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn b12_stalled() {
 }
 
 #[test]
-fn b13_no_answer_for_ever() {
+fn b13_never_an_answer() {
     let outcome = run(|_, _, _| std::thread::sleep(Duration::from_millis(500)));
     outcome.failed(&["try again later"]);
 }
@@ -305,10 +305,10 @@ fn b17_another_length() {
 }
 
 #[test]
-fn b18_more_than_there_is_without_saying_so() {
+fn b18_too_many_bytes_without_a_length() {
     let outcome = run(|_, _, stream| send(stream, "200 OK", &[content(), vec![0; 500_000]].concat()));
     outcome.failed(&["more than 300000 bytes"]);
-    assert!(fs::metadata(outcome.part()).unwrap().len() <= SIZE as u64, "nor does it fill the disk");
+    assert!(fs::metadata(outcome.part()).unwrap().len() <= SIZE as u64, "it must not fill the disk");
 }
 
 #[test]
@@ -325,17 +325,17 @@ fn b20_a_web_page() {
 }
 
 #[test]
-fn b21_the_right_length_and_another_content() {
+fn b21_right_length_wrong_content() {
     let outcome = run(|_, _, stream| send(stream, &format!("200 OK\r\nContent-Length: {SIZE}"), &vec![7; SIZE]));
     outcome.failed(&["SHA-256"]);
-    assert!(!outcome.part().exists(), "nobody goes on from a wrong file");
+    assert!(!outcome.part().exists(), "a wrong file is not resumed");
     assert_eq!(outcome.requests(), 1);
 }
 
 #[test]
-fn b22_packed_unasked() {
+fn b22_compressed_without_request() {
     let head = "200 OK\r\nContent-Encoding: gzip";
-    run(move |_, _, stream| send(stream, head, &content())).failed(&["packs"]);
+    run(move |_, _, stream| send(stream, head, &content())).failed(&["compressed data"]);
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn b23_a_range_is_ignored() {
 }
 
 #[test]
-fn b24_another_range_than_asked_for() {
+fn b24_another_range_than_requested() {
     let outcome = run_with(&content()[..50_000], |_, asked, stream| match asked.from {
         Some(_) => {
             let head = format!("206 Partial Content\r\nContent-Range: bytes 10-{}/{SIZE}", SIZE - 1);
@@ -357,19 +357,19 @@ fn b24_another_range_than_asked_for() {
         None => good(asked, stream),
     });
     outcome.arrived();
-    assert_eq!(outcome.asked[1].from, None, "then from the beginning");
+    assert_eq!(outcome.asked[1].from, None, "the next attempt starts from the beginning");
 }
 
 #[test]
 fn b25_the_file_changes_between_two_parts() {
-    // What was left is of an older file: together they do not fit, from the beginning they do.
+    // The partial file is from an older version of the file. The parts do not match, so the download starts again.
     let outcome = run_with(&[9; 50_000], |_, asked, stream| good(asked, stream));
     outcome.arrived();
     assert_eq!((outcome.asked[0].from, outcome.asked[1].from), (Some(50_000), None));
 }
 
 #[test]
-fn b26_a_range_that_cannot_be() {
+fn b26_an_impossible_range() {
     let outcome = run_with(&content()[..50_000], |_, asked, stream| match asked.from {
         Some(_) => send(stream, "416 Range Not Satisfiable\r\nContent-Length: 0", b""),
         None => good(asked, stream),
@@ -378,19 +378,19 @@ fn b26_a_range_that_cannot_be() {
 }
 
 #[test]
-fn b27_what_was_left_is_whole() {
+fn b27_the_partial_file_is_complete() {
     let outcome = run_with(&content(), |_, asked, stream| good(asked, stream));
     outcome.arrived();
     assert_eq!(outcome.requests(), 0);
 }
 
 #[test]
-fn b28_what_was_left_is_too_long() {
+fn b28_the_partial_file_is_too_long() {
     run_with(&[content(), vec![1]].concat(), |_, asked, stream| good(asked, stream)).arrived();
 }
 
 #[test]
-fn b29_sent_on_along_a_path() {
+fn b29_a_chain_of_redirects() {
     for target in ["/elsewhere/data.bin", "elsewhere", "//HOST/data"] {
         let outcome = run(move |number, asked, stream| match number {
             0 => {
@@ -411,7 +411,7 @@ fn b29_sent_on_along_a_path() {
 }
 
 #[test]
-fn b30_sent_in_circles() {
+fn b30_circular_redirects() {
     let outcome =
         run(|_, _, stream| send(stream, "301 Moved Permanently\r\nLocation: /round\r\nContent-Length: 0", b""));
     outcome.failed(&["more than 5 times"]);
@@ -419,7 +419,7 @@ fn b30_sent_in_circles() {
 }
 
 #[test]
-fn b31_sent_to_where_nothing_is_safe() {
+fn b31_a_redirect_to_an_insecure_address() {
     for target in ["http://example.com/data.bin", "ftp://127.0.0.1/data.bin", "file:///etc/passwd"] {
         let outcome = run(move |_, _, stream| {
             send(stream, &format!("302 Found\r\nLocation: {target}\r\nContent-Length: 0"), b"")
@@ -429,8 +429,8 @@ fn b31_sent_to_where_nothing_is_safe() {
 }
 
 #[test]
-fn b32_sent_on_without_saying_where() {
-    run(|_, _, stream| send(stream, "302 Found\r\nContent-Length: 0", b"")).failed(&["without saying where"]);
+fn b32_a_redirect_without_an_address() {
+    run(|_, _, stream| send(stream, "302 Found\r\nContent-Length: 0", b"")).failed(&["without an address"]);
 }
 
 #[test]
@@ -444,7 +444,7 @@ fn b33_no_server() {
 }
 
 #[test]
-fn b34_plain_http_from_elsewhere() {
+fn b34_plain_http_to_another_machine() {
     let dir = tempfile::tempdir().unwrap();
     let error = fetch(&pinned("http://example.com"), dir.path(), &options(), &mut |_| ()).unwrap_err();
     assert!(matches!(error, FetchError::NotAllowed(_)), "{error}");
@@ -460,7 +460,7 @@ fn b35_offline() {
 }
 
 #[test]
-fn b36_a_mirror_first_and_the_publisher_if_it_fails() {
+fn b36_mirrors_are_tried_before_the_publisher() {
     let mirrors = [
         Server::new(|_, _, stream| send(stream, "404 Not Found\r\nContent-Length: 0", b"")),
         Server::new(|_, _, stream| send(stream, &format!("200 OK\r\nContent-Length: {SIZE}"), &vec![1; SIZE])),
@@ -474,7 +474,7 @@ fn b36_a_mirror_first_and_the_publisher_if_it_fails() {
 }
 
 #[test]
-fn b37_two_at_once() {
+fn b37_two_downloads_at_once() {
     let server = Arc::new(Server::new(|_, asked, stream| {
         std::thread::sleep(Duration::from_millis(200));
         good(asked, stream);
@@ -496,7 +496,7 @@ fn b37_two_at_once() {
 }
 
 #[test]
-fn b38_a_folder_that_cannot_be() {
+fn b38_the_folder_cannot_be_created() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();

@@ -1,7 +1,7 @@
 use super::*;
 use crate::archive::modified_files;
 
-/// A folder of made-up files; record `r` of every file has label `r % 10` and pixels `r % 256`.
+/// A folder of synthetic files; record `r` of every file has label `r % 10` and pixels `r % 256`.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let inner = dir.path().join(FOLDER);
@@ -20,7 +20,7 @@ fn refused(dir: &Path) -> CifarError {
 }
 
 #[test]
-fn reads_what_is_there_from_either_folder() {
+fn reads_the_files_from_either_folder() {
     let dir = folder();
     for dir in [dir.path().to_path_buf(), dir.path().join(FOLDER)] {
         let (train, test) = images(&dir).unwrap();
@@ -61,7 +61,7 @@ fn every_kind_of_damage_names_file_and_place() {
     assert!(matches!(refused(&dir.path().join("nowhere")), CifarError::NoFolder(_)));
 }
 
-/// The real files, where there are any: AST_DATA_DIR. With CI=true they must be there.
+/// Reads the real files from AST_DATA_DIR, if set. With CI=true it must be set.
 #[test]
 fn reads_the_real_files() {
     let Some(dir) = std::env::var_os("AST_DATA_DIR") else {
@@ -75,7 +75,7 @@ fn reads_the_real_files() {
     };
     assert_eq!(per_class(&train), [5000; 10]);
     assert_eq!(per_class(&test), [1000; 10]);
-    // The published mean and deviation of the channels, against the pixels themselves.
+    // The published mean and deviation of the channels, compared with the pixels.
     for channel in 0..3 {
         let bytes = (0..50_000u32).flat_map(|id| &train.bytes(id)[channel * 1024..(channel + 1) * 1024]);
         let (sum, squares) = bytes.fold((0f64, 0f64), |(s, q), b| {
@@ -90,7 +90,7 @@ fn reads_the_real_files() {
 }
 
 #[test]
-fn what_is_there_instead_is_said() {
+fn the_error_says_what_was_found_instead() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     let error = |path: &Path| images(path).unwrap_err();
@@ -127,12 +127,12 @@ fn the_python_version_is_named() {
     fs::write(&archive, "packed").unwrap();
     named(at, &archive);
     named(&archive, &archive);
-    // What can be read comes first.
+    // The archive that can be read comes first.
     fs::write(at.join("cifar-10-binary.tar.gz"), "packed").unwrap();
     assert!(matches!(images(at).unwrap_err(), CifarError::Packed(_)));
 }
 
-/// One of the training files: the file is named in the same words.
+/// A missing training file is reported like a missing test file.
 #[test]
 fn a_missing_training_batch_is_named() {
     let dir = tempfile::tempdir().unwrap();
@@ -140,7 +140,7 @@ fn a_missing_training_batch_is_named() {
     let error = images(dir.path()).unwrap_err();
     assert!(matches!(error, CifarError::Incomplete(file) if file.ends_with("data_batch_1.bin")));
 }
-/// Of 10,000 records with label `r % 10` and 3,072 pixels `r % 256`, by Python's hashlib.
+/// SHA-1 of 10,000 records with label `r % 10` and 3,072 pixels `r % 256`, by Python's hashlib.
 const MADE_UP: &str = "4b1e914537ff354ee662be50d7c1f51a0d2b4ae5";
 
 fn made_up(records: usize) -> Images {
@@ -193,10 +193,10 @@ fn labels_out_of_range_are_found_in_every_record() {
     }
 }
 
-/// Things that are no files under the names of files: they must not be waited for.
+/// Pipes and folders under the names of files must be refused without waiting for them.
 #[test]
 #[cfg(unix)]
-fn what_is_no_file_is_refused_at_once() {
+fn pipes_and_folders_are_refused_at_once() {
     use std::fs;
     let dir = tempfile::tempdir().unwrap();
     let first = dir.path().join("data_batch_1.bin");

@@ -1,4 +1,4 @@
-//! One question to a server: over https or to this machine, with every redirect held to the same.
+//! A single request to a server, over https or to this machine. Redirects must satisfy the same rule.
 
 use std::net::IpAddr;
 
@@ -9,13 +9,13 @@ use super::{FetchError, FetchOptions};
 
 const MOST_REDIRECTS: usize = 5;
 
-/// Why a server gave no answer that is one.
+/// Why a request gave no usable response, and whether to try again.
 pub(super) enum Refusal {
     Again(String),
     Never(FetchError),
 }
 
-/// Asks for what follows the first `have` bytes; goes where it is sent, if that is allowed.
+/// Requests the bytes after the first `have`. Follows redirects to allowed addresses.
 pub(super) fn ask(url: &str, have: u64, options: &FetchOptions) -> Result<Response<Body>, Refusal> {
     let mut url = url.to_string();
     for _ in 0..=MOST_REDIRECTS {
@@ -45,16 +45,16 @@ pub(super) fn ask(url: &str, have: u64, options: &FetchOptions) -> Result<Respon
         }
         let target = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
         let Some(target) = target.and_then(|target| join(&url, target)) else {
-            let reason = "the server sends us on without saying where".to_string();
+            let reason = "the server redirects without an address".to_string();
             return Err(Refusal::Never(FetchError::Answer { url, reason }));
         };
         url = target;
     }
-    let reason = format!("the server sends us on more than {MOST_REDIRECTS} times");
+    let reason = format!("the server redirects more than {MOST_REDIRECTS} times");
     Err(Refusal::Never(FetchError::Answer { url, reason }))
 }
 
-/// Whether an address is of this machine; `None` if it is not to be asked at all.
+/// Whether an address is on this machine; `None` if it is not allowed.
 fn allowed(url: &str) -> Option<bool> {
     let uri: Uri = url.parse().ok()?;
     let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
@@ -66,7 +66,7 @@ fn allowed(url: &str) -> Option<bool> {
     }
 }
 
-/// Where `target`, as said by `url`, is: another address, a path on the same server, or one beside it.
+/// The address of `target`, a redirect from `url`: absolute, a path on the same server, or relative.
 fn join(url: &str, target: &str) -> Option<String> {
     if target.contains("://") {
         return Some(target.to_string());

@@ -1,5 +1,4 @@
-//! Downloads of files whose size and SHA-256 are known beforehand: whatever a server does, what is there in the end is the
-//! file or nothing.
+//! Downloads of files with known size and SHA-256. Whatever a server does, the result is the exact file or an error.
 
 mod ask;
 
@@ -16,18 +15,18 @@ use ureq::http::header;
 
 const CHUNK: usize = 1 << 16;
 
-/// How to go about it.
+/// How to download.
 #[derive(Debug, Clone)]
 pub struct FetchOptions {
-    /// Folders at other servers that are asked first.
+    /// Folders at other servers, tried before the publisher.
     pub mirrors: Vec<String>,
-    /// Ask nobody.
+    /// Do not use the network.
     pub offline: bool,
-    /// How often a server is asked for as long as it gives hope.
+    /// Number of attempts per server, while its errors may be temporary.
     pub attempts: u32,
-    /// Before the second attempt; twice as long before each further one.
+    /// Pause before the second attempt; it doubles with every further one.
     pub pause: Duration,
-    /// After so long without a byte an attempt is given up.
+    /// An attempt is aborted after this time without data.
     pub stall: Duration,
 }
 
@@ -38,65 +37,65 @@ impl Default for FetchOptions {
     }
 }
 
-/// Why a file could not be had.
+/// An error of a download.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// Nobody may be asked.
-    #[error("AST_OFFLINE is set and {} is not there: get it elsewhere from {url} and put it there", path.display())]
+    /// The network must not be used.
+    #[error("AST_OFFLINE is set and {} does not exist: download it elsewhere from {url} and put it there", path.display())]
     Offline {
-        /// Where the file would be.
+        /// Path of the file.
         path: PathBuf,
-        /// Where it is published.
+        /// Its address.
         url: String,
     },
-    /// Another process is at it.
+    /// Another process is downloading the file.
     #[error("{} is being downloaded by another process", .0.display())]
     Busy(PathBuf),
-    /// The disk refused.
+    /// Reading or writing a file failed.
     #[error("{}: {source}", path.display())]
     Disk {
-        /// Where.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// Neither https nor this machine.
-    #[error("{0}: only https is fetched, or http from this machine itself")]
+    /// The address is neither https nor on this machine.
+    #[error("{0}: only https is allowed, or http on this machine")]
     NotAllowed(String),
-    /// The server answered with something else.
+    /// The server sent something else than the file.
     #[error("{url}: {reason}")]
     Answer {
-        /// What was asked.
+        /// The requested address.
         url: String,
         /// What is wrong.
         reason: String,
     },
-    /// No answer, or no whole one: it may work later.
-    #[error("{url}: {reason}; what has come is kept, try again later")]
+    /// No response, or an incomplete one. A later attempt may succeed.
+    #[error("{url}: {reason}; the downloaded part is kept, try again later")]
     Unreachable {
-        /// What was asked.
+        /// The requested address.
         url: String,
         /// What is wrong.
         reason: String,
     },
 }
 
-/// What an attempt came to.
+/// The result of an attempt.
 enum Attempt {
     Whole,
-    /// Ask again.
+    /// Try this server again.
     Again(String),
-    /// Ask somebody else.
+    /// Try the next server.
     Never(FetchError),
 }
 
-/// Gets `archive` into `dir`, unless it is there. `progress` is told how many bytes are there.
+/// Downloads `archive` into `dir`, unless the file is there already. `progress` receives the number of bytes so far.
 ///
-/// What has come of an interrupted download is kept in `NAME.part` and gone on from. The file gets its name only when
-/// size and SHA-256 are right.
+/// An interrupted download is kept in `NAME.part` and resumed. The file is renamed to its final name only after its
+/// size and SHA-256 were checked.
 ///
 /// # Errors
-/// [`FetchError`]; of several servers that of the last one.
+/// [`FetchError`]; with several servers, that of the last one.
 pub fn fetch(
     archive: &Archive,
     dir: &Path,
@@ -178,12 +177,12 @@ fn once(
         let number = |name| response.headers().get(name).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         have = match response.status().as_u16() {
-            200 => 0, // from the beginning, whatever was asked for
+            200 => 0, // the whole file, even if a range was requested
             206 if text(header::CONTENT_RANGE).starts_with(&format!("bytes {have}-")) => have,
             206 | 416 => {
-                // It is at odds with us about what there is: next time from the beginning.
+                // The server and the partial file disagree: the next attempt starts from the beginning.
                 fs::remove_file(part).map_err(disk(part))?;
-                return Ok(Attempt::Again("the server cannot go on where the download was interrupted".into()));
+                return Ok(Attempt::Again("the server cannot resume the download".into()));
             }
             status @ (408 | 425 | 429 | 500..=599) => {
                 return Ok(Attempt::Again(format!("the server answers {status}")));
@@ -191,7 +190,7 @@ fn once(
             status => return answer(format!("the server answers {status}")),
         };
         if !matches!(text(header::CONTENT_ENCODING), "" | "identity") {
-            return answer("the server packs what nobody asked it to pack".into());
+            return answer("the server sends compressed data, although uncompressed data was requested".into());
         }
         if text(header::CONTENT_TYPE).starts_with("text/html") {
             return answer("a web page instead of a file: the address has moved, or a network wants a login".into());
@@ -210,14 +209,14 @@ fn once(
         return Ok(Attempt::Whole);
     }
     fs::remove_file(part).map_err(disk(part))?;
-    // Two halves of different files: from the beginning it may fit. A whole file that does not fit never will.
+    // The parts of a resumed download may come from different files: start again. A complete download will not improve.
     match resumed {
-        true => Ok(Attempt::Again("what was gone on with does not fit its beginning".into())),
-        false => answer("its SHA-256 is not what it must be: it is another file, or it was changed on the way".into()),
+        true => Ok(Attempt::Again("the resumed download does not match its first part".into())),
+        false => answer("its SHA-256 is wrong: it is another file, or it was changed on the way".into()),
     }
 }
 
-/// Appends what comes to the first `have` bytes of `part`. The reason, if it ends early.
+/// Appends the body to the first `have` bytes of `part`. Returns a reason if the body ends early.
 fn receive(
     body: Body,
     part: &Path,
@@ -236,7 +235,7 @@ fn receive(
                 return Ok(None);
             }
             Ok(0) => return Ok(Some(format!("it ends after {have} of {bytes} bytes"))),
-            // More than there is to come is not written down: SHA-256 will say that it does not fit.
+            // A body that is too long is discarded.
             Ok(n) if have + n as u64 > bytes => {
                 file.set_len(0).map_err(disk(part))?;
                 return Ok(Some(format!("more than {bytes} bytes")));
@@ -251,7 +250,7 @@ fn receive(
     }
 }
 
-/// Held as long as the download takes.
+/// Locks the download; the lock is held until the returned file is dropped.
 fn lock(file: &Path, path: &Path) -> Result<File, FetchError> {
     let lock = File::options().write(true).create(true).truncate(false).open(file).map_err(disk(file))?;
     match lock.try_lock() {
@@ -269,7 +268,7 @@ fn is_whole(path: &Path, archive: &Archive) -> bool {
 /// SHA-256 of a file, in hexadecimal.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn sha256(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     io::copy(&mut File::open(path)?, &mut hash)?;

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use compare::CompareArgs;
 pub(crate) use run::{Key, PlaceArgs, RunArgs};
 
-/// Adaptive sparse training: train on the most significant samples, and measure what that is worth.
+/// Adaptive sparse training: train on the most significant samples, and measure whether that pays.
 #[derive(Debug, Parser)]
 #[command(name = "ast", version, about, max_term_width = 100)]
 pub(crate) struct Args {
@@ -21,24 +21,24 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// One run: train, measure, report
     Train(Box<TrainArgs>),
-    /// Policies against each other at equal cost, paired by seed, with statistics
+    /// Compare policies at equal cost, paired by seed, with statistics
     Compare(Box<CompareArgs>),
-    /// Policies in closed loop, without a network: which holds the target, and how soon
+    /// Run policies in closed loop without a network: which hold the target, and how soon
     Simulate(SimulateArgs),
-    /// What significance can be: the scorers compiled in
+    /// List the scorers compiled in: the definitions of significance
     Scorers(Format),
-    /// What can select: the policies compiled in
+    /// List the policies compiled in: the ways to select samples
     Policies(Format),
-    /// What can be trained: the networks compiled in
+    /// List the networks compiled in
     Models(Format),
-    /// What can be trained on: the datasets compiled in
+    /// List the datasets compiled in
     Datasets(Format),
-    /// What can turn gradients into steps: the optimizers compiled in
+    /// List the optimizers compiled in
     Optimizers(Format),
-    /// Get a dataset's files, or look whether they are what they should be
+    /// Download a dataset's files, or check them
     #[command(subcommand)]
     Data(DataCommand),
-    /// What works on this machine, and why not: devices, features, data, energy counters
+    /// Show what works on this machine, and why the rest does not: devices, features, data, energy counters
     Doctor,
 }
 
@@ -46,30 +46,30 @@ pub(crate) enum Command {
 pub(crate) enum DataCommand {
     /// Download a dataset, check it and unpack it
     #[command(after_help = "\
-A download that was interrupted continues. AST_MIRROR names other servers (folders, separated by commas)
-to be asked first, AST_OFFLINE=1 asks none; HTTPS_PROXY is respected.
+An interrupted download is resumed. AST_MIRROR has the addresses of mirrors (folders, separated by commas),
+which are tried first. With AST_OFFLINE=1 nothing is downloaded. HTTPS_PROXY is respected.
 
-What is there and differs from the published files is left alone, with exit code 65.
+Existing files that differ from the published ones are not changed; the exit code is then 65.
 
-Exit codes: 0 it is there, 65 not what it must be, 74 cannot write, 75 try again.")]
+Exit codes: 0 the dataset is there, 65 its files differ, 74 cannot write, 75 try again.")]
     Fetch {
-        /// Which, for example cifar10; `ast datasets` lists them
+        /// Name of the dataset, for example cifar10; `ast datasets` lists them
         name: String,
-        /// Where to [default: data]
+        /// Folder to download into [default: data]
         #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
         data_dir: Option<PathBuf>,
     },
-    /// Whether a dataset is whole and as published, and the checksums to compare two machines by
+    /// Check that a dataset is complete and as published, and print checksums to compare two machines
     #[command(after_help = "\
-Whole: sizes, labels and images a class. A whole copy that differs from the published files, such as
-one that was JPEG-compressed, is called a modified copy and can be trained on.
+A copy is complete if file sizes, labels and the number of images per class are right. A complete copy that
+differs from the published files, such as a JPEG-compressed one, is reported as modified. It can be trained on.
 
-Exit codes: 0 it is whole, 65 it is not.")]
+Exit codes: 0 complete, 65 incomplete or damaged.")]
     Verify {
-        /// Which
+        /// Name of the dataset
         #[arg(default_value = "cifar10")]
         name: String,
-        /// Where it is
+        /// Folder of its files
         #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
         data_dir: Option<PathBuf>,
     },
@@ -84,17 +84,17 @@ Examples:
   ast train --preset cifar10 --data-dir DIR   the standard run
   ast train --policy random                   the control: same budget, no significance
   ast train --set policy.lambda=0.5 --set train.lr=2e-3 --out runs/mine
-  ast train --resume runs/mine                go on after Ctrl-C, a kill or a full disk
+  ast train --resume runs/mine                continue after Ctrl-C, a kill or a full disk
 
-Ctrl-C finishes the batch, saves and stops; a second one stops at once. SIGUSR1 saves and goes on.
+Ctrl-C finishes the batch, saves and stops; a second one stops at once. SIGUSR1 saves and continues.
 
 Exit codes: 0 done, 2 usage, 65 data, 69 device, 70 bug, 73 cannot create, 74 cannot read or write,
 75 try again, 129/130/143 stopped by HUP/INT/TERM.")]
 pub(crate) struct TrainArgs {
-    /// What selects; `ast policies` lists them [key: policy.name]
+    /// Policy, which selects the samples; `ast policies` lists them [key: policy.name]
     #[arg(long)]
     pub(crate) policy: Option<String>,
-    /// Decides everything random [key: train.seed]
+    /// Seed of all randomness [key: train.seed]
     #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
     pub(crate) seed: Option<i64>,
     #[command(flatten)]
@@ -104,10 +104,10 @@ pub(crate) struct TrainArgs {
     /// Run folder; must be new or empty [default: runs/NNNN-DATA-POLICY]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Go on with a run that was stopped, from its last checkpoint; everything else comes from its folder
+    /// Continue a stopped run from its last checkpoint; everything else comes from its folder
     #[arg(long, value_name = "RUN", conflicts_with_all = ["RunArgs", "policy", "seed", "out"])]
     pub(crate) resume: Option<PathBuf>,
-    /// With --resume: begin the run again from its config.toml; what it has left is moved to RUN/aside-N, nothing is removed
+    /// With --resume: start the run again from its config.toml; old files are moved to RUN/aside-N, nothing is removed
     #[arg(long, requires = "resume")]
     pub(crate) start_over: bool,
     /// How to show progress
@@ -135,22 +135,22 @@ The folder holds simulation.svg, simulation.csv (every chunk) and simulation.md 
 
 Exit codes: 0 done, 2 usage, 65 a score that is none, 73 cannot create, 74 cannot read or write.")]
 pub(crate) struct SimulateArgs {
-    /// What happens to the policies
+    /// Disturbance of the closed loop
     #[arg(long, value_enum, default_value_t, conflicts_with = "scores")]
     pub(crate) case: CaseName,
-    /// Recorded scores instead, one number a line, in the order they were offered
+    /// Use recorded scores instead: one number per line, in the order they were offered
     #[arg(long, value_name = "FILE")]
     pub(crate) scores: Option<PathBuf>,
-    /// Share of what is offered to train on, in (0, 1] [key: control.target]
+    /// Share of the offered samples to train on, in (0, 1] [key: control.target]
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     pub(crate) target: f64,
-    /// Samples a chunk: a controller answers once per chunk
+    /// Samples per chunk; a controller updates once per chunk
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub(crate) chunk: u32,
-    /// Chunks a case
+    /// Chunks per case
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(120..=10_000), conflicts_with = "scores")]
     pub(crate) chunks: u32,
-    /// Decides everything random
+    /// Seed of all randomness
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     /// Proportional gain of `ast` [key: control.kp]
@@ -172,18 +172,18 @@ pub(crate) struct SimulateArgs {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CaseName {
-    /// One after the other
+    /// All cases in sequence
     #[default]
     All,
-    /// Scores that stay as they are
+    /// Constant score distribution
     Start,
-    /// Half-way, the target is tripled, up to 0.5 (or goes half of the way to 1)
+    /// Half-way, the target is tripled, to at most 0.5 (or rises half of the way to 1)
     Step,
     /// Scores fall exponentially to a tenth, as losses do
     Drift,
-    /// For a third of the run most samples wait for their step already, too many for `ast` to reach the target
+    /// For a third of the run most samples are already in the queue, too many for `ast` to reach the target
     Saturation,
-    /// Half-way, the scores are those of another scorer
+    /// Half-way, the scores change to those of another scorer
     Swap,
 }
 
@@ -192,11 +192,11 @@ pub(crate) enum Progress {
     /// A bar on a terminal, plain lines otherwise
     #[default]
     Auto,
-    /// The same: where no bar can be drawn (a file, TERM=dumb), plain lines
+    /// The same as auto: plain lines where no bar can be drawn (a file, TERM=dumb)
     Bar,
-    /// A line every now and then
+    /// Plain lines at intervals
     Plain,
-    /// Nothing
+    /// No progress
     None,
 }
 

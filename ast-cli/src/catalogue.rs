@@ -1,4 +1,4 @@
-//! `ast scorers`, `policies`, `models`, `datasets` and `optimizers`: what is compiled in, from the registries themselves.
+//! `ast scorers`, `policies`, `models`, `datasets` and `optimizers`: lists what is compiled in, from the registries.
 
 use ast_core::data::BuildDataset;
 use ast_core::inventory::Collect;

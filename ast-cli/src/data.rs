@@ -1,4 +1,4 @@
-//! `ast data`: fetches the files of a dataset and compares them with what was published.
+//! `ast data`: downloads the files of a dataset and compares them with the published ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::shell::quoted;
 
 const BAR: &str = "{wide_bar} {percent:>3} % of {total_bytes}, {eta} left";
 
-/// A dataset that is made of files.
+/// A dataset that has published files.
 pub(crate) struct Published {
     pub(crate) name: &'static str,
     pub(crate) source: Box<dyn DataSource>,
@@ -31,7 +31,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
             match data_dir {
                 Some(dir) => verify(&published, dir),
                 None => Err(Failure::usage(format!(
-                    "name the folder that holds {} with --data-dir or AST_DATA_DIR",
+                    "set the folder of {} with --data-dir or AST_DATA_DIR",
                     published.folder()
                 ))),
             }
@@ -39,7 +39,7 @@ pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     }
 }
 
-/// Every registered dataset that can be fetched.
+/// All registered datasets that can be downloaded.
 pub(crate) fn published() -> Result<Vec<Published>, Failure> {
     let bug = |error: String| Failure::new(Kind::Bug, error);
     let registry = Registry::<BuildDataset>::linked().map_err(|error| bug(error.to_string()))?;
@@ -56,7 +56,7 @@ fn named(name: &str) -> Result<Published, Failure> {
     let all = published()?;
     let names: Vec<&str> = all.iter().map(|dataset| dataset.name).collect();
     let (list, hint) = (names.join(", "), did_you_mean(name, names.iter().copied()));
-    let unknown = || Failure::usage(format!("no dataset `{name}` can be fetched; there are: {list}{hint}"));
+    let unknown = || Failure::usage(format!("no dataset `{name}` can be downloaded; available: {list}{hint}"));
     all.into_iter().find(|dataset| dataset.name == name).ok_or_else(unknown)
 }
 
@@ -75,13 +75,13 @@ fn get(dataset: &Published, dir: &Path) -> Result<(), Failure> {
     let Published { name, source, archive } = dataset;
     let next = format!("ast train --preset {name} --data-dir {}", quoted(dir));
     if dir.is_file() {
-        return Err(Failure::usage(format!("{} is a file: name the folder to put the dataset into", dir.display())));
+        return Err(Failure::usage(format!("{} is a file: give the folder to download into", dir.display())));
     }
     let modified = modified_files(archive.files, dir);
     if !modified.is_empty() {
         let folder = dir.join(dataset.folder());
         if let Err(error) = source.verify(dir) {
-            let what = format!("{error}; move {} away and fetch again: nothing was changed", folder.display());
+            let what = format!("{error}; nothing was changed: move {} away and fetch again", folder.display());
             return Err(Failure::new(Kind::Data, what));
         }
         return Err(Failure::new(
@@ -97,7 +97,7 @@ fn get(dataset: &Published, dir: &Path) -> Result<(), Failure> {
     let there = |path: &str, bytes: u64| fs::metadata(dir.join(path)).is_ok_and(|file| file.len() == bytes);
     if archive.files.iter().all(|file| there(file.path, file.bytes)) {
         verify(dataset, dir)?;
-        return print(&format!("it is there already; next: {next}"));
+        return print(&format!("already there; next: {next}"));
     }
     let mirrors = std::env::var("AST_MIRROR").unwrap_or_default();
     let options = FetchOptions {
@@ -116,7 +116,7 @@ fn get(dataset: &Published, dir: &Path) -> Result<(), Failure> {
         let kind = if matches!(error, ArchiveError::Io { .. }) { Kind::Io } else { Kind::Data };
         Failure::new(kind, error.to_string())
     })?;
-    // Its content stands beside it now.
+    // The archive is not needed after it is unpacked.
     fs::remove_file(&packed)
         .map_err(|error| Failure::new(Kind::Io, format!("cannot remove {}: {error}", packed.display())))?;
     drop(fs::remove_file(dir.join(format!("{}.lock", archive.name))));
@@ -133,7 +133,7 @@ fn kind_of(error: &FetchError) -> Kind {
     }
 }
 
-/// Whether a dataset is whole, whether it is what was published, and what to compare between two machines.
+/// Checks that a dataset is complete and as published, and prints checksums to compare two machines.
 fn verify(dataset: &Published, dir: &Path) -> Result<(), Failure> {
     let verified = dataset.source.verify(dir).map_err(|error| dataset.refused(error))?;
     let Verified { splits: Splits { train, test }, modified } = verified;

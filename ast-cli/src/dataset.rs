@@ -1,4 +1,4 @@
-//! The data of a run: the dataset that the configuration names, without what is held out, with wrong labels if asked for.
+//! The data of a run: the configured dataset, without held-out samples, and with flipped labels if configured.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(crate) struct Data {
     pub(crate) test: Box<dyn Loader>,
     /// [`fingerprint`] of the training set.
     pub(crate) fingerprint: String,
-    /// The same of what the run is evaluated on.
+    /// [`fingerprint`] of the evaluation data.
     pub(crate) evaluation: String,
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
     Ok(Data { train: loader(train)?, test: loader(test)?, fingerprint, evaluation })
 }
 
-/// What a run trains on, and what it is evaluated on.
+/// The training and the evaluation data of a run.
 pub(crate) fn splits(config: &RunConfig) -> Result<Splits, Failure> {
     let DataConfig { name, dir, train_limit, validation, label_noise, .. } = &config.data;
     let random = Random::new(config.train.seed);
@@ -61,7 +61,7 @@ pub(crate) fn splits(config: &RunConfig) -> Result<Splits, Failure> {
     Ok(Splits { train, test })
 }
 
-/// The dataset that a resolved configuration names.
+/// The dataset named in a resolved configuration.
 fn source(config: &DataConfig) -> Result<Box<dyn DataSource>, Failure> {
     let bug = |error: String| Failure::new(Kind::Bug, format!("dataset `{}`: {error}", config.name));
     let datasets = Registry::<BuildDataset>::linked().map_err(|error| bug(error.to_string()))?;
@@ -70,7 +70,7 @@ fn source(config: &DataConfig) -> Result<Box<dyn DataSource>, Failure> {
     (entry.build)(&params).map_err(|error| Failure::usage(format!("dataset `{}`: {error}", config.name)))
 }
 
-/// Why a dataset cannot be read, and what to do about that.
+/// The failure for a dataset that cannot be read, with advice.
 pub(crate) fn refusal(name: &str, error: DataError) -> Failure {
     let fetch = |dir: &Path| format!("`ast data fetch {name} --data-dir {}`", quoted(dir));
     let archive = || {
@@ -81,7 +81,7 @@ pub(crate) fn refusal(name: &str, error: DataError) -> Failure {
     let remedy = match &error {
         DataError::NoFolder => {
             return Failure::usage(format!(
-                "{name} needs its files: name their folder with --data-dir or AST_DATA_DIR; `ast data fetch {name}` gets \
+                "the files of {name} are needed: set their folder with --data-dir or AST_DATA_DIR; `ast data fetch {name}` downloads \
                  them into data/"
             ));
         }
@@ -89,18 +89,18 @@ pub(crate) fn refusal(name: &str, error: DataError) -> Failure {
         DataError::Files { remedy, .. } => match remedy {
             Remedy::Fetch(dir) => {
                 let size = archive().map(|archive| format!(" ({} MB)", archive.bytes / 1_000_000)).unwrap_or_default();
-                format!("; {} gets it{size}", fetch(dir))
+                format!("; {} downloads it{size}", fetch(dir))
             }
-            Remedy::NameTheFolder => "; name the folder".into(),
+            Remedy::NameTheFolder => "; give the folder instead".into(),
             Remedy::Unpack(packed) if archive().is_some_and(|archive| packed.ends_with(archive.name)) => {
                 let folder = packed.parent().filter(|folder| !folder.as_os_str().is_empty());
                 format!("; {} checks and unpacks it", fetch(folder.unwrap_or(Path::new("."))))
             }
             Remedy::Unpack(packed) => {
-                format!("; unpack it (`tar -xf {}`) and name the folder that its files come out in", quoted(packed))
+                format!("; unpack it (`tar -xf {}`) and give the folder of the unpacked files", quoted(packed))
             }
             Remedy::Replace => {
-                format!("; move the folder away, and `ast data fetch {name}` gets the published files")
+                format!("; move the folder away, and `ast data fetch {name}` downloads the published files")
             }
             Remedy::None => String::new(),
         },
@@ -108,12 +108,12 @@ pub(crate) fn refusal(name: &str, error: DataError) -> Failure {
     Failure::new(Kind::Data, format!("{error}{remedy}"))
 }
 
-/// The training data without its last `samples`, and those to evaluate on.
+/// Splits training data into all but its last `samples`, to train on, and the last, to evaluate on.
 fn held_out(train: Arc<dyn Dataset>, samples: usize) -> Result<Splits, Failure> {
     let all = train.samples();
     if samples >= all {
         return Err(Failure::usage(format!(
-            "`data.validation` = {samples} leaves nothing of {all} samples to train on"
+            "`data.validation` = {samples} leaves none of the {all} samples to train on"
         )));
     }
     let (kept, held) = (0..all - samples, all - samples..all);

@@ -1,4 +1,4 @@
-//! `ast doctor`: what works on this machine, and why not.
+//! `ast doctor`: shows what works on this machine, and why the rest does not.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ pub(crate) fn doctor() -> Result<(), Failure> {
     }
     for backend in COMPILED {
         let state = energy::counter(backend.name).map_or_else(|reason| reason, |counter| counter.name());
-        line("energy", format!("of runs on {}: {state}", backend.name));
+        line("energy", format!("for runs on {}: {state}", backend.name));
     }
     print(&lines.join("\n"))
 }
@@ -53,14 +53,14 @@ fn backend_state(name: &str) -> String {
         Some(backend) => match backend.probe() {
             Ok(opened) if opened.emulated => "works, emulated by the CPU and slow; `auto` skips it".into(),
             Ok(_) => "works".into(),
-            Err(reason) => format!("compiled in, does not work here: {reason}"),
+            Err(reason) => format!("compiled in, but does not work here: {reason}"),
         },
     }
 }
 
 fn data_state(dir: Option<&Path>) -> String {
     match dir {
-        None => "AST_DATA_DIR is not set; procedural data needs none".into(),
+        None => "AST_DATA_DIR is not set; procedural data does not need it".into(),
         Some(dir) if dir.is_dir() => format!("AST_DATA_DIR = {}", dir.display()),
         Some(dir) => format!("AST_DATA_DIR = {}, which is not a folder", dir.display()),
     }

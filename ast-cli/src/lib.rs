@@ -1,7 +1,7 @@
-//! The `ast` command as a library: parse, resolve once, run.
+//! The `ast` command as a library: parses arguments, resolves them once, runs.
 //!
-//! A binary with scorers of your own is six lines: link your crate (`use my_scorers as _;`) and return [`main`]'s exit
-//! code. See `docs/example-plugin`.
+//! A binary with your own scorers has six lines: link your crate (`use my_scorers as _;`) and return the exit code of
+//! [`main`]. See `docs/example-plugin`.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -36,7 +36,7 @@ use args::{Args, Command};
 use clap::Parser;
 use failure::{Failure, Kind};
 
-/// Runs the program on its command line.
+/// Runs the command line of the program.
 ///
 /// Exit codes: 0 done; 2 usage; 65 data; 69 device; 70 a bug here; 73 cannot create; 74 cannot read or write; 75 try
 /// again; 129, 130 and 143 stopped by SIGHUP, SIGINT and SIGTERM.

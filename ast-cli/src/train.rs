@@ -1,4 +1,4 @@
-//! `ast train`: resolve, open, run, report.
+//! `ast train`: resolves the configuration, opens the run folder, trains and reports.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -40,24 +40,24 @@ pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     show(&summary, &report, args.json)
 }
 
-/// Where a run's folder is.
+/// The folder of a run.
 pub(crate) enum RunTarget<'a> {
-    /// To be created; the next free one under `runs/` if none is named.
+    /// A new folder; by default the next free one under `runs/`.
     New(Option<&'a Path>),
-    /// That of a run that was stopped.
+    /// The folder of a stopped run, to resume.
     Stopped(&'a Path),
-    /// That of a run that begins again; what it has left is put aside.
+    /// The folder of a run to start again; its old files are moved aside.
     Again(&'a Path),
 }
 
-/// What came of a run.
+/// The result of a run.
 pub(crate) struct Finished {
     pub(crate) summary: Summary,
-    /// The same in words.
+    /// The report, as text.
     report: String,
 }
 
-/// One run, from its configuration to all that it leaves in its folder.
+/// Executes a run and writes all files of its folder.
 pub(crate) fn run(
     resolved: Resolved,
     place: RunTarget<'_>,
@@ -117,10 +117,10 @@ pub(crate) fn run(
     let title = format!("{} on {}, seed {}", ran.title(), config.data.name, config.train.seed);
     let picture = plot::svg(&log.events, &title).map_err(|error| bug("run.svg", error))?;
     if let Err(failure) = log.folder.write("run.svg", picture.as_bytes()) {
-        // A picture is not worth the result.
+        // A missing picture must not cost the result.
         note(&format!("warning: {failure}"));
     }
-    // Last: a run that has a summary is finished.
+    // Written last, because a run with a summary counts as finished.
     log.folder.write_json(SUMMARY, &summary)?;
     let run = Run {
         config: &config,
@@ -134,7 +134,7 @@ pub(crate) fn run(
     Ok(Finished { summary, report })
 }
 
-/// The trainer of a run with the network that its configuration names.
+/// Builds the trainer with the network named in the configuration.
 fn trainer(setup: Setup<()>) -> Result<Box<dyn Training>, Failure> {
     let name = setup.run.config.model.name.clone();
     setup.build().map_err(|error| match error {
@@ -143,15 +143,15 @@ fn trainer(setup: Setup<()>) -> Result<Box<dyn Training>, Failure> {
     })
 }
 
-/// A run's folder, ready to be written into.
+/// The opened folder of a run.
 struct Opened {
     folder: RunFolder,
     checkpoints: Checkpoints,
-    /// If it is not from the beginning.
+    /// The checkpoint to resume from; `None` at the start of a run.
     goes_on: Option<(Point, Builds)>,
 }
 
-/// Puts the trainer where the run is to go on, if it is. Whatever may be refused is refused before anything is changed.
+/// Opens the folder, and restores the trainer if the run is resumed. All checks are made before anything is changed.
 fn open(
     place: RunTarget<'_>,
     config: &RunConfig,
@@ -171,7 +171,7 @@ fn open(
     };
     let (claim, mut checkpoints) = (Claim::of(run)?, checkpoints(run));
     let Some(point) = resume::find(&claim, &mut checkpoints, effective, identity)? else {
-        note(&format!("{}: no checkpoint to go on from: starting over", run.display()));
+        note(&format!("{}: no checkpoint to resume from: starting over", run.display()));
         return RunFolder::start_over(claim, config).map(begin);
     };
     trainer.restore(&point.snapshot).map_err(|error| resume::refusal(run, &error.to_string()))?;
@@ -181,24 +181,24 @@ fn open(
     Ok(Opened { folder, checkpoints, goes_on: Some((point, builds)) })
 }
 
-/// From here on signals are wishes.
+/// Starts to catch signals, which then only request a save or a stop.
 pub(crate) fn listen() -> Result<Signals, Failure> {
     Signals::listen().map_err(|error| Failure::new(Kind::Bug, format!("cannot await signals: {error}")))
 }
 
-/// The summary that a finished run has left.
+/// Reads the summary of a finished run.
 pub(crate) fn summary_of(run: &Path) -> Result<Summary, Failure> {
     let file = run.join(SUMMARY);
     let text = std::fs::read_to_string(&file)
         .map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())))?;
     let damaged = |error| {
         let (file, run) = (file.display(), quoted(run));
-        format!("{file}: {error}; move it away, and `ast train --resume {run}` goes on from the last checkpoint")
+        format!("{file}: {error}; move it away, and `ast train --resume {run}` continues from the last checkpoint")
     };
     serde_json::from_str(&text).map_err(|error: serde_json::Error| Failure::new(Kind::Data, damaged(error)))
 }
 
-/// There is nothing to go on with: says so, and what came out.
+/// Reports that the run is already finished, with its result.
 fn finished(run: &Path, json: bool) -> Result<(), Failure> {
     let summary = summary_of(run)?;
     let (path, accuracy) = (run.display(), summary.accuracy.last);
@@ -214,8 +214,7 @@ fn show(summary: &Summary, text: &str, json: bool) -> Result<(), Failure> {
     print(&line)
 }
 
-/// One thread a physical core unless told otherwise: the second thread of a core has nothing to add to a product of
-/// matrices.
+/// Sets the number of threads, by default one per physical core: hyperthreads do not speed up matrix products.
 pub(crate) fn set_threads(threads: usize) -> Result<(), Failure> {
     let available = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if threads == 0 { num_cpus::get_physical().clamp(1, available) } else { threads };
@@ -264,10 +263,10 @@ fn failure(error: &TrainError, run: &Path) -> Failure {
         Kind::Io => {
             let saved = run.join(CHECKPOINTS).read_dir().is_ok_and(|mut entries| entries.next().is_some());
             let how =
-                if saved { "goes on from the last checkpoint" } else { "begins again: there is no checkpoint yet" };
-            format!("; when that is mended, `ast train --resume {}` {how}", quoted(run))
+                if saved { "continues from the last checkpoint" } else { "starts again: there is no checkpoint yet" };
+            format!("; when that is fixed, `ast train --resume {}` {how}", quoted(run))
         }
-        _ => format!("; what was done until then is in {}", run.display()),
+        _ => format!("; the results until then are in {}", run.display()),
     };
     Failure::new(kind, format!("{error}{next}"))
 }

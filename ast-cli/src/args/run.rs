@@ -1,4 +1,4 @@
-//! Flags that are keys of a run's configuration, for `ast train` and `ast compare` alike.
+//! Flags that set keys of a run's configuration, shared by `ast train` and `ast compare`.
 
 use std::path::PathBuf;
 
@@ -7,16 +7,16 @@ use toml::Value;
 /// Section and key.
 pub(crate) type Key = (&'static str, &'static str);
 
-/// What a run is: `--resume` takes none of these. A flag is a field here and its line in [`RunArgs::keys`].
+/// The flags that decide a run; `--resume` takes none of them. Each flag has a field here and a line in [`RunArgs::keys`].
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(crate) struct RunArgs {
-    /// Starting point: quickstart or cifar10 [default without --config: quickstart]
+    /// Preset to start from: quickstart or cifar10 [default without --config: quickstart]
     #[arg(long)]
     pub(crate) preset: Option<String>,
-    /// A configuration file, such as the config.toml of a run folder
+    /// Configuration file, such as the config.toml of a run folder
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Any key of the configuration, its value as TOML; repeatable
+    /// Set any key of the configuration, with a TOML value; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// Dataset; `ast datasets` lists them [key: data.name]
@@ -28,27 +28,28 @@ pub(crate) struct RunArgs {
     /// Optimizer; `ast optimizers` lists them [key: optimizer.name]
     #[arg(long)]
     pub(crate) optimizer: Option<String>,
-    /// What significance is; `ast scorers` lists them [key: scorer.name]
+    /// Scorer, which defines significance; `ast scorers` lists them [key: scorer.name]
     #[arg(long)]
     pub(crate) scorer: Option<String>,
     /// Share of the offered samples to train on, in (0, 1] [key: control.target]
     #[arg(long, value_name = "SHARE", conflicts_with = "budget")]
     pub(crate) activation: Option<f64>,
-    /// Share of a dense run's FLOPs to spend, scoring included, in (0, 1]; instead of --activation [key: budget.fraction]
+    /// Budget: share of a dense run's FLOPs, scoring included, in (0, 1]; instead of --activation [key:
+    /// budget.fraction]
     #[arg(long, value_name = "SHARE")]
     pub(crate) budget: Option<f64>,
-    /// Seconds of training to spend, scoring included, evaluation not; --activation then is the share that is let
-    /// through [key: budget.seconds]
+    /// Budget: seconds of training, with scoring but without evaluation; --activation then is the share of offered
+    /// samples to train on [key: budget.seconds]
     #[arg(long, value_name = "SECONDS", conflicts_with = "budget")]
     pub(crate) budget_seconds: Option<f64>,
-    /// Do not charge scoring to the budget: an ablation, what a policy would be worth if scores were free [key:
+    /// Do not charge scoring to the budget. An ablation: the value of a policy if scores were free [key:
     /// budget.free_scoring]
     #[arg(long)]
     pub(crate) free_scoring: bool,
     /// Nominal epochs: how often every sample is offered [key: train.epochs]
     #[arg(long)]
     pub(crate) epochs: Option<u32>,
-    /// Samples a step [key: train.batch_size]
+    /// Samples per step [key: train.batch_size]
     #[arg(long)]
     pub(crate) batch_size: Option<u32>,
     /// Peak learning rate [key: train.lr]
@@ -56,22 +57,22 @@ pub(crate) struct RunArgs {
     pub(crate) lr: Option<f64>,
 }
 
-/// Where a run is: flags that `--resume` takes as well, because results do not depend on them.
+/// Flags for the place of a run. `--resume` accepts them too, because results do not depend on them.
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(crate) struct PlaceArgs {
-    /// Where the dataset's files are [key: data.dir; variable: AST_DATA_DIR]
+    /// Folder of the dataset's files [key: data.dir; variable: AST_DATA_DIR]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// auto, flex (CPU), wgpu or cuda, of those compiled in [key: device.name]
+    /// Device: auto, flex (CPU), wgpu or cuda, of those compiled in [key: device.name]
     #[arg(long)]
     pub(crate) device: Option<String>,
-    /// Threads of the CPU backend, 0: one a physical core; results do not depend on it [key: device.threads]
+    /// Threads of the CPU backend, 0: one per physical core; results do not depend on it [key: device.threads]
     #[arg(long)]
     pub(crate) threads: Option<u32>,
 }
 
 impl RunArgs {
-    /// The keys that flags give, with their values.
+    /// The keys set by flags, with their values.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (Key, Value)> {
         let keys = [
             (("data", "name"), text(&self.dataset)),

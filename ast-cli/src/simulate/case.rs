@@ -1,4 +1,4 @@
-//! What the policies are put before: chunks of scores, which samples wait already, and the target to hold.
+//! The cases of a simulation: chunks of scores, the samples that are already queued, and the target.
 
 use std::ops::Range;
 
@@ -9,12 +9,13 @@ use crate::args::CaseName;
 
 const SYNTHETIC: [CaseName; 5] =
     [CaseName::Start, CaseName::Step, CaseName::Drift, CaseName::Saturation, CaseName::Swap];
-/// Synthetic scores are exponentially distributed, much as losses are, with the mean that guessing among ten classes has.
+/// Mean of the synthetic scores: the loss of guessing among ten classes. They are exponentially distributed, similar to
+/// losses.
 pub(super) const MEAN: f64 = std::f64::consts::LN_10;
-/// By how much the scores are divided in the course of the drift.
+/// Factor by which the scores fall during the drift.
 pub(super) const FALL: f64 = 10.0;
 
-/// How much there is of a case.
+/// Size and seed of a case.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
     pub(super) target: f64,
@@ -23,16 +24,17 @@ pub(super) struct Size {
     pub(super) seed: u64,
 }
 
-/// Samples that are offered together; the number of a sample is its place.
+/// Samples that are offered together. The id of a sample is its index.
 pub(super) struct Chunk {
     pub(super) scores: Vec<f32>,
-    /// Deviation of each image, which the significance of `original` takes in beside the score: 0.5..1.5 uniformly.
+    /// Standard deviation of each image, uniform in 0.5..1.5. `original` uses it for its significance, besides the
+    /// score.
     pub(super) deviations: Vec<f32>,
-    /// Whether a sample was accepted before and still waits for its step: `ast` does not choose it again.
+    /// Whether a sample is already queued, i.e. accepted but not trained. `ast` does not select such samples.
     pub(super) waiting: Vec<bool>,
 }
 
-/// Extra passes over the chunk: scores, which are the losses as well.
+/// Extra passes over the chunk return its scores, also as losses.
 impl Probe for &Chunk {
     fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
         let scores: Vec<f32> = request.visits.iter().map(|visit| self.scores[visit.id as usize]).collect();
@@ -46,20 +48,20 @@ impl Probe for &Chunk {
 
 pub(super) struct Case {
     pub(super) name: &'static str,
-    /// What happens, for a caption.
+    /// Description, for a caption.
     pub(super) what: &'static str,
     pub(super) random: Random,
-    /// To be held, for each chunk.
+    /// The target of each chunk.
     pub(super) targets: Vec<f64>,
     pub(super) chunks: Vec<Chunk>,
-    /// The chunk of the last disturbance: settling is counted from here.
+    /// The chunk of the last disturbance, from which settling is counted.
     pub(super) event: usize,
-    /// Chunks in which too few are free for the target.
+    /// Chunks in which too few samples are free to reach the target.
     pub(super) starved: Range<usize>,
 }
 
 impl Case {
-    /// The cases of that name, or all of them.
+    /// The case of that name, or all cases.
     pub(super) fn named(name: CaseName, size: Size) -> impl Iterator<Item = Self> {
         let wanted = SYNTHETIC.into_iter().filter(move |case| name == CaseName::All || name == *case);
         wanted.map(move |case| Self::synthetic(case, size))
@@ -85,15 +87,15 @@ impl Case {
         let (name, what, event) = match case {
             CaseName::Step => ("step", "the target moves half-way", half),
             CaseName::Drift => ("drift", "scores fall to a tenth", 0),
-            CaseName::Saturation => ("saturation", "most samples wait already for a third of the run", 2 * third),
+            CaseName::Saturation => ("saturation", "most samples are already queued for a third of the run", 2 * third),
             CaseName::Swap => ("swap", "another scorer from half-way on", half),
-            CaseName::Start | CaseName::All => ("start", "scores stay as they are", 0),
+            CaseName::Start | CaseName::All => ("start", "constant score distribution", 0),
         };
         let targets = (0..chunks).map(target_of).collect();
         Self { name, what, random, targets, chunks: (0..chunks).map(offer).collect(), event, starved }
     }
 
-    /// Scores in the order they were offered; an incomplete last chunk is left out.
+    /// A case of recorded scores, in the order they were offered. An incomplete last chunk is dropped.
     pub(super) fn recorded(scores: &[f32], size: Size) -> Self {
         let Size { target, chunk, seed, .. } = size;
         let random = Random::new(seed);
@@ -114,18 +116,18 @@ impl Case {
         }
     }
 
-    /// Samples of a chunk.
+    /// Number of samples per chunk.
     pub(super) fn chunk(&self) -> usize {
         self.chunks.first().map_or(1, |chunk| chunk.scores.len())
     }
 
-    /// What is to be held in the end.
+    /// The target at the end.
     pub(super) fn target(&self) -> f64 {
         self.targets.last().copied().unwrap_or(0.0)
     }
 }
 
-/// Upwards, whatever the target.
+/// A higher target for the step, for any target.
 fn stepped(target: f64) -> f64 {
     if target < 0.5 { (3.0 * target).min(0.5) } else { (target + 1.0) / 2.0 }
 }
@@ -145,9 +147,10 @@ mod tests {
         scores.iter().map(|score| f64::from(*score)).sum::<f64>() / scores.len() as f64
     }
 
-    /// The mean of 1,000 exponentials within five standard errors, at both ends of the drift; of uniforms after the swap.
+    /// The mean of 1,000 exponential scores is within five standard errors at both ends of the drift; after the swap,
+    /// that of uniform scores.
     #[test]
-    fn scores_are_what_they_are_said_to_be() {
+    fn scores_have_the_documented_distributions() {
         for (name, last) in [
             (CaseName::Start, MEAN),
             (CaseName::Drift, MEAN * FALL.powf(-59.0 / 60.0)),

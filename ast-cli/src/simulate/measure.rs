@@ -1,4 +1,4 @@
-//! From traces to a table: who holds the target, and how soon.
+//! Computes the table from the traces: which policies hold the target, and how soon.
 
 use ast_control::Ema;
 use serde::Serialize;
@@ -6,40 +6,40 @@ use serde::Serialize;
 use super::case::Case;
 use super::policies::{Trace, Turn};
 
-/// Chunks that settling looks at together, so that the noise of one chunk does not decide.
+/// Number of chunks that settling is averaged over, to reduce the noise of single chunks.
 pub(super) const STRETCH: usize = 20;
 
-/// A case.
+/// The measurements of a case.
 #[derive(Debug, Serialize)]
 pub(super) struct Measured {
     pub(super) case: &'static str,
     pub(super) chunks: usize,
-    /// In the end.
+    /// The target at the end.
     pub(super) target: f64,
-    /// The chunk that settling and overshoot are counted from.
+    /// The chunk from which settling and overshoot are counted.
     pub(super) event: usize,
-    /// Up to here a mean rate may be off: three standard errors, or half a point.
+    /// Allowed error of a mean rate: three standard errors, or half a point.
     pub(super) tolerance: f64,
-    /// Standard deviation of the rate of one chunk by chance.
+    /// Standard deviation of the rate of one chunk, by chance.
     pub(super) noise: f64,
     pub(super) policies: Vec<Row>,
 }
 
-/// A policy in that case.
+/// The measurements of a policy in a case.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     pub(super) policy: &'static str,
-    /// Over the last quarter.
+    /// Mean rate over the last quarter.
     pub(super) mean_rate: f64,
-    /// Of the smoothed rate from the target, over the whole run.
+    /// Root mean square error of the smoothed rate, over the whole run.
     pub(super) rms_error: f64,
-    /// Chunks after the event, or never.
+    /// Number of chunks after the event; `None` if it never settles.
     pub(super) settled_after: Option<usize>,
-    /// Of the smoothed rate over the target after the event.
+    /// Largest excess of the smoothed rate over the target after the event.
     pub(super) overshoot: f64,
-    /// At the end, on the policy's own scale.
+    /// Threshold at the end, on the policy's own scale.
     pub(super) threshold: f64,
-    /// In the second half of the chunks in which too few are free, if there are any.
+    /// Mean rate in the second half of the chunks in which too few samples are free, if there are any.
     pub(super) starved_rate: Option<f64>,
 }
 
@@ -52,13 +52,13 @@ fn mean_rate(turns: &[Turn]) -> f64 {
     turns.iter().map(|turn| turn.rate).sum::<f64>() / turns.len() as f64
 }
 
-/// Of the mean over so many independent candidates.
+/// Standard error of the mean over `candidates` independent candidates.
 fn standard_error(target: f64, candidates: usize) -> f64 {
     (target * (1.0 - target) / candidates as f64).sqrt()
 }
 
-/// From which turn on every mean of [`STRETCH`] is within `band` of the target, for more than that many turns: who only
-/// passes by when the run ends has not settled.
+/// The first turn from which every mean over [`STRETCH`] turns is within `band` of the target. There must be more than
+/// [`STRETCH`] such means: a policy that only passes the target at the end has not settled.
 fn settled_after(turns: &[Turn], target: f64, band: f64) -> Option<usize> {
     let outside = |stretch: &[Turn]| (mean_rate(stretch) - target).abs() > band;
     let mut stretches = turns.windows(STRETCH);
@@ -131,9 +131,9 @@ mod tests {
         rates.iter().map(|rate| Turn { rate: *rate, threshold: 0.9 }).collect()
     }
 
-    /// 30 chunks at 1, then at the target: the last stretch that sees more than two ones of 20 begins at chunk 27.
+    /// 30 chunks at 1, then at the target: the last stretch of 20 with more than two ones starts at chunk 27.
     #[test]
-    fn settling_is_counted_to_the_last_stretch_outside() {
+    fn settling_starts_after_the_last_stretch_outside() {
         let rates: Vec<f64> = (0..100).map(|k| if k < 30 { 1.0 } else { 0.1 }).collect();
         assert_eq!(settled_after(&turns(&rates), 0.1, 0.1), Some(28));
         assert_eq!(settled_after(&turns(&[0.1; 50]), 0.1, 0.01), Some(0));

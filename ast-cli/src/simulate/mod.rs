@@ -1,4 +1,4 @@
-//! `ast simulate`: policies in closed loop without a network, all on the same scores.
+//! `ast simulate`: policies in closed loop without a network, all with the same scores.
 
 mod case;
 mod measure;
@@ -22,18 +22,18 @@ use case::{Case, Size};
 use measure::{Measured, STRETCH};
 use policies::{LAMBDA, Trace, Turn};
 
-/// Of a case: more take longer than anybody wants to wait.
+/// Upper bound for the scores of a case, to bound the run time.
 const MOST_SCORES: usize = 1 << 20;
-/// Of a recording: each is sorted into the window.
+/// Upper bound for the chunks of a recording, to bound the run time: each is sorted into the window.
 const MOST_CHUNKS: usize = 10_000;
-/// So that there is an end to be judged.
+/// Smallest number of chunks, so that the end can be judged.
 const LEAST_CHUNKS: usize = 6 * STRETCH;
 
-/// What is printed with `--json`.
+/// The output of `--json`.
 #[derive(Debug, Serialize)]
 struct Simulation {
     schema: u32,
-    /// At the start; shares are 0..1 throughout.
+    /// The target at the start. All shares are in 0..1.
     target: f64,
     chunk: usize,
     seed: u64,
@@ -69,7 +69,7 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<(), Failure> {
     }
     print(&text)?;
     if args.out.is_none() {
-        note("\nNext: --out DIR draws it");
+        note("\nNext: --out DIR saves a picture and the numbers");
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ fn cases(args: &SimulateArgs, size: Size) -> Result<Vec<Case>, Failure> {
         return Err(Failure::new(
             Kind::Data,
             format!(
-                "{}: {} scores are {whole} chunks of {}, and at least {LEAST_CHUNKS} are needed; lower --chunk",
+                "{}: {} scores are {whole} chunks of {}, but at least {LEAST_CHUNKS} chunks are needed; lower --chunk",
                 file.display(),
                 scores.len(),
                 size.chunk
@@ -101,7 +101,7 @@ fn cases(args: &SimulateArgs, size: Size) -> Result<Vec<Case>, Failure> {
         return Err(Failure::usage(message));
     }
     if left > 0 {
-        note(&format!("the last {left} of {} scores make no whole chunk and are left out", scores.len()));
+        note(&format!("the last {left} of {} scores do not fill a chunk and are left out", scores.len()));
     }
     Ok(vec![Case::recorded(&scores, size)])
 }
@@ -119,7 +119,7 @@ impl Simulation {
         let chunks = self.cases.first().map_or(0, |case| case.chunks);
         writeln!(
             out,
-            "{chunks} chunks of {} samples a case, seed {}; ast: lambda {LAMBDA}, kp {kp}, ki {ki}, ema {ema}\n",
+            "{chunks} chunks of {} samples per case, seed {}; ast: lambda {LAMBDA}, kp {kp}, ki {ki}, ema {ema}\n",
             self.chunk, self.seed
         )?;
         let head = ["case", "policy", "target", "mean rate", "RMS error", "settled after", "overshoot", "threshold"];
@@ -147,7 +147,7 @@ impl Simulation {
     }
 }
 
-/// An item of a list, wrapped.
+/// Writes a list item, wrapped.
 fn bullet(out: &mut String, text: &str) -> fmt::Result {
     let mut line = "*".to_string();
     for word in text.split(' ') {
@@ -167,7 +167,7 @@ fn save(folder: &Path, run: &[(Case, Vec<Trace>)], ema: f64, text: &str) -> Resu
     write(&folder.join("simulation.md"), format!("{text}\n").as_bytes())
 }
 
-/// Every chunk of every policy.
+/// The CSV file with every chunk of every policy.
 fn csv(run: &[(Case, Vec<Trace>)], ema: f64) -> String {
     let mut text = "case,chunk,target,policy,rate,smoothed,threshold\n".to_string();
     for (case, traces) in run {

@@ -1,4 +1,4 @@
-//! Each case in two panels: the activation rate against its target, and the thresholds that a policy moves.
+//! Draws two panels per case: the activation rate with its target, and the thresholds of adaptive policies.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -13,7 +13,7 @@ const HEAD: u32 = 70;
 const GREEN_LINE: RGBColor = RGBColor(0x2c, 0xa0, 0x2c);
 const PURPLE_LINE: RGBColor = RGBColor(0x94, 0x67, 0xbd);
 const SHADE: RGBColor = RGBColor(0xf0, 0xf0, 0xf0);
-/// More points than there are pixels only make the file larger.
+/// Number of points per curve; more than the pixels show would only enlarge the file.
 const MOST_POINTS: usize = 300;
 
 struct Curve {
@@ -22,14 +22,14 @@ struct Curve {
     points: Points,
 }
 
-/// The error, if any, is that of the drawing library.
+/// Draws all cases. The error is that of the drawing library.
 pub(super) fn svg(run: &[(Case, Vec<Trace>)]) -> Result<String, String> {
     let mut text = String::new();
     draw(run, &mut text).map_err(|error| error.to_string())?;
     Ok(text)
 }
 
-/// In the order they are drawn: what lies below is wider.
+/// Colour and width of a policy's curve. Curves drawn first are wider, so that they stay visible.
 fn style(policy: &str) -> (RGBColor, u32) {
     match policy {
         "ast" => (BLUE_LINE, 2),
@@ -77,7 +77,7 @@ fn rates(area: &DrawingArea<SVGBackend<'_>, Shift>, case: &Case, traces: &[Trace
 }
 
 fn thresholds(area: &DrawingArea<SVGBackend<'_>, Shift>, case: &Case, traces: &[Trace]) -> Outcome {
-    // A score has another scale, and this one never moves.
+    // Its threshold is a score, which has another scale, and never moves.
     let moved = traces.iter().filter(|trace| trace.policy != "fixed-threshold");
     let caption = format!("{}: threshold, a rank or (original) a significance", case.name);
     panel(area, &caption, case, 1.0, curves(moved, |turn| turn.threshold))

@@ -1,4 +1,4 @@
-//! The policies that are compared, as a run builds them, each put before the same case: how much of each chunk it trains.
+//! Runs the compared policies, built as in a real run, on the same case, and records how much of each chunk they train.
 
 use std::fmt::Display;
 
@@ -11,19 +11,19 @@ use ast_core::select::{
 use super::case::{Case, Chunk};
 use crate::failure::{Failure, Kind};
 
-/// In the order of every table.
+/// The compared policies, in the order of every table.
 pub(super) const NAMES: [&str; 4] = ["ast", "original", "fixed-threshold", "quantile"];
-/// The share of the target that `ast` chooses by significance: its default in a run that is long enough.
+/// Share of the target that `ast` selects by significance: its default in a long enough run.
 pub(super) const LAMBDA: f64 = 0.8;
-/// The share of the budget that is spent: the middle of a run, where all of [`LAMBDA`] is in force.
+/// Share of the budget spent: the middle of a run, where `ast` uses the full [`LAMBDA`].
 const SPENT: f64 = 0.5;
 
-/// One chunk under one policy.
+/// The result of one chunk under one policy.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Turn {
     /// Share of the chunk that is trained on, coverage included.
     pub(super) rate: f64,
-    /// In force from the next chunk on: a rank for `ast` and `quantile`, a significance for `original`, a score for
+    /// The threshold for the next chunk: a rank for `ast` and `quantile`, a significance for `original`, a score for
     /// `fixed-threshold`.
     pub(super) threshold: f64,
 }
@@ -33,13 +33,13 @@ pub(super) struct Trace {
     pub(super) turns: Vec<Turn>,
 }
 
-/// All of them.
+/// Runs all policies on a case.
 pub(super) fn run(case: &Case, control: PiConfig) -> Result<Vec<Trace>, Failure> {
     NAMES.into_iter().map(|name| Ok(Trace { policy: name, turns: turns(name, case, control)? })).collect()
 }
 
-/// With its defaults, but that `ast` takes the scores of the chunk instead of remembered ones: nothing is trained here that
-/// could be remembered.
+/// A policy with its defaults, except that `ast` uses the scores of the chunk: nothing is trained here, so the ledger
+/// has no scores.
 fn choice(name: &str) -> Result<PolicyChoice, PolicyError> {
     let ast = |controller: &str| {
         policy("ast", &[("lambda", LAMBDA.into()), ("source", "fresh".into()), ("controller", controller.into())])
@@ -51,7 +51,8 @@ fn choice(name: &str) -> Result<PolicyChoice, PolicyError> {
     }
 }
 
-/// Every chunk is a nominal epoch of as many samples. What a policy has learned outlives a change of the target.
+/// Runs a policy. Every chunk is a nominal epoch of its own. The policy keeps its learned state when the target
+/// changes.
 pub(super) fn turns(name: &str, case: &Case, control: PiConfig) -> Result<Vec<Turn>, Failure> {
     let (choice, samples) = (choice(name).map_err(bug)?, case.chunk());
     let goal = |target| Goal { control, ..Goal::activation(target, case.chunks.len() as u32) };
@@ -85,7 +86,7 @@ pub(super) fn turns(name: &str, case: &Case, control: PiConfig) -> Result<Vec<Tu
     Ok(turns)
 }
 
-/// The queue in which the samples wait that are on their way already.
+/// A queue with the samples that are already waiting.
 fn waiting(chunk: &Chunk, epoch: u32) -> Queue {
     let mut queue = Queue::new(chunk.waiting.len());
     for (id, _) in (0..).zip(&chunk.waiting).filter(|(_, waiting)| **waiting) {
@@ -95,7 +96,7 @@ fn waiting(chunk: &Chunk, epoch: u32) -> Queue {
     queue
 }
 
-/// The numbers were checked before.
+/// An error here is a bug, because the numbers were checked before.
 fn bug(error: impl Display) -> Failure {
     Failure::new(Kind::Bug, error.to_string())
 }

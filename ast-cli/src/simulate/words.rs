@@ -1,35 +1,40 @@
-//! What a table says, in sentences: every word follows from a number.
+//! Describes the table in sentences, derived from its numbers.
 
 use super::measure::{Measured, Row, STRETCH, percent};
 
-/// One case.
+/// The sentences for a case.
 pub(super) fn sentences(case: &Measured) -> Vec<String> {
-    let mut sentences = vec![format!("{}, {} to be held.", case.case, percent(case.target))];
+    let mut sentences = vec![format!("{}, target {}.", case.case, percent(case.target))];
     sentences.extend(case.policies.iter().map(|row| held(row, case)));
     sentences.extend(against_the_quantile(case));
     let starved = |row: &Row| Some(format!("{} {}", row.policy, percent(row.starved_rate?)));
     let starved: Vec<String> = case.policies.iter().filter_map(starved).collect();
     if !starved.is_empty() {
-        sentences.push(format!("While most samples waited already: {}.", starved.join(", ")));
+        sentences.push(format!("Rates while most samples were queued: {}.", starved.join(", ")));
     }
     sentences
 }
 
-/// How a policy holds the target.
+/// Describes how a policy holds the target.
 fn held(row: &Row, case: &Measured) -> String {
     let (name, off, rate) = (row.policy, row.mean_rate - case.target, percent(row.mean_rate));
     let side = if off > 0.0 { "too many" } else { "too few" };
     match row.settled_after {
-        _ if off.abs() > case.tolerance => format!("{name} does not hold it: {rate}, {} {side}.", points(off)),
-        None => format!("{name} is right on average only ({rate}) and never settles."),
-        Some(after) if after <= STRETCH && row.overshoot <= 2.0 * case.noise => format!("{name} holds it ({rate})."),
+        _ if off.abs() > case.tolerance => format!("{name} does not hold the target: {rate}, {} {side}.", points(off)),
+        None => format!("{name} reaches the target on average ({rate}) but never settles."),
+        Some(after) if after <= STRETCH && row.overshoot <= 2.0 * case.noise => {
+            format!("{name} holds the target ({rate}).")
+        }
         Some(after) => {
-            format!("{name} holds it ({rate}) after {after} chunks and an overshoot of {}.", points(row.overshoot))
+            format!(
+                "{name} holds the target ({rate}) after {after} chunks, with an overshoot of {}.",
+                points(row.overshoot)
+            )
         }
     }
 }
 
-/// Whether feedback is worth more than feed-forward alone.
+/// Compares feedback (`ast`) with feed-forward alone (`quantile`).
 fn against_the_quantile(case: &Measured) -> Option<String> {
     let row = |name: &str| case.policies.iter().find(|row| row.policy == name);
     let (ast, quantile) = (row("ast")?, row("quantile")?);
@@ -44,10 +49,12 @@ fn against_the_quantile(case: &Measured) -> Option<String> {
     Some(if same_end && same_time && same_overshoot {
         format!("ast equals quantile to within noise ({apart}; up to {chance} may be chance).")
     } else if same_end {
-        format!("ast ends where quantile does ({apart} apart; up to {chance} may be chance), by another way.")
+        format!(
+            "ast ends at the rate of quantile ({apart} apart; up to {chance} may be chance), but gets there differently."
+        )
     } else {
         let (better, worse) = if off(ast) < off(quantile) { ("ast", "quantile") } else { ("quantile", "ast") };
-        format!("{better} is closer than {worse}: they are {apart} apart (up to {chance} may be chance).")
+        format!("{better} is closer to the target than {worse}: they are {apart} apart (up to {chance} may be chance).")
     })
 }
 
@@ -69,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_is_told_from_what_does_not() {
+    fn sentences_tell_whether_a_policy_holds_the_target() {
         let text = text(vec![
             row("ast", 0.101, Some(3), 0.04),
             row("original", 0.137, Some(1), 0.0),
@@ -77,26 +84,28 @@ mod tests {
             row("quantile", 0.099, Some(40), 0.25),
         ]);
         for words in [
-            "step, 10.0 % to be held.",
-            "ast holds it (10.1 %).",
-            "original does not hold it: 13.7 %, 3.7 points too many.",
-            "fixed-threshold is right on average only (10.4 %) and never settles.",
-            "quantile holds it (9.9 %) after 40 chunks and an overshoot of 25.0 points.",
+            "step, target 10.0 %.",
+            "ast holds the target (10.1 %).",
+            "original does not hold the target: 13.7 %, 3.7 points too many.",
+            "fixed-threshold reaches the target on average (10.4 %) but never settles.",
+            "quantile holds the target (9.9 %) after 40 chunks, with an overshoot of 25.0 points.",
         ] {
             assert!(text.contains(words), "{words}: {text}");
         }
         let starved = Row { starved_rate: Some(0.048), ..row("ast", 0.1, Some(0), 0.0) };
-        assert!(self::text(vec![starved]).ends_with("waited already: ast 4.8 %."));
+        assert!(self::text(vec![starved]).ends_with("were queued: ast 4.8 %."));
     }
 
     #[test]
-    fn ast_is_held_against_the_quantile() {
+    fn ast_is_compared_with_the_quantile() {
         let against =
             |ast, over, quantile| text(vec![row("ast", ast, Some(0), over), row("quantile", quantile, Some(5), 0.04)]);
         let equal = "ast equals quantile to within noise (0.2 points; up to 0.6 points may be chance).";
         assert!(against(0.101, 0.05, 0.099).ends_with(equal));
-        assert!(against(0.101, 0.12, 0.099).contains("ast ends where quantile does (0.2 points apart;"));
-        assert!(against(0.1, 0.05, 0.087).contains("ast is closer than quantile: they are 1.3 points apart"));
-        assert!(against(0.12, 0.05, 0.1).contains("quantile is closer than ast"));
+        assert!(against(0.101, 0.12, 0.099).contains("ast ends at the rate of quantile (0.2 points apart;"));
+        assert!(
+            against(0.1, 0.05, 0.087).contains("ast is closer to the target than quantile: they are 1.3 points apart")
+        );
+        assert!(against(0.12, 0.05, 0.1).contains("quantile is closer to the target than ast"));
     }
 }

@@ -1,4 +1,4 @@
-//! Against the controllers themselves, closed forms and plain definitions.
+//! Policies compared with the controllers themselves, closed forms and direct implementations.
 
 use ast_control::{Controller, OriginalController, Setpoint};
 
@@ -7,7 +7,7 @@ use super::*;
 use crate::args::CaseName;
 
 const TARGET: f64 = 0.1;
-/// Trained whatever its score.
+/// Share of the samples trained unconditionally.
 const COVERAGE: f64 = (1.0 - LAMBDA) * TARGET;
 const SIZE: Size = Size { target: TARGET, chunk: 128, chunks: 600, seed: 0 };
 
@@ -23,9 +23,9 @@ fn rates(turns: &[Turn]) -> f64 {
     turns.iter().map(|turn| turn.rate).sum::<f64>() / turns.len() as f64
 }
 
-/// To every rate the policy answers with the threshold that the controller of `ast-control` answers with, to the bit.
+/// For the same rates, the thresholds of a policy equal those of the controller in `ast-control`, bit for bit.
 #[test]
-fn thresholds_are_those_of_the_controllers() {
+fn thresholds_equal_those_of_the_controllers() {
     for name in [CaseName::Start, CaseName::Drift, CaseName::Saturation, CaseName::Swap] {
         let case = case(name, 3);
         let answers = |policy: &str, controller: &mut dyn Controller, bias: f64| {
@@ -41,8 +41,8 @@ fn thresholds_are_those_of_the_controllers() {
     }
 }
 
-/// The promise for a chunk of 128: the mean over chunks 100 to 300 within half a point of the target. The target of a step
-/// is held as well.
+/// The guarantee for chunks of 128: the mean over chunks 100 to 300 is within half a point of the target, also after a
+/// step of the target.
 #[test]
 fn ast_holds_the_target() {
     for seed in 0..5 {
@@ -55,9 +55,10 @@ fn ast_holds_the_target() {
     }
 }
 
-/// Of exponential scores with mean `m` a share `exp(-threshold/m)` reaches the threshold; where none of 128 does, one is taken.
+/// A share `exp(-threshold/m)` of exponential scores with mean `m` reaches the threshold. If none of 128 does, one is
+/// trained.
 #[test]
-fn a_fixed_threshold_loses_the_drift_as_computed() {
+fn a_fixed_threshold_drifts_as_computed() {
     for seed in 0..5 {
         let turns = trace("fixed-threshold", &case(CaseName::Drift, seed));
         let threshold = turns[599].threshold;
@@ -72,8 +73,8 @@ fn a_fixed_threshold_loses_the_drift_as_computed() {
     }
 }
 
-/// The constant is the quantile of the first 1,024 scores in the order of the offers, which is another order within a chunk
-/// only: eight whole chunks. Under another target it is another quantile of the same scores.
+/// The constant is the quantile of the first 1,024 scores in the order of the offers. Within a chunk that order is
+/// random, so these are eight whole chunks. For another target it is another quantile of the same scores.
 #[test]
 fn the_constant_is_a_quantile_of_the_first_scores() {
     let case = case(CaseName::Step, 1);
@@ -86,17 +87,18 @@ fn the_constant_is_a_quantile_of_the_first_scores() {
     }
 }
 
-/// Scores that fall exponentially have the same ranks among those just before them at every time: feed-forward stays right.
+/// Scores that fall exponentially always have the same ranks among the scores just before them, so feed-forward stays
+/// right.
 #[test]
-fn ranks_do_not_see_a_drift() {
+fn ranks_do_not_depend_on_a_drift() {
     let mean = (0..5).map(|seed| rates(&trace("quantile", &case(CaseName::Drift, seed))[100..])).sum::<f64>() / 5.0;
     assert!((mean - TARGET).abs() < 0.002, "{mean}");
 }
 
-/// With 5 % of the candidates free `ast` opens its gate: coverage, and all that is free. Feed-forward alone lets through
-/// what it always does, of which 5 % are free. 40 chunks after the end `ast` is back.
+/// With 5 % of the candidates free, `ast` opens its gate and trains coverage and every free sample. Feed-forward alone
+/// lets through its usual share, of which 5 % are free. Within 40 chunks after the end, `ast` is back at the target.
 #[test]
-fn ast_takes_what_there_is_and_recovers() {
+fn ast_trains_all_free_samples_and_recovers() {
     let free = TARGET / 2.0;
     for seed in 0..5 {
         let case = case(CaseName::Saturation, seed);
@@ -110,9 +112,9 @@ fn ast_takes_what_there_is_and_recovers() {
     }
 }
 
-/// No score of the second scorer reaches what was calibrated on the first: one of 128 is all there is.
+/// No score of the second scorer reaches the threshold calibrated on the first, so one of 128 is trained.
 #[test]
-fn a_fixed_threshold_does_not_survive_a_swap() {
+fn a_fixed_threshold_fails_after_a_swap() {
     let turns = trace("fixed-threshold", &case(CaseName::Swap, 0));
     assert!(turns[599].threshold > 1.0);
     assert!(turns[300..].iter().all(|turn| turn.rate == 1.0 / 128.0));

@@ -1,8 +1,9 @@
-//! Does a nominal epoch at 10 % cost 10 %? Seconds of an `ast` epoch over seconds of a dense one, in one process.
+//! Does a nominal epoch at 10 % cost 10 %? Measures the time of an `ast` epoch divided by that of a dense one.
 //!
-//! Not criterion: what matters is the ratio of each pair, on machines whose speed drifts within seconds. So both runs are
-//! alive at once and take turns, five steps of `ast` and fifty dense ones, until each has done an epoch. SimpleCNN, batch
-//! 128, 12,800 procedural images; the `ast` epoch is the third of four, with the gate fully in use.
+//! Criterion does not fit, because the ratio of each pair matters and the speed of a machine drifts within seconds.
+//! Both runs therefore alternate in one process, five steps of `ast` and fifty dense ones, until each has done an
+//! epoch. SimpleCNN, batch 128, 12,800 procedural images; the `ast` epoch is the third of four, where the gate is fully
+//! used.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use ast_data::{Difficulty, Split, procedural};
 const PAIRS: usize = 5;
 const EPOCHS: u32 = 4;
 const WARM: u64 = 2;
-/// In which an epoch is done: many, so that both see the same machine; few, because after each the caches are cold.
+/// Number of turns per epoch: enough that both runs see the same machine; few, because the caches are cold after each
+/// turn.
 const TURNS: u64 = 2;
 
 fn main() {
@@ -29,7 +31,7 @@ fn main() {
     let (mut ratios, mut overheads) = (Vec::new(), Vec::new());
     for _ in 0..pairs {
         let (mut ast, mut dense) = (Run::new("ast", &data), Run::new("dense", &data));
-        // Steps until half the budget is spent come first, untimed: with them the ledger is full and the gate open.
+        // Untimed steps until half the budget is spent: then the ledger is full and the gate open.
         ast.advance(u64::from(EPOCHS / 2) * batches as u64 / 10);
         dense.advance(WARM);
         let (from_ast, from_dense) = (ast.counts, dense.counts);
@@ -63,13 +65,13 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// What steps took.
+/// Time and samples of the timed steps.
 #[derive(Clone, Copy, Default)]
 struct Counts {
     seconds: f64,
     samples: u64,
-    /// Seconds of forward, backward and optimizer. The others are order, look-up, gate, controller, ledger, waiting for
-    /// the loader, upload, scoring, read-back, metering.
+    /// Seconds of forward pass, backward pass and optimizer. The rest is order, look-up, gate, controller, ledger,
+    /// waiting for the loader, upload, scoring, read-back and metering.
     busy: f64,
 }
 

@@ -20,7 +20,7 @@ fn benches(c: &mut Criterion) {
             bencher.iter(|| gate::pass(keys, quantile, &mut stream, &mut passed));
         });
     }
-    // Once a chunk: take 128 keys in, find the threshold among the last 4,096.
+    // Once per chunk: add 128 keys, find the threshold among the last 4,096.
     let mut stream = Random::new(2).stream(Purpose::Gate, 0, 0);
     let mut window = Window::new(4096);
     window.extend((0..4096).map(|_| stream.uniform() as f32));

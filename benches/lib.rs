@@ -1,5 +1,5 @@
-//! What several benches share. Run them with `cargo bench`; one subject with `cargo bench --bench gate`; each once, as a
-//! check, with `cargo bench -- --test`.
+//! Shared parts of the benches. `cargo bench` runs all, `cargo bench --bench gate` one; `cargo bench -- --test` runs
+//! each once, as a check.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use ast_data::OrderedLoader;
 use ast_scoring as _;
 use burn::tensor::Device;
 
-/// Samples a step.
+/// Samples per step.
 pub const BATCH: usize = 128;
 
 /// SimpleCNN under a policy on the CPU backend, as `ast train` would run it at 10 % activation.
 ///
 /// # Panics
-/// If the defaults do not build, which a test would have found.
+/// If the defaults do not build; tests cover this.
 #[must_use]
 pub fn trainer(policy: &str, epochs: u32, data: &Arc<dyn Dataset>) -> Trainer<SimpleCnn> {
     let mut config = RunConfig::default();
     (config.train.epochs, config.train.batch_size) = (epochs, BATCH);
     config.policy.name = policy.into();
     if policy == "ast" {
-        // Named: the default of `ast` is to be `random` in a short run.
+        // Set explicitly, because by default `ast` equals `random` in a short run.
         config.policy.params.insert("lambda".into(), ParamValue::Number(0.8));
     }
     let run = config.resolve().expect("linked and in range");

@@ -1,4 +1,4 @@
-//! Planning a nominal epoch: coverage and the order of all candidates. CIFAR-10's and ImageNet's number of samples.
+//! Planning a nominal epoch, i.e. coverage and the order of all candidates, for the sizes of CIFAR-10 and ImageNet.
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! Everything the policy `ast` does with a chunk of candidates: look up, draw keys, threshold, gate, eligibility,
+//! The work of the policy `ast` per chunk of candidates: look up scores, draw keys, threshold, gate, eligibility,
 //! controller. At 10 % activation, with a ledger that has seen every sample.
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
@@ -22,7 +22,7 @@ fn benches(c: &mut Criterion) {
             let score = (id * 7919 % 10_007) as f32;
             ledger.record(&[Seen { id, score, loss: score, correct: true, coverage: id % 64 == 0 }]);
         }
-        println!("ledger of {samples} samples: {} bytes a sample", ledger.bytes() / samples);
+        println!("ledger of {samples} samples: {} bytes per sample", ledger.bytes() / samples);
         let (queue, random) = (Queue::new(samples), Random::new(1));
         let entry: &PolicyEntry = Registry::linked().and_then(|r| r.get("ast")).expect("linked");
         let given = BTreeMap::from([("lambda".into(), ParamValue::Number(0.8))]);

@@ -1,4 +1,4 @@
-"""SimpleCNN's dense step and its forward pass in plain PyTorch, timed as `versus_pytorch.rs` times Burn's."""
+"""The dense step and the forward pass of SimpleCNN in plain PyTorch, timed like those of Burn in `versus_pytorch.rs`."""
 
 import statistics
 import sys

@@ -1,5 +1,5 @@
-//! A whole step of the loop on SimpleCNN, batch 128: dense trains every sample it offers, `ast` every tenth, so per
-//! *offered* sample a step of `ast` should be ten times as fast.
+//! A whole step of the loop on SimpleCNN, batch 128. Dense training trains every offered sample, `ast` every tenth, so
+//! a step of `ast` should be ten times as fast per *offered* sample.
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
@@ -15,12 +15,12 @@ use ast_data::{Difficulty, Split, procedural};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 
 const SAMPLES: usize = 100 * BATCH;
-/// With 4 epochs at 10 % there are 40 steps; the gate is fully open from epoch 2 (half the budget) on.
+/// 4 epochs at 10 % have 40 steps. From epoch 2 on (half the budget) the gate is fully open.
 const EPOCHS: u32 = 4;
 const WARM_UP: u64 = 20;
 const STEPS: u64 = 36;
 
-/// A trainer that is always in the middle of its run.
+/// A trainer that is restarted so that timed steps are from the middle of a run.
 struct Middle<'a> {
     policy: &'a str,
     warm_up: u64,

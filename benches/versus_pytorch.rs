@@ -1,4 +1,4 @@
-//! The dense step of SimpleCNN and its forward pass alone, timed as `versus-pytorch` times PyTorch's.
+//! The dense step and the forward pass of SimpleCNN, timed like those of PyTorch in `versus-pytorch`.
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
@@ -47,7 +47,7 @@ fn main() {
 }
 
 fn report(name: &str, mut work: impl FnMut()) {
-    // As criterion does: `cargo bench -- --test` only tries each once.
+    // As with criterion, `cargo bench -- --test` runs each once.
     if std::env::args().any(|arg| arg == "--test") {
         work();
         println!("Testing {name}\nSuccess");

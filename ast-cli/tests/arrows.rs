@@ -1,5 +1,5 @@
-//! Files import each other in one direction: within each crate there is no circle of `use` lines, and the rooms of `ast-core`
-//! import only what they may.
+//! Checks import directions: no cycles of `use` lines within a crate, and the rooms of `ast-core` import only allowed
+//! rooms.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("testing", &["data", "model", "optim", "plugin", "random", "run", "score", "select", "train"]),
 ];
 
-/// The text of every file of a crate by its module path, `a::b` for `a/b.rs`; tests and comments are left out.
+/// The text of every file of a crate by its module path, `a::b` for `a/b.rs`, without tests and comments.
 fn modules(folder: &Path, path: &str, found: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         let stem = entry.file_stem().unwrap().to_str().unwrap().to_string();
@@ -41,7 +41,7 @@ fn modules(folder: &Path, path: &str, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// The modules that a file takes something from by `crate::a::b` or `super::a`.
+/// The modules that a file imports from, by `crate::a::b` or `super::a`.
 fn imports(module: &str, code: &str, all: &BTreeMap<String, String>) -> BTreeSet<String> {
     let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
     let mut found = BTreeSet::new();
@@ -49,7 +49,7 @@ fn imports(module: &str, code: &str, all: &BTreeMap<String, String>) -> BTreeSet
         for (at, _) in code.match_indices(prefix) {
             let before = code[..at].chars().next_back().unwrap_or(' ');
             if before == '$' || before == ':' || before == '_' || before.is_alphanumeric() {
-                continue; // `$crate::` of a macro, or the end of another word
+                continue; // `$crate::` of a macro, or part of another word
             }
             let mut target = root.to_string();
             let path = code[at + prefix.len()..].split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
@@ -60,7 +60,7 @@ fn imports(module: &str, code: &str, all: &BTreeMap<String, String>) -> BTreeSet
                 }
                 target = deeper;
             }
-            // What lib.rs passes on is imported from where it is.
+            // An item re-exported by lib.rs counts as imported from its own module.
             if !target.is_empty() && target != module {
                 found.insert(target);
             }
@@ -69,7 +69,7 @@ fn imports(module: &str, code: &str, all: &BTreeMap<String, String>) -> BTreeSet
     found
 }
 
-/// A circle, if there is one: each imports the next.
+/// A cycle of imports, if there is one.
 fn circle(arrows: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     let mut left = arrows.clone();
     loop {
@@ -80,7 +80,7 @@ fn circle(arrows: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
         }
         free.iter().for_each(|module| drop(left.remove(module)));
     }
-    // Every module that is left imports one that is left: walk until one comes again.
+    // Every remaining module imports a remaining one: follow the imports until a module repeats.
     let mut walk = vec![left.keys().next()?.clone()];
     loop {
         let next = left[walk.last()?].iter().find(|to| left.contains_key(*to))?.clone();

@@ -1,4 +1,4 @@
-//! The real binary, from outside: what it lists, trains, writes and refuses, and with which exit code.
+//! Tests of the real binary: what it lists, trains, writes and refuses, and its exit codes.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -37,7 +37,7 @@ fn metrics(folder: &Path) -> String {
     fs::read_to_string(folder.join("metrics.jsonl")).unwrap()
 }
 
-/// Refused with that code and one sentence that has all these words; never a panic.
+/// Asserts that the command fails with that code and one sentence with all these words, without a panic.
 fn refused(args: &[&str], code: i32, words: &[&str]) {
     let output = ast(args);
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -49,7 +49,7 @@ fn refused(args: &[&str], code: i32, words: &[&str]) {
     }
 }
 
-/// Every scorer and policy that is compiled in reaches the registry of the linked, optimised program.
+/// Every scorer and policy compiled in is registered in the linked, optimised program.
 #[test]
 fn the_binary_lists_what_is_compiled_in() {
     let names = |output: Output| -> Vec<String> {
@@ -70,7 +70,7 @@ fn the_binary_lists_what_is_compiled_in() {
     ];
     let expected: Vec<&str> = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
     assert_eq!(names(ast(&["scorers"])), expected);
-    // Every file of the folder has a policy of its own name, and there are no others than those of the folder.
+    // Every policy file defines a policy of the same name, and every policy is in one of these files.
     let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../ast-core/src/select/policies")).unwrap();
     let mut policies = Vec::new();
     for file in files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "rs")) {
@@ -99,7 +99,8 @@ fn doctor_says_what_works() {
     }
 }
 
-/// A budget in seconds is spent, whatever the epochs; evaluation and checkpoints are outside.
+/// A run ends when its budget in seconds is spent, for any number of epochs. Evaluation and checkpoints are not
+/// counted.
 #[test]
 fn seconds_are_a_budget() {
     let dir = tempfile::tempdir().unwrap();
@@ -108,8 +109,8 @@ fn seconds_are_a_budget() {
     let phase = |name: &str| seconds["phases"][name].as_f64().unwrap();
     let spent = seconds["total"].as_f64().unwrap() - phase("eval") - phase("checkpoint");
     assert!(spent >= 3.0, "{seconds}");
-    // How long a step takes is the machine's affair; but where the budget is spent the learning rate is 0, and nothing that
-    // is selected after that is trained.
+    // The number of steps depends on the machine. At the end of the budget the learning rate is 0, and nothing selected
+    // later is trained.
     let log = metrics(&folder);
     let steps: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let idle = steps.iter().filter(|event| event["event"] == "step" && event["lr"] == 0.0).count();
@@ -117,7 +118,7 @@ fn seconds_are_a_budget() {
 }
 
 #[test]
-fn a_run_that_would_train_on_nothing_is_no_success() {
+fn a_run_that_selects_no_sample_fails() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let few = ["--set", "data.train_limit=64", "--epochs", "1", "--activation", "1e-3"];
@@ -129,7 +130,7 @@ fn a_run_that_would_train_on_nothing_is_no_success() {
 
 #[cfg(unix)]
 #[test]
-fn names_that_are_not_text_are_no_reason_to_panic() {
+fn names_that_are_not_valid_text_do_not_panic() {
     use std::os::unix::ffi::OsStrExt;
     let broken = std::ffi::OsStr::from_bytes(b"\xff");
     let run = |command: &mut Command| command.arg("train").args(["--data-dir"]).arg(broken).output().unwrap();
@@ -139,9 +140,9 @@ fn names_that_are_not_text_are_no_reason_to_panic() {
     assert!(message.contains("--data-dir") && !message.contains("panicked"), "{message}");
 }
 
-/// A reader that closes its end early is no reason to panic.
+/// Writing to a closed pipe must not panic.
 #[test]
-fn a_closed_pipe_is_no_failure() {
+fn a_closed_pipe_is_not_an_error() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let output =
@@ -150,7 +151,7 @@ fn a_closed_pipe_is_no_failure() {
 }
 
 #[test]
-fn a_run_leaves_everything_in_its_folder() {
+fn a_run_writes_all_its_files() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("run");
     let printed = summary(&train(&folder, &[]));
@@ -178,7 +179,7 @@ fn a_run_leaves_everything_in_its_folder() {
     ] {
         assert!(written.pointer(path).is_some_and(Value::is_number), "{path}: {written}");
     }
-    // Measured where the machine has a counter that may be read; never 0, and with the reason where it has none.
+    // Joules are measured if the machine has a readable counter. They are never 0; without a counter there is a reason.
     let method = written["joules"]["method"].as_str().unwrap();
     match written["joules"]["total"].as_f64() {
         Some(joules) => assert!(joules > 0.0 && method.starts_with("measured: "), "{method}"),
@@ -202,7 +203,7 @@ fn a_run_leaves_everything_in_its_folder() {
     }
 }
 
-/// Same seed, same bits: from the run's own config.toml, for any number of loader workers and threads.
+/// A run repeated from its own config.toml gives the same bits, for any number of loader workers and threads.
 #[test]
 fn a_run_is_repeated_bit_for_bit_from_its_own_configuration() {
     let dir = tempfile::tempdir().unwrap();
@@ -229,7 +230,7 @@ fn a_run_is_repeated_bit_for_bit_from_its_own_configuration() {
 }
 
 #[test]
-fn bad_requests_are_refused_in_a_sentence() {
+fn bad_arguments_are_refused_in_one_sentence() {
     refused(&["train", "--scorer", "entrpy"], 2, &["entrpy", "did you mean `entropy`", "--features"]);
     refused(&["train", "--policy", "rand"], 2, &["did you mean `random`", "ast, curriculum, dense"]);
     refused(&["train", "--preset", "quickstrat"], 2, &["did you mean `quickstart`"]);
@@ -263,7 +264,7 @@ fn bad_requests_are_refused_in_a_sentence() {
 }
 
 #[test]
-fn a_folder_with_something_in_it_is_left_alone() {
+fn a_folder_that_is_not_empty_is_not_changed() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("precious.txt"), "mine").unwrap();
     refused(&["train", "--out", dir.path().to_str().unwrap()], 73, &["not empty", "nothing was changed"]);
@@ -271,7 +272,7 @@ fn a_folder_with_something_in_it_is_left_alone() {
 }
 
 #[test]
-fn divergence_is_an_error_that_names_step_and_sample() {
+fn the_error_for_divergence_names_step_and_sample() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("run");
     let output = train(&folder, &["--lr", "1e30"]);

@@ -23,7 +23,7 @@ fn refused(output: &Output, code: i32, words: &[&str]) {
     assert!(words.iter().all(|word| text.contains(word)) && !text.contains("panicked"), "{text}");
 }
 
-/// A server that answers everything with `answer` and notes the first lines of what it is asked.
+/// A server that answers every request with `answer` and records the first line of each request.
 fn server(answer: &'static str) -> (String, std::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -41,18 +41,18 @@ fn server(answer: &'static str) -> (String, std::sync::mpsc::Receiver<String>) {
 }
 
 #[test]
-fn what_cannot_be_had_is_said_in_one_sentence() {
+fn download_errors_are_one_sentence() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().to_str().unwrap();
     let fetch = |name, variables: &[_]| ast(&["fetch", name, "--data-dir", at], variables);
     refused(&fetch("cifar11", &[]), 2, &["cifar11", "did you mean `cifar10`"]);
     refused(&fetch("cifar10", &[("AST_OFFLINE", "1")]), 75, &["AST_OFFLINE", "cs.toronto.edu", "put it there"]);
-    // Through a proxy that refuses: nothing of this reaches the network.
+    // The proxy refuses everything, so that no request reaches the network.
     let (proxy, asked) = server("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
     let output = fetch("cifar10", &[("HTTPS_PROXY", &proxy), ("ALL_PROXY", &proxy)]);
     refused(&output, 75, &["cifar-10-binary.tar.gz"]);
     assert!(asked.recv().unwrap().starts_with("CONNECT www.cs.toronto.edu:443"));
-    // A mirror on this machine is asked first, and not through the proxy.
+    // A mirror on this machine is tried first, without the proxy.
     let (mirror, asked) = server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsomething");
     let output = fetch("cifar10", &[("AST_MIRROR", &mirror), ("HTTPS_PROXY", &proxy), ("ALL_PROXY", &proxy)]);
     refused(&output, 75, &[]);
@@ -61,7 +61,7 @@ fn what_cannot_be_had_is_said_in_one_sentence() {
     assert!(left.iter().all(|name| name == "cifar-10-binary.tar.gz.lock"), "{left:?}");
 }
 
-/// Six files of the right size; `label` says which class each record has.
+/// Writes six files of the right size; `label` gives the class of each record.
 fn made_up(dir: &Path, label: impl Fn(usize) -> u8) {
     let folder = dir.join("cifar-10-batches-bin");
     fs::create_dir_all(&folder).unwrap();
@@ -73,7 +73,7 @@ fn made_up(dir: &Path, label: impl Fn(usize) -> u8) {
 }
 
 #[test]
-fn verify_sees_what_is_wrong() {
+fn verify_finds_damage() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().to_str().unwrap();
     refused(&ast(&["verify"], &[]), 2, &["--data-dir"]);
@@ -82,7 +82,7 @@ fn verify_sees_what_is_wrong() {
     let output = ast(&["verify", "--data-dir", at], &[]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && text.contains("as many of each class") && text.contains("sha256"), "{text}");
-    // It is not what was published, and its owner may want to keep it.
+    // The copy differs from the published one, and its owner may want to keep it.
     assert!(
         text.contains("a modified copy: differs from the published files in data_batch_1, data_batch_2,"),
         "{text}"
@@ -99,9 +99,9 @@ fn verify_sees_what_is_wrong() {
     refused(&ast(&["verify", "--data-dir", at], &[]), 65, &["data_batch_4.bin", "1000000 bytes instead of 30730000"]);
 }
 
-/// What is there instead of the files, and what to do about it: from `ast train` and from `ast data verify`.
+/// `ast train` and `ast data verify` report what they find instead of the files, and how to fix it.
 #[test]
-fn what_is_missing_is_named_with_the_remedy() {
+fn errors_name_the_missing_files_and_the_fix() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("my data");
     let train = |at: &Path| {
@@ -144,7 +144,7 @@ fn what_is_missing_is_named_with_the_remedy() {
     refused(&output, 2, &["--data-dir", "`ast data fetch cifar10`"]);
 }
 
-/// More than there is cannot be trained on, and is not cut in silence.
+/// A limit above the number of samples is an error, not silently reduced.
 #[test]
 fn a_limit_beyond_the_data_is_refused() {
     let dir = tempfile::tempdir().unwrap();

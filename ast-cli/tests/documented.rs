@@ -1,4 +1,4 @@
-//! What the documentation says one can type works, and what it says of exit codes is so.
+//! Checks that the commands in the documentation work and that the documented help and exit codes are right.
 #![forbid(unsafe_code)]
 
 use std::process::{Command, Output};
@@ -28,7 +28,7 @@ fn every_command_of_the_readme_runs() {
         let out = folder.path().join(number.to_string());
         let small = ["--set", "data.train_limit=64", "--set", "train.epochs=2", "--progress", "none", "--out"];
         let mut args = args.clone();
-        // Offline, and without the files, two of them say what is missing.
+        // Offline and without the files, two of the commands report what is missing.
         let expected = match args.as_slice() {
             ["data", "fetch", ..] => 75,
             args if args.contains(&"--data-dir") => 65,
@@ -50,9 +50,9 @@ fn every_command_of_the_readme_runs() {
     }
 }
 
-/// docs/cli.md has every page of help as it is printed, and none is missing or wider than a terminal.
+/// docs/cli.md shows every help page exactly, and no page is wider than a terminal.
 #[test]
-fn every_help_is_what_the_documentation_shows() {
+fn the_documentation_shows_every_help_page() {
     trycmd::TestCases::new().case("../docs/cli.md").run();
     let shown = include_str!("../../docs/cli.md");
     let mut pages = vec![String::new()];
@@ -74,9 +74,9 @@ fn every_help_is_what_the_documentation_shows() {
     assert!(String::from_utf8_lossy(&ast(&["--version"]).stdout).starts_with("ast 0."));
 }
 
-/// Every flag of the fixed set is there, and the examples in the help are accepted as far as the data goes.
+/// Every expected flag exists, and the examples in the help are accepted as far as their data is available.
 #[test]
-fn the_help_of_train_says_what_there_is() {
+fn the_help_of_train_is_complete() {
     let text = String::from_utf8_lossy(&ast(&["train", "--help"]).stdout).into_owned();
     for flag in [
         "--preset",

@@ -1,4 +1,4 @@
-//! What a run says of its limit and of its policy: at the start, in the report, in every file.
+//! What a run reports about its limit and its policy: at the start, in the report and in its files.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -66,9 +66,9 @@ fn a_budget_that_dense_cannot_keep_is_refused() {
     refused(&["--policy=dense", "--budget-seconds=0.2"], &["budget.seconds", "every sample"]);
 }
 
-/// In the log on the screen, in metrics.jsonl, in the summary and in the report.
+/// The warning is on the screen, in metrics.jsonl, in the summary and in the report.
 #[test]
-fn a_policy_that_keeps_no_target_says_so_everywhere() {
+fn a_policy_without_a_target_is_reported_everywhere() {
     for (policy, words) in [("infobatch", "does not keep an activation of 10.0 %"), ("dense", "does not keep")] {
         let run = run(&["--policy", policy, "--activation=0.1"]);
         let activation = &run.summary["activation"];
@@ -79,7 +79,7 @@ fn a_policy_that_keeps_no_target_says_so_everywhere() {
         assert!(warnings.contains(words), "{policy}: {warnings}");
         assert!(run.report.contains("keeps no target") && !run.report.contains("(target"), "{}", run.report);
     }
-    // Nobody asked for a share: nothing to be told.
+    // No activation rate was set, so there is no warning.
     let dense = run(&["--policy=dense"]);
     assert!(
         !dense.log.contains("warning") && !dense.config["control"].as_table().unwrap().contains_key("target"),
@@ -88,9 +88,9 @@ fn a_policy_that_keeps_no_target_says_so_everywhere() {
     );
 }
 
-/// A default stays a default: the run's own file does not name a scorer that nobody chose.
+/// A default scorer is not written into the run's configuration.
 #[test]
-fn a_scorer_that_nobody_named_is_in_no_configuration() {
+fn a_default_scorer_is_not_written_into_the_configuration() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     assert!(train(&out, &["--policy=random"]).status.success());
@@ -112,7 +112,7 @@ fn a_scorer_that_nobody_named_is_in_no_configuration() {
     }
 }
 
-/// Titles, advice, summary and run.json say what really ran.
+/// Titles, advice, summary and run.json name the policy that really ran.
 #[test]
 fn ast_that_is_random_is_called_random() {
     let defaults = tempfile::NamedTempFile::new().unwrap();
@@ -126,23 +126,23 @@ fn ast_that_is_random_is_called_random() {
     }
 }
 
-/// A preset that asks for more than the default says that it does.
+/// A preset that selects more than the default leads to a warning.
 #[test]
-fn selection_that_was_asked_for_in_a_short_run_is_announced() {
+fn selection_in_a_short_run_leads_to_a_warning() {
     let run = run(&[]);
     assert!(run.log.contains("policy.lambda = 0.8 says so"), "{}", run.log);
     assert_eq!(run.summary["ran"]["acts_as"], Value::Null);
 }
 
 #[test]
-fn where_everything_is_to_be_trained_everything_is() {
+fn a_target_of_one_trains_every_sample() {
     let run = run(&["--activation=1"]);
     assert_eq!(run.summary["activation"]["realised"], 1.0);
     assert_eq!(run.summary["ran"]["acts_as"], "random");
 }
 
 #[test]
-fn the_steps_that_are_announced_are_made() {
+fn the_announced_number_of_steps_is_made() {
     for args in [
         &["--policy=dense-stopped", "--activation=0.2"][..],
         &["--policy=dense-stopped", "--budget=0.2"],
@@ -153,14 +153,14 @@ fn the_steps_that_are_announced_are_made() {
         let run = run(args);
         let started: Value = serde_json::from_str(run.metrics.lines().next().unwrap()).unwrap();
         let [planned, made] = [&started["planned_steps"], &run.summary["steps"]].map(|steps| steps.as_i64().unwrap());
-        // A run ends on its limit to within a batch.
+        // A run ends within one batch of its limit.
         assert!((planned - made).abs() <= 1, "{args:?}: {planned} announced, {made} made");
     }
     let started = |args: &[&str]| -> Value { serde_json::from_str(run(args).metrics.lines().next().unwrap()).unwrap() };
     assert_eq!(started(&["--policy=infobatch"])["planned_steps"], Value::Null);
 }
 
-/// Under equal scores each sample has the same rank, and the share that is trained is still the one asked for.
+/// Equal scores all have the same rank; the activation rate still equals the target.
 #[test]
 fn tied_scores_do_not_change_the_rate() {
     let run = run(&["--policy=selective-backprop", "--scorer=forgetting", "--activation=0.2"]);
@@ -170,7 +170,7 @@ fn tied_scores_do_not_change_the_rate() {
 }
 
 #[test]
-fn a_budget_that_scoring_eats_says_so() {
+fn a_budget_mostly_spent_on_scoring_leads_to_a_warning() {
     let words = ["scoring took the whole budget", "raise the budget"];
     refused(&["--policy=reducible", "--budget=0.002"], &words);
     refused(&["--policy=reducible", "--budget-seconds=1e-9"], &words);

@@ -1,4 +1,5 @@
-//! What the program shows while it trains: into a file, on a terminal that cannot move its cursor, on narrow and wide ones.
+//! What the program prints while it trains: into a file, on a terminal without cursor control, on narrow and wide
+//! terminals.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -23,7 +24,7 @@ fn plain(command: &mut Command) -> &mut Command {
     command
 }
 
-/// Warnings, progress and evaluations, as lines without a cursor's movements.
+/// Asserts warnings, progress and evaluations as lines without cursor movements.
 fn has_everything(text: &str, what: &str) {
     for word in ["warning: ", "trained 2", "of offered", "test accuracy", "epoch   2."] {
         assert!(text.contains(word), "{what}: no {word:?} in {text}");
@@ -32,7 +33,7 @@ fn has_everything(text: &str, what: &str) {
 }
 
 #[test]
-fn a_file_gets_plain_lines_whatever_is_asked_for() {
+fn a_file_always_gets_plain_lines() {
     let dir = tempfile::tempdir().unwrap();
     for progress in ["bar", "auto", "plain"] {
         let out = dir.path().join(progress);
@@ -47,7 +48,7 @@ fn a_file_gets_plain_lines_whatever_is_asked_for() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 
-/// On a terminal of so many columns, by util-linux's `script`.
+/// The output on a terminal with `columns` columns, simulated by util-linux's `script`.
 #[cfg(target_os = "linux")]
 fn on_a_terminal(term: &str, columns: usize, progress: &str, out: &Path) -> String {
     let ast = env!("CARGO_BIN_EXE_ast");
@@ -72,7 +73,7 @@ fn a_terminal_without_a_cursor_gets_plain_lines() {
     }
 }
 
-/// A line that is wider than the terminal wraps, and what has wrapped is not cleared away.
+/// A line wider than the terminal wraps, and the wrapped part is not cleared.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_bar_fits_the_terminal() {
@@ -83,7 +84,7 @@ fn the_bar_fits_the_terminal() {
         let bars: Vec<&str> = drawn.iter().copied().filter(|text| text.contains(" left")).collect();
         assert!(bars.len() > 3, "{columns}: {shown:?}");
         for bar in bars {
-            // What is printed above a bar is filled up to whole lines.
+            // Lines printed above a bar are padded to full width.
             let begin = bar.chars().position(|c| "█░".contains(c)).unwrap();
             assert_eq!(begin % columns, 0, "{columns}: {bar:?}");
             assert!(bar.chars().count() - begin <= columns, "{columns}: {bar:?}");

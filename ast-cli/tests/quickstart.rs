@@ -1,4 +1,4 @@
-//! The README's first command, to its end: about a minute.
+//! Runs the first command of the README to its end, in about a minute.
 #![forbid(unsafe_code)]
 #![cfg(feature = "loss-intensity")]
 
@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 #[test]
-fn a_newcomer_s_first_run_learns_holds_its_target_and_says_what_it_saved() {
+fn the_first_run_learns_holds_its_target_and_reports_savings() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
@@ -27,6 +27,6 @@ fn a_newcomer_s_first_run_learns_holds_its_target_and_says_what_it_saved() {
     assert!((number("/activation/realised") - 0.1).abs() < 0.005, "{summary}");
     assert!((number("/savings/flops") - 0.9).abs() < 0.005, "{summary}");
     assert_eq!(number("/samples/scored"), 0.0, "the default never pays for a forward pass that does not train");
-    // Significance went after something: hard images got more than their share.
+    // Selection favours hard images: they get more than their share.
     assert!(number("/groups/hard/passes") > number("/groups/hard/share"), "{summary}");
 }

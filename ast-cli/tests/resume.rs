@@ -1,4 +1,4 @@
-//! The real program, killed, signalled, starved of disk and run twice: what it leaves behind goes on to the same end.
+//! The real program killed, signalled, out of disk or memory, and run twice: a resumed run reaches the same end.
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 
@@ -14,7 +14,7 @@ use common::{
     succeed, wait_until,
 };
 
-/// Numbers that look random and are the same every time.
+/// Deterministic pseudo-random numbers.
 struct Dice(u64);
 
 impl Dice {
@@ -24,12 +24,12 @@ impl Dice {
     }
 }
 
-/// AST_TEST_FULL=1 asks for the sizes that take an hour.
+/// The usual size, or the full one, which takes an hour, with AST_TEST_FULL=1.
 fn size(usual: usize, full: usize) -> usize {
     if std::env::var_os("AST_TEST_FULL").is_some() { full } else { usual }
 }
 
-/// `kill -9` at random moments, again and again, until the run has come to its end: as if nothing had been.
+/// A run killed by `kill -9` at random moments, again and again, reaches the same result as an uninterrupted one.
 #[test]
 fn a_run_that_is_killed_goes_on_to_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
@@ -43,8 +43,8 @@ fn a_run_that_is_killed_goes_on_to_the_same_bits() {
         let mut command = start(&run, &[]);
         loop {
             let mut child = command.spawn().unwrap();
-            // From before the first file to the last line of the log, by what is logged: how fast the machine is decides
-            // nothing. One time in four the run gets to its end.
+            // Kill moments are counted in logged events, from before the first file to the last line of the log, so
+            // they do not depend on the machine's speed. One time in four the run is not killed.
             let until = dice.below(2 * log).saturating_sub(log / 2);
             while logged(&run) < until && child.try_wait().unwrap().is_none() {
                 std::thread::sleep(Duration::from_micros(200));
@@ -57,7 +57,7 @@ fn a_run_that_is_killed_goes_on_to_the_same_bits() {
             child.kill().unwrap();
             child.wait().unwrap();
             kills += 1;
-            // Before the first file there is nothing to go on with.
+            // Before the first file there is nothing to resume.
             command = if run.join("config.toml").exists() { resume(&run) } else { start(&run, &[]) };
             if !run.join("config.toml").exists() && run.exists() {
                 fs::remove_dir_all(&run).unwrap();
@@ -71,14 +71,14 @@ fn a_run_that_is_killed_goes_on_to_the_same_bits() {
     assert!(resumed >= kills / 10, "{resumed} of {kills}: hardly any kill was met in the run");
 }
 
-/// What the program lists.
+/// The policies listed by the program.
 fn policies() -> Vec<String> {
     let listed = Command::new(env!("CARGO_BIN_EXE_ast")).arg("policies").output().unwrap().stdout;
     let names = String::from_utf8(listed).unwrap();
     names.lines().map(|line| line.split_whitespace().next().unwrap().to_string()).collect()
 }
 
-/// From checkpoints that a run leaves, for every policy and any number of loader workers.
+/// For every policy and any number of loader workers, a run resumed from a checkpoint reaches the same bits.
 #[test]
 fn checkpoints_of_every_policy_go_on_to_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,7 +99,7 @@ fn checkpoints_of_every_policy_go_on_to_the_same_bits() {
                 fs::copy(whole.join(file), run.join(file)).unwrap();
             }
             copy(step, &run.join("checkpoints").join(step.file_name().unwrap()));
-            // The other side of a resume: other workers than those it was begun with.
+            // The number of workers may differ between the start and the resume.
             let config = fs::read_to_string(run.join("config.toml")).unwrap();
             let other = config
                 .replace(&workers["--set=data.".len()..].replace('=', " = "), &format!("workers = {}", number % 3));
@@ -117,7 +117,7 @@ fn checkpoints_of_every_policy_go_on_to_the_same_bits() {
     println!("{cases} checkpoints gone on from");
 }
 
-/// Same seed, same bits: in every process, with any number of threads and of loader workers.
+/// The same seed gives the same bits in every process, for any number of threads and loader workers.
 #[test]
 fn threads_and_workers_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -149,7 +149,7 @@ fn signals_save_and_stop_with_their_own_exit_codes() {
         [("INT", 130), ("TERM", 143), ("HUP", 129)].into_iter().cycle().take(size(9, 198)).enumerate()
     {
         let run = folder.path().join(format!("run{number}"));
-        // Of 51 steps, so that it is stopped well before it ends.
+        // 51 steps, so that it is stopped well before its end.
         let step = 1 + 32 * number / size(9, 198);
         let text = stop_by((name, code), start(&run, &long), &run, step as u64);
         assert!(text.contains("saved; go on with `ast train --resume"), "{text}");
@@ -174,13 +174,13 @@ fn usr1_saves_and_goes_on_and_a_second_int_ends_at_once() {
     signal(&child, "TERM");
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));
 
-    // A batch that takes long: the first signal waits for its end, the second does not.
+    // A slow batch: the first signal waits for its end, the second does not.
     let run = folder.path().join("twice");
     let mut long = program();
     long.args(["--set=data.train_limit=8192", "--batch-size=4096", "--policy=dense", "--epochs=50", "--progress=none"]);
     let mut child = long.arg("--out").arg(&run).spawn().unwrap();
     wait_until(&mut child, "its first batch", || run.join("run.json").exists());
-    // Two signals that the program has not seen yet are one: more are sent until it has ended.
+    // Signals that arrive before the program handles them merge into one: send more until it has ended.
     while child.try_wait().unwrap().is_none() {
         signal(&child, "INT");
         std::thread::sleep(Duration::from_millis(10));
@@ -190,7 +190,7 @@ fn usr1_saves_and_goes_on_and_a_second_int_ends_at_once() {
     assert!(!stderr(&output).contains("saved"), "at once means without saving");
 }
 
-/// Whoever starts a run under `nohup`, or in a script's background, has said that it is not to stop.
+/// Signals that are ignored at the start, as by `nohup` or in the background of a script, must stay ignored.
 #[test]
 fn signals_that_were_ignored_stay_ignored() {
     let folder = tempfile::tempdir().unwrap();
@@ -202,13 +202,13 @@ fn signals_that_were_ignored_stay_ignored() {
     goes_on(&mut child, &run);
     signal(&child, "HUP");
     goes_on(&mut child, &run);
-    // Not 129: it is this one that stops it.
+    // The exit code is not 129: SIGINT stops it, not SIGHUP.
     signal(&child, "TERM");
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));
 }
 
 #[test]
-fn one_folder_is_for_one_process() {
+fn a_folder_belongs_to_one_process() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut child = start(&run, &[ENDLESS]).spawn().unwrap();
@@ -222,16 +222,16 @@ fn one_folder_is_for_one_process() {
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));
 }
 
-/// A disk that is full at every stage of a run: an error and its exit code, and afterwards the run goes on. The limit is
-/// on the size of a file, so that a small one cuts the log and a larger one a checkpoint.
+/// With a full disk at any stage, a run ends with an error and its exit code, and can be resumed afterwards. The limit
+/// is on the file size: a small one cuts the log, a larger one a checkpoint.
 #[test]
-fn a_full_disk_costs_nothing_but_time() {
+fn a_run_recovers_from_a_full_disk() {
     let folder = tempfile::tempdir().unwrap();
     let reference = folder.path().join("reference");
     succeed(start(&reference, &[]));
     let expected = result(&reference);
     let mut stopped = 0;
-    // In blocks of 512 bytes: from nothing at all over the log's few kilobytes to the optimizer's 17 megabytes.
+    // In blocks of 512 bytes: from zero, over the few kilobytes of the log, to the optimizer's 17 megabytes.
     let few = [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 100, 1000, 17_000, 17_200, 20_000, 34_000, 34_400, 40_000];
     let more = (0..80).map(|i| (21.0 * 1.1_f64.powi(i)) as u64);
     for blocks in few.into_iter().chain(more).take(size(few.len(), 100)) {
@@ -257,11 +257,11 @@ fn a_full_disk_costs_nothing_but_time() {
     assert!(stopped >= size(15, 90), "{stopped}");
 }
 
-/// Without memory the allocator ends the process, wherever it is, as a kill does, unless a library panics first: what was
-/// saved is gone on with. The limit is
-/// on the address space, so that a small one is met at the start and a larger one in the run.
+/// Without memory the allocator ends the process at any point, like a kill, unless a library panics first. The run can
+/// be resumed from what was saved. The limit is on the address space: a small one is reached at the start, a larger one
+/// during the run.
 #[test]
-fn a_machine_without_memory_costs_nothing_but_time() {
+fn a_run_recovers_from_a_lack_of_memory() {
     let folder = tempfile::tempdir().unwrap();
     let reference = folder.path().join("reference");
     succeed(start(&reference, &[]));
@@ -288,12 +288,12 @@ fn a_machine_without_memory_costs_nothing_but_time() {
 }
 
 #[test]
-fn a_folder_that_vanishes_ends_the_run_with_a_sentence() {
+fn a_run_reports_that_its_folder_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut child = start(&run, &[ENDLESS]).spawn().unwrap();
     goes_on(&mut child, &run);
-    // The program may be writing into it at this very moment.
+    // The program may be writing into the folder at the same time.
     while fs::write(&run, "in its place").is_err() {
         drop(fs::remove_dir_all(&run));
     }
@@ -306,7 +306,7 @@ fn a_folder_that_vanishes_ends_the_run_with_a_sentence() {
 fn a_damaged_checkpoint_is_named_and_the_one_before_used() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
-    // With a small network, for which there is a file more.
+    // With an auxiliary network, whose state is one more file.
     succeed(start(&whole, &["--policy", "proxy"]));
     let expected = result(&whole);
     let files = ["manifest.json", "weights.bpk", "optimizer.bpk", "selector.cbor", "state.cbor", "auxiliary.cbor"];
@@ -323,14 +323,14 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_used() {
         assert!(text.contains("checkpoint skipped") && text.contains(file), "{text}");
         assert_same(&run, &expected, file);
     }
-    // None is left: over from the beginning, to the same end.
+    // With no checkpoint left, the run starts over and reaches the same end.
     let run = folder.path().join("none");
     copy(&whole, &run);
     fs::remove_file(run.join("summary.json")).unwrap();
     fs::remove_dir_all(run.join("checkpoints")).unwrap();
     assert!(succeed(resume(&run)).contains("starting over"));
     assert_same(&run, &expected, "from the beginning");
-    // Finished: nothing is done.
+    // Already finished: nothing happens.
     let finished = resume(&run).stdout(Stdio::piped()).output().unwrap();
     assert!(finished.status.success() && String::from_utf8_lossy(&finished.stdout).contains("is finished"));
 }

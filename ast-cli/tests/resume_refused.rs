@@ -1,4 +1,4 @@
-//! What `--resume` does where something is damaged, missing or of another run: it goes on, or refuses and changes nothing.
+//! `--resume` with damaged, missing or foreign files: it continues, or refuses without changing anything.
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 
@@ -14,7 +14,7 @@ use common::{
 };
 use serde_json::Value;
 
-/// Exit code 65, these words, and everything as it was.
+/// Asserts exit code 65, these words, and an unchanged folder.
 fn refuse(mut command: Command, run: &Path, words: &[&str]) {
     let before = tree(run);
     let output = command.output().unwrap();
@@ -42,7 +42,8 @@ fn append(file: PathBuf, bytes: &[u8]) {
     fs::write(file, content).unwrap();
 }
 
-/// A run whose checkpoints are all damaged is refused; begun again, it keeps what it writes, however early it is stopped.
+/// A run whose checkpoints are all damaged is refused. After --start-over it keeps what it writes, even if it is
+/// stopped early.
 #[test]
 fn no_good_checkpoint_is_refused_and_start_over_begins_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -60,7 +61,7 @@ fn no_good_checkpoint_is_refused_and_start_over_begins_again() {
     let text = stop_after(over(&run), &run, 7);
     assert!(text.contains("aside-1"), "{text}");
     let kept = numbers(&run);
-    // Where it was stopped, and the last multiple of five before that.
+    // The step at which it was stopped, and the last multiple of five before.
     assert!(kept.len() == 2 && kept[1] >= 7 && kept[0] == (kept[1] - 1) / 5 * 5, "{kept:?}");
     let aside = run.join("aside-1");
     assert_eq!(numbers(&aside), damaged);
@@ -71,7 +72,7 @@ fn no_good_checkpoint_is_refused_and_start_over_begins_again() {
     succeed(resume(&run));
     assert_same(&run, &result(&whole), "begun again");
 
-    // Formats that nobody knows yet; and a second time. That the run is finished is no objection.
+    // Unknown formats, a second time. It is also refused if the run is finished.
     let (summary, hidden) = (run.join("summary.json"), folder.path().join("hidden"));
     fs::rename(&summary, &hidden).unwrap();
     for step in steps(&run) {
@@ -88,9 +89,9 @@ fn no_good_checkpoint_is_refused_and_start_over_begins_again() {
     assert_eq!(numbers(&aside), damaged, "what was put aside first stays");
 }
 
-/// Checkpoints that were passed over are out of the way and counted no more, and still there.
+/// Checkpoints that were skipped are moved aside: they are kept, but not counted.
 #[test]
-fn a_checkpoint_that_is_passed_over_is_put_aside() {
+fn a_skipped_checkpoint_is_put_aside() {
     let folder = tempfile::tempdir().unwrap();
     let (run, expected) = unfinished(folder.path());
     let steps = steps(&run);
@@ -103,9 +104,9 @@ fn a_checkpoint_that_is_passed_over_is_put_aside() {
     assert_eq!(numbers(&run).len(), 2);
 }
 
-/// The result is that of the checkpoint; the log says what it lacks.
+/// The result is that of the checkpoint, and the log says which steps are missing.
 #[test]
-fn a_log_that_is_lost_leaves_a_gap() {
+fn a_lost_log_leaves_a_gap() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, mut expected) = unfinished(folder.path());
     let log = fs::read(whole.join("metrics.jsonl")).unwrap();
@@ -117,7 +118,7 @@ fn a_log_that_is_lost_leaves_a_gap() {
             None => fs::remove_file(run.join("metrics.jsonl")).unwrap(),
             Some(left) => fs::write(run.join("metrics.jsonl"), &log[..left]).unwrap(),
         }
-        // Killed at once and resumed once more: by then the log is as long as it was, and another one.
+        // Killed at once and resumed again: by then the log has its old length but another content.
         let mut killed = resume(&run).spawn().unwrap();
         let is_longer = || logged(&run) > left.unwrap_or(0) as u64;
         while number % 2 == 0 && !is_longer() && killed.try_wait().unwrap().is_none() {}
@@ -146,9 +147,9 @@ fn a_log_that_is_lost_leaves_a_gap() {
     }
 }
 
-/// All of the log lost, and nothing left to be trained: there is no step to draw.
+/// If the whole log is lost and no step is left to train, there is nothing to draw.
 #[test]
-fn a_gap_up_to_the_end_is_no_reason_to_fail() {
+fn a_gap_up_to_the_end_is_not_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     succeed(start(&run, &["--set=checkpoint.every_steps=1"]));
@@ -168,7 +169,7 @@ fn the_log_of_another_run_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (run, expected) = unfinished(folder.path());
     let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    // As long, to the byte: one digit is another one.
+    // A log of the same length, with one digit changed.
     let same = log.replacen("\"loss\":0.", "\"loss\":1.", 1);
     let same = if same == log { log.replacen("\"loss\":2.", "\"loss\":1.", 1) } else { same };
     assert!(same != log && same.len() == log.len());
@@ -178,14 +179,14 @@ fn the_log_of_another_run_is_refused() {
         fs::write(run.join("metrics.jsonl"), other).unwrap();
         refuse(resume(&run), &run, &["metrics.jsonl belongs to another run"]);
     }
-    // What it says helps.
+    // The advice in the message works.
     fs::write(run.join("metrics.jsonl"), log).unwrap();
     succeed(resume(&run));
     assert_same(&run, &expected, "with its own log");
 }
 
 #[test]
-fn a_key_that_decides_results_is_refused_and_named() {
+fn a_changed_key_that_affects_results_is_refused_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let (run, expected) = unfinished(folder.path());
     let config = fs::read_to_string(run.join("config.toml")).unwrap();
@@ -208,7 +209,7 @@ fn a_key_that_decides_results_is_refused_and_named() {
         changed(from, to);
         refuse(resume(&run), &run, words);
     }
-    // What decides nothing may change: threads, workers, checkpoints, progress, where the data were.
+    // Keys that do not affect results may change: threads, workers, checkpoints, progress, folder of the data.
     let config = fs::read_to_string(run.join("config.toml")).unwrap();
     fs::write(run.join("config.toml"), config.replace("lr = 0.002\nseed = 6", "lr = 0.001\nseed = 5")).unwrap();
     for (from, to) in [
@@ -231,7 +232,7 @@ fn a_key_that_decides_results_is_refused_and_named() {
     assert_same(&run, &expected, "with other keys that decide nothing");
 }
 
-/// CIFAR-10 that is black but for some images.
+/// Writes a CIFAR-10 that is black except for some images.
 fn cifar(folder: &Path, tint: u8) {
     const RECORD: usize = 1 + 3 * 32 * 32;
     let inner = folder.join("cifar-10-batches-bin");
@@ -251,9 +252,9 @@ fn cifar(folder: &Path, tint: u8) {
     }
 }
 
-/// Other images, in training or for the test, are refused wherever the folder is named; the same ones may be elsewhere.
+/// Other training or test images are refused, wherever the folder is. The same images may be in another folder.
 #[test]
-fn other_data_are_refused_and_the_same_may_move() {
+fn other_data_is_refused_and_the_same_data_may_move() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     cifar(&path("data"), 0);
@@ -292,17 +293,17 @@ fn other_data_are_refused_and_the_same_may_move() {
     refuse(flag("other"), &run, &["training data in", "other", "--data-dir or AST_DATA_DIR"]);
     refuse(variable("other"), &run, &["training data in", "other"]);
     refuse(flag("tested"), &run, &["evaluation data in", "tested"]);
-    // After all that the run is what it was. The folder has moved, and a variable says where to.
+    // The run is unchanged after all that. Its data has moved, and a variable has the new folder.
     fs::rename(path("data"), path("moved")).unwrap();
     let output = resume(&run).output().unwrap();
     assert!(!output.status.success());
     succeed(variable("moved"));
     fs::rename(path("moved"), path("data")).unwrap();
-    // The last batch is on the disk of both, and the first needs no evaluation in between.
+    // Both folders have the last batch, and the first batch needs no evaluation in between.
     succeed(begin(&whole));
     assert_same(&run, &result(&whole), "with moved data");
 
-    // Without a checkpoint there is only what `run.json` says.
+    // Without a checkpoint, only `run.json` identifies the data.
     fs::remove_file(run.join("summary.json")).unwrap();
     fs::remove_dir_all(run.join("checkpoints")).unwrap();
     refuse(flag("other"), &run, &["training data in"]);
@@ -310,7 +311,7 @@ fn other_data_are_refused_and_the_same_may_move() {
     assert_same(&run, &result(&whole), "from the beginning");
 }
 
-/// A comparison whose run cannot be resumed says what helps, and it does.
+/// A comparison with a run that cannot be resumed gives advice that works.
 #[test]
 fn a_comparison_says_what_to_do_with_a_damaged_run() {
     let folder = tempfile::tempdir().unwrap();

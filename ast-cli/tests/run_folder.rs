@@ -1,4 +1,4 @@
-//! What a run leaves in its folder: modes, names, builds, and commands that can be copied.
+//! The folder of a run: file modes, names, recorded builds, and commands that can be copied.
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use common::{SMALL, assert_same, dense, program, result, resume, stderr, stop_after, succeed, tree, unfinished};
 use serde_json::Value;
 
-/// The program and the device that a run goes on with are recorded beside those that it was begun with.
+/// The program and device of a resumed run are recorded besides those of its start.
 #[test]
 fn another_build_goes_on_and_is_recorded() {
     let folder = tempfile::tempdir().unwrap();
@@ -39,7 +39,7 @@ fn another_build_goes_on_and_is_recorded() {
     assert!(got == expected);
 }
 
-/// Every file of a run follows the umask, as those that are created by `touch` do.
+/// Every file of a run follows the umask, as with `touch`.
 #[test]
 fn files_follow_the_umask() {
     let folder = tempfile::tempdir().unwrap();
@@ -60,9 +60,9 @@ fn files_follow_the_umask() {
     }
 }
 
-/// The command that a stopped run recommends works as it is printed, whatever its folder is called.
+/// The recommended command of a stopped run works as printed, for any name of the folder.
 #[test]
-fn the_command_that_is_recommended_can_be_copied() {
+fn the_recommended_command_can_be_copied() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, run) = (folder.path().join("whole"), folder.path().join("it's $(a) `run` & more"));
     succeed(dense(&whole));
@@ -75,7 +75,7 @@ fn the_command_that_is_recommended_can_be_copied() {
     let output = shell.output().unwrap();
     assert!(output.status.success(), "{copied}: {}", stderr(&output));
     assert_same(&run, &result(&whole), copied);
-    // The report names every file that a run leaves for its user.
+    // The report names every file that a run writes for its user.
     let report = String::from_utf8(output.stdout).unwrap();
     let files = report.lines().find(|line| line.contains("files:")).unwrap();
     for file in ["model.safetensors", "best.safetensors", "run.svg", "summary.json"] {
@@ -83,9 +83,9 @@ fn the_command_that_is_recommended_can_be_copied() {
     }
 }
 
-/// `runs/` may hold folders with any name.
+/// `runs/` may have folders with any names.
 #[test]
-fn there_is_always_a_free_number() {
+fn a_free_number_is_always_found() {
     let folder = tempfile::tempdir().unwrap();
     for (there, expected) in [
         ("4294967290-mine", "4294967291-procedural-random"),
@@ -100,9 +100,9 @@ fn there_is_always_a_free_number() {
     }
 }
 
-/// A run that has no checkpoint begins again, with whatever its configuration says now, and keeps what it had left.
+/// A run without a checkpoint starts over with its present configuration and keeps its old files.
 #[test]
-fn starting_over_keeps_what_was_there() {
+fn starting_over_keeps_the_old_files() {
     let folder = tempfile::tempdir().unwrap();
     let (run, _) = unfinished(folder.path());
     fs::remove_dir_all(run.join("checkpoints")).unwrap();
@@ -114,9 +114,9 @@ fn starting_over_keeps_what_was_there() {
     assert!(fs::read(run.join("aside-1/metrics.jsonl")).unwrap() == log);
 }
 
-/// A disk that is not there is no reason to begin again.
+/// If the disk of the checkpoints is missing, the run must not start over.
 #[test]
-fn checkpoints_on_a_missing_disk_are_waited_for() {
+fn a_run_with_checkpoints_on_a_missing_disk_does_not_start_over() {
     let folder = tempfile::tempdir().unwrap();
     let (run, _) = unfinished(folder.path());
     fs::remove_dir_all(run.join("checkpoints")).unwrap();
@@ -129,7 +129,7 @@ fn checkpoints_on_a_missing_disk_are_waited_for() {
     assert!(fs::read(run.join("metrics.jsonl")).unwrap() == log);
 }
 
-/// A summary that was cut off does not make anybody remove the run that can write it again.
+/// A damaged summary must not lead to the removal of a run that can write it again.
 #[test]
 fn a_damaged_summary_is_written_again() {
     let folder = tempfile::tempdir().unwrap();

@@ -40,9 +40,9 @@ fn refused(args: &[&str], code: i32, words: &[&str]) {
     assert!(output.stdout.is_empty(), "{args:?}");
 }
 
-/// The promises of docs/controller.md, for more seeds than the one it shows.
+/// The claims of docs/controller.md, for more seeds than it shows.
 #[test]
-fn who_holds_the_target_and_who_does_not() {
+fn policies_hold_the_target_as_documented() {
     for seed in ["0", "1", "2"] {
         let simulation = json(&["--seed", seed]);
         let rate = |case, policy| row(&simulation, case, policy)["mean_rate"].as_f64().unwrap();
@@ -50,15 +50,16 @@ fn who_holds_the_target_and_who_does_not() {
             assert!((rate(case, "ast") - target).abs() < 0.01, "seed {seed}, {case}: {}", rate(case, "ast"));
             assert!(row(&simulation, case, "ast")["settled_after"].as_u64().unwrap() <= 60, "seed {seed}, {case}");
         }
-        // What its integral took in during its slow start keeps its gate shut to the end.
+        // The integral accumulated during the slow start keeps the gate closed to the end.
         assert!(rate("start", "original") < 0.05);
         assert_eq!(row(&simulation, "start", "original")["settled_after"], Value::Null);
         assert_eq!(row(&simulation, "step", "original")["settled_after"], Value::Null);
-        // Calibrated on 1,024 scores, which is to within some points; told of another target, not of other scores.
+        // Calibrated on 1,024 scores, which is accurate to some points. It adapts to another target, but not to other
+        // scores.
         assert!((rate("start", "fixed-threshold") - 0.1).abs() < 0.03);
         assert!((rate("step", "fixed-threshold") - 0.3).abs() < 0.05);
         assert!(rate("drift", "fixed-threshold") < 0.01 && rate("swap", "fixed-threshold") < 0.01);
-        // Ranks leave feedback nothing to do, but where samples wait.
+        // On ranks, feedback has an effect only where samples are already queued.
         for (case, target) in [("start", 0.1), ("step", 0.3), ("drift", 0.1), ("swap", 0.1)] {
             assert!((rate(case, "quantile") - target).abs() < 0.01, "seed {seed}, {case}: {}", rate(case, "quantile"));
         }
@@ -69,7 +70,7 @@ fn who_holds_the_target_and_who_does_not() {
 }
 
 #[test]
-fn the_same_seed_is_the_same_and_the_text_says_what_the_numbers_say() {
+fn output_is_reproducible_and_its_text_matches_its_numbers() {
     let text = stdout(&simulate(&["--case", "drift"]));
     assert_eq!(text, stdout(&simulate(&["--case", "drift"])));
     assert_ne!(text, stdout(&simulate(&["--case", "drift", "--seed", "1"])));
@@ -81,7 +82,7 @@ fn the_same_seed_is_the_same_and_the_text_says_what_the_numbers_say() {
         assert!(words.contains(sentence), "{sentence}: {text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
-    // Without gains only feed-forward is left, which is `quantile`: the words follow the numbers.
+    // With zero gains only feed-forward is left, which equals `quantile`. The text follows the numbers.
     for (gains, sentence) in [
         (&[][..], "ast ends where quantile does"),
         (&["--kp", "0", "--ki", "0.00001"], "ast equals quantile to within noise"),
@@ -107,7 +108,7 @@ fn a_folder_gets_the_picture_and_every_chunk() {
     assert_eq!(csv.lines().count(), 1 + 5 * 4 * 120);
     let fields = csv.lines().next().unwrap().split(',').count();
     assert!(csv.lines().all(|line| line.split(',').count() == fields));
-    // What is in it is left alone.
+    // Existing files are not changed.
     refused(&args, 73, &["not empty", "nothing was changed"]);
     assert_eq!(fs::read_dir(&out).unwrap().count(), 3);
 }
@@ -118,7 +119,7 @@ fn file(dir: &Path, text: &[u8]) -> String {
     path.to_str().unwrap().to_string()
 }
 
-/// 0, 1, ..., 99 again and again in steps of 37: ranks are uniform, so a fixed threshold is right for ever.
+/// 0, 1, ..., 99 repeated in steps of 37: ranks are uniform, so a fixed threshold stays right.
 #[test]
 fn recorded_scores_are_replayed() {
     let dir = tempfile::tempdir().unwrap();
@@ -127,7 +128,7 @@ fn recorded_scores_are_replayed() {
     let simulation = json(&["--scores", &scores, "--target", "0.25", "--chunk", "100"]);
     assert_eq!((&simulation["cases"][0]["chunks"], &simulation["cases"][0]["case"]), (&120.into(), &"recorded".into()));
     let fixed = row(&simulation, "recorded", "fixed-threshold");
-    // The 768th of 1,024 values is 75 or, because 1,024 is no whole number of rounds, a neighbour.
+    // The 768th of 1,024 values is 75, or a neighbour because 1,024 is not a multiple of 100.
     assert!((fixed["threshold"].as_f64().unwrap() - 75.0).abs() <= 1.0, "{fixed}");
     assert!((fixed["mean_rate"].as_f64().unwrap() - 0.25).abs() <= 0.0101, "{fixed}");
     let pi = row(&simulation, "recorded", "ast")["mean_rate"].as_f64().unwrap();
@@ -138,7 +139,7 @@ fn recorded_scores_are_replayed() {
 }
 
 #[test]
-fn bad_requests_are_refused_in_a_sentence() {
+fn bad_arguments_are_refused_in_one_sentence() {
     refused(&["--target", "0"], 2, &["`control.target` = 0", "(0, 1]"]);
     refused(&["--target", "nan"], 2, &["`control.target`"]);
     refused(&["--kp", "1e308"], 2, &["`control.kp` = 1e308"]);

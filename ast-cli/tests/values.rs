@@ -1,4 +1,4 @@
-//! Values from the ends of the world through the real program: refused with the key named, or a run that does not panic.
+//! Extreme values through the real program: refused with the key named, or a run without a panic.
 #![forbid(unsafe_code)]
 
 use std::process::{Command, Output};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-/// The rest of them is tried in process, in `config/extremes.rs`.
+/// More values are tested in process, in `config/extremes.rs`.
 const VALUES: [&str; 10] = ["0", "-1", "1.5", "inf", "1e18", "9223372036854775807", "\"\"", "true", "[0.5]", "5e-324"];
 
 fn ast(args: &[&str]) -> Output {
@@ -32,7 +32,7 @@ fn tiny(set: &[String]) -> Output {
     ast(&args)
 }
 
-/// Every one of them, on two threads: each is a process. The number of those that were accepted.
+/// Runs all cases in separate processes, two at a time. Returns the number of accepted ones.
 fn check(cases: &[Vec<String>]) -> usize {
     let (next, accepted) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
@@ -43,7 +43,8 @@ fn check(cases: &[Vec<String>]) -> usize {
             let key = last.split('=').next().unwrap().rsplit('.').next().unwrap();
             assert!(!message.contains("panicked"), "{set:?}: {message}");
             match output.status.code() {
-                // Done; or diverged, or nothing was due for training, with a number that is allowed and no use.
+                // Accepted and done; or the run diverged or selected no sample, with values that are allowed but
+                // useless.
                 Some(0 | 65) => accepted.fetch_add(1, Ordering::Relaxed),
                 Some(2) if message.contains("no sample was selected") => accepted.fetch_add(1, Ordering::Relaxed),
                 Some(2 | 69) if message.contains(key) || key == "name" => 0,
@@ -59,7 +60,7 @@ fn check(cases: &[Vec<String>]) -> usize {
     accepted.into_inner()
 }
 
-/// The keys are those of a run's own config.toml, and the few that it leaves out because they have no default.
+/// The keys of a run's own config.toml, and the few it omits because they have no default.
 #[test]
 fn every_key_of_a_run() {
     let dir = tempfile::tempdir().unwrap();
@@ -79,7 +80,7 @@ fn every_key_of_a_run() {
     assert!(accepted >= 15, "{accepted} of {}", cases.len());
 }
 
-/// Every number of every policy and scorer at both ends of its range, just outside them, and where it cannot be.
+/// Every number of every policy and scorer: both ends of its range, just outside, and invalid values.
 #[test]
 fn every_parameter_of_a_run() {
     let mut cases = Vec::new();
@@ -103,7 +104,7 @@ fn every_parameter_of_a_run() {
 }
 
 #[test]
-fn refusals_are_in_plain_words() {
+fn errors_are_in_plain_words() {
     let refused = |set: &str, words: &[&str]| {
         let output = ast(&["train", "--set", set]);
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -128,9 +129,9 @@ fn refusals_are_in_plain_words() {
     assert!(message.contains("policy `random`: unknown parameter `lambda`; it has no parameters"), "{message}");
 }
 
-/// A batch that is larger than the data is allowed, and said; the run's own log has it.
+/// A batch larger than the dataset is allowed, with a warning that is also in the run's log.
 #[test]
-fn a_batch_larger_than_the_data_is_announced() {
+fn a_batch_larger_than_the_data_leads_to_a_warning() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let args =

@@ -119,16 +119,16 @@ impl Source {
             return Ok(None);
         }
         let looked = self.memory.looked;
-        let looks = looked.is_none_or(|last| offer.epoch == last || offer.epoch.saturating_sub(last) >= self.every);
-        if looks {
+        let has_pass = looked.is_none_or(|last| offer.epoch == last || offer.epoch.saturating_sub(last) >= self.every);
+        if has_pass {
             self.memory.looked = Some(offer.epoch);
         }
         let mut scores: Vec<f32> =
-            offer.candidates.iter().map(|id| if looks { f32::NAN } else { self.remembered(*id) }).collect();
+            offer.candidates.iter().map(|id| if has_pass { f32::NAN } else { self.remembered(*id) }).collect();
         let unknown: Vec<usize> = (0..scores.len()).filter(|i| scores[*i].is_nan()).collect();
         let visits: Vec<_> = unknown.iter().map(|i| Visit { id: offer.candidates[*i], epoch: offer.epoch }).collect();
         let by = match self.kind {
-            Kind::Proxy if looks => ScoredBy::ProxyStep(context.spent),
+            Kind::Proxy if has_pass => ScoredBy::ProxyStep(context.spent),
             Kind::Proxy => ScoredBy::Proxy,
             Kind::Fresh { half: true } => ScoredBy::HalfResolution,
             Kind::Fresh { half: false } | Kind::Ledger => ScoredBy::Network,

@@ -122,18 +122,18 @@ pub(crate) struct TrainArgs {
 #[command(after_help = "\
 Policies, always all four, as `ast train` runs them:
   ast              feed-forward and PI, with policy.lambda = 0.8 and policy.source = fresh
-  quantile         the same with policy.controller = quantile: feed-forward alone
+  quantile         the same with policy.controller = quantile: feed-forward only
   original         the original script's significance and controller
-  fixed-threshold  the quantile of the first 1,024 scores, for ever
+  fixed-threshold  a constant threshold, the quantile of the first 1,024 scores
 
 Examples:
   ast simulate                                every case, a second, no download
   ast simulate --case step --ki 0.5 --out runs/step
   ast simulate --scores losses.txt --target 0.25
 
-The folder holds simulation.svg, simulation.csv (every chunk) and simulation.md (what is printed).
+The folder has simulation.svg, simulation.csv (every chunk) and simulation.md (the printed text).
 
-Exit codes: 0 done, 2 usage, 65 a score that is none, 73 cannot create, 74 cannot read or write.")]
+Exit codes: 0 done, 2 usage, 65 invalid scores, 73 cannot create, 74 cannot read or write.")]
 pub(crate) struct SimulateArgs {
     /// Disturbance of the closed loop
     #[arg(long, value_enum, default_value_t, conflicts_with = "scores")]

@@ -142,7 +142,7 @@ fn verify(dataset: &Published, dir: &Path) -> Result<(), Failure> {
         modified => format!("a modified copy: differs from the published files in {}", modified.join(", ")),
     };
     print(&format!(
-        "{} in {}: {} training and {} test samples in {} classes, as many of each class as there should be\n\
+        "{} in {}: {} training and {} test samples in {} classes, with the right number per class\n\
          {origin}\n\
          sha256 of labels and pixels, training {}\n\
          sha256 of labels and pixels, test     {}",

@@ -6,9 +6,9 @@ use super::{PlaceArgs, RunArgs};
 /// runs are not repeated, so the same command continues a stopped comparison.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-An arm is a policy, followed by keys of the configuration after colons; a key without a dot is a parameter of the policy. The
-keys of an arm override all others, which are layered as in `ast train`. An arm may set keys of the sections policy, scorer,
-control, budget and train, except train.seed:
+An arm is a policy, followed by keys of the configuration after colons; a key without a dot is a parameter of the
+policy. The keys of an arm override all others, which are layered as in `ast train`. An arm may set keys of the sections
+policy, scorer, control, budget and train, except train.seed:
   --arms dense,random,ast,ast:lambda=0.4:gate=hard,ast:scorer.name=entropy,random:train.epochs=8
 
 A difference is established if there are six pairs or more, its 95 % interval excludes 0, and p is at most 0.05.
@@ -16,9 +16,9 @@ A difference is established if there are six pairs or more, its 95 % interval ex
 Costs are shares of the FLOPs of one dense run of --epochs epochs, also for arms with other epochs.
 
 --from reads the runs of any other program: a CSV file with the columns arm, seed, cost and result in its first line,
-and then one line per run. A result is a percentage or any number where larger is better. A cost has any unit; it is shown
-as a share of the cost of `dense` or, without that arm, of the costliest arm. Other columns are ignored, with a note. In --json the
-results are named accuracies in this case too.
+and then one line per run. A result is a percentage or any number where larger is better. A cost has any unit; it is
+shown as a share of the cost of `dense` or, without that arm, of the costliest arm. Other columns are ignored, with a
+note. In --json the results are named accuracies in this case too.
 
 Examples:
   ast compare --budget 0.25                   dense, random and ast, six seeds, no download
@@ -26,7 +26,7 @@ Examples:
       --set data.train_limit=12500 --out comparisons/quarter
   ast compare --from results.csv --out comparisons/mine
 
-The output folder has a run folder ARM/seed-N per run, and comparison.md, .json and .svg; with --from only these three.")]
+The output folder has a run folder ARM/seed-N per run, and comparison.md, .json and .svg; with --from only the three.")]
 pub(crate) struct CompareArgs {
     /// Arms, separated by commas; the others are compared with random and dense
     #[arg(long, value_delimiter = ',', default_value = "dense,random,ast", value_name = "ARM")]

@@ -131,9 +131,9 @@ impl Simulation {
             "\n\
              mean rate      over the last quarter of the run\n\
              RMS error      of the smoothed rate (ema {ema}) from the target, over the whole run, in points\n\
-             settled after  so many chunks after the last disturbance, means of {STRETCH} chunks stay within five\n\
+             settled after  chunks after the last disturbance until means of {STRETCH} chunks stay within five\n\
              {0:15}standard errors of the target, to the end\n\
-             overshoot      most by which the smoothed rate exceeded the target after the last disturbance, in points\n\
+             overshoot      largest excess of the smoothed rate over the target after the last disturbance, in points\n\
              threshold      at the end: a rank for ast and quantile, a significance for original, a score for\n\
              {0:15}fixed-threshold\n",
             ""

@@ -1,7 +1,7 @@
 //! The `ast` command as a library: parses arguments, resolves them once, runs.
 //!
-//! A binary with your own scorers has six lines: link your crate (`use my_scorers as _;`) and return the exit code of
-//! [`main`]. See `docs/example-plugin`.
+//! A binary with your own plugins has six lines: link your crate (`use my_plugin as _;`) and return the exit code of
+//! [`main`]. See `docs/template/src/main.rs`.
 #![forbid(unsafe_code)]
 
 mod args;

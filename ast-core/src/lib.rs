@@ -80,8 +80,9 @@
 //! A room may import only the rooms before it in this order: random, codec and ops; plugin; select; score; data, run,
 //! model and optim; train. Without the feature `train` this crate does not depend on Burn.
 //!
-//! Scorers and policies register themselves when they are linked ([`register_scorer!`], [`register_policy!`]). A crate
-//! with your own scorers depends on this crate only.
+//! Plugins register themselves when they are linked: [`register_scorer!`], [`register_policy!`], [`register_dataset!`], and
+//! with the feature `train` `register_network!` and `register_optimizer!`. A crate with your own plugins depends on this
+//! crate only; `docs/template` of the repository is one to copy. The feature `testing` has a contract test for each kind.
 #![forbid(unsafe_code)]
 
 pub mod codec;

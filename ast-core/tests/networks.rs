@@ -58,9 +58,20 @@ impl Network for Bigram {
     }
 }
 
+/// Checks networks that are registered, on samples of these shapes; every other registered network makes the test fail.
+macro_rules! check_registered {
+    ($($network:ty: $shape:expr),* $(,)?) => {{
+        let mut checked = vec![$(<$network>::NAME),*];
+        checked.sort_unstable();
+        let registered: Vec<&str> = Registry::<BuildNetwork>::linked().unwrap().iter().map(|entry| entry.name).collect();
+        assert_eq!(registered, checked, "every registered network has its line here");
+        $(check_network::<$network>(&[], $shape, 2, &device());)*
+    }};
+}
+
 #[test]
-fn simple_cnn_keeps_the_contract() {
-    check_network::<SimpleCnn>(&[], Shape::Image([3, 8, 8]), 2, &device());
+fn every_registered_network_keeps_the_contract() {
+    check_registered!(SimpleCnn: Shape::Image([3, 8, 8]));
 }
 
 #[test]
@@ -112,7 +123,7 @@ fn a_scorer_or_policy_that_needs_features_is_refused_where_there_are_none() {
 #[test]
 fn images_that_a_network_does_not_take_are_refused() {
     let networks = Registry::<BuildNetwork>::linked().unwrap();
-    assert!(networks.get("resnet-nonsense").unwrap_err().to_string().contains("there are: simple-cnn"));
+    assert!(networks.get("resnet-nonsense").unwrap_err().to_string().contains("is not compiled in; there are: "));
     let (device, params) = (device(), Params::default());
     for shape in [[3, 6, 8], [1, 8, 8], [3, 0, 8]].map(Shape::Image).into_iter().chain([Shape::Tokens(4)]) {
         let error = SimpleCnn::build(&params, shape, 10, Weights::new(Random::new(1), &device)).unwrap_err();

@@ -79,7 +79,7 @@ fn refusal(error: &ResolveError) -> Failure {
             };
             let meant = did_you_mean(name, known.iter().copied());
             format!(
-                "{feature}{meant}; a crate of your own needs `use my_crate as _;` in the program, see docs/example-plugin"
+                "{feature}{meant}; a crate of your own needs `use my_crate as _;` in the program, see docs/template/src/main.rs"
             )
         }
         ResolveError::Param { kind, error: ParamError::Unknown { key, known }, .. } => {

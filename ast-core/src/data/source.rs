@@ -144,16 +144,7 @@ inventory::collect!(DatasetEntry);
 /// Registers a dataset under a name. See `CONTRIBUTING.md` for the recipe.
 #[macro_export]
 macro_rules! register_dataset {
-    (name: $name:expr, summary: $summary:expr, params: $params:expr, build: $build:expr $(,)?) => {
-        $crate::inventory::submit! {
-            $crate::data::DatasetEntry {
-                name: $name,
-                aliases: &[],
-                summary: $summary,
-                origin: env!("CARGO_PKG_NAME"),
-                params: $params,
-                build: $build,
-            }
-        }
+    ($($entry:tt)*) => {
+        $crate::register_entry! { $crate::data::DatasetEntry, $($entry)* }
     };
 }

@@ -15,16 +15,7 @@ inventory::collect!(OptimizerEntry);
 /// Registers an optimizer under a name. See `CONTRIBUTING.md` for the recipe.
 #[macro_export]
 macro_rules! register_optimizer {
-    (name: $name:expr, summary: $summary:expr, params: $params:expr, build: $build:expr $(,)?) => {
-        $crate::inventory::submit! {
-            $crate::optim::OptimizerEntry {
-                name: $name,
-                aliases: &[],
-                summary: $summary,
-                origin: env!("CARGO_PKG_NAME"),
-                params: $params,
-                build: $build,
-            }
-        }
+    ($($entry:tt)*) => {
+        $crate::register_entry! { $crate::optim::OptimizerEntry, $($entry)* }
     };
 }

@@ -115,11 +115,7 @@ pub struct PolicyChoice {
 ///
 /// let policies = Registry::<BuildPolicy>::linked()?;
 /// let names: Vec<&str> = policies.iter().map(|policy| policy.name).collect();
-/// assert_eq!(names, [
-///     "ast", "curriculum", "dense", "dense-stopped", "fixed-threshold", "importance", "infobatch", "original",
-///     "original-package", "pool-top", "proxy", "random", "reducible", "selective-backprop", "static-el2n",
-///     "static-random",
-/// ]);
+/// assert!(["ast", "dense", "random"].iter().all(|name| names.contains(name)));
 /// for policy in policies.iter() {
 ///     println!("{}: {}", policy.name, policy.summary);
 ///     policy.params.iter().for_each(|param| println!("    {}: {}", param.name, param.summary));

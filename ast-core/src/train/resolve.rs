@@ -338,12 +338,20 @@ mod tests {
 
     #[test]
     fn unknown_names_and_impossible_limits_are_refused() {
-        let message = refused(|config| config.model.name = "my-mlp".into());
-        assert_eq!(message, "model `my-mlp` is not compiled in; there are: simple-cnn");
-        let message = refused(|config| config.optimizer.name = "adan".into());
-        assert_eq!(message, "optimizer `adan` is not compiled in; there are: adam");
+        fn missing<B>(what: &str) -> String
+        where
+            Entry<B>: Collect,
+        {
+            let there: Vec<&str> = Registry::<B>::linked().unwrap().iter().map(|entry| entry.name).collect();
+            format!("{what} is not compiled in; there are: {}", there.join(", "))
+        }
+        let message = refused(|config| config.model.name = "nowhere".into());
+        assert_eq!(message, missing::<BuildNetwork>("model `nowhere`"));
+        let message = refused(|config| config.optimizer.name = "nowhere".into());
+        assert_eq!(message, missing::<BuildOptimizer>("optimizer `nowhere`"));
         let message = refused(|config| config.data.name = "nowhere".into());
-        assert_eq!(message, "dataset `nowhere` is not compiled in; there are: procedural");
+        assert_eq!(message, missing::<BuildDataset>("dataset `nowhere`"));
+        assert!(message.ends_with(": procedural"), "{message}");
         let message = refused(|config| drop(config.model.params.insert("width".into(), 64.into())));
         assert_eq!(message, "model `simple-cnn`: unknown parameter `width`; it has no parameters");
         let message = refused(|config| drop(config.optimizer.params.insert("beta1".into(), 1.into())));

@@ -22,9 +22,9 @@ use crate::random::Purpose;
 use crate::select::choice::ScorerRule;
 use crate::select::goal::Goal;
 use crate::select::ledger::Seen;
-use crate::select::policies::Quota;
 use crate::select::policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 use crate::select::probe::ScoredBy;
+use crate::select::quota::Quota;
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 

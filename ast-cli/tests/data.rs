@@ -81,7 +81,10 @@ fn verify_finds_damage() {
     made_up(dir.path(), |r| (r % 10) as u8);
     let output = ast(&["verify", "--data-dir", at], &[]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && text.contains("with the right number per class") && text.contains("sha256"), "{text}");
+    assert!(
+        output.status.success() && text.contains("with the right number per class") && text.contains("sha256"),
+        "{text}"
+    );
     // The copy differs from the published one, and its owner may want to keep it.
     assert!(
         text.contains("a modified copy: differs from the published files in data_batch_1, data_batch_2,"),

@@ -38,7 +38,7 @@ pub(crate) enum Command {
     /// Download a dataset's files, or check them
     #[command(subcommand)]
     Data(DataCommand),
-    /// Show what works on this machine, and why the rest does not: devices, features, data, energy counters
+    /// Show which devices, features, data and energy counters work here
     Doctor,
 }
 
@@ -59,7 +59,7 @@ Exit codes: 0 the dataset is there, 65 its files differ, 74 cannot write, 75 try
         #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
         data_dir: Option<PathBuf>,
     },
-    /// Check that a dataset is complete and as published, and print checksums to compare two machines
+    /// Check that a dataset is whole and as published, and print its checksums
     #[command(after_help = "\
 A copy is complete if file sizes, labels and the number of images per class are right. A complete copy that
 differs from the published files, such as a JPEG-compressed one, is reported as modified. It can be trained on.

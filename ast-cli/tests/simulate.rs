@@ -76,15 +76,17 @@ fn output_is_reproducible_and_its_text_matches_its_numbers() {
     assert_ne!(text, stdout(&simulate(&["--case", "drift", "--seed", "1"])));
     assert_eq!(text.lines().filter(|line| line.starts_with("| drift")).count(), 4);
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    for sentence in
-        ["fixed-threshold does not hold it: 0.8 %", "quantile holds it", "ast equals quantile to within noise"]
-    {
+    for sentence in [
+        "fixed-threshold does not hold the target: 0.8 %",
+        "quantile holds the target",
+        "ast equals quantile to within noise",
+    ] {
         assert!(words.contains(sentence), "{sentence}: {text}");
     }
     assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
     // With zero gains only feed-forward is left, which equals `quantile`. The text follows the numbers.
     for (gains, sentence) in [
-        (&[][..], "ast ends where quantile does"),
+        (&[][..], "ast ends at the rate of quantile"),
         (&["--kp", "0", "--ki", "0.00001"], "ast equals quantile to within noise"),
     ] {
         let text = stdout(&simulate(&[&["--case", "saturation"], gains].concat()));
@@ -165,7 +167,7 @@ fn bad_arguments_are_refused_in_one_sentence() {
         (b"1\n2\n", &["2 scores are 0 chunks", "lower --chunk"]),
         (b"\xff\xfe1\n", &["line 1", "not a number"]),
         (&b"1\n".repeat(1_100_000), &["1100000 scores, more than 1048576"]),
-        (&b"0".repeat(40 << 20), &["bytes", "one number a line"]),
+        (&b"0".repeat(40 << 20), &["bytes", "one per line"]),
     ] {
         let scores = file(dir.path(), text);
         refused(&["--scores", &scores], 65, words);

@@ -130,7 +130,7 @@ fn ast_that_is_random_is_called_random() {
 #[test]
 fn selection_in_a_short_run_leads_to_a_warning() {
     let run = run(&[]);
-    assert!(run.log.contains("policy.lambda = 0.8 says so"), "{}", run.log);
+    assert!(run.log.contains("because of policy.lambda = 0.8"), "{}", run.log);
     assert_eq!(run.summary["ran"]["acts_as"], Value::Null);
 }
 

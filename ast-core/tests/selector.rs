@@ -263,7 +263,7 @@ fn a_policy_of_ones_own_may_be_of_any_kind() {
 fn invalid_costs_are_refused() {
     let cost = |step| PassCost { forward: 1, step };
     for (costs, named) in [
-        (vec![], "one level at least"),
+        (vec![], "at least one level"),
         (vec![cost(0)], "costs nothing"),
         (vec![cost(3), cost(0)], "costs nothing"),
         (vec![cost(u64::MAX)], "too large"),

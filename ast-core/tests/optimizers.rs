@@ -8,9 +8,6 @@ use ast_core::testing::check_optimizer;
 
 const LEARNING_RATE: f64 = 0.05;
 
-/// Ends of a range at which the problem of the contract is not solved in its 300 steps.
-const TOO_SLOW: [(&str, &str, f64); 0] = [];
-
 #[test]
 fn every_optimizer_keeps_the_contract() {
     let device = Device::flex().autodiff();
@@ -24,12 +21,6 @@ fn every_optimizer_keeps_the_contract() {
                 ParamKind::Choice(words) => words.iter().map(|word| (*word).into()).collect(),
             };
             for end in ends {
-                if TOO_SLOW
-                    .iter()
-                    .any(|(name, key, value)| *name == entry.name && *key == param.name && end == (*value).into())
-                {
-                    continue;
-                }
                 println!("{} with {} = {end}", entry.name, param.name);
                 check_optimizer(entry.name, &[(param.name, end)], LEARNING_RATE, &device);
             }

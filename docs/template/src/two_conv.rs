@@ -12,8 +12,9 @@ use ast_core::plugin::{ParamKind, ParamSpec, Params};
 
 ast_core::register_network!(TwoConv);
 
+/// Its parameters, with their shapes.
 #[derive(Module, Debug)]
-struct TwoConv {
+pub struct TwoConv {
     /// `[width, channels, 3, 3]`, at every place.
     conv1: Param<Tensor<4>>,
     norm1: BatchNorm,

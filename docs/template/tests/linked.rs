@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// One line for each plugin: the command that lists it, its name, and the flags of a run with it.
-const PLUGINS: [(&str, &str, &[&str]); 6] = [
+const PLUGINS: &[(&str, &str, &[&str])] = &[
     ("scorers", "doubt", &["--scorer", "doubt", "--set", "scorer.power=2"]),
     ("scorers", "least-confident", &["--scorer", "least-confident"]),
     ("policies", "wrong-first", &["--policy", "wrong-first", "--set", "policy.coverage=0.4"]),
@@ -31,7 +31,7 @@ fn train(name: &str, args: &[&str]) -> serde_json::Value {
 
 #[test]
 fn every_plugin_is_listed_and_used() {
-    for (kind, name, flags) in PLUGINS {
+    for &(kind, name, flags) in PLUGINS {
         let text = ast(&[kind]);
         let names: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
         assert!(names.contains(&name) && names.len() > 1, "it is listed beside those of AST: {text}");

@@ -44,18 +44,17 @@
 //! More than this example shows:
 //!
 //! * **Policies.** [`select::policy`] lists them. `dense` trains everything and ignores the target. `ast` equals
-//!   `random` in a
-//!   run that trains each sample fewer than five times (target times epochs);
-//! `policy("ast", &[("lambda", 0.8.into())])`
-//!   selects anyway. `selector.policy().warning()` returns such warnings: print it before the first step.
+//!   `random` in a run that trains each sample fewer than five times (target times epochs);
+//!   `policy("ast", &[("lambda", 0.8.into())])` selects anyway. `selector.policy().warning()` returns such warnings:
+//!   print it before the first step.
 //! * **Wrong labels.** Wrong labels have high losses. `ast` stops selecting where that does not pay, if it gets the
 //!   gradients: [`Selector::watch`](select::Selector::watch), as in the example `own_loop`.
 //! * **Tasks without classes.** [`Groups::none`](select::Groups::none), and `correct: None`.
 //! * **A step with a NaN.** [`Selector::skip`](select::Selector::skip) the batch instead of recording it.
 //! * **Loading ahead.** Request several batches before you record the first.
 //! * **Stop and resume.** [`Selector::save`](select::Selector::save) the selector with your weights. After
-//!   [`restore`](select::Selector::restore), first train the batches that were [in
-//! flight](select::Selector::in_flight).
+//!   [`restore`](select::Selector::restore), first train the batches that were
+//!   [in flight](select::Selector::in_flight).
 //! * **Extra passes.** Some policies score samples before training on them. For these, implement
 //!   [`Probe`](select::Probe).
 //!

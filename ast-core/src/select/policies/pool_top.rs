@@ -3,38 +3,24 @@
 //!
 //! * `pool-top`: Ordered SGD (Kawaguchi & Lu, *Ordered SGD: A New Stochastic Optimization Framework for Empirical Risk
 //!   Minimization*, AISTATS 2020) takes the top q of a random mini-batch, by losses from a forward pass over it. Here
-//! the
-//!   scores come from the ledger and cost nothing. A sample without a score gets the rank 0.5; ties are broken at
-//! random.
-//!   `source = "fresh"` does what the paper does, at the cost of a forward pass over every candidate.
+//!   the scores come from the ledger and cost nothing. A sample without a score gets the rank 0.5; ties are broken at
+//!   random. `source = "fresh"` does what the paper does, at the cost of a forward pass over every candidate.
 //! * `proxy`: Keller Jordan, *airbench96_faster*, in <https://github.com/KellerJordan/cifar10-airbench>, 2024. The
-//!   proxy, an
-//!   auxiliary network with about 4 % of the work, is trained on every chunk. The run's network is trained on the
-//! samples
-//!   with the highest loss under the proxy. The proxy does not depend on the run's network, so training both in
-//! lockstep, as
-//!   here, selects the same samples as training the proxy first and replaying its choices. Augmentation is keyed by
-//! epoch
-//!   and sample, so both see the same images. Deviations: the original takes the top half of each batch, here the share
-//! is
-//!   the target; the proxy's learning rate is the run's. The proxy costs a larger share of the seconds than of the
-//! FLOPs,
-//!   because narrow convolutions use a processor less well and its images are assembled on the training thread.
-//! `pool-top`
-//!   with `source = "proxy"` is the same, and can reuse scores.
+//!   proxy, an auxiliary network with about 4 % of the work, is trained on every chunk. The run's network is trained on
+//!   the samples with the highest loss under the proxy. The proxy does not depend on the run's network, so training
+//!   both in lockstep, as here, selects the same samples as training the proxy first and replaying its choices.
+//!   Augmentation is keyed by epoch and sample, so both see the same images. Deviations: the original takes the top
+//!   half of each batch, here the share is the target; the proxy's learning rate is the run's. The proxy costs a larger
+//!   share of the seconds than of the FLOPs, because narrow convolutions use a processor less well and its images are
+//!   assembled on the training thread. `pool-top` with `source = "proxy"` is the same, and can reuse scores.
 //! * `reducible`: RHO-LOSS (Mindermann et al., *Prioritized Training on Points that are Learnable, Worth Learning, and
-//!   Not Yet
-//!   Learnt*, ICML 2022). A pool of `pool` times the samples due is forwarded without dropout, and the top of it by the
-//!   scorer `reducible-loss` is trained on. This score is the loss minus that under an auxiliary network which has not
-//! seen
-//!   the sample. The auxiliary networks are trained at the start of the run, which adds about 0.16 of one dense epoch,
-//! once.
-//!   Deviations: the paper takes the top tenth of a large batch, which is a pool of 10; its reference network is as
-//! large as
-//!   the network or smaller, ours has 4 % of the work. That cost is spent before the first step, and the learning rate
-//! is a
-//!   function of the budget spent: at a budget of 10 % of twenty epochs the network starts at four fifths of the peak
-//!   learning rate, with little of the warm-up.
+//!   Not Yet Learnt*, ICML 2022). A pool of `pool` times the samples due is forwarded without dropout, and the top of
+//!   it by the scorer `reducible-loss` is trained on. This score is the loss minus that under an auxiliary network
+//!   which has not seen the sample. The auxiliary networks are trained at the start of the run, which adds about 0.16
+//!   of one dense epoch, once. Deviations: the paper takes the top tenth of a large batch, which is a pool of 10; its
+//!   reference network is as large as the network or smaller, ours has 4 % of the work. That cost is spent before the
+//!   first step, and the learning rate is a function of the budget spent: at a budget of 10 % of twenty epochs the
+//!   network starts at four fifths of the peak learning rate, with little of the warm-up.
 
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamKind, ParamSpec};

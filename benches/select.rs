@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use ast_core::plugin::{ParamValue, Params, Registry};
 use ast_core::random::Random;
 use ast_core::select::{
-    ChargedProbe, Counts, Groups, Ledger, NoProbe, PolicyEntry, Queue, SampleId, Sampler, Seen, SelectionContext,
+    ChargedProbe, Counts, Groups, Ledger, NoProbe, PolicyEntry, Queue, SampleId, SampleOutcome, Sampler,
+    SelectionContext,
 };
 use ast_core::testing::goal;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -20,7 +21,7 @@ fn benches(c: &mut Criterion) {
         let mut ledger = Ledger::new(Groups::of((0..samples).map(|i| i % 10)).expect("ten groups"));
         for id in 0..samples as SampleId {
             let score = (id * 7919 % 10_007) as f32;
-            ledger.record(&[Seen { id, score, loss: score, correct: true, coverage: id % 64 == 0 }]);
+            ledger.record(&[SampleOutcome { id, score, loss: score, correct: true, coverage: id % 64 == 0 }]);
         }
         println!("ledger of {samples} samples: {} bytes per sample", ledger.bytes() / samples);
         let (queue, random) = (Queue::new(samples), Random::new(1));

@@ -35,7 +35,7 @@ pub struct Ledger {
 
 /// The result of one training step for one sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Seen {
+pub struct SampleOutcome {
     /// Which sample.
     pub id: SampleId,
     /// The scorer's output.
@@ -71,7 +71,7 @@ impl Ledger {
     /// uniform sample of the data.
     ///
     /// A score of NaN leaves the rank of the sample unchanged.
-    pub fn record(&mut self, batch: &[Seen]) {
+    pub fn record(&mut self, batch: &[SampleOutcome]) {
         self.scores.extend(batch.iter().filter(|seen| seen.coverage).map(|seen| seen.score));
         self.clock += batch.len() as u64;
         for seen in batch {
@@ -198,8 +198,8 @@ mod tests {
         Groups::of(labels).unwrap()
     }
 
-    fn seen(id: SampleId, score: f32) -> Seen {
-        Seen { id, score, loss: 1.0, correct: true, coverage: true }
+    fn seen(id: SampleId, score: f32) -> SampleOutcome {
+        SampleOutcome { id, score, loss: 1.0, correct: true, coverage: true }
     }
 
     #[test]
@@ -229,10 +229,10 @@ mod tests {
     fn class_means_match_the_ranks_after_many_updates() {
         let labels: Vec<usize> = (0..50).map(|i| i % 3).collect();
         let mut ledger = Ledger::new(groups(labels.clone()));
-        ledger.record(&[Seen { score: f32::NAN, ..seen(7, 0.0) }]);
+        ledger.record(&[SampleOutcome { score: f32::NAN, ..seen(7, 0.0) }]);
         for k in 0..1000u32 {
             let id = (k * 7) % 50;
-            ledger.record(&[Seen { coverage: k % 2 == 0, ..seen(id, ((k * 37) % 101) as f32) }]);
+            ledger.record(&[SampleOutcome { coverage: k % 2 == 0, ..seen(id, ((k * 37) % 101) as f32) }]);
         }
         for class in 0..3 {
             let ranks: Vec<f64> =
@@ -247,7 +247,7 @@ mod tests {
         let mut ledger = Ledger::new(groups(vec![0, 0]));
         ledger.record(&[seen(0, 1.0), seen(1, 2.0)]);
         let before = ledger.score(1, f64::INFINITY);
-        ledger.record(&[Seen { score: f32::NAN, ..seen(1, 0.0) }]);
+        ledger.record(&[SampleOutcome { score: f32::NAN, ..seen(1, 0.0) }]);
         assert_eq!(ledger.score(1, f64::INFINITY), before);
         assert_eq!(ledger.visits(1), 2);
         assert_eq!(ledger.clock(), 3);
@@ -257,7 +257,7 @@ mod tests {
     fn forgetting_counts_correct_to_wrong() {
         let mut ledger = Ledger::new(groups(vec![0]));
         for correct in [false, true, false, false, true, true, false] {
-            ledger.record(&[Seen { correct, ..seen(0, 1.0) }]);
+            ledger.record(&[SampleOutcome { correct, ..seen(0, 1.0) }]);
         }
         assert_eq!(ledger.forgotten(0), 2);
         assert!(!ledger.was_correct(0));
@@ -269,11 +269,11 @@ mod tests {
         let mut ledger = Ledger::new(groups(vec![0, 0]));
         assert_eq!((ledger.loss(0), ledger.loss_change(0)), (None, 0.0));
         for (loss, change) in [(3.0, 0.0), (1.0, 2.0), (2.0, 1.7)] {
-            ledger.record(&[Seen { loss, ..seen(0, 1.0) }]);
+            ledger.record(&[SampleOutcome { loss, ..seen(0, 1.0) }]);
             assert_eq!(ledger.loss(0), Some(loss));
             assert!((ledger.loss_change(0) - change).abs() < 1e-3);
         }
-        ledger.record(&[Seen { loss: f32::INFINITY, ..seen(1, 1.0) }]);
+        ledger.record(&[SampleOutcome { loss: f32::INFINITY, ..seen(1, 1.0) }]);
         assert_eq!(ledger.loss(1), Some(65504.0));
     }
 }

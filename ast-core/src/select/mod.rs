@@ -32,7 +32,7 @@ pub use counts::{Counts, PassCost};
 pub use error::SelectError;
 pub use goal::{Goal, GoalError, Limit, RunLength};
 pub use guard::{Decision, Evidence};
-pub use ledger::{Ledger, Seen};
+pub use ledger::{Ledger, SampleOutcome};
 pub use policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 pub use probe::{ChargedProbe, NoProbe, Probe, ProbeError, ProbeRequest, Probed, ScoredBy};
 pub use queue::{Accepted, Queue};

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::alignment::Alignment;
 use super::goal::Goal;
 use super::guard::Decision;
-use super::ledger::{Ledger, Seen};
+use super::ledger::{Ledger, SampleOutcome};
 use super::probe::{ChargedProbe, ProbeError};
 use super::queue::Queue;
 use super::sample::{Level, SampleId};
@@ -48,7 +48,7 @@ pub trait Policy: Send {
     }
 
     /// Receives the results of each step, per sample.
-    fn observe(&mut self, _seen: &[Seen]) {}
+    fn observe(&mut self, _seen: &[SampleOutcome]) {}
 
     /// Whether the loop is to call [`watch`](Self::watch). It costs one matrix product per step, which is charged.
     fn watches(&self) -> bool {

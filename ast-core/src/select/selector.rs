@@ -13,7 +13,7 @@ use super::counts::{Counts, PassCost};
 use super::error::SelectError;
 use super::goal::{Goal, Limit, RunLength};
 use super::guard::Decision;
-use super::ledger::{Ledger, Seen};
+use super::ledger::{Ledger, SampleOutcome};
 use super::policy::{PolicyError, SelectionStats};
 use super::probe::{Probe, ProbeError, Probed, ScoredBy};
 use super::queue::{Accepted, Queue};
@@ -201,14 +201,14 @@ impl Selector {
             }
         }
         self.land(&batch)?;
-        let seen = |(i, accepted): (usize, &Accepted)| Seen {
+        let seen = |(i, accepted): (usize, &Accepted)| SampleOutcome {
             id: accepted.visit.id,
             score: outcome.score[i],
             loss: outcome.loss[i],
             correct: outcome.correct.is_some_and(|correct| correct[i]),
             coverage: accepted.coverage,
         };
-        let seen: Vec<Seen> = batch.accepted.iter().enumerate().map(seen).collect();
+        let seen: Vec<SampleOutcome> = batch.accepted.iter().enumerate().map(seen).collect();
         self.policy.observe(&seen);
         self.state.ledger.record(&seen);
         self.state.counts.steps += 1;

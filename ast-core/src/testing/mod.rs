@@ -29,7 +29,7 @@ use crate::data::{Dataset, HostBatch, LoadError, Loader, Request, Shape};
 use crate::random::{Random, Stream};
 use crate::select::{
     ChargedProbe, Counts, Goal, Groups, Ledger, Offer, Policy, Probe, ProbeError, ProbeRequest, Probed, Queue,
-    SampleId, ScoredBy, Seen, SelectionContext, Visit,
+    SampleId, SampleOutcome, ScoredBy, SelectionContext, Visit,
 };
 
 /// A goal of activation rate `target` over 40 nominal epochs, with the default gains.
@@ -118,7 +118,7 @@ impl Stage {
         let mut stage = Self::new(losses);
         let seen = |(id, loss): (usize, &f32)| {
             let (id, score, loss) = (id as SampleId, *loss, *loss);
-            Seen { id, score, loss, correct: true, coverage: true }
+            SampleOutcome { id, score, loss, correct: true, coverage: true }
         };
         stage.ledger.record(&losses.iter().enumerate().map(seen).collect::<Vec<_>>());
         stage

@@ -67,7 +67,7 @@ impl Policy for WrongFirst {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ast_core::select::Seen;
+    use ast_core::select::SampleOutcome;
     use ast_core::testing::{Stage, check_policy};
 
     /// Four of ten samples: 7 and 8, which were wrong, then the first of the others. A target of a half is four tenths of the
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn wrong_samples_are_taken_before_others() {
         let mut stage = Stage::seen(&[1.0; 10]);
-        let wrong = |id| Seen { id, score: 1.0, loss: 1.0, correct: false, coverage: true };
+        let wrong = |id| SampleOutcome { id, score: 1.0, loss: 1.0, correct: false, coverage: true };
         stage.ledger.record(&[wrong(7), wrong(8)]);
         let (accepted, _) = stage.offer(&mut WrongFirst::new(0.5, 1.0 / 3.0));
         assert_eq!(accepted, [7, 8, 0, 1]);

@@ -21,7 +21,7 @@ use crate::plugin::{ParamKind, ParamSpec};
 use crate::random::Purpose;
 use crate::select::choice::ScorerRule;
 use crate::select::goal::Goal;
-use crate::select::ledger::Seen;
+use crate::select::ledger::SampleOutcome;
 use crate::select::policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 use crate::select::probe::ScoredBy;
 use crate::select::quota::Quota;
@@ -121,7 +121,7 @@ impl Policy for Importance {
         self.weights.clone()
     }
 
-    fn observe(&mut self, seen: &[Seen]) {
+    fn observe(&mut self, seen: &[SampleOutcome]) {
         if !self.is_on() {
             self.measure(&seen.iter().map(|seen| norm(seen.score)).collect::<Vec<_>>());
         }
@@ -191,7 +191,7 @@ mod tests {
     /// Uniform until tau, measured on trained batches, exceeds the threshold.
     #[test]
     fn it_switches_on_when_it_pays() {
-        let seen = |score| Seen { id: 0, score, loss: 1.0, correct: true, coverage: true };
+        let seen = |score| SampleOutcome { id: 0, score, loss: 1.0, correct: true, coverage: true };
         let mut policy = policy(0.5, 2.0, 1.1);
         let mut stage = Stage::new(&[1.0, 3.0, 1.0, 3.0]);
         assert_eq!(stage.offer(&mut policy), (vec![0, 1], vec![]), "the first ones, unweighted");

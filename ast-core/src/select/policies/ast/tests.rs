@@ -4,7 +4,7 @@ use super::*;
 use crate::plugin::ParamValue;
 use crate::random::Random;
 use crate::select::counts::Counts;
-use crate::select::ledger::{Ledger, Seen};
+use crate::select::ledger::{Ledger, SampleOutcome};
 use crate::select::probe::{ChargedProbe, NoProbe};
 use crate::select::queue::{Accepted, Queue};
 use crate::select::sample::{Groups, Visit};
@@ -30,7 +30,8 @@ fn run(policy: &mut Ast, spent: f64, epochs: u32) -> (Vec<SampleId>, f64, Vec<u1
     let queue = Queue::new(SAMPLES);
     let random = Random::new(9);
     let mut sampler = Sampler::new(random, SAMPLES, 128);
-    let seen = |id: u32, coverage| Seen { id, score: id as f32 / SAMPLES as f32, loss: 1.0, correct: true, coverage };
+    let seen =
+        |id: u32, coverage| SampleOutcome { id, score: id as f32 / SAMPLES as f32, loss: 1.0, correct: true, coverage };
     let everyone: Vec<_> = (0..SAMPLES as u32).map(|id| seen((id * 7919) % SAMPLES as u32, true)).collect();
     ledger.record(&everyone);
     let (mut chosen, mut trained) = (Vec::new(), 0);
@@ -106,7 +107,7 @@ fn a_hard_gate_takes_the_top_and_the_cap_spreads_it() {
 #[test]
 fn weights_compensate_for_selection() {
     let (mut ledger, queue, random) = (Ledger::new(Groups::none(SAMPLES)), Queue::new(SAMPLES), Random::new(9));
-    let seen = |id: u32| Seen { id, score: id as f32, loss: 1.0, correct: true, coverage: true };
+    let seen = |id: u32| SampleOutcome { id, score: id as f32, loss: 1.0, correct: true, coverage: true };
     ledger.record(&(0..SAMPLES as u32).map(|id| seen((id * 7919) % SAMPLES as u32)).collect::<Vec<_>>());
     let mut policy = policy(&[("weights", 1.0), ("horizon", 1000.0), ("lambda", 0.5)], false);
     let (mut sampler, mut sums, mut chances, mut taken) = (Sampler::new(random, SAMPLES, 128), [0.0; 2], 0.0, 0.0);

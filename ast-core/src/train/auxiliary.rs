@@ -17,7 +17,7 @@ use super::error::PassError;
 use super::feed::Uploaded;
 use super::learner::{Gradients, Learner};
 use super::pass_cost;
-use super::statistics::Passed;
+use super::statistics::ForwardedBatch;
 use crate::codec::{SnapshotError, decode, encode};
 use crate::data::Shape;
 use crate::model::{Model, Weights};
@@ -55,7 +55,7 @@ impl<M: Model> AuxiliaryNetwork<M> {
     }
 
     /// See [`Learner::gradients`].
-    pub(super) fn gradients(&self, data: Uploaded) -> (Passed, Gradients) {
+    pub(super) fn gradients(&self, data: Uploaded) -> (ForwardedBatch, Gradients) {
         let masks = self.random.stream(Purpose::AuxiliaryDropout, self.steps, self.which as u64);
         self.learner.gradients(data, None, masks)
     }

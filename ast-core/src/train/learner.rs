@@ -5,7 +5,7 @@ use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::feed::Uploaded;
-use super::statistics::Passed;
+use super::statistics::ForwardedBatch;
 use crate::codec::SnapshotError;
 use crate::model::{Forward, Mode, Model, RunningStatistics, burn_bytes, cross_entropy, per_sample};
 use crate::random::Stream;
@@ -36,15 +36,21 @@ impl<M: Model> Learner<M> {
 
     /// Forward pass in training mode, and backward pass of the mean loss, weighted if there are weights. Does not
     /// change the network.
-    pub(super) fn gradients(&self, data: Uploaded, weights: Option<Vec<f32>>, masks: Stream) -> (Passed, Gradients) {
+    pub(super) fn gradients(
+        &self,
+        data: Uploaded,
+        weights: Option<Vec<f32>>,
+        masks: Stream,
+    ) -> (ForwardedBatch, Gradients) {
         let Uploaded { ids, input_deviation, input, targets } = data;
         let mut mode = Mode::train(masks);
         let forward = self.model.forward(input, &mut mode);
         let losses = per_sample(cross_entropy(forward.logits.clone(), targets.clone()), ids.len());
         let params = GradientsParams::from_grads(weighted_mean(losses.clone(), weights).backward(), &self.model);
         let forward = Forward { logits: forward.logits.inner(), features: forward.features.map(Tensor::inner) };
-        let passed = Passed { ids, input_deviation, forward, targets: targets.inner(), loss: losses.inner() };
-        (passed, Gradients { params, statistics: mode.into_statistics() })
+        let forwarded =
+            ForwardedBatch { ids, input_deviation, forward, targets: targets.inner(), loss: losses.inner() };
+        (forwarded, Gradients { params, statistics: mode.into_statistics() })
     }
 
     /// Updates the parameters by the optimizer, and the running statistics.

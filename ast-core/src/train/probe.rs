@@ -6,7 +6,7 @@ use super::auxiliary::{Auxiliary, AuxiliaryNetworks};
 use super::clock::{Clock, Phase};
 use super::error::PassError;
 use super::feed::{Uploaded, upload};
-use super::statistics::{Passed, Scored, Scoring, gradient_sum};
+use super::statistics::{ForwardedBatch, Scored, Scoring, gradient_sum};
 use crate::data::{Dataset, Request};
 use crate::model::{Forward, Input, Mode, Model, cross_entropy, per_sample};
 use crate::optim::learning_rate;
@@ -57,8 +57,8 @@ impl<M: Model> TrainerProbe<'_, M> {
         let Uploaded { ids, input_deviation, input, targets } = self.load(visits, &device);
         let forward = forward(input).ok_or(PassError::Resolution)?;
         let loss = per_sample(cross_entropy(forward.logits.clone(), targets.clone()), ids.len());
-        let passed = Passed { ids, input_deviation, forward, targets, loss };
-        let scored = self.scoring.read_back(passed, ledger, Vec::new())?;
+        let forwarded = ForwardedBatch { ids, input_deviation, forward, targets, loss };
+        let scored = self.scoring.read_back(forwarded, ledger, Vec::new())?;
         if let Some(what) = scored.fault(visits.iter().map(|visit| visit.id)).filter(|_| self.abort) {
             return Err(PassError::NotFinite(what));
         }
@@ -92,10 +92,10 @@ impl<M: Model> TrainerProbe<'_, M> {
         self.clock.enter(Phase::Score);
         let data = self.load(visits, self.device);
         let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device)?;
-        let (passed, gradients) = network.gradients(data);
+        let (forwarded, gradients) = network.gradients(data);
         let cost = visits.len() as u64 * network.cost.step;
         let sum = gradient_sum(network.model(), &gradients.params);
-        let scored = self.scoring.read_back(passed, ledger, vec![sum])?;
+        let scored = self.scoring.read_back(forwarded, ledger, vec![sum])?;
         let broken = scored.fault(visits.iter().map(|visit| visit.id));
         match broken {
             None => network.update(learning_rate(self.lr, spent), gradients),

@@ -13,7 +13,7 @@ use crate::score::{Observation, ScoreContext, Scorer, Statistic};
 use crate::select::{Ledger, SampleId};
 
 /// The result of a forward pass over a batch, detached from the graph.
-pub(super) struct Passed {
+pub(super) struct ForwardedBatch {
     pub(super) ids: Vec<SampleId>,
     pub(super) input_deviation: Vec<f32>,
     pub(super) forward: Forward,
@@ -57,8 +57,13 @@ pub(super) struct Scoring<'a> {
 impl Scoring<'_> {
     /// Computes loss, correctness and the statistics that the scorer needs on the device and reads them back together
     /// with `extra`. This is the only time that a step waits for the device. The scores are computed on the host.
-    pub(super) fn read_back(self, passed: Passed, ledger: &Ledger, extra: Vec<Tensor<1>>) -> Result<Scored, PassError> {
-        let Passed { ids, input_deviation, forward, targets, loss } = passed;
+    pub(super) fn read_back(
+        self,
+        forwarded: ForwardedBatch,
+        ledger: &Ledger,
+        extra: Vec<Tensor<1>>,
+    ) -> Result<Scored, PassError> {
+        let ForwardedBatch { ids, input_deviation, forward, targets, loss } = forwarded;
         let (classes, batch) = (forward.logits.dims()[1], ids.len());
         // Before the first step the mean is this batch's.
         let mean_loss = match self.mean_loss {
@@ -315,9 +320,10 @@ mod tests {
                 step: 1,
             };
             let ids = (0..BATCH as SampleId).collect();
-            let passed = Passed { ids, input_deviation: vec![0.1; BATCH], forward, targets: targets(&device), loss };
+            let forwarded =
+                ForwardedBatch { ids, input_deviation: vec![0.1; BATCH], forward, targets: targets(&device), loss };
             let extra = vec![Tensor::from_data([7.0, 8.0], &device)];
-            let scored = scoring.read_back(passed, &ledger, extra).unwrap();
+            let scored = scoring.read_back(forwarded, &ledger, extra).unwrap();
             assert_eq!((scored.score, scored.extra), (scored.loss, vec![7.0, 8.0]));
         }
     }

@@ -103,18 +103,18 @@ impl<M: Model> Trainer<M> {
         self.clock.enter(Phase::Train);
         let masks = self.random.stream(Purpose::Dropout, self.counts().steps, 0);
         let weights = batch.is_weighted().then(|| batch.loss_weights());
-        let (passed, gradients) = self.learner.gradients(data, weights, masks);
+        let (forwarded, gradients) = self.learner.gradients(data, weights, masks);
         self.learner.device.sync()?;
 
         self.clock.enter(Phase::Score);
         let coverage = batch.coverage();
         let mut extra = vec![gradient_sum(&self.learner.model, &gradients.params)];
         if self.selector.watches()
-            && let Some(features) = &passed.forward.features
+            && let Some(features) = &forwarded.forward.features
         {
-            let logits = &passed.forward.logits;
+            let logits = &forwarded.forward.logits;
             self.selector.charge_watching(alignment::flops(batch.len(), logits.dims()[1], features.dims()[1]));
-            extra.push(alignment::measure(logits, features, &passed.targets, &coverage));
+            extra.push(alignment::measure(logits, features, &forwarded.targets, &coverage));
         }
         let scoring = Scoring {
             scorer: self.scorer.as_ref(),
@@ -124,7 +124,7 @@ impl<M: Model> Trainer<M> {
             random: self.random,
             step: self.counts().steps + 1,
         };
-        let scored = scoring.read_back(passed, self.selector.ledger(), extra)?;
+        let scored = scoring.read_back(forwarded, self.selector.ledger(), extra)?;
         if let Some(what) = scored.fault(batch.ids().into_iter()) {
             return Ok(Err(what));
         }

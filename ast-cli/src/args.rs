@@ -51,7 +51,7 @@ which are tried first. With AST_OFFLINE=1 nothing is downloaded. HTTPS_PROXY is 
 
 Existing files that differ from the published ones are not changed; the exit code is then 65.
 
-Exit codes: 0 the dataset is there, 65 its files differ, 74 cannot write, 75 try again.")]
+Exit codes: 0 the dataset is there, 2 usage, 65 its files differ, 74 cannot write, 75 try again.")]
     Fetch {
         /// Name of the dataset, for example cifar10; `ast datasets` lists them
         name: String,
@@ -64,12 +64,12 @@ Exit codes: 0 the dataset is there, 65 its files differ, 74 cannot write, 75 try
 A copy is complete if file sizes, labels and the number of images per class are right. A complete copy that
 differs from the published files, such as a JPEG-compressed one, is reported as modified. It can be trained on.
 
-Exit codes: 0 complete, 65 incomplete or damaged.")]
+Exit codes: 0 complete, 2 usage, 65 incomplete or damaged.")]
     Verify {
         /// Name of the dataset
         #[arg(default_value = "cifar10")]
         name: String,
-        /// Folder of its files
+        /// Folder of its files [default: data]
         #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
         data_dir: Option<PathBuf>,
     },
@@ -87,6 +87,9 @@ Examples:
   ast train --resume runs/mine                continue after Ctrl-C, a kill or a full disk
 
 Ctrl-C finishes the batch, saves and stops; a second one stops at once. SIGUSR1 saves and continues.
+
+Every key is in docs/configuration.md, and the parameters of what a key names in `ast policies --markdown`,
+`ast optimizers --markdown` and so on. AST__SECTION__KEY variables set keys as well.
 
 Exit codes: 0 done, 2 usage, 65 data, 69 device, 70 bug, 73 cannot create, 74 cannot read or write,
 75 try again, 129/130/143 stopped by HUP/INT/TERM.")]

@@ -25,18 +25,14 @@ pub(crate) struct Published {
 
 pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
-        DataCommand::Fetch { name, data_dir } => get(&named(name)?, data_dir.as_deref().unwrap_or(Path::new("data"))),
-        DataCommand::Verify { name, data_dir } => {
-            let published = named(name)?;
-            match data_dir {
-                Some(dir) => verify(&published, dir),
-                None => Err(Failure::usage(format!(
-                    "set the folder of {} with --data-dir or AST_DATA_DIR",
-                    published.folder()
-                ))),
-            }
-        }
+        DataCommand::Fetch { name, data_dir } => get(&named(name)?, folder(data_dir.as_deref())),
+        DataCommand::Verify { name, data_dir } => verify(&named(name)?, folder(data_dir.as_deref())),
     }
+}
+
+/// The folder of a dataset's files; `data` unless another one is named.
+fn folder(named: Option<&Path>) -> &Path {
+    named.filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("data"))
 }
 
 /// All registered datasets that can be downloaded.
@@ -56,7 +52,7 @@ fn named(name: &str) -> Result<Published, Failure> {
     let all = published()?;
     let names: Vec<&str> = all.iter().map(|dataset| dataset.name).collect();
     let (list, hint) = (names.join(", "), did_you_mean(name, names.iter().copied()));
-    let unknown = || Failure::usage(format!("no dataset `{name}` can be downloaded; available: {list}{hint}"));
+    let unknown = || Failure::usage(format!("no dataset `{name}` has published files; available: {list}{hint}"));
     all.into_iter().find(|dataset| dataset.name == name).ok_or_else(unknown)
 }
 

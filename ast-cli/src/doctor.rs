@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use ast_core::data::DatasetEntry;
+use ast_core::optim::OptimizerEntry;
 use ast_core::plugin::Registry;
 use ast_core::score::ScorerEntry;
 use ast_core::select::PolicyEntry;
+use ast_core::train::NetworkEntry;
 
 use crate::config;
 use crate::data::published;
@@ -25,8 +28,11 @@ pub(crate) fn doctor() -> Result<(), Failure> {
     let policies: Vec<&str> = linked(|entry: &PolicyEntry| entry.name)?;
     line("scorers", if scorers.is_empty() { "none compiled in".into() } else { scorers.join(", ") });
     line("policies", policies.join(", "));
+    line("models", linked(|entry: &NetworkEntry| entry.name)?.join(", "));
+    line("datasets", linked(|entry: &DatasetEntry| entry.name)?.join(", "));
+    line("optimizers", linked(|entry: &OptimizerEntry| entry.name)?.join(", "));
     line("presets", config::preset_names().collect::<Vec<_>>().join(", "));
-    let dir = std::env::var_os("AST_DATA_DIR");
+    let dir = std::env::var_os("AST_DATA_DIR").filter(|dir| !dir.is_empty());
     line("data", data_state(dir.as_deref().map(Path::new)));
     for dataset in dir.iter().flat_map(|_| published()).flatten() {
         let found = dataset.source.find(Path::new(dir.as_deref().unwrap_or_default()));

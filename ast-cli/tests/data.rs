@@ -76,7 +76,8 @@ fn made_up(dir: &Path, label: impl Fn(usize) -> u8) {
 fn verify_finds_damage() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().to_str().unwrap();
-    refused(&ast(&["verify"], &[]), 2, &["--data-dir"]);
+    refused(&ast(&["verify"], &[]), 65, &["data: there is no such folder", "--data-dir data"]);
+    refused(&ast(&["verify", "procedural"], &[]), 2, &["`procedural` has published files; available: cifar10"]);
     refused(&ast(&["verify", "--data-dir", at], &[]), 65, &["cifar-10-batches-bin"]);
     made_up(dir.path(), |r| (r % 10) as u8);
     let output = ast(&["verify", "--data-dir", at], &[]);

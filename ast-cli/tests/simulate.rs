@@ -145,7 +145,7 @@ fn bad_arguments_are_refused_in_one_sentence() {
     refused(&["--target", "0"], 2, &["`control.target` = 0", "(0, 1]"]);
     refused(&["--target", "nan"], 2, &["`control.target`"]);
     refused(&["--kp", "1e308"], 2, &["`control.kp` = 1e308"]);
-    refused(&["--ki", "99"], 2, &["unstable", "lower kp, ki or alpha"]);
+    refused(&["--ki", "99"], 2, &["unstable", "lower kp, ki or ema"]);
     refused(&["--kp=-1"], 2, &["`control.kp` = -1"]);
     refused(&["--ema", "0"], 2, &["ema", "(0, 1]"]);
     refused(&["--case", "strt"], 2, &["'start'"]);

@@ -60,7 +60,7 @@ pub enum ControlError {
     },
     /// The gains would make the loop oscillate with growing amplitude.
     #[error(
-        "the loop would be unstable: gain x (kp + ki/2) = {actual:.3} must stay below (2 - alpha)/alpha = {limit:.3}; lower kp, ki or alpha"
+        "the loop would be unstable: gain x (kp + ki/2) = {actual:.3} must stay below (2 - ema)/ema = {limit:.3}; lower kp, ki or ema"
     )]
     Unstable {
         /// `g (kp + ki/2)`.

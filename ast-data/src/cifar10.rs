@@ -66,7 +66,15 @@ impl DataSource for Cifar10 {
     }
 
     fn find(&self, dir: &Path) -> Result<(), DataError> {
-        Ok(find(dir).map(drop)?)
+        let folder = find(dir)?;
+        for file in TRAIN.iter().chain([&TEST]).map(|name| folder.join(name)) {
+            let found = fs::metadata(&file).map_err(|_| CifarError::Incomplete(file.clone()))?.len();
+            let expected = (RECORDS * RECORD) as u64;
+            if found != expected {
+                return Err(CifarError::Size { file, expected, found }.into());
+            }
+        }
+        Ok(())
     }
 
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {

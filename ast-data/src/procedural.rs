@@ -15,6 +15,8 @@ const GROUPS: [&str; 3] = ["easy", "hard", "mislabelled"];
 
 const TRAIN: usize = 2000;
 const TEST: usize = 500;
+/// Three gigabytes of pixels.
+const MOST: usize = 1_000_000;
 
 ast_core::register_dataset! {
     name: "procedural",
@@ -34,7 +36,7 @@ ast_core::register_dataset! {
     build: |params| {
         let (hard, mislabelled) = (params.number("hard")?, params.number("mislabelled")?);
         if hard + mislabelled > 1.0 {
-            let allowed = "at most 1 - `hard`".into();
+            let allowed = format!("at most 1 together with `hard` = {hard}");
             return Err(ParamError::OutOfRange { key: "mislabelled", value: ParamValue::Number(mislabelled), allowed });
         }
         Ok(Box::new(Procedural(Difficulty { hard, mislabelled })))
@@ -46,8 +48,14 @@ struct Procedural(Difficulty);
 
 impl DataSource for Procedural {
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
+        let samples = request.samples.unwrap_or(TRAIN);
+        if samples > MOST {
+            let (key, value) = ("train_limit", ParamValue::Number(samples as f64));
+            let allowed = format!("at most {MOST} generated images, `validation` included");
+            return Err(ParamError::OutOfRange { key, value, allowed }.into());
+        }
         let make = |split, samples| Arc::new(procedural(request.random, split, samples, self.0));
-        Ok(Splits { train: make(Split::Train, request.samples.unwrap_or(TRAIN)), test: make(Split::Test, TEST) })
+        Ok(Splits { train: make(Split::Train, samples), test: make(Split::Test, TEST) })
     }
 }
 
@@ -198,5 +206,15 @@ mod tests {
                 assert!(differ > 40, "{kind} {other}: {differ}");
             }
         }
+    }
+
+    /// A limit within its range that no memory holds is refused, not tried.
+    #[test]
+    fn too_many_images_are_refused() {
+        let request = |samples| ReadRequest { dir: None, random: Random::new(1), samples: Some(samples) };
+        let source = Procedural(Difficulty::default());
+        let error = source.read(&request(MOST + 1)).err().unwrap().to_string();
+        assert!(error.contains("`train_limit` = 1000001 is not at most 1000000"), "{error}");
+        assert_eq!(source.read(&request(7)).unwrap().train.samples(), 7);
     }
 }

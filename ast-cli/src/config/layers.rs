@@ -109,6 +109,7 @@ fn of_environment(variables: impl Iterator<Item = (String, OsString)>) -> Result
         let text = || text_of(&value, &name);
         let (key, value) = match name.strip_prefix("AST__") {
             Some(key) => (key.to_lowercase().replace("__", "."), value_of(text()?)),
+            None if name == DATA_DIR && value.is_empty() => continue,
             None if name == DATA_DIR => ("data.dir".to_string(), Value::from(text()?)),
             None => continue,
         };

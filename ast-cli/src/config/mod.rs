@@ -77,10 +77,14 @@ fn refusal(error: &ResolveError) -> Failure {
                 "scorer" => "; each scorer comes with the cargo feature of its name (cargo run --features NAME)",
                 _ => "",
             };
-            let meant = did_you_mean(name, known.iter().copied());
-            format!(
-                "{feature}{meant}; a crate of your own needs `use my_crate as _;` in the program, see docs/template/src/main.rs"
-            )
+            let own = "; a crate of your own needs `use my_crate as _;` in the program, see docs/template/src/main.rs";
+            match did_you_mean(name, known.iter().copied()) {
+                meant if meant.is_empty() => format!("{feature}{own}"),
+                meant => format!("{feature}{meant}"),
+            }
+        }
+        ResolveError::Param { kind, error: ParamError::OutOfRange { key, .. }, .. } => {
+            format!(" (key `{}.{key}`)", if *kind == "dataset" { "data" } else { kind })
         }
         ResolveError::Param { kind, error: ParamError::Unknown { key, known }, .. } => {
             // The section's own keys as well: `data.augmnt` is no parameter of a dataset.

@@ -205,8 +205,10 @@ impl ParamKind {
     pub fn allowed(self) -> String {
         match self {
             Self::Number { min: f64::MIN, max: f64::MAX, .. } => "a finite number".into(),
-            Self::Number { min, max, .. } if max == f64::INFINITY => format!("a number of at least {min}, or inf"),
-            Self::Number { min, max, .. } => format!("a number in {min}..={max}"),
+            Self::Number { min, max, .. } if max == f64::INFINITY => {
+                format!("a number of at least {}, or inf", short(min))
+            }
+            Self::Number { min, max, .. } => format!("a number in {}..={}", short(min), short(max)),
             Self::Integer { min, max, .. } => format!("an integer in {min}..={max}"),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
         }

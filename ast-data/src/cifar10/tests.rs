@@ -111,6 +111,21 @@ fn the_error_says_what_was_found_instead() {
     assert!(matches!(error(&at.join(FOLDER)), CifarError::Incomplete(file) if file == expected));
 }
 
+/// A short file is found without reading any.
+#[test]
+fn find_looks_at_sizes() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in TRAIN.iter().chain([&TEST]) {
+        fs::File::create(dir.path().join(name)).unwrap().set_len((RECORDS * RECORD) as u64).unwrap();
+    }
+    assert!(Cifar10.find(dir.path()).is_ok());
+    fs::File::create(dir.path().join(TRAIN[2])).unwrap().set_len(1000).unwrap();
+    let error = Cifar10.find(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("data_batch_3.bin: 1000 bytes instead of 30730000"), "{error}");
+    fs::remove_file(dir.path().join(TRAIN[2])).unwrap();
+    assert!(Cifar10.find(dir.path()).unwrap_err().to_string().contains("data_batch_3.bin: this file is missing"));
+}
+
 #[test]
 fn the_python_version_is_named() {
     let dir = tempfile::tempdir().unwrap();

@@ -88,8 +88,8 @@ Examples:
 
 Ctrl-C finishes the batch, saves and stops; a second one stops at once. SIGUSR1 saves and continues.
 
-Every key is in docs/configuration.md, and the parameters of what a key names in `ast policies --markdown`,
-`ast optimizers --markdown` and so on. AST__SECTION__KEY variables set keys as well.
+docs/configuration.md lists every key; `ast policies --markdown` and its like list parameters.
+AST__SECTION__KEY variables set keys as well.
 
 Exit codes: 0 done, 2 usage, 65 data, 69 device, 70 bug, 73 cannot create, 74 cannot read or write,
 75 try again, 129/130/143 stopped by HUP/INT/TERM.")]

@@ -3,17 +3,17 @@ use std::sync::Arc;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::DirectLoader;
-use crate::data::{Dataset, Shape};
+use crate::data::{Dataset, Request, Shape};
 use crate::model::{Forward, Input, Mode, Network, Weights, cross_entropy};
 use crate::plugin::{ParamValue, Params};
 use crate::random::{Purpose, Random, Stream};
 use crate::run::{Event, RunConfig, Snapshot};
 use crate::score::PlainLoss;
-use crate::select::{SampleId, policy};
-use crate::train::{Callback, Flow, Resolved, Setup, Trainer, safetensors};
+use crate::select::{SampleId, Visit, policy};
+use crate::train::{Callback, Flow, Resolved, Setup, Trainer, Uploaded, safetensors, upload};
 
 const SAMPLES: usize = 96;
 
@@ -128,30 +128,12 @@ pub fn check_network<M: Network + 'static>(
     }
 }
 
+/// A batch on a device, as the trainer makes it.
 fn batch(shape: Shape, classes: usize, ids: &[SampleId], device: &Device) -> (Input, Tensor<1, Int>) {
-    let data = RandomSamples { shape, classes };
-    let n = ids.len();
-    match shape {
-        Shape::Image([channels, height, width]) => {
-            let mut pixels = vec![0.0; n * channels * height * width];
-            let each = pixels.chunks_exact_mut(channels * height * width);
-            ids.iter().zip(each).for_each(|(id, out)| data.write(*id, None, out));
-            let targets: Vec<i32> = ids.iter().map(|id| data.label(*id) as i32).collect();
-            let pixels = TensorData::new(pixels, [n, channels, height, width]);
-            (Input::Image(Tensor::from_data(pixels, device)), Tensor::from_data(TensorData::new(targets, [n]), device))
-        }
-        Shape::Tokens(context) => {
-            let (mut inputs, mut targets) = (Vec::new(), Vec::new());
-            let mut window = vec![0; context + 1];
-            for id in ids {
-                data.write_tokens(*id, &mut window);
-                inputs.extend_from_slice(&window[..context]);
-                targets.extend_from_slice(&window[1..]);
-            }
-            let inputs = Tensor::from_data(TensorData::new(inputs, [n, context]), device);
-            (Input::Tokens(inputs), Tensor::from_data(TensorData::new(targets, [n * context]), device))
-        }
-    }
+    let visits = ids.iter().map(|id| Visit { id: *id, epoch: 0 }).collect();
+    let host = Request { visits, augment: None }.collate(&RandomSamples { shape, classes });
+    let Uploaded { input, targets, .. } = upload(host, device);
+    (input, targets)
 }
 
 fn trainer<M: Network + 'static>(params: &Params, shape: Shape, classes: usize, device: &Device) -> Trainer<M> {

@@ -7,16 +7,16 @@ use crate::model::Input;
 use crate::select::SampleId;
 
 /// A batch on a device.
-pub(super) struct Uploaded {
-    pub(super) ids: Vec<SampleId>,
-    pub(super) input_deviation: Vec<f32>,
-    pub(super) input: Input,
+pub(crate) struct Uploaded {
+    pub(crate) ids: Vec<SampleId>,
+    pub(crate) input_deviation: Vec<f32>,
+    pub(crate) input: Input,
     /// `[rows]`: one per sample for images, one per token for text.
-    pub(super) targets: Tensor<1, Int>,
+    pub(crate) targets: Tensor<1, Int>,
 }
 
 /// Moves a batch to a device.
-pub(super) fn upload(host: HostBatch, device: &Device) -> Uploaded {
+pub(crate) fn upload(host: HostBatch, device: &Device) -> Uploaded {
     let HostBatch { ids, values, targets, input_deviation } = host;
     let batch = ids.len();
     let input = match values {

@@ -41,6 +41,8 @@ pub use callback::{Callback, Flow};
 pub use clock::{Clock, Phase};
 pub use error::{PassError, TrainError};
 pub use export::safetensors;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use feed::{Uploaded, upload};
 pub use networks::{BuildNetwork, NetworkEntry, Training, build};
 pub use resolve::{DEFAULT_SCORER, ResolveError, Resolved};
 

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerCost {
     /// Its name in the model.
-    pub name: &'static str,
+    pub name: String,
     /// Forward pass.
     pub forward: u64,
     /// Gradient with respect to the weights.
@@ -17,13 +17,13 @@ impl LayerCost {
     /// A convolution with `[input channels, output channels]`, a `kernel` x `kernel` window and `places` outputs per
     /// channel.
     #[must_use]
-    pub fn convolution(name: &'static str, channels: [usize; 2], kernel: usize, places: usize) -> Self {
+    pub fn convolution(name: impl Into<String>, channels: [usize; 2], kernel: usize, places: usize) -> Self {
         Self::product(name, channels[0] * kernel * kernel * channels[1] * places)
     }
 
     /// A linear layer with `[input width, output width]`.
     #[must_use]
-    pub fn linear(name: &'static str, widths: [usize; 2]) -> Self {
+    pub fn linear(name: impl Into<String>, widths: [usize; 2]) -> Self {
         Self::product(name, widths[0] * widths[1])
     }
 
@@ -33,8 +33,8 @@ impl LayerCost {
         Self { input_gradient: 0, ..self }
     }
 
-    fn product(name: &'static str, multiply_adds: usize) -> Self {
+    fn product(name: impl Into<String>, multiply_adds: usize) -> Self {
         let flops = 2 * multiply_adds as u64;
-        Self { name, forward: flops, weight_gradient: flops, input_gradient: flops }
+        Self { name: name.into(), forward: flops, weight_gradient: flops, input_gradient: flops }
     }
 }

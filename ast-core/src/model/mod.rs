@@ -1,5 +1,6 @@
 //! Networks, and the cost of their layers.
 
+mod conv;
 mod cost;
 mod loss;
 mod mode;
@@ -8,6 +9,7 @@ mod norm;
 /// One file per network.
 pub mod zoo;
 
+pub use conv::Conv;
 pub use cost::LayerCost;
 pub use loss::{cross_entropy, per_sample, top1};
 pub use mode::{Mode, RunningStatistics, Training, dropout};

@@ -1,8 +1,10 @@
 use burn::module::{Module, Param};
+use burn::tensor::activation::{gelu, relu};
 use burn::tensor::module::{BatchNormTrainOutput, batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
 
 use crate::model::mode::Mode;
+use crate::ops::Activation;
 
 /// Batch normalisation (Ioffe & Szegedy 2015) over all dimensions but the second, equal to PyTorch's `BatchNorm2d`.
 ///
@@ -49,6 +51,25 @@ impl BatchNorm {
     #[must_use]
     pub fn with_epsilon(self, epsilon: f64) -> Self {
         Self { epsilon, ..self }
+    }
+
+    /// Normalises, adds `shortcut` if there is one, and applies the activation: `activation(norm(x) + shortcut)`. All
+    /// shapes are `[batch, channels, height, width]`.
+    #[must_use]
+    pub fn activate(
+        &self,
+        x: Tensor<4>,
+        shortcut: Option<Tensor<4>>,
+        activation: Activation,
+        mode: &mut Mode,
+    ) -> Tensor<4> {
+        let x = self.forward(x, mode);
+        let x = if let Some(shortcut) = shortcut { x + shortcut } else { x };
+        match activation {
+            Activation::None => x,
+            Activation::Relu => relu(x),
+            Activation::Gelu => gelu(x),
+        }
     }
 
     /// Normalises `x`, `[batch, channels, ...]`, into the same shape.

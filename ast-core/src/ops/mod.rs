@@ -17,6 +17,18 @@ use burn::backend::{Backend, Dispatch, Scalar, backend_extension};
 use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
 
+/// The function after a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// None: the identity.
+    None,
+    /// `max(x, 0)`.
+    Relu,
+    /// `x Phi(x)`, `Phi` the standard normal distribution function (Hendrycks & Gimpel 2016), in its exact form, as in
+    /// PyTorch's default.
+    Gelu,
+}
+
 /// Stride and padding of a convolution, and the pooling after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {

@@ -1,0 +1,51 @@
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+
+use crate::model::network::Weights;
+
+/// A 2D convolution with square kernels and without bias, for use before a normalisation.
+///
+/// Its parameter has PyTorch's name and shape: `weight` `[channels out, channels in, kernel, kernel]`.
+#[derive(Module, Debug)]
+pub struct Conv {
+    /// `[channels out, channels in, kernel, kernel]`.
+    pub weight: Param<Tensor<4>>,
+    stride: usize,
+    padding: usize,
+}
+
+impl Conv {
+    /// From `[channels in, channels out]`, the kernel's side, the stride and the zeros on each side.
+    pub fn new(channels: [usize; 2], kernel: usize, stride: usize, padding: usize, weights: &mut Weights<'_>) -> Self {
+        let weight = weights.draw([channels[1], channels[0], kernel, kernel], channels[0] * kernel * kernel);
+        Self { weight, stride, padding }
+    }
+
+    /// `[channels in, channels out]`.
+    #[must_use]
+    pub fn channels(&self) -> [usize; 2] {
+        let [outputs, inputs, ..] = self.weight.dims();
+        [inputs, outputs]
+    }
+
+    /// Side of the square kernel.
+    #[must_use]
+    pub fn kernel(&self) -> usize {
+        self.weight.dims()[3]
+    }
+
+    /// Side of the output for an input of this side; 0 if the kernel does not fit.
+    #[must_use]
+    pub fn side(&self, input: usize) -> usize {
+        (input + 2 * self.padding).checked_sub(self.kernel()).map_or(0, |room| room / self.stride + 1)
+    }
+
+    /// Shapes: `[batch, channels in, height, width]` to `[batch, channels out, ..]`, sides by [`side`](Self::side).
+    #[must_use]
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
+        conv2d(x, self.weight.val(), None, options)
+    }
+}

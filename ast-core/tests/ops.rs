@@ -1,12 +1,12 @@
 //! The CPU backend's convolution against Burn's: all gradients, many shapes, several memory orders.
 #![forbid(unsafe_code)]
 
-use ast_core::burn::tensor::activation::relu;
-use ast_core::burn::tensor::module::{conv2d, max_pool2d};
+use ast_core::burn::tensor::activation::{self, relu};
+use ast_core::burn::tensor::module::{BatchNormTrainOutput, batch_norm_train, conv2d, max_pool2d};
 use ast_core::burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use ast_core::burn::tensor::{Device, Int, Tensor, TensorData};
 use ast_core::model::cross_entropy;
-use ast_core::ops::{Block, conv_relu_pool};
+use ast_core::ops::{Activation, Block, Normalised, affine, batch_norm, conv};
 use ast_core::random::{Purpose, Random, Stream};
 use proptest::prelude::*;
 
@@ -15,7 +15,8 @@ type Operation = fn(Tensor<4>, Tensor<4>, Tensor<1>, Block) -> Tensor<4>;
 /// The same function from Burn's own operations.
 fn burns_own(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, block: Block) -> Tensor<4> {
     let options = ConvOptions::new(block.stride, block.padding, [1, 1], 1);
-    let output = relu(conv2d(x, weight, Some(bias), options));
+    let output = conv2d(x, weight, Some(bias), options);
+    let output = if block.relu { relu(output) } else { output };
     if block.pool == 1 { output } else { max_pool2d(output, MaxPoolOptions::new([block.pool; 2])) }
 }
 
@@ -94,7 +95,7 @@ impl Case {
 
     /// `sum(output * upstream)` in f64.
     fn objective(&self) -> f64 {
-        let [output, ..] = self.run(conv_relu_pool, |x| x);
+        let [output, ..] = self.run(conv, |x| x);
         output.iter().zip(&self.upstream).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
     }
 }
@@ -126,8 +127,8 @@ fn backwards(x: Tensor<4>) -> Tensor<4> {
 fn sizes() -> impl Strategy<Value = Sizes> {
     let channels = || prop_oneof![1_usize..=5, Just(16), Just(33), Just(64), Just(80)];
     let kernel = || prop_oneof![Just(1_usize), Just(2), Just(3), Just(5)];
-    let block = ((1_usize..=3, 1_usize..=3), (0_usize..=2, 0_usize..=2), 1_usize..=3)
-        .prop_map(|(stride, padding, pool)| Block { stride: stride.into(), padding: padding.into(), pool });
+    let block = ((1_usize..=3, 1_usize..=3), (0_usize..=2, 0_usize..=2), any::<bool>(), 1_usize..=3)
+        .prop_map(|(stride, padding, relu, pool)| Block { stride: stride.into(), padding: padding.into(), relu, pool });
     ((1_usize..=19), (channels(), channels()), (1_usize..=11, 1_usize..=11), (kernel(), kernel()), block)
         .prop_map(|(images, channels, input, kernel, block)| Sizes {
             images,
@@ -154,19 +155,19 @@ proptest! {
     #[test]
     fn output_and_gradients_are_exactly_those_of_burns_own_operations(sizes in sizes(), seed in any::<u64>()) {
         let case = Case::exact(sizes, seed);
-        prop_assert_eq!(case.run(conv_relu_pool, |x| x), case.run(burns_own, |x| x));
+        prop_assert_eq!(case.run(conv, |x| x), case.run(burns_own, |x| x));
     }
 
     #[test]
     fn rounding_differs_by_less_than_a_ten_thousandth(sizes in sizes(), seed in any::<u64>()) {
         let mut case = Case::normal(sizes, seed);
-        let [ours, theirs] = [conv_relu_pool as Operation, burns_own].map(|operation| case.run(operation, |x| x));
+        let [ours, theirs] = [conv as Operation, burns_own].map(|operation| case.run(operation, |x| x));
         close(&ours[0], &theirs[0])?;
         // Gradients jump where rounding crosses the kink of ReLU or a tie of the maximum. A large bias keeps away from
         // the kink, and there is no pooling.
         case = Case::normal(Sizes { block: Block { pool: 1, ..sizes.block }, ..sizes }, seed);
         case.bias.fill(1e3);
-        let [ours, theirs] = [conv_relu_pool as Operation, burns_own].map(|operation| case.run(operation, |x| x));
+        let [ours, theirs] = [conv as Operation, burns_own].map(|operation| case.run(operation, |x| x));
         for (ours, theirs) in ours.iter().zip(&theirs).skip(1) {
             close(ours, theirs)?;
         }
@@ -175,9 +176,9 @@ proptest! {
     #[test]
     fn the_order_in_memory_does_not_matter(sizes in sizes(), seed in any::<u64>()) {
         let case = Case::normal(sizes, seed);
-        let plain = bits(&case.run(conv_relu_pool, |x| x));
-        prop_assert_eq!(&plain, &bits(&case.run(conv_relu_pool, channels_last)));
-        prop_assert_eq!(&plain, &bits(&case.run(conv_relu_pool, backwards)));
+        let plain = bits(&case.run(conv, |x| x));
+        prop_assert_eq!(&plain, &bits(&case.run(conv, channels_last)));
+        prop_assert_eq!(&plain, &bits(&case.run(conv, backwards)));
     }
 }
 
@@ -186,13 +187,13 @@ const SMALL: Sizes = Sizes {
     channels: [5, 19],
     input: [9, 7],
     kernel: [3, 3],
-    block: Block { stride: [1, 1], padding: [1, 1], pool: 2 },
+    block: Block { stride: [1, 1], padding: [1, 1], relu: true, pool: 2 },
 };
 
 #[test]
 fn gradients_agree_with_finite_differences() {
     let case = Case::normal(SMALL, 5);
-    let [_, of_x, of_weight, of_bias] = case.run(conv_relu_pool, |x| x);
+    let [_, of_x, of_weight, of_bias] = case.run(conv, |x| x);
     let mut directions = stream(6);
     let mut direction = |length: usize| -> Vec<f32> { (0..length).map(|_| directions.normal() as f32).collect() };
     type Part = fn(&mut Case) -> &mut Vec<f32>;
@@ -219,7 +220,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
     let case = Case::normal(Sizes { channels: [16, 40], ..SMALL }, 7);
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
-        pool.install(|| bits(&case.run(conv_relu_pool, |x| x)))
+        pool.install(|| bits(&case.run(conv, |x| x)))
     };
     let one = with(1);
     for threads in [2, 3, 8] {
@@ -232,7 +233,7 @@ fn nan_reaches_everything_that_depends_on_it_and_nothing_else() {
     let mut case = Case::normal(SMALL, 8);
     // The corner of the second image, in its first channel.
     case.x[5 * 63] = f32::NAN;
-    let [output, of_x, of_weight, of_bias] = case.run(conv_relu_pool, |x| x);
+    let [output, of_x, of_weight, of_bias] = case.run(conv, |x| x);
     let volume = 19 * 4 * 3;
     for (place, value) in output.iter().enumerate() {
         let corner = place / volume == 1 && place % 12 == 0;
@@ -249,11 +250,11 @@ fn nan_reaches_everything_that_depends_on_it_and_nothing_else() {
 fn an_empty_batch_gives_an_empty_result() {
     let device = Device::flex();
     let x = Tensor::<4>::zeros([0, 3, 4, 4], &device);
-    let block = Block { stride: [1, 1], padding: [0, 0], pool: 3 };
+    let block = Block { stride: [1, 1], padding: [0, 0], relu: true, pool: 3 };
     let weight = Tensor::<4>::zeros([2, 3, 3, 3], &device);
-    let output = conv_relu_pool(x, weight.clone(), Tensor::<1>::zeros([2], &device), block);
+    let output = conv(x, weight.clone(), Tensor::<1>::zeros([2], &device), block);
     assert_eq!(output.dims(), [0, 2, 0, 0]);
-    let output = conv_relu_pool(Tensor::ones([1, 3, 4, 4], &device), weight, Tensor::<1>::zeros([2], &device), block);
+    let output = conv(Tensor::ones([1, 3, 4, 4], &device), weight, Tensor::<1>::zeros([2], &device), block);
     assert_eq!(output.dims(), [1, 2, 0, 0]);
 }
 
@@ -272,7 +273,7 @@ fn losses(operation: Operation) -> Vec<f32> {
     let mut last = Tensor::<2>::from_data(draw(&[48 * 16, 10], 0.03), &device).require_grad();
     let mut losses = Vec::new();
     for _ in 0..50 {
-        let block = |pool| Block { stride: [1, 1], padding: [1, 1], pool };
+        let block = |pool| Block { stride: [1, 1], padding: [1, 1], relu: true, pool };
         let x = operation(images.clone(), first.clone(), Tensor::zeros([32], &device), block(2));
         let x = operation(x, second.clone(), Tensor::zeros([48], &device), block(2));
         let loss = cross_entropy(x.flatten::<2>(1, 3).matmul(last.clone()), targets.clone()).mean();
@@ -289,9 +290,165 @@ fn losses(operation: Operation) -> Vec<f32> {
 
 #[test]
 fn fifty_steps_of_training_agree_with_burns_own_operations() {
-    let (ours, theirs) = (losses(conv_relu_pool), losses(burns_own));
+    let (ours, theirs) = (losses(conv), losses(burns_own));
     assert!(ours[49] < 0.5 * ours[0], "nothing was learned: {ours:?}");
     for (step, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
         assert!((ours - theirs).abs() <= 1e-4 * theirs, "step {step}: {ours} {theirs}");
     }
+}
+
+/// Burn's own normalisation, addition and activation.
+fn burns_norm(
+    x: Tensor<4>,
+    [weight, bias]: [Tensor<1>; 2],
+    shortcut: Option<Tensor<4>>,
+    activation: Activation,
+) -> [Tensor<4>; 3] {
+    let BatchNormTrainOutput { output, mean, variance } = batch_norm_train(x, weight, bias, 1e-3);
+    let x = if let Some(shortcut) = shortcut { output + shortcut } else { output };
+    let x = match activation {
+        Activation::None => x,
+        Activation::Relu => relu(x),
+        Activation::Gelu => activation::gelu(x),
+    };
+    [x, mean.reshape([1, -1, 1, 1]), variance.reshape([1, -1, 1, 1])]
+}
+
+fn our_norm(
+    x: Tensor<4>,
+    parameters: [Tensor<1>; 2],
+    shortcut: Option<Tensor<4>>,
+    activation: Activation,
+) -> [Tensor<4>; 3] {
+    let Normalised { output, mean, variance } = batch_norm(x, parameters, shortcut, activation, 1e-3);
+    [output, mean.reshape([1, -1, 1, 1]), variance.reshape([1, -1, 1, 1])]
+}
+
+type Norm = fn(Tensor<4>, [Tensor<1>; 2], Option<Tensor<4>>, Activation) -> [Tensor<4>; 3];
+
+/// Output, mean and variance, then the gradients of `x`, weight, bias and shortcut.
+fn normed(
+    norm: Norm,
+    shape: [usize; 4],
+    seed: u64,
+    adds: bool,
+    activation: Activation,
+    reorder: fn(Tensor<4>) -> Tensor<4>,
+) -> Vec<Vec<f32>> {
+    let device = Device::flex().autodiff();
+    let mut stream = stream(seed);
+    let mut draw = |shape: [usize; 4], scale: f64, offset: f64| {
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| (scale * stream.normal() + offset) as f32).collect();
+        Tensor::<4>::from_data(TensorData::new(values, shape), &device)
+    };
+    let x = draw(shape, 2.0, 3.0).require_grad();
+    let [weight, bias] = [1.0, 0.2].map(|offset| draw([1, shape[1], 1, 1], 0.5, offset).reshape([shape[1]]));
+    let (weight, bias) = (weight.detach().require_grad(), bias.detach().require_grad());
+    let shortcut = draw(shape, 1.0, 0.0).require_grad();
+    let upstream = draw(shape, 1.0, 0.0);
+    let used = adds.then(|| reorder(shortcut.clone()));
+    let [output, mean, variance] = norm(reorder(x.clone()), [weight.clone(), bias.clone()], used, activation);
+    let gradients = (output.clone() * reorder(upstream)).sum().backward();
+    let values = |x: Tensor<4>| x.into_data().try_into_vec::<f32>().unwrap();
+    let mut all =
+        vec![values(output), values(mean), values(variance), values(Tensor::from_inner(x.grad(&gradients).unwrap()))];
+    for parameter in [weight, bias] {
+        all.push(parameter.grad(&gradients).unwrap().into_data().try_into_vec().unwrap());
+    }
+    all.extend(shortcut.grad(&gradients).map(|gradient| values(Tensor::from_inner(gradient))));
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn normalisation_agrees_with_burns_own_operations(
+        images in 2_usize..=9,
+        channels in prop_oneof![1_usize..=5, Just(16), Just(33), Just(70)],
+        sides in (1_usize..=9, 1_usize..=40),
+        seed in any::<u64>(),
+        adds in any::<bool>(),
+        activation in prop_oneof![Just(Activation::None), Just(Activation::Relu), Just(Activation::Gelu)],
+    ) {
+        let shape = [images, channels, sides.0, sides.1];
+        let ours = normed(our_norm, shape, seed, adds, activation, |x| x);
+        let theirs = normed(burns_norm, shape, seed, adds, activation, |x| x);
+        prop_assert_eq!(ours.len(), theirs.len());
+        for (which, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+            // A gradient jumps where rounding crosses the kink of ReLU: at most at a few values.
+            let scale = theirs.iter().fold(1.0_f32, |most, value| most.max(value.abs()));
+            let off = ours.iter().zip(theirs).filter(|(a, b)| (*a - *b).abs() > 1e-3 * scale).count();
+            let allowed = if activation == Activation::Relu { ours.len() / 1000 } else { 0 };
+            prop_assert!(off <= allowed, "{} of {} values of result {which}", off, ours.len());
+        }
+        let other = normed(our_norm, shape, seed, adds, activation, channels_last);
+        prop_assert_eq!(bits2(&ours), bits2(&other), "the order in memory does not matter");
+    }
+}
+
+fn bits2(values: &[Vec<f32>]) -> Vec<u32> {
+    values.iter().flatten().map(|value| value.to_bits()).collect()
+}
+
+#[test]
+fn normalisation_does_not_depend_on_the_number_of_threads() {
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        pool.install(|| bits2(&normed(our_norm, [9, 33, 20, 20], 3, true, Activation::Gelu, |x| x)))
+    };
+    let one = with(1);
+    for threads in [2, 3, 8] {
+        assert_eq!(one, with(threads), "{threads} threads");
+    }
+}
+
+/// Equal to the textbook formula in f64 (`erf` by its series and its continued fraction), and to its finite difference.
+#[test]
+fn gelu_is_that_of_the_formula() {
+    let phi = |x: f64| {
+        // The integral of the density from 0, by Simpson's rule.
+        let steps = 2000;
+        let density = |t: f64| (-t * t / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        let h = x / f64::from(steps);
+        let sum: f64 = (0..=steps)
+            .map(|i| {
+                density(h * f64::from(i))
+                    * if i == 0 || i == steps {
+                        1.0
+                    } else if i % 2 == 1 {
+                        4.0
+                    } else {
+                        2.0
+                    }
+            })
+            .sum();
+        0.5 + sum * h / 3.0
+    };
+    let points: Vec<f32> = (-120..=120).map(|i| i as f32 / 15.0).collect();
+    let x = Tensor::<1>::from_floats(points.as_slice(), &Device::flex().autodiff()).require_grad();
+    let output = ast_core::ops::gelu(x.clone());
+    let slopes: Vec<f32> = x.grad(&output.clone().sum().backward()).unwrap().into_data().try_into_vec().unwrap();
+    let output: Vec<f32> = output.into_data().try_into_vec().unwrap();
+    for ((x, output), slope) in points.into_iter().map(f64::from).zip(output).zip(slopes) {
+        assert!((f64::from(output) - x * phi(x)).abs() < 2e-6, "{x}: {output} {}", x * phi(x));
+        let difference = ((x + 1e-4) * phi(x + 1e-4) - (x - 1e-4) * phi(x - 1e-4)) / 2e-4;
+        assert!((f64::from(slope) - difference).abs() < 2e-6, "{x}: {slope} {difference}");
+    }
+    let edge = Tensor::<1>::from_floats([f32::NAN, f32::INFINITY, 100.0, -100.0, 0.0], &Device::flex());
+    let edge: Vec<f32> = ast_core::ops::gelu(edge).into_data().try_into_vec().unwrap();
+    assert!(edge[0].is_nan());
+    assert_eq!(edge[1..], [f32::INFINITY, 100.0, 0.0, 0.0]);
+}
+
+/// In evaluation a normalisation is a scale and a shift per channel.
+#[test]
+fn a_scale_and_a_shift_per_channel() {
+    let device = Device::flex();
+    let x = Tensor::<4>::from_floats([[[[1.0, -2.0]], [[3.0, 4.0]]]], &device);
+    let [scale, shift] = [[2.0, -1.0], [0.5, 1.0]].map(|values| Tensor::<1>::from_floats(values, &device));
+    let parameters = || [scale.clone(), shift.clone()];
+    let values = |x: Tensor<4>| x.into_data().try_into_vec::<f32>().unwrap();
+    assert_eq!(values(affine(x.clone(), parameters(), None, Activation::None)), [2.5, -3.5, -2.0, -3.0]);
+    assert_eq!(values(affine(x.clone(), parameters(), Some(x.clone()), Activation::Relu)), [3.5, 0.0, 1.0, 1.0]);
 }

@@ -1,9 +1,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 
 use crate::model::network::Weights;
+use crate::ops::{self, Block};
 
 /// A 2D convolution with square kernels and without bias, for use before a normalisation.
 ///
@@ -45,7 +44,14 @@ impl Conv {
     /// Shapes: `[batch, channels in, height, width]` to `[batch, channels out, ..]`, sides by [`side`](Self::side).
     #[must_use]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
-        conv2d(x, self.weight.val(), None, options)
+        self.pooled(x, 1)
+    }
+
+    /// The convolution, then the maximum of windows of `pool` x `pool`.
+    #[must_use]
+    pub fn pooled(&self, x: Tensor<4>, pool: usize) -> Tensor<4> {
+        let bias = Tensor::zeros([self.channels()[1]], &x.device());
+        let block = Block { stride: [self.stride; 2], padding: [self.padding; 2], relu: false, pool };
+        ops::conv(x, self.weight.val(), bias, block)
     }
 }

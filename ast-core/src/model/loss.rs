@@ -11,6 +11,15 @@ pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     log_softmax(logits, 1).gather(1, rows).neg().squeeze_dim::<1>(1)
 }
 
+/// Cross-entropy of each sample against a uniform target, `-mean log softmax(logits)`, in nats. Label smoothing (Szegedy et
+/// al. 2016) with a share `s` is `(1 - s)` times [`cross_entropy`] plus `s` times this, as in PyTorch.
+///
+/// Shapes: logits `[batch, classes]`, result `[batch]`.
+#[must_use]
+pub fn uniform_cross_entropy(logits: Tensor<2>) -> Tensor<1> {
+    log_softmax(logits, 1).mean_dim(1).neg().squeeze_dim::<1>(1)
+}
+
 /// Averages the rows of each sample: `[batch * rows]` to `[batch]`.
 #[must_use]
 pub fn per_sample(rows: Tensor<1>, batch: usize) -> Tensor<1> {
@@ -28,6 +37,18 @@ pub fn top1(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
 mod tests {
     use super::*;
     use burn::tensor::Device;
+
+    /// Compared with the mean of the cross-entropies of all classes.
+    #[test]
+    fn a_uniform_target_gives_the_mean_over_all_classes() {
+        let device = Device::flex();
+        let logits = || Tensor::from_data([[1.5_f32, -0.5, 3.0], [0.0, 0.2, -9.0]], &device);
+        let of = |class: i32| cross_entropy(logits(), Tensor::from_data([class, class], &device));
+        let expected = (of(0) + of(1) + of(2)) / 3.0;
+        uniform_cross_entropy(logits())
+            .into_data()
+            .assert_approx_eq::<f32>(&expected.into_data(), burn::tensor::Tolerance::absolute(1e-5));
+    }
 
     /// Compared with the textbook formula in f64.
     #[test]

@@ -11,7 +11,7 @@ pub mod zoo;
 
 pub use conv::Conv;
 pub use cost::LayerCost;
-pub use loss::{cross_entropy, per_sample, top1};
+pub use loss::{cross_entropy, per_sample, top1, uniform_cross_entropy};
 pub use mode::{Mode, RunningStatistics, Training, dropout};
 pub(crate) use network::burn_bytes;
 pub use network::{Forward, Input, Model, Network, NetworkError, Weights};

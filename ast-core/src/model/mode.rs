@@ -19,13 +19,23 @@ pub enum Mode {
 pub struct Training {
     masks: Stream,
     statistics: RunningStatistics,
+    spent: f64,
 }
 
 impl Mode {
     /// Training, with dropout masks drawn from `masks`, the same on every device.
     #[must_use]
     pub fn train(masks: Stream) -> Self {
-        Self::Train(Box::new(Training { masks, statistics: RunningStatistics::default() }))
+        Self::Train(Box::new(Training { masks, statistics: RunningStatistics::default(), spent: 0.0 }))
+    }
+
+    /// The same after a share `spent` (0..=1) of the run, for networks that change during it.
+    #[must_use]
+    pub fn at(mut self, spent: f64) -> Self {
+        if let Self::Train(training) = &mut self {
+            training.spent = spent;
+        }
+        self
     }
 
     /// The running statistics measured in the pass; empty after evaluation.
@@ -38,6 +48,12 @@ impl Mode {
 }
 
 impl Training {
+    /// The share of the run that is spent, 0 and above.
+    #[must_use]
+    pub fn spent(&self) -> f64 {
+        self.spent
+    }
+
     /// Sets the new value of a parameter that is not trained by gradients. It takes effect with the optimizer's step,
     /// if that is made.
     ///

@@ -1,7 +1,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
 
-use crate::data::Shape;
+use crate::data::{Dataset, Shape};
 use crate::model::cost::LayerCost;
 use crate::model::mode::Mode;
 use crate::plugin::{ParamError, ParamSpec, Params, RegistryError};
@@ -76,6 +76,13 @@ pub trait Network: Model {
     /// # Errors
     /// [`NetworkError`] if it does not take such samples or a parameter is invalid.
     fn build(params: &Params, shape: Shape, classes: usize, weights: Weights<'_>) -> Result<Self, NetworkError>;
+
+    /// Adapts a new network to the training data, before the first step. For layers that are computed from the data
+    /// instead of trained.
+    #[must_use]
+    fn adapt(self, _data: &dyn Dataset) -> Self {
+        self
+    }
 }
 
 /// An error about a network.

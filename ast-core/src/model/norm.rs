@@ -1,10 +1,8 @@
 use burn::module::{Module, Param};
-use burn::tensor::activation::{gelu, relu};
-use burn::tensor::module::{BatchNormTrainOutput, batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
 
 use crate::model::mode::Mode;
-use crate::ops::Activation;
+use crate::ops::{self, Activation};
 
 /// Batch normalisation (Ioffe & Szegedy 2015) over all dimensions but the second, equal to PyTorch's `BatchNorm2d`.
 ///
@@ -53,6 +51,21 @@ impl BatchNorm {
         Self { epsilon, ..self }
     }
 
+    /// Keeps the weight at 1.
+    #[must_use]
+    pub fn without_weight(self) -> Self {
+        Self { weight: self.weight.set_require_grad(false), ..self }
+    }
+
+    /// Normalises `x`, `[batch, channels, ...]`, into the same shape.
+    #[must_use]
+    pub fn forward<const D: usize>(&self, x: Tensor<D>, mode: &mut Mode) -> Tensor<D> {
+        let shape = x.dims();
+        let others = shape[2..].iter().product();
+        let x = self.activate(x.reshape([shape[0], shape[1], others, 1]), None, Activation::None, mode);
+        x.reshape(shape)
+    }
+
     /// Normalises, adds `shortcut` if there is one, and applies the activation: `activation(norm(x) + shortcut)`. All
     /// shapes are `[batch, channels, height, width]`.
     #[must_use]
@@ -63,32 +76,22 @@ impl BatchNorm {
         activation: Activation,
         mode: &mut Mode,
     ) -> Tensor<4> {
-        let x = self.forward(x, mode);
-        let x = if let Some(shortcut) = shortcut { x + shortcut } else { x };
-        match activation {
-            Activation::None => x,
-            Activation::Relu => relu(x),
-            Activation::Gelu => gelu(x),
-        }
-    }
-
-    /// Normalises `x`, `[batch, channels, ...]`, into the same shape.
-    #[must_use]
-    pub fn forward<const D: usize>(&self, x: Tensor<D>, mode: &mut Mode) -> Tensor<D> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         let Mode::Train(training) = mode else {
-            return batch_norm(x, weight, bias, self.running_mean.val(), self.running_var.val(), self.epsilon);
+            let scale = weight / (self.running_var.val() + self.epsilon).sqrt();
+            let shift = bias - self.running_mean.val() * scale.clone();
+            return ops::affine(x, [scale, shift], shortcut, activation);
         };
-        let n = x.shape().num_elements() / x.dims()[1];
-        let BatchNormTrainOutput { output, mean, variance } = batch_norm_train(x, weight, bias, self.epsilon);
+        let n = x.shape().num_elements() / x.dims()[1].max(1);
+        let normalised = ops::batch_norm(x, [weight, bias], shortcut, activation, self.epsilon);
         // The variance cannot be estimated from one value.
         if n > 1 {
-            let unbiased = variance * (n as f64 / (n - 1) as f64);
+            let unbiased = normalised.variance * (n as f64 / (n - 1) as f64);
             let towards = |old: Tensor<1>, new: Tensor<1>| old * (1.0 - self.momentum) + new.detach() * self.momentum;
-            training.update(&self.running_mean, |old| towards(old, mean));
+            training.update(&self.running_mean, |old| towards(old, normalised.mean));
             training.update(&self.running_var, |old| towards(old, unbiased));
         }
-        output
+        normalised.output
     }
 }
 

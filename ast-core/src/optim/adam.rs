@@ -6,43 +6,46 @@ use burn::optim::{AdamState, AdaptiveMomentumState, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Tensor};
 
 use crate::ops::{AdamStep, adam};
-use crate::plugin::{ParamKind, ParamSpec, Params};
+use crate::optim::decay::Decay;
+use crate::plugin::{ParamError, ParamKind, ParamSpec, Params};
 
 crate::register_optimizer! {
     name: "adam",
     summary: "Adam (Kingma & Ba, ICLR 2015), without weight decay, with PyTorch's defaults, as in the original script",
-    params: &[
-        ParamSpec {
-            name: "beta1",
-            summary: "decay per step of the mean gradient",
-            kind: ParamKind::Number { default: 0.9, min: 0.0, max: 0.9999 },
-        },
-        ParamSpec {
-            name: "beta2",
-            summary: "decay per step of the mean squared gradient",
-            kind: ParamKind::Number { default: 0.999, min: 0.0, max: 0.999_999 },
-        },
-        ParamSpec {
-            name: "epsilon",
-            summary: "added to the root of the mean squared gradient",
-            // Burn's default is 1e-5.
-            kind: ParamKind::Number { default: 1e-8, min: 1e-30, max: 1.0 },
-        },
-    ],
-    build: |params| Ok(ModuleOptimizer::from(Adam::new(params)?)),
+    params: &[BETA1, BETA2, EPSILON],
+    build: |params| Ok(ModuleOptimizer::from(Adam::new(params, Decay::default())?)),
 }
+
+pub(super) const BETA1: ParamSpec = ParamSpec {
+    name: "beta1",
+    summary: "decay per step of the mean gradient",
+    kind: ParamKind::Number { default: 0.9, min: 0.0, max: 0.9999 },
+};
+pub(super) const BETA2: ParamSpec = ParamSpec {
+    name: "beta2",
+    summary: "decay per step of the mean squared gradient",
+    kind: ParamKind::Number { default: 0.999, min: 0.5, max: 0.999_999 },
+};
+pub(super) const EPSILON: ParamSpec = ParamSpec {
+    name: "epsilon",
+    summary: "added to the root of the mean squared gradient",
+    // Burn's default is 1e-5.
+    kind: ParamKind::Number { default: 1e-8, min: 1e-30, max: 1.0 },
+};
 
 /// Adam's update of one parameter.
 #[derive(Debug, Clone)]
-struct Adam {
+pub(super) struct Adam {
     beta: [f32; 2],
     epsilon: f32,
+    decay: Decay,
 }
 
 impl Adam {
-    fn new(params: &Params) -> Result<Self, crate::plugin::ParamError> {
+    /// From the parameters `beta1`, `beta2` and `epsilon`.
+    pub(super) fn new(params: &Params, decay: Decay) -> Result<Self, ParamError> {
         let beta = [params.number("beta1")? as f32, params.number("beta2")? as f32];
-        Ok(Self { beta, epsilon: params.number("epsilon")? as f32 })
+        Ok(Self { beta, epsilon: params.number("epsilon")? as f32, decay })
     }
 }
 
@@ -62,7 +65,7 @@ impl Optimizer for Adam {
         };
         let [one, two] = self.beta.map(|beta| 1.0 - beta.powi(time as i32));
         let (correction, epsilon) = (two.sqrt() / one, self.epsilon * two.sqrt());
-        let step = AdamStep { beta: self.beta, correction, epsilon, lr: lr as f32 };
+        let step = AdamStep { beta: self.beta, correction, epsilon, lr: lr as f32, decay: self.decay.of(D) };
         let (x, [first, second]) = adam(x, gradient, moments, step);
         (x, Some(AdamState::new(AdaptiveMomentumState::new(time, first, second))))
     }
@@ -83,7 +86,7 @@ mod tests {
     fn of(given: &[(&str, f64)]) -> Adam {
         let entry: &crate::optim::OptimizerEntry = crate::plugin::Registry::linked().unwrap().get("adam").unwrap();
         let given = given.iter().map(|(key, value)| ((*key).to_string(), (*value).into())).collect();
-        Adam::new(&Params::resolve(entry.params, &given).unwrap()).unwrap()
+        Adam::new(&Params::resolve(entry.params, &given).unwrap(), Decay::default()).unwrap()
     }
 
     /// Twenty steps from the same start, on gradients of all magnitudes, equal those of Burn's Adam bit for bit, with

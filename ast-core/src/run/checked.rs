@@ -2,6 +2,7 @@
 
 use ast_control::PiConfig;
 
+use crate::optim::Schedule;
 use crate::random::Random;
 use crate::run::config::{BudgetConfig, ConfigError, ControlConfig, OnNan, RunConfig, TrainConfig};
 use crate::run::numbers::NUMBERS;
@@ -17,7 +18,11 @@ pub struct Checked {
     /// Whether the configuration sets the target.
     pub(crate) target_is_given: bool,
     pub(crate) batch_size: usize,
-    pub(crate) lr: f64,
+    pub(crate) schedule: Schedule,
+    /// See [`TrainConfig::label_smoothing`].
+    pub(crate) label_smoothing: f64,
+    pub(crate) clip_norm: Option<f64>,
+    pub(crate) lookahead: bool,
     pub(crate) seed: u64,
     pub(crate) on_nan: OnNan,
     pub(crate) augment: bool,
@@ -31,7 +36,8 @@ impl RunConfig {
     /// [`ConfigError`], which names the key.
     pub fn check(&self) -> Result<Checked, ConfigError> {
         let ControlConfig { target, kp, ki, ema } = self.control;
-        let TrainConfig { epochs, batch_size, lr, seed, on_nan } = self.train;
+        let TrainConfig { epochs, batch_size, lr, schedule, warm_up, lr_start, lr_end, .. } = self.train;
+        let TrainConfig { label_smoothing, clip_norm, lookahead, seed, on_nan, .. } = self.train;
         let BudgetConfig { fraction, seconds, free_scoring } = self.budget;
         if fraction.is_some() && (target.is_some() || seconds.is_some()) {
             return Err(ConfigError::Both);
@@ -46,7 +52,19 @@ impl RunConfig {
         control.check(1.0)?;
         let (augment, eval_every) = (self.data.augment, self.eval.every_epochs);
         let goal = Goal { target, epochs, limit, charges_scoring: !free_scoring, control };
-        Ok(Checked { goal, target_is_given, batch_size, lr, seed, on_nan, augment, eval_every })
+        Ok(Checked {
+            goal,
+            target_is_given,
+            batch_size,
+            schedule: Schedule { peak: lr, fall: schedule, warm_up, start: lr_start, end: lr_end },
+            label_smoothing,
+            clip_norm,
+            lookahead,
+            seed,
+            on_nan,
+            augment,
+            eval_every,
+        })
     }
 }
 
@@ -72,7 +90,12 @@ mod tests {
     fn the_default_passes_and_errors_name_the_bad_number() {
         assert!(RunConfig::default().check().is_ok());
         type Break = fn(&mut RunConfig);
-        let cases: [(&str, Break); 24] = [
+        let cases: [(&str, Break); 29] = [
+            ("train.warm_up", |c| c.train.warm_up = -0.1),
+            ("train.lr_start", |c| c.train.lr_start = 1.1),
+            ("train.lr_end", |c| c.train.lr_end = f64::NAN),
+            ("train.label_smoothing", |c| c.train.label_smoothing = 2.0),
+            ("train.clip_norm", |c| c.train.clip_norm = Some(0.0)),
             ("control.target", |c| c.control.target = Some(0.0)),
             ("control.target", |c| c.control.target = Some(1.5)),
             ("control.target", |c| c.control.target = Some(f64::NAN)),

@@ -1,5 +1,5 @@
 //! Checkpoints: snapshots on disk. The folder `step-00001234/` holds one file each for weights, optimizer, selector,
-//! state and, if the run has any, auxiliary networks, and a `manifest.json`.
+//! state and, if the run has any, auxiliary networks and averaged weights, and a `manifest.json`.
 //!
 //! Saving is atomic. All files are written into `step-00001234.tmp/` and synchronised, last the manifest with the size
 //! and SHA-256 of every other. Then the folder is renamed and its parent is synchronised. A process that is killed in
@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::run::file::read_file;
-use crate::run::snapshot::{AUXILIARY, Snapshot};
+use crate::run::snapshot::{OPTIONAL, Snapshot};
 use disk::{Disk, System};
 use manifest::SCHEMA;
 pub use manifest::{Fingerprint, Manifest, RunIdentity, RunningFingerprint};
@@ -202,7 +202,7 @@ fn read(folder: &Path, step: u64) -> Result<(Manifest, Snapshot), CheckpointErro
     }
     let snapshot = Snapshot::from_files(step, |name| {
         let expected = match manifest.files.get(name) {
-            None if name == AUXILIARY => return Ok(Vec::new()),
+            None if OPTIONAL.contains(&name) => return Ok(Vec::new()),
             found => found.ok_or_else(|| broken(format!("it does not list {name}")))?,
         };
         let path = folder.join(name);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use ast_control::{ControlError, PiConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::optim::Fall;
 use crate::plugin::{ParamValue, short};
 
 /// The configuration of a run, unchecked. Its keys are those of `config.toml` and of `--set`.
@@ -146,6 +147,22 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Peak learning rate, in (0, 1e30].
     pub lr: f64,
+    /// How the learning rate falls from its peak.
+    pub schedule: Fall,
+    /// Share of the budget in which the learning rate rises, 0..=1; 0: it starts at the peak.
+    pub warm_up: f64,
+    /// First learning rate as a share of the peak, 0..=1.
+    pub lr_start: f64,
+    /// Last learning rate as a share of the peak, 0..=1.
+    pub lr_end: f64,
+    /// Share of the target that is spread over all classes in the loss, 0..=1. Scores and reported losses keep the plain
+    /// cross-entropy.
+    pub label_smoothing: f64,
+    /// Largest Euclidean norm of the gradient of a step, in (0, 1e30]; a longer gradient is scaled down to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Average the weights of every fifth step (Zhang et al. 2019, in the form of the airbench recipe).
+    pub lookahead: bool,
     /// Seed of all randomness, 0..=9,223,372,036,854,775,807.
     pub seed: u64,
     /// Reaction to a loss, score or gradient that is NaN or infinite.
@@ -250,7 +267,20 @@ impl Default for ControlConfig {
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 40, batch_size: 128, lr: 1e-3, seed: 0, on_nan: OnNan::Abort }
+        Self {
+            epochs: 40,
+            batch_size: 128,
+            lr: 1e-3,
+            schedule: Fall::Linear,
+            warm_up: 0.1,
+            lr_start: 0.0,
+            lr_end: 0.0,
+            label_smoothing: 0.0,
+            clip_norm: None,
+            lookahead: false,
+            seed: 0,
+            on_nan: OnNan::Abort,
+        }
     }
 }
 

@@ -53,6 +53,11 @@ pub const NUMBERS: &[NumberSpec] = &[
     integer("train.batch_size", 1, 65_536, |c| Some(c.train.batch_size as f64)),
     // Far below 3.4e38, the largest number that the optimizer can hold.
     above_zero("train.lr", 1e30, |c| Some(c.train.lr)),
+    from_zero("train.warm_up", 1.0, |c| Some(c.train.warm_up)),
+    from_zero("train.lr_start", 1.0, |c| Some(c.train.lr_start)),
+    from_zero("train.lr_end", 1.0, |c| Some(c.train.lr_end)),
+    from_zero("train.label_smoothing", 1.0, |c| Some(c.train.label_smoothing)),
+    above_zero("train.clip_norm", 1e30, |c| c.train.clip_norm),
     integer("train.seed", 0, i64::MAX, |c| Some(c.train.seed as f64)),
     integer("eval.every_epochs", 0, 1_000_000, |c| Some(c.eval.every_epochs.into())),
     integer("checkpoint.every_steps", 0, 1_000_000_000_000, |c| Some(c.checkpoint.every_steps as f64)),

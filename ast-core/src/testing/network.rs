@@ -149,7 +149,9 @@ fn trainer<M: Network + 'static>(params: &Params, shape: Shape, classes: usize, 
         run: Resolved::of(config, policy, Box::new(PlainLoss)).expect("in range"),
         train: data(),
         test: data(),
-        model: M::build(params, shape, classes, weights).expect("it was built before"),
+        model: M::build(params, shape, classes, weights)
+            .expect("it was built before")
+            .adapt(&RandomSamples { shape, classes }),
         device: device.clone(),
         energy: Err("not counted".into()),
     })

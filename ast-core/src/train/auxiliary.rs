@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::PassError;
 use super::feed::Uploaded;
-use super::learner::{Gradients, Learner};
+use super::learner::{Gradients, Learner, StepRule};
 use super::pass_cost;
 use super::statistics::ForwardedBatch;
 use crate::codec::{SnapshotError, decode, encode};
@@ -55,9 +55,9 @@ impl<M: Model> AuxiliaryNetwork<M> {
     }
 
     /// See [`Learner::gradients`].
-    pub(super) fn gradients(&self, data: Uploaded) -> (ForwardedBatch, Gradients) {
+    pub(super) fn gradients(&self, data: Uploaded, spent: f64) -> (ForwardedBatch, Gradients) {
         let masks = self.random.stream(Purpose::AuxiliaryDropout, self.steps, self.which as u64);
-        self.learner.gradients(data, None, masks)
+        self.learner.gradients(data, None, masks, spent)
     }
 
     /// The optimizer's update.
@@ -69,6 +69,7 @@ impl<M: Model> AuxiliaryNetwork<M> {
 
 /// The auxiliary networks built so far.
 pub(super) struct AuxiliaryNetworks<M> {
+    rule: StepRule,
     /// The optimizer before its first step, copied for each network.
     optimizer: ModuleOptimizer,
     /// Shape of the samples.
@@ -89,13 +90,13 @@ const PART: &str = "auxiliary networks";
 
 impl<M: Model> AuxiliaryNetworks<M> {
     /// An empty set.
-    pub(super) fn none(optimizer: ModuleOptimizer, shape: Shape) -> Self {
-        Self { optimizer, shape, networks: BTreeMap::new() }
+    pub(super) fn none(rule: StepRule, optimizer: ModuleOptimizer, shape: Shape) -> Self {
+        Self { rule, optimizer, shape, networks: BTreeMap::new() }
     }
 
     /// Takes all networks out.
     pub(super) fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::none(self.optimizer.clone(), self.shape))
+        std::mem::replace(self, Self::none(self.rule, self.optimizer.clone(), self.shape))
     }
 
     /// Returns one of them; builds it on first use as [`Model::proxy`] of `full`.
@@ -112,7 +113,7 @@ impl<M: Model> AuxiliaryNetworks<M> {
                 let weights = Weights::of(Purpose::AuxiliaryWeights, which as u64, random, device);
                 let model = full.proxy(weights).ok_or(PassError::NoProxy)?;
                 let cost = pass_cost(&model.layers(self.shape)?);
-                let learner = Learner::new(model, self.optimizer.clone(), device.clone());
+                let learner = Learner::new(model, self.rule, self.optimizer.clone(), device.clone());
                 place.insert(AuxiliaryNetwork { which, learner, steps: 0, random, cost })
             }
         })

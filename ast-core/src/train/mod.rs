@@ -6,12 +6,14 @@
 mod alignment;
 mod auxiliary;
 mod callback;
+mod clip;
 mod clock;
 mod error;
 mod evaluate;
 mod export;
 mod feed;
 mod learner;
+mod lookahead;
 mod networks;
 mod probe;
 mod recover;
@@ -28,7 +30,8 @@ use ast_control::Ema;
 use burn::tensor::Device;
 
 use self::auxiliary::AuxiliaryNetworks;
-use self::learner::Learner;
+use self::learner::{Learner, StepRule};
+use self::lookahead::Lookahead;
 use self::state::State;
 use crate::data::Loader;
 use crate::model::{LayerCost, Model};
@@ -82,6 +85,8 @@ pub struct Trainer<M> {
     selector: Selector,
     scorer: Box<dyn Scorer>,
     learner: Learner<M>,
+    /// The average of the weights, if the configuration asks for it.
+    lookahead: Lookahead,
     /// The auxiliary networks built so far.
     auxiliary: AuxiliaryNetworks<M>,
     train: Box<dyn Loader>,
@@ -112,6 +117,7 @@ impl<M: Model> Trainer<M> {
         let mut selector = Selector::of(groups, policy, config.goal, config.batch_size, config.seed)?;
         requirements::check(&model, dataset.shape(), scorer.as_ref(), &ran, &selector)?;
         selector.set_costs(vec![pass_cost(&model.layers(dataset.shape())?)])?;
+        let rule = StepRule { label_smoothing: config.label_smoothing, clip_norm: config.clip_norm };
         let clock = Clock::start(energy);
         let total: f64 = ids.map(|id| f64::from(dataset.input_deviation(id))).sum();
         let state = State {
@@ -123,8 +129,9 @@ impl<M: Model> Trainer<M> {
             lr_scale: 1.0,
         };
         Ok(Self {
-            learner: Learner::new(model, optimizer.clone(), device),
-            auxiliary: AuxiliaryNetworks::none(optimizer, dataset.shape()),
+            learner: Learner::new(model, rule, optimizer.clone(), device),
+            lookahead: Lookahead::default(),
+            auxiliary: AuxiliaryNetworks::none(rule, optimizer, dataset.shape()),
             mean_input_deviation: total / samples.max(1) as f64,
             last: None,
             rollbacks: 0,

@@ -74,7 +74,7 @@ impl Setup<()> {
 pub fn build<M: Network + 'static>(params: &Params, setup: Setup<()>) -> Result<Box<dyn Training>, TrainError> {
     let (data, device) = (setup.train.dataset().clone(), setup.device.clone());
     let weights = Weights::new(setup.run.checked.random(), &device);
-    let model = M::build(params, data.shape(), data.classes(), weights)?;
+    let model = M::build(params, data.shape(), data.classes(), weights)?.adapt(data.as_ref());
     Ok(Box::new(Trainer::new(setup.with_model(model))?))
 }
 

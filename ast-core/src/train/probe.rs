@@ -9,7 +9,7 @@ use super::feed::{Uploaded, upload};
 use super::statistics::{ForwardedBatch, Scored, Scoring, gradient_sum};
 use crate::data::{Dataset, Request};
 use crate::model::{Forward, Input, Mode, Model, cross_entropy, per_sample};
-use crate::optim::learning_rate;
+use crate::optim::Schedule;
 use crate::random::Purpose;
 use crate::select::{Ledger, PassCost, Probe, ProbeError, ProbeRequest, Probed, SampleId, ScoredBy, Visit};
 
@@ -27,8 +27,8 @@ pub(super) struct TrainerProbe<'a, M> {
     /// Cost per sample of the run's network.
     pub(super) cost: PassCost,
     pub(super) augment: bool,
-    /// Peak learning rate of auxiliary networks.
-    pub(super) lr: f64,
+    /// Learning rate of auxiliary networks.
+    pub(super) schedule: Schedule,
     /// Whether a NaN or infinite value is an error. If not, the policy gets it and does not select the sample.
     pub(super) abort: bool,
     /// Whether time for scoring counts as spent.
@@ -92,13 +92,13 @@ impl<M: Model> TrainerProbe<'_, M> {
         self.clock.enter(Phase::Score);
         let data = self.load(visits, self.device);
         let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device)?;
-        let (forwarded, gradients) = network.gradients(data);
+        let (forwarded, gradients) = network.gradients(data, spent);
         let cost = visits.len() as u64 * network.cost.step;
         let sum = gradient_sum(network.model(), &gradients.params);
         let scored = self.scoring.read_back(forwarded, ledger, vec![sum])?;
         let broken = scored.fault(visits.iter().map(|visit| visit.id));
         match broken {
-            None => network.update(learning_rate(self.lr, spent), gradients),
+            None => network.update(self.schedule.at(spent), gradients),
             Some(what) if self.abort => return Err(PassError::NotFinite(what)),
             Some(_) => {}
         }

@@ -27,6 +27,7 @@ impl<M: Model> Trainer<M> {
             selector: self.selector.save()?,
             state: encode("state", &State { clock: self.clock.booked().clone(), ..self.state.clone() })?,
             auxiliary: self.auxiliary.save()?,
+            lookahead: self.learner.save_average(&self.lookahead)?,
         })
     }
 
@@ -38,6 +39,7 @@ impl<M: Model> Trainer<M> {
         let state: State = decode("state", &snapshot.state)?;
         self.selector.restore(&snapshot.selector)?;
         self.learner.restore(&snapshot.weights, &snapshot.optimizer)?;
+        self.lookahead = self.learner.restore_average(&snapshot.lookahead)?;
         let (model, device) = (&self.learner.model, &self.learner.device);
         self.auxiliary.restore(&snapshot.auxiliary, model, self.random, device)?;
         while self.train.receive()?.is_some() {} // discards batches in flight

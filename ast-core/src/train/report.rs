@@ -45,7 +45,10 @@ impl<M: Model> Trainer<M> {
         match (self.counts().steps, self.counts().skipped) {
             (0, 0) => return Err(self.nothing_trained()),
             (0, skipped) => return Err(TrainError::AllSkipped(skipped)),
-            _ => self.evaluate(self.epochs(self.counts().offered), callback)?,
+            _ => {
+                self.learner.model = self.lookahead.apply(self.learner.model.clone());
+                self.evaluate(self.epochs(self.counts().offered), callback)?;
+            }
         }
         self.clock.end();
         Ok(self.summary())

@@ -10,7 +10,6 @@ use super::statistics::{Scored, Scoring, gradient_sum};
 use super::{Selector, Trainer};
 use crate::data::{HostBatch, LoadError, Request};
 use crate::model::Model;
-use crate::optim::learning_rate;
 use crate::random::Purpose;
 use crate::run::{Event, NotFinite, OnNan, StepEvent};
 use crate::select::{Alignment, Batch, Outcome};
@@ -84,7 +83,7 @@ impl<M: Model> Trainer<M> {
             },
             cost: self.selector.cost_of_a_sample(),
             augment: self.config.augment,
-            lr: self.state.lr_scale * self.config.lr,
+            schedule: self.config.schedule.scaled(self.state.lr_scale),
             abort: self.config.on_nan == OnNan::Abort,
             charges_scoring: self.config.goal.charges_scoring,
         };
@@ -103,7 +102,7 @@ impl<M: Model> Trainer<M> {
         self.clock.enter(Phase::Train);
         let masks = self.random.stream(Purpose::Dropout, self.counts().steps, 0);
         let weights = batch.is_weighted().then(|| batch.loss_weights());
-        let (forwarded, gradients) = self.learner.gradients(data, weights, masks);
+        let (forwarded, gradients) = self.learner.gradients(data, weights, masks, batch.spent());
         self.learner.device.sync()?;
 
         self.clock.enter(Phase::Score);
@@ -138,6 +137,10 @@ impl<M: Model> Trainer<M> {
         self.clock.enter(Phase::Optimizer);
         let lr = self.learning_rate(&batch);
         self.learner.update(lr, gradients);
+        if self.config.lookahead {
+            let (model, step) = (self.learner.model.clone(), self.counts().steps + 1);
+            self.learner.model = self.lookahead.step(model, step, batch.spent());
+        }
         self.learner.device.sync()?;
         self.clock.enter(Phase::Select);
         if batch.len() == self.config.batch_size {
@@ -172,7 +175,7 @@ impl<M: Model> Trainer<M> {
 
     /// Learning rate of a step: a function of the share of the budget spent when its batch was accepted.
     pub(super) fn learning_rate(&self, batch: &Batch) -> f64 {
-        self.state.lr_scale * learning_rate(self.config.lr, batch.spent())
+        self.state.lr_scale * self.config.schedule.at(batch.spent())
     }
 
     /// Number of nominal epochs that correspond to `offered` samples.

@@ -12,7 +12,7 @@ use crate::data::Shape;
 use crate::model::cost::LayerCost;
 use crate::model::mode::{Mode, dropout};
 use crate::model::network::{Forward, Input, Model, Network, NetworkError, Weights};
-use crate::ops::{Block, conv_relu_pool};
+use crate::ops::{self, Block};
 use crate::plugin::Params;
 
 const WIDTHS: Widths = Widths { channels: [3, 32, 64, 128], hidden: 256 };
@@ -96,7 +96,7 @@ fn convolution(channels: [usize; 2], weights: &mut Weights<'_>) -> Conv2d {
 /// Convolution with same padding, ReLU, and max-pooling over windows of `pool` x `pool`.
 fn block(conv: &Conv2d, x: Tensor<4>, pool: usize) -> Tensor<4> {
     let bias = conv.bias.as_ref().expect("made with a bias").val();
-    conv_relu_pool(x, conv.weight.val(), bias, Block { stride: [1, 1], padding: [1, 1], pool })
+    ops::conv(x, conv.weight.val(), bias, Block { stride: [1, 1], padding: [1, 1], relu: true, pool })
 }
 
 fn linear(widths: [usize; 2], weights: &mut Weights<'_>) -> Linear {

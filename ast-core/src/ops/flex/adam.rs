@@ -10,11 +10,11 @@ pub(super) fn step(x: &mut [f32], gradient: &[f32], first: &mut [f32], second: &
     let chunks = x.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
     let moments = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
     chunks.zip(moments).for_each(|((x, gradient), (first, second))| {
-        let AdamStep { beta: [one, two], correction, epsilon, lr } = step;
+        let AdamStep { beta: [one, two], correction, epsilon, lr, decay } = step;
         for (((x, g), m), v) in x.iter_mut().zip(gradient).zip(first).zip(second) {
             *m = without_subnormal(*m * one + *g * (1.0 - one));
             *v = without_subnormal(*v * two + *g * *g * (1.0 - two));
-            *x -= *m * correction / (v.sqrt() + epsilon) * lr;
+            *x = *x * (1.0 - lr * decay) - *m * correction / (v.sqrt() + epsilon) * lr;
         }
     });
 }
@@ -22,6 +22,6 @@ pub(super) fn step(x: &mut [f32], gradient: &[f32], first: &mut [f32], second: &
 /// Replaces a subnormal moment by 0. Behind a dead unit the gradient stays 0 and the moments decay for ever. Processors
 /// are a hundred times slower on subnormal numbers, and these move no weight any more.
 #[inline(always)]
-fn without_subnormal(moment: f32) -> f32 {
+pub(super) fn without_subnormal(moment: f32) -> f32 {
     if moment.abs() < f32::MIN_POSITIVE { 0.0 } else { moment }
 }

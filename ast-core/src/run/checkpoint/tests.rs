@@ -10,7 +10,15 @@ fn run(metrics: u64) -> RunIdentity {
 
 fn snapshot(step: u64) -> Snapshot {
     let part = |tag: u8| (0..40).map(|i| tag ^ (step as u8) ^ i).collect();
-    Snapshot { step, weights: part(1), optimizer: part(2), selector: part(3), state: part(4), auxiliary: part(5) }
+    Snapshot {
+        step,
+        weights: part(1),
+        optimizer: part(2),
+        selector: part(3),
+        state: part(4),
+        auxiliary: part(5),
+        lookahead: part(6),
+    }
 }
 
 fn checkpoints(keep: usize) -> (tempfile::TempDir, Checkpoints) {
@@ -210,18 +218,20 @@ fn a_damaged_checkpoint_is_replaced_by_the_one_before() {
     assert_eq!(latest(&mut checkpoints), (Some(snapshot(10)), 1), "a folder under another step's name");
 }
 
-/// The file of auxiliary networks is optional. If the manifest lists it and it is missing, the checkpoint is refused.
+/// Some files are optional. If the manifest lists one and it is missing, the checkpoint is refused.
 #[test]
-fn auxiliary_networks_are_read_if_the_manifest_lists_them() {
+fn optional_files_are_read_if_the_manifest_lists_them() {
     let (_folder, mut checkpoints) = checkpoints(2);
-    let without = Snapshot { auxiliary: Vec::new(), ..snapshot(10) };
+    let without = Snapshot { auxiliary: Vec::new(), lookahead: Vec::new(), ..snapshot(10) };
     checkpoints.save(&without, &run(1)).unwrap();
-    assert!(!checkpoints.folder.join("step-00000010").join(AUXILIARY).exists());
     assert_eq!(latest(&mut checkpoints), (Some(without.clone()), 0));
-    checkpoints.save(&snapshot(20), &run(1)).unwrap();
-    assert_eq!(latest(&mut checkpoints), (Some(snapshot(20)), 0));
-    fs::remove_file(checkpoints.folder.join("step-00000020").join(AUXILIARY)).unwrap();
-    assert_eq!(latest(&mut checkpoints), (Some(without), 1));
+    for (step, name) in (20..).step_by(10).zip(OPTIONAL) {
+        assert!(!checkpoints.folder.join("step-00000010").join(name).exists());
+        checkpoints.save(&snapshot(step), &run(1)).unwrap();
+        assert_eq!(latest(&mut checkpoints).0, Some(snapshot(step)));
+        fs::remove_file(checkpoints.folder.join(format!("step-{step:08}")).join(name)).unwrap();
+        assert_ne!(latest(&mut checkpoints).0, Some(snapshot(step)), "{name}");
+    }
 }
 
 #[test]

@@ -8,38 +8,43 @@
 
 use pulp::Simd;
 
-/// Lanes of the widest vector (AVX-512). Row widths are padded to a multiple of it.
+/// Lanes of the widest vector (AVX-512). The widths of blocks are multiples of it.
 pub(super) const LANES: usize = 16;
+/// Largest width of a block of columns: as many sums as fit into the registers.
+pub(super) const BLOCK: usize = 64;
 
-/// Terms per block: their rows of `b` stay in the L1 cache while all rows of `x` are processed.
-const TERMS: usize = 96;
+/// Terms per panel: their rows of `b` stay in the L1 cache while all rows of `x` are processed.
+pub(super) const TERMS: usize = 96;
 
-/// One term of every sum: an offset into the image, and the start of its row in `b`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Term {
-    pub(super) x: usize,
-    pub(super) b: usize,
-}
-
-/// `out[r][c] += sum over terms t of x[rows[r] + t.x] * b[t.b + c]`, terms in order; `out` is `[rows, width]`.
+/// `out[r][c] += sum over t of x[rows[r] + terms[t]] * b[t][c]`, terms in order, for a block of columns.
 ///
 /// Every element is one chain of fused multiply-adds, so its bits do not depend on the tiling.
 pub(super) struct Product<'a> {
     pub(super) x: &'a [f32],
     pub(super) rows: &'a [usize],
-    pub(super) terms: &'a [Term],
+    pub(super) terms: &'a [usize],
+    /// `[terms, width]`.
     pub(super) b: &'a [f32],
-    /// Number of columns, a multiple of [`LANES`].
+    /// Columns of the block: a multiple of [`LANES`], at most [`BLOCK`].
     pub(super) width: usize,
+    /// From the block's first column of the first row to its last column of the last row.
     pub(super) out: &'a mut [f32],
+    /// Distance of two rows of `out`.
+    pub(super) stride: usize,
+}
+
+/// The blocks of `width` columns: their first column and their width.
+pub(super) fn blocks(width: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+    (0..width).step_by(BLOCK).map(move |first| (first, BLOCK.min(width - first)))
 }
 
 impl Product<'_> {
     /// Computes the product with the vectors of `S`. It is inlined, so that it is compiled for them.
     #[inline(always)]
     pub(super) fn compute<S: Simd>(mut self, simd: S) {
-        for terms in self.terms.chunks(TERMS) {
-            self.terms = terms;
+        let (terms, b) = (self.terms, self.b);
+        for (terms, b) in terms.chunks(TERMS).zip(b.chunks(TERMS * self.width)) {
+            (self.terms, self.b) = (terms, b);
             self.panel(simd);
         }
     }
@@ -73,13 +78,13 @@ impl Product<'_> {
                 let row = first + i.min(present - 1);
                 rows[i] = self.rows[row];
                 for j in 0..N {
-                    sums[i][j] = load::<S>(self.out, row * self.width + column + j * S::F32_LANES);
+                    sums[i][j] = load::<S>(self.out, row * self.stride + column + j * S::F32_LANES);
                 }
             }
             self.sum(simd, column, &rows, &mut sums);
             for i in 0..present {
                 for j in 0..N {
-                    let at = (first + i) * self.width + column + j * S::F32_LANES;
+                    let at = (first + i) * self.stride + column + j * S::F32_LANES;
                     store::<S>(self.out, at, sums[i][j]);
                 }
             }
@@ -96,9 +101,9 @@ impl Product<'_> {
         sums: &mut [[S::f32s; N]; M],
     ) {
         let mut acc = *sums;
-        for term in self.terms {
-            let b = &self.b[term.b + column..][..N * S::F32_LANES];
-            let x = &self.x[term.x..];
+        for (term, b) in self.terms.iter().zip(self.b.chunks_exact(self.width)) {
+            let b = &b[column..][..N * S::F32_LANES];
+            let x = &self.x[*term..];
             let mut row = [simd.splat_f32s(0.0); N];
             for j in 0..N {
                 row[j] = load::<S>(b, j * S::F32_LANES);

@@ -1,0 +1,349 @@
+//! Batch normalisation, the addition of a shortcut and the activation, in two passes over the memory.
+//!
+//! The channels are innermost. Sums are taken over chunks of rows that depend on the shape alone and are added in order,
+//! so results do not depend on the number of threads.
+
+use burn::backend::Flex;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops as Recorded};
+use burn::backend::flex::FlexTensor;
+use burn::tensor::TensorData;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::gelu::{gelu, slope};
+use super::memory::{ChannelsLast, channels_last, values};
+use crate::ops::{Activation, After};
+
+/// Values per work item of a thread, about.
+const CHUNK: usize = 1 << 14;
+
+/// `activation(norm(x) + shortcut)`, the statistics of the batch, and the factors that result from them.
+pub(super) fn forward(
+    x: &FlexTensor,
+    [weight, bias]: [&FlexTensor; 2],
+    shortcut: &FlexTensor,
+    epsilon: f64,
+    after: After,
+) -> (FlexTensor, Statistics, Affine) {
+    let [weight, bias] = [weight, bias].map(FlexTensor::to_contiguous);
+    let channels = weight.layout().num_elements();
+    let statistics = Statistics::of(ChannelsLast::of(x).values(), channels);
+    let affine = Affine::new(&statistics, values(&weight), values(&bias), epsilon, after.activation);
+    (affine.output(x, shortcut), statistics, affine)
+}
+
+/// The factors of `activation(x scale + shift + shortcut)`, per channel.
+#[derive(Debug, Clone)]
+pub(super) struct Affine {
+    pub(super) scale: Vec<f32>,
+    pub(super) shift: Vec<f32>,
+    pub(super) activation: Activation,
+}
+
+/// Mean and biased variance of each channel.
+#[derive(Debug, Clone)]
+pub(super) struct Statistics {
+    pub(super) mean: Vec<f32>,
+    pub(super) variance: Vec<f32>,
+}
+
+/// Values per chunk: whole rows of all channels.
+fn chunk(channels: usize) -> usize {
+    channels * (CHUNK / channels.max(1)).max(1)
+}
+
+impl Statistics {
+    /// Of values `[rows, channels]`. Chunks are combined in `f64` (Chan, Golub & LeVeque 1983).
+    fn of(x: &[f32], channels: usize) -> Self {
+        let arch = Arch::new();
+        let chunks: Vec<(usize, Moments)> = x
+            .par_chunks(chunk(channels))
+            .map(|x| (x.len() / channels, arch.dispatch(OfChunk { x, channels })))
+            .collect();
+        let (mut count, mut mean, mut squares) = (0.0_f64, vec![0.0_f64; channels], vec![0.0_f64; channels]);
+        for (rows, moments) in chunks {
+            let (rows, before) = (rows as f64, count);
+            count += rows;
+            for (channel, (of_mean, of_squares)) in moments.mean.iter().zip(&moments.squares).enumerate() {
+                let distance = f64::from(*of_mean) - mean[channel];
+                mean[channel] += distance * rows / count;
+                squares[channel] += f64::from(*of_squares) + distance * distance * before * rows / count;
+            }
+        }
+        let variance = squares.into_iter().map(|sum| (sum / count) as f32).collect();
+        Self { mean: mean.into_iter().map(|mean| mean as f32).collect(), variance }
+    }
+}
+
+/// Mean, and sum of the squared distances from it.
+struct Moments {
+    mean: Vec<f32>,
+    squares: Vec<f32>,
+}
+
+struct OfChunk<'a> {
+    x: &'a [f32],
+    channels: usize,
+}
+
+impl WithSimd for OfChunk<'_> {
+    type Output = Moments;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Moments {
+        let (mut mean, mut squares) = (vec![0.0; self.channels], vec![0.0; self.channels]);
+        for row in self.x.chunks_exact(self.channels) {
+            for (sum, x) in mean.iter_mut().zip(row) {
+                *sum += x;
+            }
+        }
+        let rows = (self.x.len() / self.channels) as f32;
+        for mean in &mut mean {
+            *mean /= rows;
+        }
+        for row in self.x.chunks_exact(self.channels) {
+            for ((sum, mean), x) in squares.iter_mut().zip(&mean).zip(row) {
+                *sum += (x - mean) * (x - mean);
+            }
+        }
+        Moments { mean, squares }
+    }
+}
+
+impl Affine {
+    /// The normalisation by these statistics.
+    fn new(
+        Statistics { mean, variance }: &Statistics,
+        weight: &[f32],
+        bias: &[f32],
+        epsilon: f64,
+        activation: Activation,
+    ) -> Self {
+        let scale = variance.iter().zip(weight).map(|(variance, weight)| weight * inverse(*variance, epsilon));
+        let scale: Vec<f32> = scale.collect();
+        let shift = mean.iter().zip(&scale).zip(bias).map(|((mean, scale), bias)| bias - mean * scale).collect();
+        Self { scale, shift, activation }
+    }
+
+    /// `activation(x scale + shift + shortcut)`; no shortcut if it is empty.
+    pub(super) fn output(&self, x: &FlexTensor, shortcut: &FlexTensor) -> FlexTensor {
+        let shape = std::array::from_fn(|axis| x.layout().shape()[axis]);
+        let output = self.apply(ChannelsLast::of(x).values(), ChannelsLast::of(shortcut).values());
+        channels_last(output, shape)
+    }
+
+    /// The same for values `[rows, channels]`; no shortcut if it is empty.
+    fn apply(&self, x: &[f32], shortcut: &[f32]) -> Vec<f32> {
+        let mut output = vec![0.0; x.len()];
+        let (chunk, arch) = (chunk(self.scale.len()), Arch::new());
+        output.par_chunks_mut(chunk).enumerate().for_each(|(number, out)| {
+            let part = |values: &'_ [f32]| number * chunk..values.len().min((number + 1) * chunk);
+            let shortcut = if shortcut.is_empty() { shortcut } else { &shortcut[part(shortcut)] };
+            arch.dispatch(Apply { affine: self, x: &x[part(x)], shortcut, out });
+        });
+        output
+    }
+}
+
+/// `1 / sqrt(variance + epsilon)`.
+fn inverse(variance: f32, epsilon: f64) -> f32 {
+    (1.0 / (f64::from(variance) + epsilon).sqrt()) as f32
+}
+
+struct Apply<'a> {
+    affine: &'a Affine,
+    x: &'a [f32],
+    shortcut: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Apply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Affine { scale, shift, activation } = self.affine;
+        let channels = scale.len();
+        for (out, x) in self.out.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels)) {
+            for (((out, x), scale), shift) in out.iter_mut().zip(x).zip(scale).zip(shift) {
+                *out = x * scale + shift;
+            }
+        }
+        for (out, shortcut) in self.out.iter_mut().zip(self.shortcut) {
+            *out += shortcut;
+        }
+        match activation {
+            Activation::None => {}
+            Activation::Relu => {
+                for out in &mut *self.out {
+                    *out = if *out <= 0.0 { 0.0 } else { *out };
+                }
+            }
+            Activation::Gelu => {
+                for out in &mut *self.out {
+                    *out = gelu(*out);
+                }
+            }
+        }
+    }
+}
+
+/// What the backward pass keeps of the forward pass.
+#[derive(Debug, Clone)]
+pub(super) struct Saved {
+    pub(super) x: FlexTensor,
+    /// Empty if there is no shortcut.
+    pub(super) shortcut: FlexTensor,
+    pub(super) statistics: Statistics,
+    pub(super) affine: Affine,
+    pub(super) weight: Vec<f32>,
+    pub(super) epsilon: f64,
+}
+
+#[derive(Debug)]
+pub(super) struct Norm;
+
+impl Backward<Flex, 4> for Norm {
+    type State = Saved;
+
+    /// With `z` the value before the activation, `h = (x - mean) / deviation` and `n` rows:
+    /// `dx = weight / deviation (dz - sum(dz)/n - h sum(dz h)/n)`, `dweight = sum(dz h)`, `dbias = sum(dz)`.
+    fn backward(self, ops: Recorded<Saved, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let Saved { x, shortcut, statistics, affine, weight, epsilon } = ops.state;
+        let [of_x, of_weight, of_bias, of_shortcut] = ops.parents;
+        let gradient = grads.consume::<Flex>(&ops.node);
+        let shape: [usize; 4] = std::array::from_fn(|axis| x.layout().shape()[axis]);
+        let (gradient, x, shortcut) = (ChannelsLast::of(&gradient), ChannelsLast::of(&x), ChannelsLast::of(&shortcut));
+        let (x, channels) = (x.values(), shape[1]);
+        let (chunk, arch) = (chunk(channels), Arch::new());
+        let inverse: Vec<f32> = statistics.variance.iter().map(|variance| inverse(*variance, epsilon)).collect();
+        let mean = &statistics.mean;
+
+        let mut before = gradient.values().to_vec();
+        let sums = before.par_chunks_mut(chunk).enumerate().map(|(number, before)| {
+            let part = number * chunk..number * chunk + before.len();
+            let shortcut = shortcut.values().get(part.clone()).unwrap_or_default();
+            arch.dispatch(BeforeActivation { affine: &affine, mean, inverse: &inverse, x: &x[part], shortcut, before })
+        });
+        let sums: Vec<[Vec<f32>; 2]> = sums.collect();
+        let total = |which: usize| {
+            let mut total = vec![0.0_f64; channels];
+            for sum in &sums {
+                total.iter_mut().zip(&sum[which]).for_each(|(total, sum)| *total += f64::from(*sum));
+            }
+            total
+        };
+        let (of_z, of_zh) = (total(0), total(1));
+        let parameter = |sums: &[f64]| {
+            let values: Vec<f32> = sums.iter().map(|sum| *sum as f32).collect();
+            FlexTensor::from_data(TensorData::new(values, [channels]))
+        };
+        if let Some(node) = of_weight {
+            grads.register::<Flex>(node.id, parameter(&of_zh));
+        }
+        if let Some(node) = of_bias {
+            grads.register::<Flex>(node.id, parameter(&of_z));
+        }
+        if let Some(node) = &of_shortcut {
+            grads.register::<Flex>(node.id, channels_last(before.clone(), shape));
+        }
+        if let Some(node) = of_x {
+            // dx = a dz + b x + c, per channel.
+            let rows = (x.len() / channels.max(1)) as f64;
+            let factors = (0..channels).map(|i| {
+                let (inverse, factor) = (f64::from(inverse[i]), f64::from(weight[i]) * f64::from(inverse[i]));
+                let slope = -factor * inverse * of_zh[i] / rows;
+                [factor as f32, slope as f32, (-factor * of_z[i] / rows - slope * f64::from(mean[i])) as f32]
+            });
+            let factors: Vec<[f32; 3]> = factors.collect();
+            let [a, b, c] = [0, 1, 2].map(|i| factors.iter().map(|factors| factors[i]).collect::<Vec<f32>>());
+            let factors = [a.as_slice(), b.as_slice(), c.as_slice()];
+            before.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).for_each(|(before, x)| {
+                arch.dispatch(ThroughStatistics { factors, x, before });
+            });
+            grads.register::<Flex>(node.id, channels_last(before, shape));
+        }
+    }
+}
+
+/// From the gradient of the output to that of the value before the activation, and its sums.
+struct BeforeActivation<'a> {
+    affine: &'a Affine,
+    mean: &'a [f32],
+    inverse: &'a [f32],
+    x: &'a [f32],
+    shortcut: &'a [f32],
+    /// The gradient of the output; in the end that of the value before the activation.
+    before: &'a mut [f32],
+}
+
+impl WithSimd for BeforeActivation<'_> {
+    /// `sum(dz)` and `sum(dz h)` of each channel.
+    type Output = [Vec<f32>; 2];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> [Vec<f32>; 2] {
+        let Affine { scale, shift, activation } = self.affine;
+        let channels = scale.len();
+        let mut of_z = vec![0.0; channels];
+        let mut of_zh = vec![0.0; channels];
+        let mut z = vec![0.0; if *activation == Activation::None { 0 } else { channels }];
+        for (row, (before, x)) in self.before.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels)).enumerate()
+        {
+            if *activation != Activation::None {
+                for (((z, x), scale), shift) in z.iter_mut().zip(x).zip(scale).zip(shift) {
+                    *z = x * scale + shift;
+                }
+                if !self.shortcut.is_empty() {
+                    for (z, shortcut) in z.iter_mut().zip(&self.shortcut[row * channels..][..channels]) {
+                        *z += shortcut;
+                    }
+                }
+            }
+            match activation {
+                Activation::None => {}
+                Activation::Relu => {
+                    for (before, z) in before.iter_mut().zip(&z) {
+                        *before = if *z <= 0.0 { 0.0 } else { *before };
+                    }
+                }
+                Activation::Gelu => {
+                    for (before, z) in before.iter_mut().zip(&z) {
+                        *before *= slope(*z);
+                    }
+                }
+            }
+            for (sum, before) in of_z.iter_mut().zip(&*before) {
+                *sum += before;
+            }
+            let sums = of_zh.iter_mut().zip(&*before).zip(x);
+            for (((sum, before), x), (mean, inverse)) in sums.zip(self.mean.iter().zip(self.inverse)) {
+                *sum += before * ((x - mean) * inverse);
+            }
+        }
+        [of_z, of_zh]
+    }
+}
+
+/// From the gradient of the normalised value to that of the input.
+struct ThroughStatistics<'a> {
+    factors: [&'a [f32]; 3],
+    x: &'a [f32],
+    before: &'a mut [f32],
+}
+
+impl WithSimd for ThroughStatistics<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let [a, b, c] = self.factors;
+        for (before, x) in self.before.chunks_exact_mut(a.len()).zip(self.x.chunks_exact(a.len())) {
+            for (((before, x), a), (b, c)) in before.iter_mut().zip(x).zip(a).zip(b.iter().zip(c)) {
+                *before = *before * a + x * b + c;
+            }
+        }
+    }
+}

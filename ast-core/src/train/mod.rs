@@ -11,6 +11,7 @@ mod error;
 mod evaluate;
 mod export;
 mod feed;
+mod import;
 mod learner;
 mod networks;
 mod probe;
@@ -43,6 +44,7 @@ pub use error::{PassError, TrainError};
 pub use export::safetensors;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use feed::{Uploaded, upload};
+pub use import::{WeightsError, load_weights};
 pub use networks::{BuildNetwork, NetworkEntry, Training, build};
 pub use resolve::{DEFAULT_SCORER, ResolveError, Resolved};
 
@@ -121,6 +123,7 @@ impl<M: Model> Trainer<M> {
             evaluated: 0,
             evaluations: Vec::new(),
             lr_scale: 1.0,
+            warnings: Vec::new(),
         };
         Ok(Self {
             learner: Learner::new(model, optimizer.clone(), device),

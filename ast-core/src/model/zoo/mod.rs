@@ -1,5 +1,11 @@
-//! One file per network.
+//! One file per network, or per family of networks.
 
+mod residual;
+mod resnet;
 mod simple_cnn;
+mod transformer;
+mod vit;
 
+pub use resnet::ResNet;
 pub use simple_cnn::SimpleCnn;
+pub use vit::VitTiny;

@@ -2,11 +2,11 @@
 //! bit. `pytorch/make-fixtures` writes the files.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+mod common;
+
 use std::path::{Path, PathBuf};
 
 use ast_core::burn::module::{Module, ModuleVisitor, Param};
-use ast_core::burn::store::{ModuleStore, SafetensorsStore, bridge};
 use ast_core::burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use ast_core::data::Shape;
 use ast_core::model::zoo::{ResNet, VitTiny};
@@ -14,15 +14,10 @@ use ast_core::model::{Input, Mode, Model, Network, Weights};
 use ast_core::plugin::{ParamValue, Params};
 use ast_core::random::{Purpose, Random};
 use ast_core::train::{load_weights, safetensors};
+use common::parameters;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch").join(format!("{name}.safetensors"))
-}
-
-fn tensors(bytes: Vec<u8>) -> BTreeMap<String, TensorData> {
-    let mut store = SafetensorsStore::from_bytes(Some(bytes));
-    let all = store.get_all_tensors().unwrap();
-    all.iter().map(|(name, tensor)| (name.clone(), bridge::to_data(tensor).unwrap())).collect()
 }
 
 fn input(x: &TensorData, device: &Device) -> Input {
@@ -52,7 +47,7 @@ fn trained<M: Module>(model: &M) -> Vec<bool> {
 fn agrees<M: Network>(name: &str, params: &[(&str, ParamValue)]) -> M {
     let given = params.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect();
     let (params, device) = (Params::resolve(M::PARAMS, &given).unwrap(), Device::flex().autodiff());
-    let run = tensors(std::fs::read(fixture(&format!("{name}.run"))).unwrap());
+    let run = parameters(std::fs::read(fixture(&format!("{name}.run"))).unwrap());
     let [_, channels, height, width] = run["input"].shape().dims();
     let shape = Shape::Image([channels, height, width]);
     let new = M::build(&params, shape, 3, Weights::new(Random::new(1), &device)).unwrap();
@@ -64,9 +59,9 @@ fn agrees<M: Network>(name: &str, params: &[(&str, ParamValue)]) -> M {
     let evaluated = model.valid().forward(input(&run["input"], &Device::flex()), &mut Mode::Eval);
     close(evaluated.logits.into_data(), &run["eval"], "evaluation");
 
-    let mut theirs = tensors(std::fs::read(fixture(name)).unwrap());
+    let mut theirs = parameters(std::fs::read(fixture(name)).unwrap());
     theirs.retain(|name, _| !name.ends_with("num_batches_tracked"));
-    let ours = tensors(safetensors(&model).unwrap());
+    let ours = parameters(safetensors(&model).unwrap());
     assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
     assert!(ours == theirs, "the same shapes and bits");
 
@@ -74,7 +69,7 @@ fn agrees<M: Network>(name: &str, params: &[(&str, ParamValue)]) -> M {
         let mut mode = Mode::train(Random::new(1).stream(Purpose::Dropout, 0, 0));
         let forward = model.forward(input(&run["input"], &device), &mut mode);
         close(forward.logits.into_data(), expected, "training");
-        let after = tensors(safetensors(&mode.into_statistics().apply(model.clone())).unwrap());
+        let after = parameters(safetensors(&mode.into_statistics().apply(model.clone())).unwrap());
         let statistics: Vec<_> =
             run.iter().filter_map(|(key, value)| Some((key.strip_prefix("after.")?, value))).collect();
         assert_eq!(statistics.len(), ours.keys().filter(|name| name.contains("running")).count());
@@ -100,7 +95,7 @@ fn resnet50_is_torchvisions() {
 fn vit_is_timms() {
     let params = [("width", 12.into()), ("depth", 2.into()), ("heads", 3.into())];
     let model = agrees::<VitTiny>("vit-tiny", &params);
-    let run = tensors(std::fs::read(fixture("vit-tiny.run")).unwrap());
+    let run = parameters(std::fs::read(fixture("vit-tiny.run")).unwrap());
     let larger = model.valid().forward(input(&run["larger"], &Device::flex()), &mut Mode::Eval);
     close(larger.logits.into_data(), &run["eval_larger"], "larger");
 }

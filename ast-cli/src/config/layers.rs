@@ -268,6 +268,15 @@ mod tests {
     }
 
     #[test]
+    fn another_network_inherits_no_weights() {
+        let mut base: Table = "[model]\nname = \"resnet18\"\nweights = \"a\"\nwidth = 8".parse().unwrap();
+        overlay(&mut base, "[model]\nname = \"resnet18\"".parse().unwrap());
+        assert!(base["model"].get("weights").is_some());
+        overlay(&mut base, "[model]\nname = \"vit-tiny\"".parse().unwrap());
+        assert_eq!(base, "[model]\nname = \"vit-tiny\"".parse().unwrap());
+    }
+
+    #[test]
     fn variables_name_keys() {
         let variables = [("AST__TRAIN__EPOCHS", "3"), ("AST_DATA_DIR", "2024"), ("HOME", "/")];
         let table = of_environment(variables.map(|(a, b)| (a.to_string(), b.into())).into_iter()).unwrap();

@@ -1,9 +1,7 @@
 //! One file per network, or per family of networks.
 
-mod residual;
 mod resnet;
 mod simple_cnn;
-mod transformer;
 mod vit;
 
 pub use resnet::ResNet;

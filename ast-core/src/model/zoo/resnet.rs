@@ -1,12 +1,14 @@
 //! Residual networks (He et al. 2016), as torchvision builds them, and for small images.
 
+mod block;
+
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 
-use super::residual::{Kind, Residual, cost};
+use self::block::{Kind, Residual, cost};
 use crate::data::Shape;
 use crate::model::conv::Conv;
 use crate::model::cost::LayerCost;
@@ -24,7 +26,7 @@ const PARAMS: &[ParamSpec] = &[
     ParamSpec {
         name: "width",
         summary: "channels of the first stage; each further stage has twice as many",
-        kind: ParamKind::Integer { default: 64, min: 1, max: 1024 },
+        kind: ParamKind::Integer { default: 64, min: 1, max: 256 },
     },
     ParamSpec {
         name: "stem",

@@ -1,10 +1,12 @@
 //! A vision transformer (Dosovitskiy et al. 2021), as timm builds it.
 
+mod block;
+
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::transformer::{Block, DEVIATION, linear, norm};
+use self::block::{Block, DEVIATION, linear, norm};
 use crate::data::Shape;
 use crate::model::cost::LayerCost;
 use crate::model::half::{forward_half, layers_half};
@@ -72,17 +74,17 @@ impl Network for VitTiny {
         ParamSpec {
             name: "width",
             summary: "width of a token, a multiple of `heads`",
-            kind: ParamKind::Integer { default: 192, min: 1, max: 4096 },
+            kind: ParamKind::Integer { default: 192, min: 1, max: 1280 },
         },
         ParamSpec {
             name: "depth",
             summary: "number of blocks",
-            kind: ParamKind::Integer { default: 12, min: 1, max: 128 },
+            kind: ParamKind::Integer { default: 12, min: 1, max: 32 },
         },
         ParamSpec {
             name: "heads",
             summary: "heads of the attention",
-            kind: ParamKind::Integer { default: 3, min: 1, max: 256 },
+            kind: ParamKind::Integer { default: 3, min: 1, max: 16 },
         },
     ];
 

@@ -298,6 +298,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn images_that_are_too_small_or_have_other_channels_are_refused() {
+        let refused = |stem: &str, shape| network::<18>(1, stem, [1, 32, 32], 3).layers(shape).unwrap_err().to_string();
+        for (stem, side, needs) in [("cifar", 7, "8 x 8 pixels or more"), ("imagenet", 31, "32 x 32 pixels or more")] {
+            let message = refused(stem, Shape::Image([1, 40, side]));
+            assert!(message.ends_with(needs), "{message}");
+        }
+        assert!(refused("cifar", Shape::Image([3, 32, 32])).ends_with("channels it was built for"));
+        assert!(refused("cifar", Shape::Tokens(32)).ends_with("8 x 8 pixels or more"));
+    }
+
     /// The cheap pass equals a pass over pixels averaged by hand, and costs a quarter but for the last layer.
     #[test]
     fn half_resolution_averages_pixels() {

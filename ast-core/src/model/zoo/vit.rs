@@ -1,12 +1,14 @@
 //! A vision transformer (Dosovitskiy et al. 2021), as timm builds it.
 
 mod block;
+mod patch;
 
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, Linear};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use self::block::{Block, DEVIATION, linear, norm};
+use self::patch::{PatchEmbed, interpolation};
 use crate::data::Shape;
 use crate::model::cost::LayerCost;
 use crate::model::half::{forward_half, layers_half};
@@ -38,19 +40,6 @@ pub struct VitTiny {
     /// Patches in a column of the images it was built for.
     rows: usize,
     columns: usize,
-}
-
-#[derive(Module, Debug)]
-struct PatchEmbed {
-    proj: Projection,
-}
-
-/// A convolution whose stride is its kernel: a linear map of each patch.
-#[derive(Module, Debug)]
-struct Projection {
-    /// `[width, channels, patch, patch]`.
-    weight: Param<Tensor<4>>,
-    bias: Param<Tensor<1>>,
 }
 
 /// What decides the shapes of the parameters.
@@ -117,16 +106,11 @@ impl VitTiny {
     fn new(sizes: Sizes, channels: usize, grid: [usize; 2], classes: usize, mut weights: Weights<'_>) -> Self {
         let Sizes { patch, width, depth, heads } = sizes;
         let [rows, columns] = grid;
-        // As PyTorch's convolutions begin.
-        let fan_in = channels * patch * patch;
-        let proj = Projection {
-            weight: weights.draw([width, channels, patch, patch], fan_in),
-            bias: weights.draw([width], fan_in),
-        };
+        let patch_embed = PatchEmbed::new([channels, width], patch, &mut weights);
         Self {
             cls_token: weights.normal([1, 1, width], 1e-6),
             pos_embed: weights.normal([1, 1 + rows * columns, width], DEVIATION),
-            patch_embed: PatchEmbed { proj },
+            patch_embed,
             blocks: (0..depth).map(|_| Block::new(width, heads, &mut weights)).collect(),
             norm: norm(width, &weights),
             head: linear([width, classes], &mut weights),
@@ -136,7 +120,7 @@ impl VitTiny {
     }
 
     fn sizes(&self) -> Sizes {
-        let [width, _, patch, _] = self.patch_embed.proj.weight.dims();
+        let [width, _, patch, _] = self.patch_embed.dims();
         Sizes { patch, width, depth: self.blocks.len(), heads: self.blocks.first().map_or(1, Block::heads) }
     }
 
@@ -154,38 +138,12 @@ impl VitTiny {
     }
 }
 
-impl Projection {
-    /// `[batch, channels, height, width]` to `[batch, patches, width]`, row by row.
-    fn forward(&self, x: Tensor<4>) -> Tensor<3> {
-        let [batch, channels, height, width] = x.dims();
-        let [outputs, _, patch, _] = self.weight.dims();
-        let (rows, columns) = (height / patch, width / patch);
-        let x = x.reshape([batch, channels, rows, patch, columns, patch]).permute([0, 2, 4, 1, 3, 5]);
-        let x = x.reshape([batch, rows * columns, channels * patch * patch]);
-        let weight = self.weight.val().reshape([outputs, channels * patch * patch]).transpose();
-        burn::tensor::module::linear(x, weight, Some(self.bias.val()))
-    }
-}
-
-/// The matrix `[to, from]` of linear interpolation between `from` places and `to` places on the same line, each in the
-/// middle of its share of the line. Outside the first and the last place the value is theirs.
-fn interpolation(from: usize, to: usize, device: &Device) -> Tensor<2> {
-    let mut matrix = vec![0.0_f32; to * from];
-    for row in 0..to {
-        let place = ((row as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, (from - 1) as f64);
-        let (below, share) = (place as usize, place.fract());
-        matrix[row * from + below] += (1.0 - share) as f32;
-        matrix[row * from + (below + 1).min(from - 1)] += share as f32;
-    }
-    Tensor::from_data(TensorData::new(matrix, [to, from]), device)
-}
-
 impl Model for VitTiny {
     fn forward(&self, input: Input, _: &mut Mode) -> Forward {
         let Input::Image(x) = input else { unreachable!("`layers` refuses text") };
         let [batch, _, height, width] = x.dims();
         let patch = self.sizes().patch;
-        let patches = self.patch_embed.proj.forward(x);
+        let patches = self.patch_embed.forward(x);
         let class = self.cls_token.val().repeat_dim(0, batch);
         let mut x = Tensor::cat(vec![class, patches], 1) + self.positions([height / patch, width / patch]);
         for block in &self.blocks {
@@ -196,7 +154,7 @@ impl Model for VitTiny {
     }
 
     fn layers(&self, shape: Shape) -> Result<Vec<LayerCost>, NetworkError> {
-        let [outputs, channels, patch, _] = self.patch_embed.proj.weight.dims();
+        let [outputs, channels, patch, _] = self.patch_embed.dims();
         let (given, [rows, columns]) = accepted(shape, patch)?;
         if given != channels {
             let needs = "this network takes only images with the number of channels it was built for";
@@ -221,7 +179,7 @@ impl Model for VitTiny {
     fn proxy(&self, weights: Weights<'_>) -> Option<Self> {
         let Sizes { width, heads, .. } = self.sizes();
         let narrow = heads * (width / heads * NARROW / 16).max(1);
-        let [_, channels, ..] = self.patch_embed.proj.weight.dims();
+        let [_, channels, ..] = self.patch_embed.dims();
         let [_, classes] = self.head.weight.dims();
         let sizes = Sizes { width: narrow, ..self.sizes() };
         Some(Self::new(sizes, channels, [self.rows, self.columns], classes, weights))
@@ -232,6 +190,7 @@ impl Model for VitTiny {
 mod tests {
     use super::*;
     use crate::random::{Purpose, Random};
+    use burn::tensor::Device;
 
     fn network(given: &[(&str, u32)], shape: [usize; 3], classes: usize) -> Result<VitTiny, NetworkError> {
         let given = given.iter().map(|(key, value)| ((*key).to_string(), f64::from(*value).into())).collect();
@@ -270,15 +229,6 @@ mod tests {
         assert!((0.04..0.045).contains(&share), "{share}");
         let logits = proxy.forward(Input::Image(Tensor::zeros([1, 3, 32, 32], &device)), &mut Mode::Eval).logits;
         assert_eq!(logits.dims(), [1, 10]);
-    }
-
-    /// By hand: from two places to four, and to one.
-    #[test]
-    fn interpolation_is_linear_between_the_middles() {
-        let matrix = |from, to| interpolation(from, to, &Device::flex()).into_data().try_into_vec::<f32>().unwrap();
-        assert_eq!(matrix(2, 4), [1.0, 0.0, 0.75, 0.25, 0.25, 0.75, 0.0, 1.0]);
-        assert_eq!(matrix(2, 1), [0.5, 0.5]);
-        assert_eq!(matrix(1, 2), [1.0, 1.0]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ast_core::run::{Checkpoints, Origin, Ran, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
-use ast_core::train::{PassError, Resolved, Setup, TrainError, Training};
+use ast_core::train::{PassError, Resolved, Setup, TrainError, Training, WeightsError};
 
 use crate::args::{Progress, TrainArgs};
 use crate::builds::Builds;
@@ -73,9 +73,8 @@ pub(crate) fn run(
     let device = device.autodiff();
     let (data, test_samples) = (train.dataset().clone(), test.dataset().samples());
     let setup = Setup { run: resolved, train, test, model: (), device, energy: energy::counter(backend) };
-    let mut trainer = trainer(setup)?;
+    let (place, mut trainer) = open(place, &config, &effective, &identity, setup)?;
     let ran = trainer.ran();
-    let place = open(place, &config, &effective, &identity, trainer.as_mut())?;
     let path = place.folder.path().to_path_buf();
     if progress != Progress::None {
         let threads = rayon::current_num_threads();
@@ -139,6 +138,7 @@ fn trainer(setup: Setup<()>) -> Result<Box<dyn Training>, Failure> {
     let name = setup.run.config.model.name.clone();
     setup.build().map_err(|error| match error {
         TrainError::Network(error) => Failure::usage(format!("`model.name` = \"{name}\": {error}")),
+        TrainError::Weights { error: WeightsError::Read(_), .. } => Failure::new(Kind::Io, error.to_string()),
         error => Failure::new(Kind::Data, error.to_string()),
     })
 }
@@ -151,34 +151,45 @@ struct Opened {
     goes_on: Option<(Point, Builds)>,
 }
 
-/// Opens the folder, and restores the trainer if the run is resumed. All checks are made before anything is changed.
+/// Builds the trainer, opens the folder, and restores the trainer if the run is resumed. All checks are made before
+/// anything is changed.
 fn open(
     place: RunTarget<'_>,
     config: &RunConfig,
     effective: &RunConfig,
     identity: &RunIdentity,
-    trainer: &mut dyn Training,
-) -> Result<Opened, Failure> {
+    mut setup: Setup<()>,
+) -> Result<(Opened, Box<dyn Training>), Failure> {
     let checkpoints = |run: &Path| Checkpoints::new(run.join(CHECKPOINTS), config.checkpoint.keep);
     let begin = |folder: RunFolder| {
         let checkpoints = checkpoints(folder.path());
         Opened { folder, checkpoints, goes_on: None }
     };
     let run = match place {
-        RunTarget::New(out) => return RunFolder::create(out, config).map(begin),
-        RunTarget::Again(run) => return RunFolder::start_over(Claim::of(run)?, config).map(begin),
+        RunTarget::New(out) => {
+            let trainer = trainer(setup)?;
+            return Ok((begin(RunFolder::create(out, config)?), trainer));
+        }
+        RunTarget::Again(run) => {
+            let trainer = trainer(setup)?;
+            return Ok((begin(RunFolder::start_over(Claim::of(run)?, config)?), trainer));
+        }
         RunTarget::Stopped(run) => run,
     };
     let (claim, mut checkpoints) = (Claim::of(run)?, checkpoints(run));
     let Some(point) = resume::find(&claim, &mut checkpoints, effective, identity)? else {
+        let trainer = trainer(setup)?;
         note(&format!("{}: no checkpoint to resume from: starting over", run.display()));
-        return RunFolder::start_over(claim, config).map(begin);
+        return Ok((begin(RunFolder::start_over(claim, config)?), trainer));
     };
+    // The checkpoint has the weights; the file that they began as may be gone.
+    setup.run.config.model.weights = None;
+    let mut trainer = trainer(setup)?;
     trainer.restore(&point.snapshot).map_err(|error| resume::refusal(run, &error.to_string()))?;
     point.put_refused_aside(&claim)?;
     let builds = Builds::of(&claim)?;
     let folder = RunFolder::go_on(claim, &point.log)?;
-    Ok(Opened { folder, checkpoints, goes_on: Some((point, builds)) })
+    Ok((Opened { folder, checkpoints, goes_on: Some((point, builds)) }, trainer))
 }
 
 /// Starts to catch signals, which then only request a save or a stop.
@@ -247,6 +258,7 @@ fn provenance<'a>(
 fn failure(error: &TrainError, run: &Path) -> Failure {
     let kind = match error {
         TrainError::NotFinite { .. } | TrainError::Diverged { .. } | TrainError::AllSkipped(_) => Kind::Data,
+        TrainError::Weights { .. } => Kind::Data,
         TrainError::Pass(PassError::NotFinite(_)) => Kind::Data,
         TrainError::Pass(PassError::Resolution | PassError::NoProxy)
         | TrainError::NothingTrained

@@ -9,7 +9,7 @@ use ast_core::burn;
 use ast_core::burn::module::{Module, Param};
 use ast_core::burn::tensor::{Device, Int, Tensor};
 use ast_core::data::Shape;
-use ast_core::model::zoo::{Airbench, SimpleCnn};
+use ast_core::model::zoo::{Airbench, ResNet, SimpleCnn, VitTiny};
 use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Network, NetworkError, Weights};
 use ast_core::plugin::{Params, Registry};
 use ast_core::random::Random;
@@ -58,22 +58,26 @@ impl Network for Bigram {
     }
 }
 
-/// Checks networks that are registered, on samples of these shapes; every other registered network makes the test fail.
+/// Checks networks that are registered, with these parameters on samples of these shapes; every other registered network
+/// makes the test fail.
 macro_rules! check_registered {
-    ($($network:ty: $shape:expr, $params:expr;)*) => {{
+    ($($network:ty, $params:expr, $shape:expr;)*) => {{
         let mut checked = vec![$(<$network>::NAME),*];
         checked.sort_unstable();
         let registered: Vec<&str> = Registry::<BuildNetwork>::linked().unwrap().iter().map(|entry| entry.name).collect();
         assert_eq!(registered, checked, "every registered network has its line here");
-        $(check_network::<$network>($params, $shape, 2, &device());)*
+        $(check_network::<$network>(&$params, Shape::Image($shape), 2, &device());)*
     }};
 }
 
 #[test]
 fn every_registered_network_keeps_the_contract() {
     check_registered!(
-        SimpleCnn: Shape::Image([3, 8, 8]), &[];
-        Airbench: Shape::Image([3, 9, 10]), &[("width", 4.into())];
+        SimpleCnn, [], [3, 8, 8];
+        Airbench, [("width", 4.into())], [3, 9, 10];
+        ResNet<18>, [("width", 2.into())], [1, 8, 9];
+        ResNet<50>, [("width", 1.into())], [3, 8, 8];
+        VitTiny, [("width", 6.into()), ("depth", 2.into())], [2, 8, 8];
     );
 }
 

@@ -19,6 +19,9 @@ const DATA_DIR: &str = "AST_DATA_DIR";
 /// Sections that hold a name and the parameters of what has that name, which its plugin checks.
 const OPEN: [&str; 5] = ["data", "model", "optimizer", "policy", "scorer"];
 
+/// The key of `model` that belongs to one network, as its parameters do.
+const WEIGHTS: &str = "weights";
+
 /// The keys that set how much is trained.
 const TARGET: Key = ("control", "target");
 const BUDGET: Key = ("budget", "fraction");
@@ -203,7 +206,7 @@ pub(crate) fn overlay(base: &mut Table, top: Table) {
                 if OPEN.contains(&key.as_str()) && names.is_some_and(|(old, new)| old != new) {
                     let known = known_keys();
                     let own = known.get(&key).and_then(Value::as_table);
-                    below.retain(|key, _| own.is_some_and(|own| own.contains_key(key)));
+                    below.retain(|key, _| own.is_some_and(|own| own.contains_key(key)) && key != WEIGHTS);
                 }
                 overlay(below, above);
             }
@@ -262,6 +265,15 @@ mod tests {
         let mut base: Table = "[policy]\nname = \"ast\"\nlambda = 0.5".parse().unwrap();
         overlay(&mut base, "[policy]\nname = \"random\"".parse().unwrap());
         assert_eq!(base, "[policy]\nname = \"random\"".parse().unwrap());
+    }
+
+    #[test]
+    fn another_network_inherits_no_weights() {
+        let mut base: Table = "[model]\nname = \"resnet18\"\nweights = \"a\"\nwidth = 8".parse().unwrap();
+        overlay(&mut base, "[model]\nname = \"resnet18\"".parse().unwrap());
+        assert!(base["model"].get("weights").is_some());
+        overlay(&mut base, "[model]\nname = \"vit-tiny\"".parse().unwrap());
+        assert_eq!(base, "[model]\nname = \"vit-tiny\"".parse().unwrap());
     }
 
     #[test]

@@ -108,6 +108,7 @@ fn known_keys() -> Table {
     full.data.dir = Some("".into());
     full.data.train_limit = Some(0);
     full.data.validation = Some(0);
+    full.model.weights = Some("".into());
     full.control.target = Some(0.0);
     full.budget.fraction = Some(0.0);
     full.budget.seconds = Some(0.0);

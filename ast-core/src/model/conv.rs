@@ -22,6 +22,20 @@ impl Conv {
         Self { weight, stride, padding }
     }
 
+    /// Like [`new`](Self::new), with initial weights for a ReLU after it: normal with the variance `2 / (channels out
+    /// kernel^2)` (He et al. 2015, "fan out"), as torchvision's residual networks have.
+    pub fn before_relu(
+        channels: [usize; 2],
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+        weights: &mut Weights<'_>,
+    ) -> Self {
+        let deviation = (2.0 / (channels[1] * kernel * kernel) as f64).sqrt();
+        let weight = weights.normal([channels[1], channels[0], kernel, kernel], deviation);
+        Self { weight, stride, padding }
+    }
+
     /// `[channels in, channels out]`.
     #[must_use]
     pub fn channels(&self) -> [usize; 2] {

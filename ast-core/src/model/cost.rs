@@ -1,9 +1,10 @@
 /// FLOPs of one layer for one sample; a multiply-add counts as two.
 ///
-/// Convolutions and linear layers are counted. Element-wise work (activations, pooling, the optimizer) is not.
+/// Convolutions, linear layers and the matrix products of attention are counted. Element-wise work (activations,
+/// normalisation, pooling, the optimizer) is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerCost {
-    /// Its name in the model.
+    /// Its name in the model: that of its parameters without the last part, if it has parameters.
     pub name: String,
     /// Forward pass.
     pub forward: u64,
@@ -25,6 +26,14 @@ impl LayerCost {
     #[must_use]
     pub fn linear(name: impl Into<String>, widths: [usize; 2]) -> Self {
         Self::product(name, widths[0] * widths[1])
+    }
+
+    /// A matrix product of two activations, such as queries and keys. It has no weights. Both factors have a gradient, and
+    /// each of the two costs as much as the product, so the gradient with respect to the input costs twice as much.
+    #[must_use]
+    pub fn activations(name: impl Into<String>, multiply_adds: usize) -> Self {
+        let layer = Self::product(name, multiply_adds);
+        Self { weight_gradient: 0, input_gradient: 2 * layer.forward, ..layer }
     }
 
     /// The same layer as the first of a network, without the gradient with respect to its input.

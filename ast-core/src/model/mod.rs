@@ -2,6 +2,7 @@
 
 mod conv;
 mod cost;
+mod half;
 mod loss;
 mod mode;
 mod network;
@@ -11,6 +12,7 @@ pub mod zoo;
 
 pub use conv::Conv;
 pub use cost::LayerCost;
+pub use half::{forward_half, layers_half};
 pub use loss::{cross_entropy, per_sample, top1, uniform_cross_entropy};
 pub use mode::{Mode, RunningStatistics, Training, dropout};
 pub(crate) use network::burn_bytes;

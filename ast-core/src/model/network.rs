@@ -1,11 +1,12 @@
 use burn::module::{Module, Param};
+use burn::nn::Linear;
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
 
 use crate::data::{Dataset, Shape};
 use crate::model::cost::LayerCost;
 use crate::model::mode::Mode;
 use crate::plugin::{ParamError, ParamSpec, Params, RegistryError};
-use crate::random::{Purpose, Random};
+use crate::random::{Purpose, Random, Stream};
 
 /// A batch of inputs on a device.
 #[derive(Debug, Clone)]
@@ -112,9 +113,8 @@ pub enum NetworkError {
     Unknown(RegistryError),
 }
 
-/// Initial weights, uniform within `+-1/sqrt(fan_in)` (He et al. 2015 with gain 1/sqrt 3, as PyTorch does by default).
-///
-/// Drawn on the host from counter-based randomness: the same seed gives the same network on every backend.
+/// Initial weights, drawn on the host from counter-based randomness: the same seed gives the same network on every
+/// backend.
 #[derive(Debug)]
 pub struct Weights<'a> {
     random: Random,
@@ -143,13 +143,32 @@ impl<'a> Weights<'a> {
         self.device
     }
 
-    /// Draws the next parameter.
+    /// Draws the next parameter, uniform within `+-1/sqrt(fan_in)` (He et al. 2015 with gain 1/sqrt 3, as PyTorch does by
+    /// default).
     pub fn draw<const D: usize>(&mut self, shape: [usize; D], fan_in: usize) -> Param<Tensor<D>> {
+        let bound = 1.0 / (fan_in as f64).sqrt();
+        self.next(shape, |stream| (2.0 * stream.uniform() - 1.0) * bound)
+    }
+
+    /// Draws the next parameter, normal with mean 0 and this standard deviation.
+    pub fn normal<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Param<Tensor<D>> {
+        self.next(shape, |stream| stream.normal() * deviation)
+    }
+
+    /// Draws the next two parameters, those of a linear layer with `[input width, output width]`, as PyTorch does by
+    /// default.
+    pub fn linear(&mut self, widths: [usize; 2]) -> Linear {
+        Linear { weight: self.draw(widths, widths[0]), bias: Some(self.draw([widths[1]], widths[0])) }
+    }
+
+    fn next<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        mut value: impl FnMut(&mut Stream) -> f64,
+    ) -> Param<Tensor<D>> {
         let mut stream = self.random.stream(self.purpose, self.drawn, self.network);
         self.drawn += 1;
-        let bound = 1.0 / (fan_in as f64).sqrt();
-        let values: Vec<f32> =
-            (0..shape.iter().product()).map(|_| ((2.0 * stream.uniform() - 1.0) * bound) as f32).collect();
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| value(&mut stream) as f32).collect();
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))
     }
 }

@@ -63,12 +63,15 @@ pub struct DataConfig {
     pub params: BTreeMap<String, ParamValue>,
 }
 
-/// `model.*`: a name, and the parameters that the network declares.
+/// `model.*`: a name, initial weights, and the parameters that the network declares.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ModelConfig {
     /// Name of the network.
     pub name: String,
+    /// A safetensors file of the initial weights, with PyTorch's names and layout. If absent they are random.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
     /// Its parameters.
     #[serde(flatten)]
     pub params: BTreeMap<String, ParamValue>,
@@ -242,7 +245,7 @@ impl Default for DataConfig {
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        Self { name: "simple-cnn".into(), params: BTreeMap::new() }
+        Self { name: "simple-cnn".into(), weights: None, params: BTreeMap::new() }
     }
 }
 

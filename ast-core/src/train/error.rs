@@ -1,5 +1,8 @@
+use std::path::PathBuf;
+
 use burn::tensor::ExecutionError;
 
+use super::WeightsError;
 use crate::codec::SnapshotError;
 use crate::data::LoadError;
 use crate::model::NetworkError;
@@ -53,6 +56,14 @@ pub enum TrainError {
     /// The network cannot be built for this data.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// The weights that the configuration names cannot be loaded.
+    #[error("`model.weights` = \"{}\": {error}", file.display())]
+    Weights {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        error: WeightsError,
+    },
     /// A forward pass failed.
     #[error(transparent)]
     Pass(#[from] PassError),

@@ -12,6 +12,7 @@ mod error;
 mod evaluate;
 mod export;
 mod feed;
+mod import;
 mod learner;
 mod lookahead;
 mod networks;
@@ -46,6 +47,7 @@ pub use error::{PassError, TrainError};
 pub use export::safetensors;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use feed::{Uploaded, upload};
+pub use import::{WeightsError, load_weights};
 pub use networks::{BuildNetwork, NetworkEntry, Training, build};
 pub use resolve::{DEFAULT_SCORER, ResolveError, Resolved};
 
@@ -127,6 +129,7 @@ impl<M: Model> Trainer<M> {
             evaluated: 0,
             evaluations: Vec::new(),
             lr_scale: 1.0,
+            warnings: Vec::new(),
         };
         Ok(Self {
             learner: Learner::new(model, rule, optimizer.clone(), device),

@@ -1,9 +1,9 @@
 //! Networks by name. Each registered network builds its own trainer, so that the command needs no type parameter.
 
 use super::error::TrainError;
-use super::{Callback, Setup, Trainer, safetensors};
+use super::{Callback, Setup, Trainer, load_weights, safetensors};
 use crate::codec::SnapshotError;
-use crate::model::zoo::SimpleCnn;
+use crate::model::zoo::{Airbench, ResNet, SimpleCnn, VitTiny};
 use crate::model::{Network, NetworkError, Weights};
 use crate::plugin::{Entry, Params, Registry};
 use crate::run::{Ran, Snapshot, Summary};
@@ -57,7 +57,8 @@ impl Setup<()> {
     /// Builds the trainer of a run with the network named in its configuration.
     ///
     /// # Errors
-    /// [`TrainError::Network`] if there is no network of that name, or it cannot take the data.
+    /// [`TrainError::Network`] if there is no network of that name, or it cannot take the data; [`TrainError::Weights`] if
+    /// the weights that the configuration names cannot be loaded.
     pub fn build(self) -> Result<Box<dyn Training>, TrainError> {
         let model = &self.run.config.model;
         let entry = Registry::<BuildNetwork>::linked().and_then(|networks| networks.get(&model.name));
@@ -67,15 +68,23 @@ impl Setup<()> {
     }
 }
 
-/// Builds the trainer of a run with network `M`, for its registry entry.
+/// Builds the trainer of a run with network `M`, for its registry entry, and loads the weights that the configuration
+/// names.
 ///
 /// # Errors
-/// [`TrainError::Network`] if the network cannot take the data.
+/// [`TrainError::Network`] if the network cannot take the data; [`TrainError::Weights`].
 pub fn build<M: Network + 'static>(params: &Params, setup: Setup<()>) -> Result<Box<dyn Training>, TrainError> {
     let (data, device) = (setup.train.dataset().clone(), setup.device.clone());
     let weights = Weights::new(setup.run.checked.random(), &device);
-    let model = M::build(params, data.shape(), data.classes(), weights)?.adapt(data.as_ref());
-    Ok(Box::new(Trainer::new(setup.with_model(model))?))
+    let model = M::build(params, data.shape(), data.classes(), weights)?;
+    let (mut model, mut warning) = (model.adapt(data.as_ref()), None);
+    if let Some(file) = &setup.run.config.model.weights {
+        let loaded = load_weights(model, data.shape(), file);
+        (model, warning) = loaded.map_err(|error| TrainError::Weights { file: file.clone(), error })?;
+    }
+    let mut trainer = Trainer::new(setup.with_model(model))?;
+    trainer.state.warnings.extend(warning);
+    Ok(Box::new(trainer))
 }
 
 /// Registers a [`Network`](crate::model::Network) under its name.
@@ -92,4 +101,8 @@ macro_rules! register_network {
     };
 }
 
+register_network!(Airbench);
+register_network!(ResNet<18>);
+register_network!(ResNet<50>);
 register_network!(SimpleCnn);
+register_network!(VitTiny);

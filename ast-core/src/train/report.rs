@@ -120,7 +120,8 @@ impl<M: Model> Trainer<M> {
             let steps = steps.unwrap_or_default();
             format!("a batch of {batch} is larger than the {samples} training samples{steps}")
         });
-        ignored.into_iter().chain(policy.warning().or_else(|| self.too_short())).chain(large).collect()
+        let network = self.state.warnings.iter().cloned();
+        ignored.into_iter().chain(policy.warning().or_else(|| self.too_short())).chain(large).chain(network).collect()
     }
 
     fn too_short(&self) -> Option<String> {

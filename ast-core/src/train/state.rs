@@ -17,6 +17,9 @@ pub(super) struct State {
     pub(super) evaluations: Vec<Evaluation>,
     /// Factor of the learning rate; every rollback halves it.
     pub(super) lr_scale: f64,
+    /// Warnings from building the network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) warnings: Vec<String>,
 }
 
 #[cfg(test)]

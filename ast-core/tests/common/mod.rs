@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use ast_core::burn;
 use ast_core::burn::module::{Module, Param};
-use ast_core::burn::tensor::{Device, Tensor};
+use ast_core::burn::store::{ModuleStore, SafetensorsStore, bridge};
+use ast_core::burn::tensor::{Device, Tensor, TensorData};
 use ast_core::data::{Dataset, Shape};
 use ast_core::model::{Forward, Input, LayerCost, Mode, Model, NetworkError, Weights, dropout};
 use ast_core::plugin::{ParamValue, Params, Registry};
@@ -56,6 +57,13 @@ impl Dataset for Halves {
     fn input_deviation(&self, _: SampleId) -> f32 {
         0.25
     }
+}
+
+/// The parameters of a safetensors file by name.
+pub(crate) fn parameters(file: Vec<u8>) -> BTreeMap<String, TensorData> {
+    let mut store = SafetensorsStore::from_bytes(Some(file));
+    let all = store.get_all_tensors().unwrap();
+    all.iter().map(|(name, tensor)| (name.clone(), bridge::to_data(tensor).unwrap())).collect()
 }
 
 pub(crate) use ast_core::score::PlainLoss as Loss;

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::data::{Dataset, Shape};
 use crate::model::conv::Conv;
 use crate::model::cost::LayerCost;
+use crate::model::half::{forward_half, layers_half};
 use crate::model::mode::Mode;
 use crate::model::network::{Forward, Input, Model, Network, NetworkError, Weights};
 use crate::model::norm::BatchNorm;
@@ -253,27 +254,11 @@ impl Model for Airbench {
         Some(Self { whiten, ..proxy })
     }
 
-    /// The same network on blocks of 2x2 pixels, averaged.
     fn forward_half(&self, input: Input) -> Option<Forward> {
-        let Input::Image(x) = input else { return None };
-        let [_, _, height, width] = x.dims();
-        if (height / 2).min(width / 2) < SMALLEST {
-            return None;
-        }
-        Some(self.forward(Input::Image(halved(x)), &mut Mode::Eval))
+        forward_half(self, input)
     }
 
     fn layers_half(&self, shape: Shape) -> Vec<LayerCost> {
-        let Shape::Image([channels, height, width]) = shape else { return Vec::new() };
-        self.layers(Shape::Image([channels, height / 2, width / 2])).unwrap_or_default()
+        layers_half(self, shape)
     }
 }
-
-/// The averages of 2x2 pixels; a last odd row or column is dropped.
-fn halved(x: Tensor<4>) -> Tensor<4> {
-    use burn::tensor::module::avg_pool2d;
-    use burn::tensor::ops::AvgPoolOptions;
-    avg_pool2d(x, AvgPoolOptions::new([2, 2]))
-}
-
-crate::register_network!(Airbench);

@@ -1,7 +1,11 @@
-//! One file per network.
+//! One file per network, or per family of networks.
 
 mod airbench;
+mod resnet;
 mod simple_cnn;
+mod vit;
 
 pub use airbench::Airbench;
+pub use resnet::ResNet;
 pub use simple_cnn::SimpleCnn;
+pub use vit::VitTiny;

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::module::avg_pool2d;
@@ -71,8 +71,8 @@ impl SimpleCnn {
             conv1: convolution([c0, c1], &mut weights),
             conv2: convolution([c1, c2], &mut weights),
             conv3: convolution([c2, c3], &mut weights),
-            linear1: linear([c3 * height * width / 16, hidden], &mut weights),
-            linear2: linear([hidden, classes], &mut weights),
+            linear1: weights.linear([c3 * height * width / 16, hidden]),
+            linear2: weights.linear([hidden, classes]),
             height,
             width,
         }
@@ -97,13 +97,6 @@ fn convolution(channels: [usize; 2], weights: &mut Weights<'_>) -> Conv2d {
 fn block(conv: &Conv2d, x: Tensor<4>, pool: usize) -> Tensor<4> {
     let bias = conv.bias.as_ref().expect("made with a bias").val();
     ops::conv(x, conv.weight.val(), bias, Block { stride: [1, 1], padding: [1, 1], relu: true, pool })
-}
-
-fn linear(widths: [usize; 2], weights: &mut Weights<'_>) -> Linear {
-    let mut linear = LinearConfig::new(widths[0], widths[1]).init(weights.device());
-    linear.weight = weights.draw(widths, widths[0]);
-    linear.bias = Some(weights.draw([widths[1]], widths[0]));
-    linear
 }
 
 impl SimpleCnn {

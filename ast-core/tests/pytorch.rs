@@ -1,0 +1,101 @@
+//! The networks against PyTorch: weights of torchvision and timm give the same outputs here, and come out again bit for
+//! bit. `pytorch/make-fixtures` writes the files.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use ast_core::burn::module::{Module, ModuleVisitor, Param};
+use ast_core::burn::tensor::{Device, Tensor, TensorData, Tolerance};
+use ast_core::data::Shape;
+use ast_core::model::zoo::{ResNet, VitTiny};
+use ast_core::model::{Input, Mode, Model, Network, Weights};
+use ast_core::plugin::{ParamValue, Params};
+use ast_core::random::{Purpose, Random};
+use ast_core::train::{load_weights, safetensors};
+use common::parameters;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch").join(format!("{name}.safetensors"))
+}
+
+fn input(x: &TensorData, device: &Device) -> Input {
+    Input::Image(Tensor::from_data(x.clone(), device))
+}
+
+fn close(got: TensorData, expected: &TensorData, what: &str) {
+    println!("{what}");
+    got.assert_approx_eq::<f32>(expected, Tolerance::rel_abs(1e-4, 1e-4));
+}
+
+/// Whether each parameter is trained, in order.
+fn trained<M: Module>(model: &M) -> Vec<bool> {
+    struct Trained(Vec<bool>);
+    impl ModuleVisitor for Trained {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.push(param.val().is_require_grad());
+        }
+    }
+    let mut trained = Trained(Vec::new());
+    model.visit(&mut trained);
+    trained.0
+}
+
+/// Loads a fixture's weights, compares the outputs of evaluation, exports the weights again, and compares a pass in
+/// training mode if the fixture has one.
+fn agrees<M: Network>(name: &str, params: &[(&str, ParamValue)]) -> M {
+    let given = params.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect();
+    let (params, device) = (Params::resolve(M::PARAMS, &given).unwrap(), Device::flex().autodiff());
+    let run = parameters(std::fs::read(fixture(&format!("{name}.run"))).unwrap());
+    let [_, channels, height, width] = run["input"].shape().dims();
+    let shape = Shape::Image([channels, height, width]);
+    let new = M::build(&params, shape, 3, Weights::new(Random::new(1), &device)).unwrap();
+    let trained_before = trained(&new);
+    let (model, warning) = load_weights(new, shape, &fixture(name)).unwrap();
+    assert_eq!(warning, None);
+    assert_eq!(trained(&model), trained_before, "running statistics are not trained, all else is");
+
+    let evaluated = model.valid().forward(input(&run["input"], &Device::flex()), &mut Mode::Eval);
+    close(evaluated.logits.into_data(), &run["eval"], "evaluation");
+
+    let mut theirs = parameters(std::fs::read(fixture(name)).unwrap());
+    theirs.retain(|name, _| !name.ends_with("num_batches_tracked"));
+    let ours = parameters(safetensors(&model).unwrap());
+    assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
+    assert!(ours == theirs, "the same shapes and bits");
+
+    if let Some(expected) = run.get("train") {
+        let mut mode = Mode::train(Random::new(1).stream(Purpose::Dropout, 0, 0));
+        let forward = model.forward(input(&run["input"], &device), &mut mode);
+        close(forward.logits.into_data(), expected, "training");
+        let after = parameters(safetensors(&mode.into_statistics().apply(model.clone())).unwrap());
+        let statistics: Vec<_> =
+            run.iter().filter_map(|(key, value)| Some((key.strip_prefix("after.")?, value))).collect();
+        assert_eq!(statistics.len(), ours.keys().filter(|name| name.contains("running")).count());
+        for (name, expected) in statistics {
+            close(after[name].clone(), expected, name);
+        }
+    }
+    model
+}
+
+#[test]
+fn resnet18_is_torchvisions() {
+    agrees::<ResNet<18>>("resnet18", &[("width", 2.into())]);
+}
+
+#[test]
+fn resnet50_is_torchvisions() {
+    agrees::<ResNet<50>>("resnet50", &[("width", 1.into()), ("stem", "imagenet".into())]);
+}
+
+/// The second image has another size, for which the position embedding is interpolated.
+#[test]
+fn vit_is_timms() {
+    let params = [("width", 12.into()), ("depth", 2.into()), ("heads", 3.into())];
+    let model = agrees::<VitTiny>("vit-tiny", &params);
+    let run = parameters(std::fs::read(fixture("vit-tiny.run")).unwrap());
+    let larger = model.valid().forward(input(&run["larger"], &Device::flex()), &mut Mode::Eval);
+    close(larger.logits.into_data(), &run["eval_larger"], "larger");
+}

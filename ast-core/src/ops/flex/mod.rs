@@ -79,7 +79,7 @@ impl Ops for Flex {
 
     fn affine(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, shortcut: FlexTensor, after: After) -> FlexTensor {
         let [scale, shift] = [scale, shift].map(|tensor| values(&tensor.to_contiguous()).to_vec());
-        Affine { scale, shift, activation: after.activation }.output(&x, &shortcut)
+        Affine { centre: vec![0.0; scale.len()], scale, shift, activation: after.activation }.output(&x, &shortcut)
     }
 }
 

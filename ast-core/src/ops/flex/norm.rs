@@ -34,9 +34,11 @@ pub(super) fn forward(
     (affine.output(x, shortcut), statistics, affine)
 }
 
-/// The factors of `activation(x scale + shift + shortcut)`, per channel.
+/// The factors of `activation((x - centre) scale + shift + shortcut)`, per channel. Without the centre, a mean that is large
+/// beside the deviation would cost digits.
 #[derive(Debug, Clone)]
 pub(super) struct Affine {
+    pub(super) centre: Vec<f32>,
     pub(super) scale: Vec<f32>,
     pub(super) shift: Vec<f32>,
     pub(super) activation: Activation,
@@ -122,12 +124,10 @@ impl Affine {
         activation: Activation,
     ) -> Self {
         let scale = variance.iter().zip(weight).map(|(variance, weight)| weight * inverse(*variance, epsilon));
-        let scale: Vec<f32> = scale.collect();
-        let shift = mean.iter().zip(&scale).zip(bias).map(|((mean, scale), bias)| bias - mean * scale).collect();
-        Self { scale, shift, activation }
+        Self { centre: mean.clone(), scale: scale.collect(), shift: bias.to_vec(), activation }
     }
 
-    /// `activation(x scale + shift + shortcut)`; no shortcut if it is empty.
+    /// `activation((x - centre) scale + shift + shortcut)`; no shortcut if it is empty.
     pub(super) fn output(&self, x: &FlexTensor, shortcut: &FlexTensor) -> FlexTensor {
         let shape = std::array::from_fn(|axis| x.layout().shape()[axis]);
         let output = self.apply(ChannelsLast::of(x).values(), ChannelsLast::of(shortcut).values());
@@ -164,11 +164,11 @@ impl WithSimd for Apply<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Affine { scale, shift, activation } = self.affine;
+        let Affine { centre, scale, shift, activation } = self.affine;
         let channels = scale.len();
         for (out, x) in self.out.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels)) {
-            for (((out, x), scale), shift) in out.iter_mut().zip(x).zip(scale).zip(shift) {
-                *out = x * scale + shift;
+            for (((out, x), centre), (scale, shift)) in out.iter_mut().zip(x).zip(centre).zip(scale.iter().zip(shift)) {
+                *out = (x - centre) * scale + shift;
             }
         }
         for (out, shortcut) in self.out.iter_mut().zip(self.shortcut) {
@@ -219,13 +219,12 @@ impl Backward<Flex, 4> for Norm {
         let (x, channels) = (x.values(), shape[1]);
         let (chunk, arch) = (chunk(channels), Arch::new());
         let inverse: Vec<f32> = statistics.variance.iter().map(|variance| inverse(*variance, epsilon)).collect();
-        let mean = &statistics.mean;
 
         let mut before = gradient.values().to_vec();
         let sums = before.par_chunks_mut(chunk).enumerate().map(|(number, before)| {
             let part = number * chunk..number * chunk + before.len();
             let shortcut = shortcut.values().get(part.clone()).unwrap_or_default();
-            arch.dispatch(BeforeActivation { affine: &affine, mean, inverse: &inverse, x: &x[part], shortcut, before })
+            arch.dispatch(BeforeActivation { affine: &affine, inverse: &inverse, x: &x[part], shortcut, before })
         });
         let sums: Vec<[Vec<f32>; 2]> = sums.collect();
         let total = |which: usize| {
@@ -250,16 +249,16 @@ impl Backward<Flex, 4> for Norm {
             grads.register::<Flex>(node.id, channels_last(before.clone(), shape));
         }
         if let Some(node) = of_x {
-            // dx = a dz + b x + c, per channel.
+            // dx = a dz + b (x - mean) + c, per channel.
             let rows = (x.len() / channels.max(1)) as f64;
             let factors = (0..channels).map(|i| {
                 let (inverse, factor) = (f64::from(inverse[i]), f64::from(weight[i]) * f64::from(inverse[i]));
                 let slope = -factor * inverse * of_zh[i] / rows;
-                [factor as f32, slope as f32, (-factor * of_z[i] / rows - slope * f64::from(mean[i])) as f32]
+                [factor as f32, slope as f32, (-factor * of_z[i] / rows) as f32]
             });
             let factors: Vec<[f32; 3]> = factors.collect();
             let [a, b, c] = [0, 1, 2].map(|i| factors.iter().map(|factors| factors[i]).collect::<Vec<f32>>());
-            let factors = [a.as_slice(), b.as_slice(), c.as_slice()];
+            let factors = [a.as_slice(), b.as_slice(), c.as_slice(), statistics.mean.as_slice()];
             before.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).for_each(|(before, x)| {
                 arch.dispatch(ThroughStatistics { factors, x, before });
             });
@@ -271,7 +270,6 @@ impl Backward<Flex, 4> for Norm {
 /// From the gradient of the output to that of the value before the activation, and its sums.
 struct BeforeActivation<'a> {
     affine: &'a Affine,
-    mean: &'a [f32],
     inverse: &'a [f32],
     x: &'a [f32],
     shortcut: &'a [f32],
@@ -285,7 +283,7 @@ impl WithSimd for BeforeActivation<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> [Vec<f32>; 2] {
-        let Affine { scale, shift, activation } = self.affine;
+        let Affine { centre, scale, shift, activation } = self.affine;
         let channels = scale.len();
         let mut of_z = vec![0.0; channels];
         let mut of_zh = vec![0.0; channels];
@@ -293,8 +291,8 @@ impl WithSimd for BeforeActivation<'_> {
         for (row, (before, x)) in self.before.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels)).enumerate()
         {
             if *activation != Activation::None {
-                for (((z, x), scale), shift) in z.iter_mut().zip(x).zip(scale).zip(shift) {
-                    *z = x * scale + shift;
+                for (((z, x), centre), (scale, shift)) in z.iter_mut().zip(x).zip(centre).zip(scale.iter().zip(shift)) {
+                    *z = (x - centre) * scale + shift;
                 }
                 if !self.shortcut.is_empty() {
                     for (z, shortcut) in z.iter_mut().zip(&self.shortcut[row * channels..][..channels]) {
@@ -319,8 +317,8 @@ impl WithSimd for BeforeActivation<'_> {
                 *sum += before;
             }
             let sums = of_zh.iter_mut().zip(&*before).zip(x);
-            for (((sum, before), x), (mean, inverse)) in sums.zip(self.mean.iter().zip(self.inverse)) {
-                *sum += before * ((x - mean) * inverse);
+            for (((sum, before), x), (centre, inverse)) in sums.zip(centre.iter().zip(self.inverse)) {
+                *sum += before * ((x - centre) * inverse);
             }
         }
         [of_z, of_zh]
@@ -329,7 +327,7 @@ impl WithSimd for BeforeActivation<'_> {
 
 /// From the gradient of the normalised value to that of the input.
 struct ThroughStatistics<'a> {
-    factors: [&'a [f32]; 3],
+    factors: [&'a [f32]; 4],
     x: &'a [f32],
     before: &'a mut [f32],
 }
@@ -339,10 +337,11 @@ impl WithSimd for ThroughStatistics<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let [a, b, c] = self.factors;
+        let [a, b, c, mean] = self.factors;
         for (before, x) in self.before.chunks_exact_mut(a.len()).zip(self.x.chunks_exact(a.len())) {
-            for (((before, x), a), (b, c)) in before.iter_mut().zip(x).zip(a).zip(b.iter().zip(c)) {
-                *before = *before * a + x * b + c;
+            let factors = a.iter().zip(b).zip(c.iter().zip(mean));
+            for ((before, x), ((a, b), (c, mean))) in before.iter_mut().zip(x).zip(factors) {
+                *before = *before * a + (x - mean) * b + c;
             }
         }
     }

@@ -57,6 +57,12 @@ impl BatchNorm {
         Self { weight: self.weight.set_require_grad(false), ..self }
     }
 
+    /// Weight and bias.
+    #[cfg(test)]
+    pub(crate) fn parameters(&self) -> [Tensor<1>; 2] {
+        [self.weight.val(), self.bias.val()]
+    }
+
     /// Normalises `x`, `[batch, channels, ...]`, into the same shape.
     #[must_use]
     pub fn forward<const D: usize>(&self, x: Tensor<D>, mode: &mut Mode) -> Tensor<D> {

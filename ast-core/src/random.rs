@@ -42,6 +42,8 @@ pub enum Purpose {
     ReferenceHalf = 16,
     /// The order of the samples in a reference network's training; key: pass, which network.
     ReferenceOrder = 17,
+    /// Whether a sample is flipped in its first visit, where flips alternate; key: sample.
+    FirstFlip = 18,
 }
 
 /// Counter-based randomness: every number is a function of the run's seed, a [`Purpose`] and up to two counters.

@@ -1,7 +1,7 @@
 //! The selector as any training loop uses it: the ids it hands out and how it reacts to outcomes.
 #![forbid(unsafe_code)]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use ast_core::codec::SnapshotError;
 use ast_core::select::{
@@ -307,6 +307,44 @@ fn batches_in_flight_may_be_recorded_in_any_order() {
         train(&mut selector, batch);
     }
     assert_eq!((selector.in_flight().len(), selector.counts().steps), (0, 4));
+}
+
+/// Whatever is in flight, the visits of a sample are numbered in the order in which it is accepted. A pass that scores a
+/// sample sees it in the visit that it will have if it is accepted.
+#[test]
+fn visits_are_numbered_in_the_order_of_acceptance() {
+    struct Numbers(BTreeMap<(SampleId, u32), u32>);
+    impl Probe for Numbers {
+        fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
+            for visit in request.visits {
+                self.0.insert((visit.id, visit.epoch), visit.earlier);
+            }
+            let loss: Vec<f32> = request.visits.iter().map(|visit| base(visit.id)).collect();
+            Ok(Probed { score: loss.clone(), loss, cost: 1, skipped: false })
+        }
+        fn input_deviation(&mut self, ids: &[SampleId]) -> Result<Vec<f32>, ProbeError> {
+            Ok(vec![0.25; ids.len()])
+        }
+    }
+    for name in ["random", "ast", "dense", "selective-backprop", "original"] {
+        let (mut selector, mut seen) = (selector(name, Goal::activation(0.4, 12)), vec![0; SAMPLES]);
+        let (mut scored, mut flying) = (Numbers(BTreeMap::new()), VecDeque::new());
+        while let Some(batch) = selector.next_batch(&mut scored).unwrap() {
+            for visit in batch.visits() {
+                let number = &mut seen[visit.id as usize];
+                assert_eq!(visit.earlier, *number, "{name}: sample {}", visit.id);
+                let scored = scored.0.get(&(visit.id, visit.epoch)).unwrap_or(number);
+                assert_eq!(scored, number, "{name}: sample {} was scored as another visit", visit.id);
+                *number += 1;
+            }
+            flying.push_back(batch);
+            if flying.len() == 3 {
+                train(&mut selector, flying.pop_front().unwrap());
+            }
+        }
+        assert!(seen.iter().any(|visits| *visits > 3), "{name}");
+        assert!(name != "original" || scored.0.len() > SAMPLES, "{name} scores what it offers");
+    }
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl Loader for OrderedLoader {
 mod tests {
     use super::*;
     use crate::procedural::{Difficulty, Split, procedural};
+    use ast_core::data::{Augment, Flip, Padding};
     use ast_core::random::Random;
     use ast_core::select::Visit;
 
@@ -71,7 +72,7 @@ mod tests {
         let dataset = Arc::new(procedural(Random::new(1), Split::Train, 3, Difficulty::default()));
         let mut loader = OrderedLoader::new(dataset, 1).unwrap();
         for id in [0, 99, 1] {
-            loader.request(Request { visits: vec![Visit { id, epoch: 0 }], augment: None });
+            loader.request(Request { visits: vec![Visit { id, epoch: 0, earlier: 0 }], augment: None });
         }
         assert_eq!(loader.receive().unwrap().unwrap().ids, [0]);
         assert!(loader.receive().is_err());
@@ -82,11 +83,14 @@ mod tests {
     #[test]
     fn the_worker_count_does_not_change_batches() {
         let dataset: Arc<dyn Dataset> = Arc::new(procedural(Random::new(1), Split::Train, 300, Difficulty::default()));
+        let augment = Augment { flip: Flip::Alternate, padding: Padding::Reflect, ..Augment::standard(Random::new(5)) };
         let batches = |workers| {
             let mut loader = OrderedLoader::new(dataset.clone(), workers).unwrap();
             for k in 0..20u32 {
-                let visits = (0..(k % 7) * 9 + 1).map(|i| Visit { id: (k * 31 + i * 7) % 300, epoch: k / 5 }).collect();
-                loader.request(Request { visits, augment: Some(Random::new(5)) });
+                let visits = (0..(k % 7) * 9 + 1)
+                    .map(|i| Visit { id: (k * 31 + i * 7) % 300, epoch: k / 5, earlier: i % 3 })
+                    .collect();
+                loader.request(Request { visits, augment: Some(augment) });
             }
             let mut all = Vec::new();
             while let Some(batch) = loader.receive().unwrap() {

@@ -2,8 +2,9 @@
 
 use ast_control::PiConfig;
 
+use crate::data::{Augment, Padding, Shape};
 use crate::random::Random;
-use crate::run::config::{BudgetConfig, ConfigError, ControlConfig, OnNan, RunConfig, TrainConfig};
+use crate::run::config::{BudgetConfig, ConfigError, ControlConfig, DataConfig, OnNan, RunConfig, TrainConfig};
 use crate::run::numbers::NUMBERS;
 use crate::select::{Goal, Limit};
 
@@ -20,7 +21,8 @@ pub struct Checked {
     pub(crate) lr: f64,
     pub(crate) seed: u64,
     pub(crate) on_nan: OnNan,
-    pub(crate) augment: bool,
+    /// `None` without augmentation.
+    pub(crate) augment: Option<Augment>,
     pub(crate) eval_every: u32,
 }
 
@@ -44,7 +46,9 @@ impl RunConfig {
         let target = target.or(fraction).unwrap_or(DEFAULT_TARGET);
         let control = PiConfig { kp, ki, ema };
         control.check(1.0)?;
-        let (augment, eval_every) = (self.data.augment, self.eval.every_epochs);
+        let DataConfig { flip, shift, padding, .. } = self.data;
+        let augment = Augment { random: Random::new(seed), flip, shift, padding };
+        let (augment, eval_every) = (self.data.augment.then_some(augment), self.eval.every_epochs);
         let goal = Goal { target, epochs, limit, charges_scoring: !free_scoring, control };
         Ok(Checked { goal, target_is_given, batch_size, lr, seed, on_nan, augment, eval_every })
     }
@@ -55,6 +59,24 @@ impl Checked {
     #[must_use]
     pub fn goal(&self) -> Goal {
         self.goal
+    }
+
+    /// Checks that the configuration fits samples of this shape.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the key.
+    pub(crate) fn check_shape(&self, shape: Shape) -> Result<(), ConfigError> {
+        let Shape::Image([_, height, width]) = shape else { return Ok(()) };
+        let shift =
+            self.augment.filter(|augment| augment.padding == Padding::Reflect).map_or(0, |augment| augment.shift);
+        if shift >= height.min(width) {
+            let reason = format!(
+                "a shift of up to {shift} pixels with data.padding = \"reflect\" must be smaller than the images, which have \
+                 {height} x {width} pixels"
+            );
+            return Err(ConfigError::Unfit { key: "data.shift", reason });
+        }
+        Ok(())
     }
 
     /// The randomness of the run.
@@ -69,10 +91,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_reflected_shift_is_smaller_than_the_image() {
+        let mut config = RunConfig::default();
+        let fits = |config: &RunConfig, height| config.check().unwrap().check_shape(Shape::Image([3, height, 32]));
+        assert_eq!(fits(&config, 2), Ok(()), "zeros pad any shift");
+        config.data.padding = Padding::Reflect;
+        assert_eq!(fits(&config, 5), Ok(()));
+        let message = fits(&config, 4).unwrap_err().to_string();
+        assert!(message.starts_with("`data.shift`: ") && message.contains("4 x 32 pixels"), "{message}");
+        assert_eq!(config.check().unwrap().check_shape(Shape::Tokens(4)), Ok(()));
+        config.data.augment = false;
+        assert_eq!(fits(&config, 4), Ok(()));
+    }
+
+    #[test]
     fn the_default_passes_and_errors_name_the_bad_number() {
         assert!(RunConfig::default().check().is_ok());
         type Break = fn(&mut RunConfig);
-        let cases: [(&str, Break); 24] = [
+        let cases: [(&str, Break); 25] = [
             ("control.target", |c| c.control.target = Some(0.0)),
             ("control.target", |c| c.control.target = Some(1.5)),
             ("control.target", |c| c.control.target = Some(f64::NAN)),
@@ -81,6 +117,7 @@ mod tests {
             ("--budget) alone", |c| (c.budget.seconds, c.budget.fraction) = (Some(9.0), Some(0.1))),
             ("budget.seconds", |c| c.budget.seconds = Some(0.0)),
             ("data.label_noise", |c| c.data.label_noise = 1.1),
+            ("data.shift", |c| c.data.shift = 17),
             ("data.validation", |c| c.data.validation = Some(0)),
             ("checkpoint.keep", |c| c.checkpoint.keep = 0),
             ("checkpoint.every_minutes", |c| c.checkpoint.every_minutes = f64::INFINITY),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use ast_control::{ControlError, PiConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::data::{Flip, Padding};
 use crate::plugin::{ParamValue, short};
 
 /// The configuration of a run, unchecked. Its keys are those of `config.toml` and of `--set`.
@@ -53,8 +54,14 @@ pub struct DataConfig {
     pub validation: Option<usize>,
     /// Share of the training labels that are flipped at random, 0..=1, for stress tests.
     pub label_noise: f64,
-    /// Random flips and shifts in training.
+    /// Whether images are augmented in training, by flips and shifts.
     pub augment: bool,
+    /// Horizontal flips.
+    pub flip: Flip,
+    /// Largest shift in each direction, 0..=16 pixels.
+    pub shift: usize,
+    /// The pixels that a shift moves in.
+    pub padding: Padding,
     /// Number of threads that assemble batches besides the training thread, 0..=256; 0: the training thread does it.
     pub workers: usize,
     /// Parameters of the dataset.
@@ -217,6 +224,9 @@ impl Default for DataConfig {
             validation: None,
             label_noise: 0.0,
             augment: true,
+            flip: Flip::Random,
+            shift: 4,
+            padding: Padding::Zeros,
             workers: 1,
             params: BTreeMap::new(),
         }
@@ -291,6 +301,14 @@ pub enum ConfigError {
          decide how much is trained as well"
     )]
     Both,
+    /// A value does not fit the data or another key.
+    #[error("`{key}`: {reason}")]
+    Unfit {
+        /// The key.
+        key: &'static str,
+        /// Why it does not fit.
+        reason: String,
+    },
     /// The gains of the controller are out of range.
     #[error("control: {0}")]
     Control(#[from] ControlError),

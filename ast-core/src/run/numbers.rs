@@ -41,6 +41,7 @@ pub const NUMBERS: &[NumberSpec] = &[
     integer("data.train_limit", 1, 100_000_000, |c| c.data.train_limit.map(|n| n as f64)),
     integer("data.validation", 1, 100_000_000, |c| c.data.validation.map(|n| n as f64)),
     from_zero("data.label_noise", 1.0, |c| Some(c.data.label_noise)),
+    integer("data.shift", 0, 16, |c| Some(c.data.shift as f64)),
     integer("data.workers", 0, 256, |c| Some(c.data.workers as f64)),
     above_zero("control.target", 1.0, |c| c.control.target),
     from_zero("control.kp", 1e6, |c| Some(c.control.kp)),

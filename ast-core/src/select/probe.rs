@@ -4,6 +4,7 @@ use std::error::Error;
 
 use super::counts::Counts;
 use super::ledger::Ledger;
+use super::queue::Queue;
 use super::sample::{SampleId, Visit};
 
 /// The network that makes an extra pass, and how.
@@ -129,15 +130,16 @@ pub struct ChargedProbe<'a> {
     probe: &'a mut dyn Probe,
     counts: &'a mut Counts,
     ledger: &'a Ledger,
+    queue: &'a Queue,
 }
 
 impl<'a> ChargedProbe<'a> {
     /// Charges the passes of `probe` to `counts`.
-    pub fn new(probe: &'a mut dyn Probe, counts: &'a mut Counts, ledger: &'a Ledger) -> Self {
-        Self { probe, counts, ledger }
+    pub fn new(probe: &'a mut dyn Probe, counts: &'a mut Counts, ledger: &'a Ledger, queue: &'a Queue) -> Self {
+        Self { probe, counts, ledger, queue }
     }
 
-    /// Loss and score of each sample. Without samples, no pass is made.
+    /// Loss and score of each sample, seen as it is if it is accepted now. Without samples, no pass is made.
     ///
     /// # Errors
     /// [`ProbeError`].
@@ -146,7 +148,9 @@ impl<'a> ChargedProbe<'a> {
             return Ok(Probed::default());
         }
         let scored = self.counts.scored;
-        let probed = self.probe.score(&ProbeRequest { visits, by, ledger: self.ledger, scored })?;
+        let now = |visit: &Visit| self.queue.visit(visit.id, visit.epoch, self.ledger);
+        let now: Vec<Visit> = visits.iter().map(now).collect();
+        let probed = self.probe.score(&ProbeRequest { visits: &now, by, ledger: self.ledger, scored })?;
         for (column, found) in [("losses", probed.loss.len()), ("scores", probed.score.len())] {
             if found != visits.len() {
                 return Err(ProbeError::Length { column, expected: visits.len(), found });
@@ -199,10 +203,11 @@ mod tests {
 
     #[test]
     fn every_pass_is_charged() {
-        let (mut counts, visits) = (Counts::default(), [Visit { id: 0, epoch: 0 }; 3]);
+        let (mut counts, visits) = (Counts::default(), [Visit { id: 0, epoch: 0, earlier: 0 }; 3]);
         let ledger = Ledger::new(Groups::none(1));
         let mut two = Two;
-        let mut charged = ChargedProbe::new(&mut two, &mut counts, &ledger);
+        let queue = Queue::new(1);
+        let mut charged = ChargedProbe::new(&mut two, &mut counts, &ledger, &queue);
         for by in [ScoredBy::Network, ScoredBy::NetworkInTraining, ScoredBy::HalfResolution, ScoredBy::Proxy] {
             charged.score(&visits, by).unwrap();
         }

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::ledger::Ledger;
 use super::sample::{Level, SampleId, Visit};
 
 /// Accepted samples waiting for a full batch. There is one queue per level, because a batch has one level.
@@ -67,6 +68,12 @@ impl Queue {
         self.pending[id as usize] > 0
     }
 
+    /// The visit of a sample if it is accepted now, in nominal epoch `epoch`.
+    #[must_use]
+    pub fn visit(&self, id: SampleId, epoch: u32, ledger: &Ledger) -> Visit {
+        Visit { id, epoch, earlier: u32::from(ledger.visits(id)) + u32::from(self.pending[id as usize]) }
+    }
+
     /// Number of waiting samples.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -85,7 +92,7 @@ mod tests {
     use super::*;
 
     fn accepted(id: SampleId) -> Accepted {
-        Accepted { visit: Visit { id, epoch: 0 }, coverage: false, spent: 0.0, weight: 1.0 }
+        Accepted { visit: Visit { id, epoch: 0, earlier: 0 }, coverage: false, spent: 0.0, weight: 1.0 }
     }
 
     #[test]

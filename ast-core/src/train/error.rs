@@ -3,7 +3,7 @@ use burn::tensor::ExecutionError;
 use crate::codec::SnapshotError;
 use crate::data::LoadError;
 use crate::model::NetworkError;
-use crate::run::NotFinite;
+use crate::run::{ConfigError, NotFinite};
 use crate::score::ScoreError;
 use crate::select::{PolicyError, ProbeError, SelectError};
 
@@ -50,6 +50,9 @@ pub enum TrainError {
     /// The selector or its policy failed.
     #[error(transparent)]
     Select(SelectError),
+    /// The configuration does not fit the data.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The network cannot be built for this data.
     #[error(transparent)]
     Network(#[from] NetworkError),

@@ -16,7 +16,8 @@ const AHEAD: usize = 2;
 pub(super) fn evaluate<M: Model>(model: &M, loader: &mut dyn Loader, device: &Device) -> Result<(f64, f64), PassError> {
     let (samples, rows) = (loader.dataset().samples() as SampleId, loader.dataset().shape().targets());
     let mut requests = (0..samples).step_by(BATCH).map(|from| {
-        let visits = (from..samples.min(from + BATCH as SampleId)).map(|id| Visit { id, epoch: 0 }).collect();
+        let visits =
+            (from..samples.min(from + BATCH as SampleId)).map(|id| Visit { id, epoch: 0, earlier: 0 }).collect();
         Request { visits, augment: None }
     });
     requests.by_ref().take(AHEAD).for_each(|request| loader.request(request));

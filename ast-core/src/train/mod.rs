@@ -99,8 +99,9 @@ impl<M: Model> Trainer<M> {
     /// Builds a trainer from its parts.
     ///
     /// # Errors
-    /// [`TrainError::Select`] if the data has too many classes for a selector; [`TrainError::Network`] if the network
-    /// does not take the data, or does not provide what the scorer or the policy needs.
+    /// [`TrainError::Select`] if the data has too many classes for a selector; [`TrainError::Config`] if the configuration
+    /// does not fit the data; [`TrainError::Network`] if the network does not take the data, or does not provide what the
+    /// scorer or the policy needs.
     pub fn new(setup: Setup<M>) -> Result<Self, TrainError> {
         let Setup { run, train, test, model, device, energy } = setup;
         let ran = run.ran();
@@ -110,6 +111,7 @@ impl<M: Model> Trainer<M> {
         let ids = 0..samples as SampleId;
         let groups = Groups::of(ids.clone().map(|id| dataset.label(id))).map_err(SelectError::from)?;
         let mut selector = Selector::of(groups, policy, config.goal, config.batch_size, config.seed)?;
+        config.check_shape(dataset.shape())?;
         requirements::check(&model, dataset.shape(), scorer.as_ref(), &ran, &selector)?;
         selector.set_costs(vec![pass_cost(&model.layers(dataset.shape())?)])?;
         let clock = Clock::start(energy);

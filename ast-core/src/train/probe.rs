@@ -7,7 +7,7 @@ use super::clock::{Clock, Phase};
 use super::error::PassError;
 use super::feed::{Uploaded, upload};
 use super::statistics::{ForwardedBatch, Scored, Scoring, gradient_sum};
-use crate::data::{Dataset, Request};
+use crate::data::{Augment, Dataset, Request};
 use crate::model::{Forward, Input, Mode, Model, cross_entropy, per_sample};
 use crate::optim::learning_rate;
 use crate::random::Purpose;
@@ -26,7 +26,8 @@ pub(super) struct TrainerProbe<'a, M> {
     pub(super) scoring: Scoring<'a>,
     /// Cost per sample of the run's network.
     pub(super) cost: PassCost,
-    pub(super) augment: bool,
+    /// Augmentation of a training step.
+    pub(super) augment: Option<Augment>,
     /// Peak learning rate of auxiliary networks.
     pub(super) lr: f64,
     /// Whether a NaN or infinite value is an error. If not, the policy gets it and does not select the sample.
@@ -39,7 +40,7 @@ pub(super) struct TrainerProbe<'a, M> {
 
 impl<M: Model> TrainerProbe<'_, M> {
     fn load(&self, visits: &[Visit], device: &Device) -> Uploaded {
-        let request = Request { visits: visits.to_vec(), augment: self.augment.then_some(self.scoring.random) };
+        let request = Request { visits: visits.to_vec(), augment: self.augment };
         upload(request.collate(self.dataset), device)
     }
 

@@ -61,7 +61,7 @@ impl<M: Model> Trainer<M> {
     }
 
     pub(super) fn request(&self, batch: &Batch) -> Request {
-        Request { visits: batch.visits(), augment: self.config.augment.then_some(self.random) }
+        Request { visits: batch.visits(), augment: self.config.augment }
     }
 
     /// Calls `act` with the selector and a probe of this trainer.

@@ -6,7 +6,7 @@ use crate::select::error::SelectError;
 use crate::select::policy::{PolicyError, SelectionContext};
 use crate::select::probe::{ChargedProbe, Probe};
 use crate::select::queue::Accepted;
-use crate::select::sample::{Level, SampleId, Visit};
+use crate::select::sample::{Level, SampleId};
 use crate::select::sampler::Offer;
 
 impl Selector {
@@ -27,7 +27,7 @@ impl Selector {
             state.counts.offered += offer.len() as u64;
             let mut chosen = Vec::new();
             let (ledger, queue, random) = (&state.ledger, &state.queue, self.random);
-            let charged = ChargedProbe::new(&mut *probe, &mut state.counts, ledger);
+            let charged = ChargedProbe::new(&mut *probe, &mut state.counts, ledger, queue);
             let mut context = SelectionContext { spent: before, ledger, queue, random, probe: charged };
             self.policy.select(offer, &mut context, &mut chosen)?;
             let weights = self.policy.loss_weights(offer, &chosen, &context);
@@ -49,7 +49,7 @@ impl Selector {
             // rate is 0.
             let spent = (before + self.spent(probe)?) / 2.0;
             for (((id, coverage), weight), level) in accepted {
-                let visit = Visit { id, epoch };
+                let visit = self.state.queue.visit(id, epoch, &self.state.ledger);
                 self.state.queue.push(level, Accepted { visit, coverage, spent, weight });
             }
         }

@@ -61,10 +61,11 @@ impl ProgressView {
                 "warning: {bytes} bytes of metrics.jsonl are missing: between step {after} and step {step} the log has a gap; \
                  the result does not depend on it"
             )),
-            Event::Evaluated { epoch, accuracy, loss, .. } => {
+            Event::Evaluated { epoch, accuracy, loss, tta, .. } => {
                 self.accuracy = Some(*accuracy);
+                let tta = tta.map(|tta| format!(" ({tta:.1} % augmented)")).unwrap_or_default();
                 let (epochs, set) = (self.epochs, if self.held_out { "held-out" } else { "test" });
-                self.print(&format!("epoch {epoch:5.1}/{epochs}  {set} accuracy {accuracy:.1} %, loss {loss:.3}"));
+                self.print(&format!("epoch {epoch:5.1}/{epochs}  {set} accuracy {accuracy:.1} %{tta}, loss {loss:.3}"));
             }
         }
     }

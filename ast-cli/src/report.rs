@@ -51,6 +51,9 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         run.test_samples,
         100.0 / run.classes as f64
     )?;
+    if let Some(tta) = summary.accuracy.tta {
+        writeln!(out, "  {:17} {tta:6.1} %   the same, averaged over six views of each image", "with augmentation")?;
+    }
     writeln!(
         out,
         "  activation        {:>8}   trained on {} of {} offered samples ({})",

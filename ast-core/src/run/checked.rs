@@ -4,7 +4,9 @@ use ast_control::PiConfig;
 
 use crate::data::{Augment, Padding, Shape};
 use crate::random::Random;
-use crate::run::config::{BudgetConfig, ConfigError, ControlConfig, DataConfig, OnNan, RunConfig, TrainConfig};
+use crate::run::config::{
+    BudgetConfig, ConfigError, ControlConfig, DataConfig, EvalConfig, OnNan, RunConfig, TrainConfig,
+};
 use crate::run::numbers::NUMBERS;
 use crate::select::{Goal, Limit};
 
@@ -24,6 +26,7 @@ pub struct Checked {
     /// `None` without augmentation.
     pub(crate) augment: Option<Augment>,
     pub(crate) eval_every: u32,
+    pub(crate) tta: bool,
 }
 
 impl RunConfig {
@@ -48,9 +51,10 @@ impl RunConfig {
         control.check(1.0)?;
         let DataConfig { flip, shift, padding, .. } = self.data;
         let augment = Augment { random: Random::new(seed), flip, shift, padding };
-        let (augment, eval_every) = (self.data.augment.then_some(augment), self.eval.every_epochs);
+        let augment = self.data.augment.then_some(augment);
+        let EvalConfig { every_epochs: eval_every, tta } = self.eval;
         let goal = Goal { target, epochs, limit, charges_scoring: !free_scoring, control };
-        Ok(Checked { goal, target_is_given, batch_size, lr, seed, on_nan, augment, eval_every })
+        Ok(Checked { goal, target_is_given, batch_size, lr, seed, on_nan, augment, eval_every, tta })
     }
 }
 
@@ -61,12 +65,28 @@ impl Checked {
         self.goal
     }
 
-    /// Checks that the configuration fits samples of this shape.
+    /// Checks that the configuration fits samples of this shape. `mirrors` says whether mirror images keep their class.
     ///
     /// # Errors
     /// [`ConfigError`], which names the key.
-    pub(crate) fn check_shape(&self, shape: Shape) -> Result<(), ConfigError> {
-        let Shape::Image([_, height, width]) = shape else { return Ok(()) };
+    pub(crate) fn check_data(&self, shape: Shape, mirrors: bool) -> Result<(), ConfigError> {
+        let unfit = |key, reason: String| Err(ConfigError::Unfit { key, reason });
+        let Shape::Image([_, height, width]) = shape else {
+            return if self.tta {
+                unfit("eval.tta", "test-time augmentation is for images only".into())
+            } else {
+                Ok(())
+            };
+        };
+        if self.tta && !mirrors {
+            return unfit(
+                "eval.tta",
+                "six views include mirror images, which are of another class in this data".into(),
+            );
+        }
+        if self.tta && height.min(width) < 2 {
+            return unfit("eval.tta", format!("images of {height} x {width} pixels cannot be moved by one pixel"));
+        }
         let shift =
             self.augment.filter(|augment| augment.padding == Padding::Reflect).map_or(0, |augment| augment.shift);
         if shift >= height.min(width) {
@@ -74,7 +94,7 @@ impl Checked {
                 "a shift of up to {shift} pixels with data.padding = \"reflect\" must be smaller than the images, which have \
                  {height} x {width} pixels"
             );
-            return Err(ConfigError::Unfit { key: "data.shift", reason });
+            return unfit("data.shift", reason);
         }
         Ok(())
     }
@@ -93,15 +113,31 @@ mod tests {
     #[test]
     fn a_reflected_shift_is_smaller_than_the_image() {
         let mut config = RunConfig::default();
-        let fits = |config: &RunConfig, height| config.check().unwrap().check_shape(Shape::Image([3, height, 32]));
+        let fits = |config: &RunConfig, height| config.check().unwrap().check_data(Shape::Image([3, height, 32]), true);
         assert_eq!(fits(&config, 2), Ok(()), "zeros pad any shift");
         config.data.padding = Padding::Reflect;
         assert_eq!(fits(&config, 5), Ok(()));
         let message = fits(&config, 4).unwrap_err().to_string();
         assert!(message.starts_with("`data.shift`: ") && message.contains("4 x 32 pixels"), "{message}");
-        assert_eq!(config.check().unwrap().check_shape(Shape::Tokens(4)), Ok(()));
+        assert_eq!(config.check().unwrap().check_data(Shape::Tokens(4), true), Ok(()));
         config.data.augment = false;
         assert_eq!(fits(&config, 4), Ok(()));
+    }
+
+    #[test]
+    fn test_time_augmentation_is_for_images_that_can_be_mirrored() {
+        let mut config = RunConfig::default();
+        config.eval.tta = true;
+        let checked = config.check().unwrap();
+        assert_eq!(checked.check_data(Shape::Image([1, 2, 2]), true), Ok(()));
+        for (shape, mirrors, words) in [
+            (Shape::Tokens(8), true, "for images only"),
+            (Shape::Image([3, 8, 8]), false, "of another class"),
+            (Shape::Image([3, 8, 1]), true, "8 x 1 pixels"),
+        ] {
+            let message = checked.check_data(shape, mirrors).unwrap_err().to_string();
+            assert!(message.starts_with("`eval.tta`: ") && message.contains(words), "{message}");
+        }
     }
 
     #[test]

@@ -178,6 +178,8 @@ pub enum OnNan {
 pub struct EvalConfig {
     /// Number of nominal epochs between evaluations, 0..=1,000,000 (0: only at the end).
     pub every_epochs: u32,
+    /// Whether an evaluation also measures the accuracy with test-time augmentation, over six views of each image.
+    pub tta: bool,
 }
 
 /// `checkpoint.*`
@@ -266,7 +268,7 @@ impl Default for TrainConfig {
 
 impl Default for EvalConfig {
     fn default() -> Self {
-        Self { every_epochs: 8 }
+        Self { every_epochs: 8, tta: false }
     }
 }
 

@@ -93,6 +93,9 @@ pub enum Event {
         accuracy: f64,
         /// Mean cross-entropy, nats.
         loss: f64,
+        /// Correct answers with test-time augmentation, percent; absent without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tta: Option<f64>,
     },
 }
 

@@ -23,6 +23,7 @@ mod state;
 mod statistics;
 mod step;
 mod summary;
+mod tta;
 
 use ast_control::Ema;
 use burn::tensor::Device;
@@ -111,7 +112,7 @@ impl<M: Model> Trainer<M> {
         let ids = 0..samples as SampleId;
         let groups = Groups::of(ids.clone().map(|id| dataset.label(id))).map_err(SelectError::from)?;
         let mut selector = Selector::of(groups, policy, config.goal, config.batch_size, config.seed)?;
-        config.check_shape(dataset.shape())?;
+        config.check_data(dataset.shape(), dataset.mirrors())?;
         requirements::check(&model, dataset.shape(), scorer.as_ref(), &ran, &selector)?;
         selector.set_costs(vec![pass_cost(&model.layers(dataset.shape())?)])?;
         let clock = Clock::start(energy);

@@ -2,7 +2,7 @@
 
 use super::clock::Phase;
 use super::error::TrainError;
-use super::evaluate::evaluate;
+use super::evaluate::{Measured, evaluate};
 use super::export::safetensors;
 use super::resolve::ignored_target;
 use super::{Callback, Flow, Trainer};
@@ -70,16 +70,17 @@ impl<M: Model> Trainer<M> {
     fn evaluate(&mut self, epoch: f64, callback: &mut dyn Callback) -> Result<(), TrainError> {
         self.clock.enter(Phase::Eval);
         let device = self.learner.device.clone().without_autodiff();
-        let (accuracy, loss) = evaluate(&self.learner.model.valid(), self.test.as_mut(), &device)?;
+        let model = self.learner.model.valid();
+        let Measured { accuracy, loss, tta, passes } = evaluate(&model, self.test.as_mut(), &device, self.config.tta)?;
         self.clock.enter(Phase::Checkpoint);
-        self.state.evaluated += self.test.dataset().samples() as u64;
+        self.state.evaluated += passes;
         let step = self.counts().steps;
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step, loss });
         }
         let best = self.state.evaluations.iter().all(|earlier| earlier.accuracy < accuracy);
-        self.state.evaluations.push(Evaluation { epoch, accuracy, loss });
-        callback.event(&Event::Evaluated { step, epoch, accuracy, loss })?;
+        self.state.evaluations.push(Evaluation { epoch, accuracy, loss, tta });
+        callback.event(&Event::Evaluated { step, epoch, accuracy, loss, tta })?;
         if best { callback.best(&|| safetensors(&self.learner.model)) } else { Ok(()) }
     }
 

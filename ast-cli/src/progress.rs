@@ -113,5 +113,6 @@ fn describe_decision(Decision { selecting, evidence }: &Decision) -> String {
 fn describe(step: &StepEvent, epochs: u32) -> String {
     let rate = 100.0 * step.activation;
     let threshold = step.control.threshold.map(|t| format!("  threshold {t:.3}")).unwrap_or_default();
-    format!("epoch {:5.1}/{epochs}  loss {:.3}  trained {rate:.1} % of offered{threshold}", step.epoch, step.loss)
+    let size = step.size.map(|[height, width]| format!("  {height} x {width} pixels")).unwrap_or_default();
+    format!("epoch {:5.1}/{epochs}  loss {:.3}  trained {rate:.1} % of offered{threshold}{size}", step.epoch, step.loss)
 }

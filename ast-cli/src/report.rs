@@ -65,6 +65,14 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
             false => format!("`{}` keeps no target", config.policy.name),
         }
     )?;
+    if let Some(sizes) = &config.train.sizes {
+        let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+        writeln!(
+            out,
+            "  image sizes                  {} pixels over the run; evaluated at full size",
+            sizes.join(", ")
+        )?;
+    }
     if summary.skipped > 0 {
         writeln!(
             out,
@@ -101,7 +109,7 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
                 percent(saved)
             )?;
         }
-        _ => writeln!(out, "    seconds          unknown   no batch was full")?,
+        _ => writeln!(out, "    seconds          unknown   no batch was full and of full size")?,
     }
     match summary.joules.total {
         Some(joules) => writeln!(

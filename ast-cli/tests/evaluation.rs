@@ -1,4 +1,4 @@
-//! What an evaluation reports, through the real program.
+//! Options of a recipe through the real program: test-time augmentation, image sizes, augmentation.
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 
@@ -6,7 +6,7 @@ mod common;
 
 use std::process::Stdio;
 
-use common::{SMALL, program, result};
+use common::{SMALL, program, result, start, stderr, succeed};
 use serde_json::Value;
 
 /// Test-time augmentation adds its accuracy to every evaluation, costs five passes more, and changes nothing else.
@@ -49,4 +49,48 @@ fn test_time_augmentation_is_reported_beside_the_plain_accuracy() {
     assert_eq!(tta.summary["flops"]["total"], plain.summary["flops"]["total"], "evaluation is not on the budget");
     assert!(report.contains(&format!("{last:.1} %   the same, averaged over six views")), "{report}");
     assert!(progress.contains(&format!("({last:.1} % augmented)")), "{progress}");
+}
+
+/// A list on the command line. A network for one size is refused before the run, with both keys' values named.
+#[test]
+fn image_sizes_are_a_list_of_sizes_that_the_network_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let output = start(&out, more).output().unwrap();
+        (output.status.code(), stderr(&output), out)
+    };
+    let (code, message, out) = run("small", &["--set", "train.sizes=[20, 26, 32]"]);
+    assert_eq!(code, Some(2), "{message}");
+    assert!(message.contains("`model.name` = \"simple-cnn\": images of 20 x 20 pixels"), "{message}");
+    assert!(message.contains("only images of the size it was built for") && !out.exists(), "{message}");
+    let (code, message, _) = run("large", &["--set", "train.sizes=[33]"]);
+    assert_eq!(code, Some(2), "{message}");
+    assert!(message.contains("`train.sizes`: 33 is larger than the images, which have 32 x 32 pixels"), "{message}");
+    let (plain, full) = (run("plain", &[]).2, run("full", &["--set", "train.sizes=[32,32]"]).2);
+    assert!(result(&plain).weights == result(&full).weights, "the size of the data changes nothing");
+    assert!(std::fs::read_to_string(full.join("config.toml")).unwrap().contains("sizes = [32, 32]"));
+}
+
+/// Each option of the augmentation is another run, and the defaults may be written out.
+#[test]
+fn augmentation_is_set_by_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = |set: &[&str]| {
+        let out = folder.path().join(set.join("-").replace(['=', '.'], "-"));
+        let set: Vec<String> = set.iter().map(|set| format!("--set={set}")).collect();
+        succeed(start(&out, &set.iter().map(String::as_str).collect::<Vec<_>>()));
+        result(&out).weights
+    };
+    let plain = weights(&["data.flip=random", "data.shift=4", "data.padding=zeros"]);
+    assert!(weights(&["data.augment=true"]) == plain);
+    let others = [
+        weights(&["data.augment=false"]),
+        weights(&["data.flip=alternate"]),
+        weights(&["data.flip=off"]),
+        weights(&["data.shift=2"]),
+        weights(&["data.padding=reflect"]),
+    ];
+    assert!(others.iter().all(|other| *other != plain));
+    assert!(weights(&["data.flip=off", "data.shift=0"]) == others[0], "nothing is left to augment");
 }

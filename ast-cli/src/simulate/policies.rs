@@ -91,7 +91,7 @@ fn waiting(chunk: &Chunk, epoch: u32) -> Queue {
     let mut queue = Queue::new(chunk.waiting.len());
     for (id, _) in (0..).zip(&chunk.waiting).filter(|(_, waiting)| **waiting) {
         let visit = Visit { id: id as SampleId, epoch, earlier: 0 };
-        queue.push(0, Accepted { visit, coverage: false, spent: SPENT, weight: 1.0 });
+        queue.push(0, Accepted { visit, coverage: false, spent: SPENT, weight: 1.0, staged: false });
     }
     queue
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use crate::data::{Augment, Dataset, Shape};
+use crate::data::resize::Resizer;
+use crate::data::{Augment, Dataset, ImageSize, Shape};
 use crate::select::{SampleId, Visit};
 
 /// A request for a batch, answered by a [`Loader`].
@@ -10,6 +11,8 @@ pub struct Request {
     pub visits: Vec<Visit>,
     /// Augmentation of images; `None` for none.
     pub augment: Option<Augment>,
+    /// The size of the images; `None` for that of the dataset.
+    pub size: Option<ImageSize>,
 }
 
 /// A batch in host memory.
@@ -50,19 +53,31 @@ impl Request {
     }
 
     fn pixels(&self, dataset: &dyn Dataset, sides: [usize; 3]) -> Values {
-        let size = sides.iter().product();
+        let [channels, height, width] = sides;
+        let [small_height, small_width] = self.size.map_or([height, width], |size| size.sides);
+        let mut resizer = self.size.map(|size| Resizer::new(size, [height, width]));
+        let (whole, size) = (channels * height * width, channels * small_height * small_width);
+        let (mut plain, mut augmented) = (vec![0.0; whole], vec![0.0; whole]);
         let (mut pixels, mirrors) = (vec![0.0; self.visits.len() * size], dataset.mirrors());
-        let mut plain = vec![0.0; size];
         for (visit, out) in self.visits.iter().zip(pixels.chunks_exact_mut(size)) {
-            match &self.augment {
-                None => dataset.write(visit.id, out),
-                Some(augment) => {
+            match (&self.augment, &mut resizer) {
+                (None, None) => dataset.write(visit.id, out),
+                (Some(augment), None) => {
                     dataset.write(visit.id, &mut plain);
                     augment.write(*visit, mirrors, &plain, sides, out);
                 }
+                (None, Some(resizer)) => {
+                    dataset.write(visit.id, &mut plain);
+                    resizer.write(*visit, &plain, out);
+                }
+                (Some(augment), Some(resizer)) => {
+                    dataset.write(visit.id, &mut plain);
+                    augment.write(*visit, mirrors, &plain, sides, &mut augmented);
+                    resizer.write(*visit, &augmented, out);
+                }
             }
         }
-        Values::Pixels(pixels, sides)
+        Values::Pixels(pixels, [channels, small_height, small_width])
     }
 }
 

@@ -3,6 +3,7 @@
 mod augment;
 mod batch;
 mod dataset;
+mod resize;
 mod shape;
 mod source;
 mod view;
@@ -10,6 +11,7 @@ mod view;
 pub use augment::{Augment, Flip, Padding};
 pub use batch::{HostBatch, LoadError, Loader, Request, Values};
 pub use dataset::{Dataset, fingerprint};
+pub use resize::{ImageSize, Resize};
 pub use shape::Shape;
 pub use source::{
     Archive, ArchiveFile, BuildDataset, DataError, DataSource, DatasetEntry, ReadRequest, Remedy, Splits, Verified,

@@ -19,13 +19,23 @@ pub enum Mode {
 pub struct Training {
     masks: Stream,
     statistics: RunningStatistics,
+    /// The momentum of all running statistics, instead of each layer's own.
+    momentum: Option<f64>,
 }
 
 impl Mode {
     /// Training, with dropout masks drawn from `masks`, the same on every device.
     #[must_use]
     pub fn train(masks: Stream) -> Self {
-        Self::Train(Box::new(Training { masks, statistics: RunningStatistics::default() }))
+        Self::Train(Box::new(Training { masks, statistics: RunningStatistics::default(), momentum: None }))
+    }
+
+    /// Training mode with one momentum, 0..=1, for all running statistics. With `1/k` in the k-th of several passes they
+    /// become the means over the passes.
+    #[must_use]
+    pub fn measure(masks: Stream, momentum: f64) -> Self {
+        let statistics = RunningStatistics::default();
+        Self::Train(Box::new(Training { masks, statistics, momentum: Some(momentum) }))
     }
 
     /// The running statistics measured in the pass; empty after evaluation.
@@ -38,6 +48,12 @@ impl Mode {
 }
 
 impl Training {
+    /// The factor by which running statistics move towards those of the batch: `own`, the layer's, unless the mode sets it.
+    #[must_use]
+    pub fn momentum(&self, own: f64) -> f64 {
+        self.momentum.unwrap_or(own)
+    }
+
     /// Sets the new value of a parameter that is not trained by gradients. It takes effect with the optimizer's step,
     /// if that is made.
     ///
@@ -58,6 +74,12 @@ impl Training {
 pub struct RunningStatistics(HashMap<ParamId, Tensor<1>>);
 
 impl RunningStatistics {
+    /// Whether there are none: the network has no running statistics.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns the network with these values.
     #[must_use]
     pub fn apply<M: Module>(mut self, model: M) -> M {

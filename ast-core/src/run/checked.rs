@@ -2,7 +2,7 @@
 
 use ast_control::PiConfig;
 
-use crate::data::{Augment, Padding, Shape};
+use crate::data::{Augment, Padding, Resize, Shape};
 use crate::random::Random;
 use crate::run::config::{
     BudgetConfig, ConfigError, ControlConfig, DataConfig, EvalConfig, OnNan, RunConfig, TrainConfig,
@@ -13,8 +13,11 @@ use crate::select::{Goal, Limit};
 /// The default activation rate.
 const DEFAULT_TARGET: f64 = 0.1;
 
+/// Largest number of image sizes in a run.
+const MOST_SIZES: usize = 16;
+
 /// The checked numbers of a run, for the trainer.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     pub(crate) goal: Goal,
     /// Whether the configuration sets the target.
@@ -27,6 +30,11 @@ pub struct Checked {
     pub(crate) augment: Option<Augment>,
     pub(crate) eval_every: u32,
     pub(crate) tta: bool,
+    /// Image sizes over the run; empty for that of the dataset.
+    pub(crate) sizes: Vec<u32>,
+    /// The share of the budget of each size.
+    pub(crate) size_shares: Vec<f64>,
+    pub(crate) resize: Resize,
 }
 
 impl RunConfig {
@@ -36,7 +44,7 @@ impl RunConfig {
     /// [`ConfigError`], which names the key.
     pub fn check(&self) -> Result<Checked, ConfigError> {
         let ControlConfig { target, kp, ki, ema } = self.control;
-        let TrainConfig { epochs, batch_size, lr, seed, on_nan } = self.train;
+        let TrainConfig { epochs, batch_size, lr, seed, on_nan, resize, .. } = self.train;
         let BudgetConfig { fraction, seconds, free_scoring } = self.budget;
         if fraction.is_some() && (target.is_some() || seconds.is_some()) {
             return Err(ConfigError::Both);
@@ -54,7 +62,21 @@ impl RunConfig {
         let augment = self.data.augment.then_some(augment);
         let EvalConfig { every_epochs: eval_every, tta } = self.eval;
         let goal = Goal { target, epochs, limit, charges_scoring: !free_scoring, control };
-        Ok(Checked { goal, target_is_given, batch_size, lr, seed, on_nan, augment, eval_every, tta })
+        let (sizes, size_shares) = sizes(&self.train)?;
+        Ok(Checked {
+            goal,
+            target_is_given,
+            batch_size,
+            lr,
+            seed,
+            on_nan,
+            augment,
+            eval_every,
+            tta,
+            sizes,
+            size_shares,
+            resize,
+        })
     }
 }
 
@@ -106,6 +128,31 @@ impl Checked {
     }
 }
 
+/// The image sizes and the share of the budget of each.
+fn sizes(train: &TrainConfig) -> Result<(Vec<u32>, Vec<f64>), ConfigError> {
+    let unfit = |key, reason: String| Err(ConfigError::Unfit { key, reason });
+    let (sizes, shares) = match (&train.sizes, &train.size_shares) {
+        (None, None) => return Ok((Vec::new(), Vec::new())),
+        (None, Some(_)) => {
+            return unfit("train.size_shares", "they are the shares of train.sizes, which is not set".into());
+        }
+        (Some(sizes), None) => (sizes, vec![1.0 / sizes.len() as f64; sizes.len()]),
+        (Some(sizes), Some(shares)) => (sizes, shares.clone()),
+    };
+    if sizes.is_empty() || sizes.len() > MOST_SIZES {
+        return unfit("train.sizes", format!("{} sizes; there can be 1 to {MOST_SIZES}", sizes.len()));
+    }
+    if shares.len() != sizes.len() {
+        let reason = format!("{} shares for {} sizes: give one for each", shares.len(), sizes.len());
+        return unfit("train.size_shares", reason);
+    }
+    let sum: f64 = shares.iter().sum();
+    if (sum - 1.0).abs() > 1e-6 {
+        return unfit("train.size_shares", format!("the shares add up to {sum}, not to 1"));
+    }
+    Ok((sizes.clone(), shares))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,7 +191,7 @@ mod tests {
     fn the_default_passes_and_errors_name_the_bad_number() {
         assert!(RunConfig::default().check().is_ok());
         type Break = fn(&mut RunConfig);
-        let cases: [(&str, Break); 25] = [
+        let cases: [(&str, Break); 33] = [
             ("control.target", |c| c.control.target = Some(0.0)),
             ("control.target", |c| c.control.target = Some(1.5)),
             ("control.target", |c| c.control.target = Some(f64::NAN)),
@@ -154,6 +201,16 @@ mod tests {
             ("budget.seconds", |c| c.budget.seconds = Some(0.0)),
             ("data.label_noise", |c| c.data.label_noise = 1.1),
             ("data.shift", |c| c.data.shift = 17),
+            ("train.sizes", |c| c.train.sizes = Some(vec![])),
+            ("train.sizes", |c| c.train.sizes = Some(vec![32; 17])),
+            ("train.sizes", |c| c.train.sizes = Some(vec![20, 3])),
+            ("which is not set", |c| c.train.size_shares = Some(vec![1.0])),
+            ("2 shares for 1 sizes", |c| (c.train.sizes, c.train.size_shares) = (Some(vec![20]), Some(vec![0.5, 0.5]))),
+            ("add up to 0.9", |c| (c.train.sizes, c.train.size_shares) = (Some(vec![20, 26]), Some(vec![0.5, 0.4]))),
+            ("train.size_shares", |c| {
+                (c.train.sizes, c.train.size_shares) = (Some(vec![20, 26]), Some(vec![0.0, 1.0]))
+            }),
+            ("train.size_shares", |c| (c.train.sizes, c.train.size_shares) = (Some(vec![20]), Some(vec![f64::NAN]))),
             ("data.validation", |c| c.data.validation = Some(0)),
             ("checkpoint.keep", |c| c.checkpoint.keep = 0),
             ("checkpoint.every_minutes", |c| c.checkpoint.every_minutes = f64::INFINITY),

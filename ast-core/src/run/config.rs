@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use ast_control::{ControlError, PiConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Flip, Padding};
+use crate::data::{Flip, Padding, Resize};
 use crate::plugin::{ParamValue, short};
 
 /// The configuration of a run, unchecked. Its keys are those of `config.toml` and of `--set`.
@@ -144,7 +144,7 @@ pub struct BudgetConfig {
 }
 
 /// `train.*`
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Nominal epochs: how often every sample is offered, 1..=1,000,000.
@@ -157,6 +157,15 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Reaction to a loss, score or gradient that is NaN or infinite.
     pub on_nan: OnNan,
+    /// Image sizes over the run, each 4..=65,536 and at most that of the dataset: the pixels of the shorter side. If absent,
+    /// that of the dataset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sizes: Option<Vec<u32>>,
+    /// The share of the budget, in (0, 1], that is trained at each size; together 1. If absent: equal shares.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_shares: Option<Vec<f64>>,
+    /// How images become smaller.
+    pub resize: Resize,
 }
 
 /// Reaction to a loss, score or gradient that is NaN or infinite.
@@ -262,7 +271,16 @@ impl Default for ControlConfig {
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 40, batch_size: 128, lr: 1e-3, seed: 0, on_nan: OnNan::Abort }
+        Self {
+            epochs: 40,
+            batch_size: 128,
+            lr: 1e-3,
+            seed: 0,
+            on_nan: OnNan::Abort,
+            sizes: None,
+            size_shares: None,
+            resize: Resize::Scale,
+        }
     }
 }
 

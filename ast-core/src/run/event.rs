@@ -120,4 +120,7 @@ pub struct StepEvent {
     pub activation: f64,
     /// State of the selection when this batch was complete.
     pub control: SelectionStats,
+    /// Height and width of the images of the batch; absent if the run has one size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<[usize; 2]>,
 }

@@ -3,7 +3,8 @@ use serde::{Deserialize, Serialize};
 /// Index of a sample in its dataset, 0..len.
 pub type SampleId = u32;
 
-/// A variant of computing a sample, such as the image size or the context length. 0 unless a policy uses several.
+/// A variant of computing a sample, such as the image size or the context length. 0 unless the run has stages or a policy
+/// names levels.
 pub type Level = u8;
 
 /// A sample to train on, with the epoch in which it was selected and its earlier visits. Together they key its

@@ -36,7 +36,7 @@ pub(super) fn evaluate<M: Model>(
     let mut requests = (0..samples).step_by(BATCH).map(|from| {
         let visits =
             (from..samples.min(from + BATCH as SampleId)).map(|id| Visit { id, epoch: 0, earlier: 0 }).collect();
-        Request { visits, augment: None }
+        Request { visits, augment: None, size: None }
     });
     requests.by_ref().take(AHEAD).for_each(|request| loader.request(request));
     let mut sums = [0.0; 3];

@@ -16,9 +16,11 @@ mod networks;
 mod probe;
 mod recover;
 mod reference;
+mod remeasure;
 mod report;
 mod requirements;
 mod resolve;
+mod sizes;
 mod state;
 mod statistics;
 mod step;
@@ -30,9 +32,10 @@ use burn::tensor::Device;
 
 use self::auxiliary::AuxiliaryNetworks;
 use self::learner::Learner;
+use self::sizes::Sizes;
 use self::state::State;
 use crate::data::Loader;
-use crate::model::{LayerCost, Model};
+use crate::model::{LayerCost, Model, NetworkError};
 use crate::random::Random;
 use crate::run::{Checked, EnergyCounter, Event, Ran, Snapshot, Summary};
 use crate::score::Scorer;
@@ -82,6 +85,7 @@ pub struct Trainer<M> {
     ran: Ran,
     selector: Selector,
     scorer: Box<dyn Scorer>,
+    sizes: Sizes,
     learner: Learner<M>,
     /// The auxiliary networks built so far.
     auxiliary: AuxiliaryNetworks<M>,
@@ -114,7 +118,12 @@ impl<M: Model> Trainer<M> {
         let mut selector = Selector::of(groups, policy, config.goal, config.batch_size, config.seed)?;
         config.check_data(dataset.shape(), dataset.mirrors())?;
         requirements::check(&model, dataset.shape(), scorer.as_ref(), &ran, &selector)?;
-        selector.set_costs(vec![pass_cost(&model.layers(dataset.shape())?)])?;
+        let sizes = Sizes::new(&config, dataset.shape())?;
+        let costs = sizes.shapes().iter().map(|shape| Ok(pass_cost(&model.layers(*shape)?)));
+        selector.set_costs(costs.collect::<Result<_, NetworkError>>()?)?;
+        if !sizes.stages.is_empty() {
+            selector.set_stages(sizes.stages.clone())?;
+        }
         let clock = Clock::start(energy);
         let total: f64 = ids.map(|id| f64::from(dataset.input_deviation(id))).sum();
         let state = State {
@@ -124,10 +133,11 @@ impl<M: Model> Trainer<M> {
             evaluated: 0,
             evaluations: Vec::new(),
             lr_scale: 1.0,
+            small: None,
         };
         Ok(Self {
             learner: Learner::new(model, optimizer.clone(), device),
-            auxiliary: AuxiliaryNetworks::none(optimizer, dataset.shape()),
+            auxiliary: AuxiliaryNetworks::none(optimizer),
             mean_input_deviation: total / samples.max(1) as f64,
             last: None,
             rollbacks: 0,
@@ -135,6 +145,7 @@ impl<M: Model> Trainer<M> {
             ran,
             selector,
             scorer,
+            sizes,
             train,
             test,
             random,

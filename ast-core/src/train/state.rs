@@ -17,6 +17,9 @@ pub(super) struct State {
     pub(super) evaluations: Vec<Evaluation>,
     /// Factor of the learning rate; every rollback halves it.
     pub(super) lr_scale: f64,
+    /// The last step on images smaller than those of the dataset.
+    #[serde(default)]
+    pub(super) small: Option<u64>,
 }
 
 #[cfg(test)]

@@ -139,7 +139,16 @@ fn pending_samples_are_not_selected_again() {
     let ledger = Ledger::new(Groups::none(SAMPLES));
     let mut queue = Queue::new(SAMPLES);
     for id in 0..SAMPLES as u32 {
-        queue.push(0, Accepted { visit: Visit { id, epoch: 0, earlier: 0 }, coverage: false, spent: 0.5, weight: 1.0 });
+        queue.push(
+            0,
+            Accepted {
+                visit: Visit { id, epoch: 0, earlier: 0 },
+                coverage: false,
+                spent: 0.5,
+                weight: 1.0,
+                staged: false,
+            },
+        );
     }
     let random = Random::new(1);
     let mut sampler = Sampler::new(random, SAMPLES, 128);

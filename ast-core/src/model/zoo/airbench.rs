@@ -194,7 +194,7 @@ fn whitening(data: &dyn Dataset, device: &Device) -> Tensor<4> {
     let (mut image, mut values) = (vec![0.0; channels * height * width], vec![0.0; patch]);
     let images = data.samples().min(WHITENED);
     for id in 0..images as SampleId {
-        data.write(id, None, &mut image);
+        data.write(id, &mut image);
         for y in 0..=height - PATCH {
             for x in 0..=width - PATCH {
                 for (i, value) in values.iter_mut().enumerate() {
@@ -269,7 +269,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::random::{Purpose, Random, Stream};
+    use crate::random::{Purpose, Random};
 
     fn build(width: i32, side: usize) -> Airbench {
         let given = BTreeMap::from([("width".to_string(), width.into())]);
@@ -312,7 +312,7 @@ mod tests {
         fn label(&self, _: SampleId) -> usize {
             0
         }
-        fn write(&self, id: SampleId, _: Option<&mut Stream>, out: &mut [f32]) {
+        fn write(&self, id: SampleId, out: &mut [f32]) {
             let mut stream = Random::new(3).stream(Purpose::Data, 0, u64::from(id));
             out.fill_with(|| stream.normal() as f32);
             for i in 0..81 {
@@ -334,7 +334,7 @@ mod tests {
         let pixels: Vec<f32> = (0..40)
             .flat_map(|id| {
                 let mut image = vec![0.0; 243];
-                Correlated.write(id, None, &mut image);
+                Correlated.write(id, &mut image);
                 image
             })
             .collect();

@@ -39,7 +39,7 @@ fn benches(c: &mut Criterion) {
                 accepted.clear();
                 number = (number + 1) % (samples / chunk) as u32;
                 let offer = plan.offer(0, number).expect("within the epoch");
-                let probe = ChargedProbe::new(&mut none, &mut counts, &ledger);
+                let probe = ChargedProbe::new(&mut none, &mut counts, &ledger, &queue);
                 let mut context = SelectionContext { spent: 0.5, ledger: &ledger, queue: &queue, random, probe };
                 policy.select(offer, &mut context, &mut accepted).expect("all numbers are finite");
             });

@@ -61,10 +61,11 @@ impl ProgressView {
                 "warning: {bytes} bytes of metrics.jsonl are missing: between step {after} and step {step} the log has a gap; \
                  the result does not depend on it"
             )),
-            Event::Evaluated { epoch, accuracy, loss, .. } => {
+            Event::Evaluated { epoch, accuracy, loss, tta, .. } => {
                 self.accuracy = Some(*accuracy);
+                let tta = tta.map(|tta| format!(" ({tta:.1} % augmented)")).unwrap_or_default();
                 let (epochs, set) = (self.epochs, if self.held_out { "held-out" } else { "test" });
-                self.print(&format!("epoch {epoch:5.1}/{epochs}  {set} accuracy {accuracy:.1} %, loss {loss:.3}"));
+                self.print(&format!("epoch {epoch:5.1}/{epochs}  {set} accuracy {accuracy:.1} %{tta}, loss {loss:.3}"));
             }
         }
     }
@@ -112,5 +113,6 @@ fn describe_decision(Decision { selecting, evidence }: &Decision) -> String {
 fn describe(step: &StepEvent, epochs: u32) -> String {
     let rate = 100.0 * step.activation;
     let threshold = step.control.threshold.map(|t| format!("  threshold {t:.3}")).unwrap_or_default();
-    format!("epoch {:5.1}/{epochs}  loss {:.3}  trained {rate:.1} % of offered{threshold}", step.epoch, step.loss)
+    let size = step.size.map(|[height, width]| format!("  {height} x {width} pixels")).unwrap_or_default();
+    format!("epoch {:5.1}/{epochs}  loss {:.3}  trained {rate:.1} % of offered{threshold}{size}", step.epoch, step.loss)
 }

@@ -51,6 +51,9 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         run.test_samples,
         100.0 / run.classes as f64
     )?;
+    if let Some(tta) = summary.accuracy.tta {
+        writeln!(out, "  {:17} {tta:6.1} %   the same, averaged over six views of each image", "with augmentation")?;
+    }
     writeln!(
         out,
         "  activation        {:>8}   trained on {} of {} offered samples ({})",
@@ -62,6 +65,14 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
             false => format!("`{}` keeps no target", config.policy.name),
         }
     )?;
+    if let Some(sizes) = &config.train.sizes {
+        let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+        writeln!(
+            out,
+            "  image sizes                  {} pixels over the run; evaluated at full size",
+            sizes.join(", ")
+        )?;
+    }
     if summary.skipped > 0 {
         writeln!(
             out,
@@ -98,7 +109,7 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
                 percent(saved)
             )?;
         }
-        _ => writeln!(out, "    seconds          unknown   no batch was full")?,
+        _ => writeln!(out, "    seconds          unknown   no batch was full and of full size")?,
     }
     match summary.joules.total {
         Some(joules) => writeln!(

@@ -139,6 +139,7 @@ fn trainer(setup: Setup<()>) -> Result<Box<dyn Training>, Failure> {
     setup.build().map_err(|error| match error {
         TrainError::Network(error) => Failure::usage(format!("`model.name` = \"{name}\": {error}")),
         TrainError::Weights { error: WeightsError::Read(_), .. } => Failure::new(Kind::Io, error.to_string()),
+        TrainError::Config(error) => Failure::usage(error.to_string()),
         error => Failure::new(Kind::Data, error.to_string()),
     })
 }
@@ -268,6 +269,7 @@ fn failure(error: &TrainError, run: &Path) -> Failure {
         TrainError::Load(_)
         | TrainError::Pass(_)
         | TrainError::Select(_)
+        | TrainError::Config(_)
         | TrainError::Network(_)
         | TrainError::Snapshot(_) => Kind::Bug,
     };

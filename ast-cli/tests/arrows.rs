@@ -16,7 +16,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("select", &["codec", "plugin", "random"]),
     ("score", &["plugin", "random", "select"]),
     ("data", &["plugin", "random", "select"]),
-    ("run", &["optim", "plugin", "random", "select"]),
+    ("run", &["data", "optim", "plugin", "random", "select"]),
     ("ops", &[]),
     ("model", &["data", "ops", "plugin", "random"]),
     ("optim", &["ops", "plugin"]),

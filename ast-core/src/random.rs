@@ -18,7 +18,7 @@ pub enum Purpose {
     Gate = 4,
     /// Image augmentation; key: epoch, sample.
     Augment = 5,
-    /// Dropout masks; key: step.
+    /// Dropout masks; key: step, 0; or the number of a batch on which running statistics are measured, 1.
     Dropout = 6,
     /// Scorers that use random numbers; key: step, sample.
     Score = 7,
@@ -42,6 +42,10 @@ pub enum Purpose {
     ReferenceHalf = 16,
     /// The order of the samples in a reference network's training; key: pass, which network.
     ReferenceOrder = 17,
+    /// Whether a sample is flipped in its first visit, where flips alternate; key: sample.
+    FirstFlip = 18,
+    /// The place of a window that is cut out of an image; key: epoch, sample.
+    Crop = 19,
 }
 
 /// Counter-based randomness: every number is a function of the run's seed, a [`Purpose`] and up to two counters.

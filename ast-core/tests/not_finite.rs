@@ -11,7 +11,6 @@ use ast_core::burn::module::{Module, Param};
 use ast_core::burn::tensor::{Device, Tensor};
 use ast_core::data::{Dataset, Shape};
 use ast_core::model::{Forward, Input, LayerCost, Mode, Model, NetworkError, Weights};
-use ast_core::random::Stream;
 use ast_core::run::{Event, NotFinite, OnNan, RunConfig, Summary};
 use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer};
 use ast_core::select::{BoxedPolicy, Offer, Policy, PolicyError, SampleId, SelectionContext};
@@ -38,6 +37,9 @@ enum Fault {
 
 struct Images(Halves, Fault);
 
+/// A pixel that no shift moves out of the image.
+const MIDDLE: usize = SIDE * SIDE / 2 + SIDE / 2;
+
 impl Dataset for Images {
     fn samples(&self) -> usize {
         self.0.samples()
@@ -51,10 +53,13 @@ impl Dataset for Images {
     fn label(&self, id: SampleId) -> usize {
         self.0.label(id)
     }
-    fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]) {
-        self.0.write(id, augment, out);
+    fn mirrors(&self) -> bool {
+        false
+    }
+    fn write(&self, id: SampleId, out: &mut [f32]) {
+        self.0.write(id, out);
         match self.1 {
-            Fault::Input(value) if id == BROKEN => out[5] = value,
+            Fault::Input(value) if id == BROKEN => out[MIDDLE] = value,
             Fault::Gradient if id == BROKEN => out.fill(0.0),
             _ => {}
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ast_core::burn::module::{Module, ModuleVisitor, Param};
 use ast_core::burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use ast_core::data::Shape;
-use ast_core::model::zoo::{ResNet, VitTiny};
+use ast_core::model::zoo::{Airbench, ResNet, VitTiny};
 use ast_core::model::{Input, Mode, Model, Network, Weights};
 use ast_core::plugin::{ParamValue, Params};
 use ast_core::random::{Purpose, Random};
@@ -88,6 +88,11 @@ fn resnet18_is_torchvisions() {
 #[test]
 fn resnet50_is_torchvisions() {
     agrees::<ResNet<50>>("resnet50", &[("width", 1.into()), ("stem", "imagenet".into())]);
+}
+
+#[test]
+fn airbench_is_that_of_the_recipe() {
+    agrees::<Airbench>("airbench", &[("width", 4.into())]);
 }
 
 /// The second image has another size, for which the position embedding is interpolated.

@@ -1,13 +1,13 @@
 //! The selector as any training loop uses it: the ids it hands out and how it reacts to outcomes.
 #![forbid(unsafe_code)]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use ast_core::codec::SnapshotError;
 use ast_core::select::{
     Batch, BoxedPolicy, BuildPolicy, Goal, Groups, Level, Limit, NoProbe, Offer, Outcome, PassCost, Policy,
     PolicyError, PolicyKind, Probe, ProbeError, ProbeRequest, Probed, RunLength, SampleId, ScorerRule, SelectError,
-    SelectionContext, SelectionStats, Selector, policy,
+    SelectionContext, SelectionStats, Selector, Stage, policy,
 };
 use ast_core::testing::KnownLosses;
 
@@ -309,6 +309,44 @@ fn batches_in_flight_may_be_recorded_in_any_order() {
     assert_eq!((selector.in_flight().len(), selector.counts().steps), (0, 4));
 }
 
+/// Whatever is in flight, the visits of a sample are numbered in the order in which it is accepted. A pass that scores a
+/// sample sees it in the visit that it will have if it is accepted.
+#[test]
+fn visits_are_numbered_in_the_order_of_acceptance() {
+    struct Numbers(BTreeMap<(SampleId, u32), u32>);
+    impl Probe for Numbers {
+        fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
+            for visit in request.visits {
+                self.0.insert((visit.id, visit.epoch), visit.earlier);
+            }
+            let loss: Vec<f32> = request.visits.iter().map(|visit| base(visit.id)).collect();
+            Ok(Probed { score: loss.clone(), loss, cost: 1, skipped: false })
+        }
+        fn input_deviation(&mut self, ids: &[SampleId]) -> Result<Vec<f32>, ProbeError> {
+            Ok(vec![0.25; ids.len()])
+        }
+    }
+    for name in ["random", "ast", "dense", "selective-backprop", "original"] {
+        let (mut selector, mut seen) = (selector(name, Goal::activation(0.4, 12)), vec![0; SAMPLES]);
+        let (mut scored, mut flying) = (Numbers(BTreeMap::new()), VecDeque::new());
+        while let Some(batch) = selector.next_batch(&mut scored).unwrap() {
+            for visit in batch.visits() {
+                let number = &mut seen[visit.id as usize];
+                assert_eq!(visit.earlier, *number, "{name}: sample {}", visit.id);
+                let scored = scored.0.get(&(visit.id, visit.epoch)).unwrap_or(number);
+                assert_eq!(scored, number, "{name}: sample {} was scored as another visit", visit.id);
+                *number += 1;
+            }
+            flying.push_back(batch);
+            if flying.len() == 3 {
+                train(&mut selector, flying.pop_front().unwrap());
+            }
+        }
+        assert!(seen.iter().any(|visits| *visits > 3), "{name}");
+        assert!(name != "original" || scored.0.len() > SAMPLES, "{name} scores what it offers");
+    }
+}
+
 #[test]
 fn an_outcome_of_another_length_is_refused_and_changes_nothing() {
     let mut selector = selector("random", Goal::activation(0.25, 12));
@@ -512,4 +550,142 @@ fn a_policy_may_use_two_levels() {
         }
     };
     assert!(error.contains("level 1") && error.contains("set_costs"), "{error}");
+}
+
+/// A selector with a small, a middle and the full level (0), whose samples cost 1, 2 and 4 thirds of a forward pass.
+fn staged(name: &str, goal: Goal) -> Selector {
+    let mut selector = selector(name, goal);
+    let cost = |step| PassCost { forward: step / 3, step };
+    selector.set_costs(vec![cost(12), cost(3), cost(6)]).unwrap();
+    let stage = |level, share| Stage { level, share };
+    selector.set_stages(vec![stage(1, 0.3), stage(2, 0.4), stage(0, 0.3)]).unwrap();
+    selector
+}
+
+/// The level follows the share spent, for every policy. No batch of an earlier level comes after one of a later level, only
+/// the last batch is smaller, and each sample is charged at the level at which it is trained.
+#[test]
+fn stages_follow_the_budget_for_every_policy() {
+    for name in names() {
+        for goal in [Goal::activation(0.4, 12), Goal::budget(0.5, 12)] {
+            if goal.limit.is_some()
+                && selector(name, Goal::activation(0.4, 12)).policy().kind.run_length == RunLength::Whole
+            {
+                continue;
+            }
+            let (mut selector, mut probe) = (staged(name, goal), losses());
+            let (mut stages, mut cost, mut sizes) = (Vec::new(), 0, Vec::new());
+            while let Some(batch) = selector.next_batch(&mut probe).unwrap() {
+                let stage = [2, 0, 1][usize::from(batch.level())];
+                stages.push((stage, batch.spent()));
+                cost += batch.len() as u64 * [12, 3, 6][usize::from(batch.level())];
+                sizes.push(batch.len());
+                train(&mut selector, batch);
+            }
+            assert!(stages.is_sorted_by_key(|(stage, _)| *stage), "{name}: {stages:?}");
+            assert!(sizes[..sizes.len() - 1].iter().all(|size| *size == BATCH), "{name}: {sizes:?}");
+            let counts = selector.counts();
+            assert_eq!((counts.training_cost, counts.accepted_cost), (cost, cost), "{name}");
+            // A cut run (`dense-stopped`) stops in its second stage. A batch may cross the border between two stages.
+            let cut = selector.policy().kind.run_length == RunLength::Cut;
+            assert_eq!(stages.last().unwrap().0, if cut { 1 } else { 2 }, "{name}");
+            for (stage, spent) in stages {
+                let (from, to) = [(0.0, 0.3), (0.3, 0.7), (0.7, 1.0)][stage];
+                assert!(spent > from - 0.1 && spent < to + 0.1, "{name}: stage {stage} at {spent}");
+            }
+            let Some(Limit::Fraction(fraction)) = goal.limit else { continue };
+            let spent = counts.cost() as f64 / (12 * SAMPLES * 12) as f64;
+            assert!((spent - fraction).abs() < 0.03, "{name}: {spent}");
+        }
+    }
+}
+
+/// Samples that wait when a stage ends are trained, and charged, at the level of the next.
+#[test]
+fn what_waits_at_the_end_of_a_stage_moves_to_the_next() {
+    // A nominal epoch offers 900 samples in chunks of 32, of which about a quarter are accepted: batches fill over chunks.
+    let (mut selector, mut levels) = (staged("random", Goal::activation(0.27, 4)), Vec::new());
+    while let Some(batch) = selector.next_batch(&mut NoProbe).unwrap() {
+        levels.push((batch.level(), batch.len()));
+        train(&mut selector, batch);
+    }
+    let trained: usize = levels.iter().map(|(_, samples)| samples).sum();
+    assert_eq!(trained as u64, selector.counts().offered * 27 / 100);
+    assert!(trained % BATCH != 0, "the last batch is smaller");
+    assert_eq!(levels.last().map(|(level, _)| *level), Some(0));
+    assert_eq!(levels.iter().filter(|(_, samples)| *samples < BATCH).count(), 1, "{levels:?}");
+}
+
+/// A selector that is restored in the middle of a stage goes through the same stages.
+#[test]
+fn stages_continue_from_a_saved_state() {
+    for name in ["ast", "random", "dense", "pool-top"] {
+        let goal = Goal::activation(0.4, 12);
+        let expected = run(staged(name, goal), |selector, _| selector);
+        let again = run(staged(name, goal), |selector, _| {
+            let saved = selector.save().unwrap();
+            let mut again = staged(name, goal);
+            again.restore(&saved).unwrap();
+            again
+        });
+        assert_eq!(again, expected, "{name}");
+        let saved = staged(name, goal).save().unwrap();
+        let error = selector(name, goal).restore(&saved).unwrap_err().to_string();
+        assert!(error.contains("level 1 for 0.3 of the budget"), "{error}");
+    }
+}
+
+/// A policy's own levels stay, whatever the stage.
+#[test]
+fn levels_that_a_policy_names_are_not_moved() {
+    let selector = |staged: bool| {
+        let policy = TwoSizes { large_from: 0.5 };
+        let mut selector = Selector::of(Groups::none(SAMPLES), policy, Goal::activation(0.3, 10), BATCH, 5).unwrap();
+        selector.set_costs(vec![PassCost { forward: 1, step: 3 }; 3]).unwrap();
+        if staged {
+            let stage = |level| Stage { level, share: 0.5 };
+            selector.set_stages(vec![stage(1), stage(2)]).unwrap();
+        }
+        let mut levels = Vec::new();
+        while let Some(batch) = selector.next_batch(&mut NoProbe).unwrap() {
+            levels.push((batch.level(), batch.ids()));
+            train(&mut selector, batch);
+        }
+        levels
+    };
+    assert_eq!(selector(true), selector(false));
+}
+
+/// A pass over candidates is made at the level of the stage.
+#[test]
+fn probes_are_made_at_the_level_of_the_stage() {
+    struct Levels(Vec<Level>);
+    impl Probe for Levels {
+        fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
+            self.0.push(request.level);
+            losses().score(request)
+        }
+    }
+    let mut probe = Levels(Vec::new());
+    let goal = Goal::activation(0.4, 12);
+    let params = vec![("lambda", 0.8.into()), ("source", "fresh".into())];
+    let groups = Groups::of((0..SAMPLES).map(|i| i % 10)).unwrap();
+    let mut selector = Selector::new(groups, policy("ast", &params).unwrap(), goal, BATCH, 5).unwrap();
+    selector.set_costs(vec![PassCost { forward: 1, step: 3 }; 2]).unwrap();
+    selector.set_stages(vec![Stage { level: 1, share: 0.5 }, Stage { level: 0, share: 0.5 }]).unwrap();
+    while let Some(batch) = selector.next_batch(&mut probe).unwrap() {
+        train(&mut selector, batch);
+    }
+    assert!(probe.0.is_sorted_by_key(|level| *level != 1), "{:?}", probe.0);
+    assert!(probe.0.contains(&1) && probe.0.contains(&0));
+}
+
+#[test]
+fn impossible_or_late_stages_are_refused() {
+    let stage = |level| Stage { level, share: 1.0 };
+    let mut selector = selector("random", Goal::activation(0.4, 12));
+    assert!(selector.set_stages(vec![stage(1)]).unwrap_err().to_string().contains("a cost"));
+    let batch = selector.next_batch(&mut NoProbe).unwrap().unwrap();
+    train(&mut selector, batch);
+    assert!(selector.set_stages(vec![stage(0)]).unwrap_err().to_string().contains("before the first batch"));
 }

@@ -7,7 +7,7 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use ast_core::burn::tensor::Device;
-use ast_core::data::{Dataset, HostBatch, LoadError, Loader, Request};
+use ast_core::data::{Dataset, HostBatch, LoadError, Loader, Padding, Request};
 use ast_core::model::Weights;
 use ast_core::model::zoo::SimpleCnn;
 use ast_core::run::{Event, NotFinite, RunConfig, Summary};
@@ -199,4 +199,24 @@ fn the_test_set_is_evaluated_when_due_and_once_at_the_end() {
         .collect();
     assert_eq!(epochs.len(), 3, "{epochs:?}");
     assert!(epochs[0] >= 4.0 && epochs[0] < 5.0 && epochs[1] >= 8.0 && epochs[1] < 9.0 && epochs[2] == 10.0);
+}
+
+/// Where an option does not fit the data, the run is refused before its first step, with the key.
+#[test]
+fn options_that_do_not_fit_the_data_are_refused_by_key() {
+    let refused = |change: fn(&mut RunConfig)| {
+        let mut config = config(0.2, 10);
+        change(&mut config);
+        let device = Device::flex().autodiff();
+        let run = Resolved::of(config.clone(), policy("random", None, &config), Box::new(Loss)).unwrap();
+        let model = SimpleCnn::new([3, SIDE, SIDE], 2, Weights::new(run.checked.random(), &device));
+        let data = || Box::new(DirectLoader::new(Arc::new(Halves { samples: SAMPLES, broken: None })));
+        let energy = Err("not counted".into());
+        let error = Trainer::new(Setup { energy, run, train: data(), test: data(), model, device }).err();
+        error.map_or(String::new(), |error| error.to_string())
+    };
+    assert_eq!(refused(|_| {}), "");
+    assert!(refused(|config| config.eval.tta = true).starts_with("`eval.tta`: "), "its mirror images change class");
+    let message = refused(|config| (config.data.shift, config.data.padding) = (8, Padding::Reflect));
+    assert!(message.starts_with("`data.shift`: ") && message.contains("8 x 8 pixels"), "{message}");
 }

@@ -1,10 +1,7 @@
 use std::borrow::Cow;
 
 use ast_core::data::{Dataset, Shape};
-use ast_core::random::Stream;
 use ast_core::select::SampleId;
-
-use crate::augment::Augmentation;
 
 /// Labelled images, kept in memory as bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,16 +84,11 @@ impl Dataset for Images {
         usize::from(self.labels[id as usize])
     }
 
-    fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]) {
-        let augmentation = augment.map_or(Augmentation::NONE, Augmentation::draw);
-        let [_, height, width] = self.shape;
-        let planes = self.bytes(id).chunks_exact(height * width).zip(out.chunks_exact_mut(height * width));
+    fn write(&self, id: SampleId, out: &mut [f32]) {
+        let places = self.shape[1] * self.shape[2];
+        let planes = self.bytes(id).chunks_exact(places).zip(out.chunks_exact_mut(places));
         for ((bytes, out), table) in planes.zip(&self.normalised) {
-            for (place, out) in out.iter_mut().enumerate() {
-                let source = augmentation.source(place / width, place % width, height, width);
-                // Padding is 0 after normalisation, i.e. the mean.
-                *out = source.map_or(0.0, |(row, column)| table[usize::from(bytes[row * width + column])]);
-            }
+            out.iter_mut().zip(bytes).for_each(|(out, byte)| *out = table[usize::from(*byte)]);
         }
     }
 
@@ -116,7 +108,6 @@ impl Dataset for Images {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ast_core::random::{Purpose, Random};
 
     fn images() -> Images {
         let pixels = (0..2 * 3 * 8 * 8).map(|i| (i * 37 % 256) as u8).collect();
@@ -127,7 +118,7 @@ mod tests {
     fn pixels_are_normalised_by_channel() {
         let images = images();
         let mut out = vec![0.0; 192];
-        images.write(1, None, &mut out);
+        images.write(1, &mut out);
         for (byte, out) in images.bytes(1).iter().zip(out) {
             assert!((out - (f32::from(*byte) / 255.0 - 0.5) / 0.25).abs() < 1e-6);
         }
@@ -140,17 +131,5 @@ mod tests {
         let mean = values.iter().sum::<f64>() / 192.0;
         let expected = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 192.0).sqrt();
         assert!((f64::from(images.input_deviation(1)) - expected).abs() < 1e-6);
-    }
-
-    #[test]
-    fn the_same_key_gives_the_same_augmentation() {
-        let images = images();
-        let written = |epoch| {
-            let mut out = vec![0.0; 192];
-            images.write(0, Some(&mut Random::new(1).stream(Purpose::Augment, epoch, 0)), &mut out);
-            out
-        };
-        assert_eq!(written(3), written(3));
-        assert!((0..10).any(|epoch| written(epoch) != written(3)));
     }
 }

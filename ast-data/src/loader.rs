@@ -63,6 +63,7 @@ impl Loader for OrderedLoader {
 mod tests {
     use super::*;
     use crate::procedural::{Difficulty, Split, procedural};
+    use ast_core::data::{Augment, Flip, ImageSize, Padding, Resize};
     use ast_core::random::Random;
     use ast_core::select::Visit;
 
@@ -71,22 +72,28 @@ mod tests {
         let dataset = Arc::new(procedural(Random::new(1), Split::Train, 3, Difficulty::default()));
         let mut loader = OrderedLoader::new(dataset, 1).unwrap();
         for id in [0, 99, 1] {
-            loader.request(Request { visits: vec![Visit { id, epoch: 0 }], augment: None });
+            loader.request(Request { visits: vec![Visit { id, epoch: 0, earlier: 0 }], augment: None, size: None });
         }
         assert_eq!(loader.receive().unwrap().unwrap().ids, [0]);
         assert!(loader.receive().is_err());
         assert_eq!(loader.receive().unwrap().unwrap().ids, [1]);
     }
 
-    /// Any number of workers gives the same batches in the same order, with augmentation.
+    /// Any number of workers gives the same batches in the same order, augmented and resized.
     #[test]
     fn the_worker_count_does_not_change_batches() {
         let dataset: Arc<dyn Dataset> = Arc::new(procedural(Random::new(1), Split::Train, 300, Difficulty::default()));
+        let augment = Augment { flip: Flip::Alternate, padding: Padding::Reflect, ..Augment::standard(Random::new(5)) };
+        let by = [Resize::Scale, Resize::Crop, Resize::Scale];
         let batches = |workers| {
             let mut loader = OrderedLoader::new(dataset.clone(), workers).unwrap();
             for k in 0..20u32 {
-                let visits = (0..(k % 7) * 9 + 1).map(|i| Visit { id: (k * 31 + i * 7) % 300, epoch: k / 5 }).collect();
-                loader.request(Request { visits, augment: Some(Random::new(5)) });
+                let visits = (0..(k % 7) * 9 + 1)
+                    .map(|i| Visit { id: (k * 31 + i * 7) % 300, epoch: k / 5, earlier: i % 3 })
+                    .collect();
+                let sides = [[32, 32], [20, 26]][k as usize % 2];
+                let size = (k % 4 > 0).then_some(ImageSize { sides, by: by[k as usize % 3], random: Random::new(5) });
+                loader.request(Request { visits, augment: Some(augment), size });
             }
             let mut all = Vec::new();
             while let Some(batch) = loader.receive().unwrap() {

@@ -1,6 +1,6 @@
 //! Checks the type and range of values before they are read, with messages for people.
 
-use ast_core::run::{NUMBERS, NumberRange};
+use ast_core::run::{NUMBERS, NumberRange, NumberSpec};
 use toml::{Table, Value};
 
 use super::{known_keys, leaves};
@@ -24,9 +24,10 @@ pub(super) fn check(table: &Table) -> Result<(), Failure> {
 
 /// `example` is a valid value of the key; there is none for parameters.
 fn check_value(path: &str, value: &Value, example: Option<&Value>) -> Result<(), Failure> {
-    let range = NUMBERS.iter().find(|number| number.key == path).map(|number| number.range);
-    let (fits, allowed) = match (range, example) {
-        (Some(range), _) => (is_in(range, value), range.to_string()),
+    let number = NUMBERS.iter().find(|number| number.key == path);
+    let range = number.map(|number| number.range);
+    let (fits, allowed) = match (number, example) {
+        (Some(number), _) => (is_allowed(number, value), number.allowed()),
         (None, Some(Value::Boolean(_))) => (value.is_bool(), "true or false".into()),
         (None, Some(_)) => (value.is_str(), "a text".into()),
         (None, None) => (value.is_str() || value.is_integer() || value.is_float(), "a number or a word".into()),
@@ -40,6 +41,14 @@ fn check_value(path: &str, value: &Value, example: Option<&Value>) -> Result<(),
     match fits {
         true => Ok(()),
         false => Err(Failure::usage(format!("`{path}` = {} is not {allowed}{}", shown(value), advice(range, value)))),
+    }
+}
+
+/// Whether a value is a number in its range, or a list of such numbers.
+fn is_allowed(number: &NumberSpec, value: &Value) -> bool {
+    match value {
+        Value::Array(values) if number.is_list() => values.iter().all(|value| is_in(number.range, value)),
+        value => !number.is_list() && is_in(number.range, value),
     }
 }
 
@@ -94,6 +103,10 @@ mod tests {
                 "`train.epochs` = 1000.0 is not an integer in 1..=1000000: write 1000, without point and exponent",
             ),
             ("train.epochs=-1", "`train.epochs` = -1 is not an integer in 1..=1000000"),
+            ("train.sizes=32", "`train.sizes` = 32 is not a list, each an integer in 4..=65536"),
+            ("train.sizes=[20, 3]", "`train.sizes` = [20, 3] is not a list, each an integer in 4..=65536"),
+            ("train.size_shares=[0.5, 1.5]", "`train.size_shares` = [0.5, 1.5] is not a list, each a number in (0, 1]"),
+            ("train.epochs=[3]", "`train.epochs` = [3] is not an integer in 1..=1000000"),
             ("data.augment=1", "`data.augment` = 1 is not true or false"),
             ("model.name=3", "`model.name` = 3 is not a text"),
             ("data.augmnt=true", "`data.augmnt` = true is not a number or a word; did you mean `data.augment`?"),
@@ -116,7 +129,7 @@ mod tests {
                 let path = format!("{section}.{key}");
                 let default = defaults.get(&section).and_then(|keys| keys.get(key));
                 let default = default.map_or("none".to_string(), |value| format!("`{value}`"));
-                let range = NUMBERS.iter().find(|number| number.key == path).map(|number| number.range.to_string());
+                let range = NUMBERS.iter().find(|number| number.key == path).map(NumberSpec::allowed);
                 let allowed = range.unwrap_or(if example.is_bool() { "true or false".into() } else { String::new() });
                 let row = format!("| `{path}` | {default} | {allowed}");
                 assert!(page.contains(&row), "{row}");
@@ -133,8 +146,10 @@ mod tests {
         for (section, keys) in known_keys() {
             for (key, value) in keys.as_table().unwrap() {
                 let path = format!("{section}.{key}");
-                let range = NUMBERS.iter().find(|number| number.key == path).map(|number| number.range);
-                match value {
+                let number = NUMBERS.iter().find(|number| number.key == path);
+                let range = number.map(|number| number.range);
+                assert!(number.is_none_or(|number| number.is_list() == value.is_array()), "{path}");
+                match value.as_array().map_or(value, |list| &list[0]) {
                     Value::Integer(_) => assert!(matches!(range, Some(NumberRange::Integer { .. })), "{path}"),
                     Value::Float(_) => {
                         assert!(range.is_some_and(|r| !matches!(r, NumberRange::Integer { .. })), "{path}")

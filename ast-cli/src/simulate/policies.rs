@@ -76,7 +76,7 @@ pub(super) fn turns(name: &str, case: &Case, control: PiConfig) -> Result<Vec<Tu
             ledger: &ledger,
             queue: &queue,
             random: case.random,
-            probe: ChargedProbe::new(&mut scores, &mut counts, &ledger),
+            probe: ChargedProbe::new(&mut scores, &mut counts, &ledger, &queue),
         };
         let mut accepted = Vec::new();
         policy.select(offer, &mut context, &mut accepted).map_err(bug)?;
@@ -90,8 +90,8 @@ pub(super) fn turns(name: &str, case: &Case, control: PiConfig) -> Result<Vec<Tu
 fn waiting(chunk: &Chunk, epoch: u32) -> Queue {
     let mut queue = Queue::new(chunk.waiting.len());
     for (id, _) in (0..).zip(&chunk.waiting).filter(|(_, waiting)| **waiting) {
-        let visit = Visit { id: id as SampleId, epoch };
-        queue.push(0, Accepted { visit, coverage: false, spent: SPENT, weight: 1.0 });
+        let visit = Visit { id: id as SampleId, epoch, earlier: 0 };
+        queue.push(0, Accepted { visit, coverage: false, spent: SPENT, weight: 1.0, staged: false });
     }
     queue
 }

@@ -1,11 +1,9 @@
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::data::Shape;
-use crate::random::{Purpose, Random, Stream};
-use crate::select::{SampleId, Visit};
+use crate::select::SampleId;
 
 /// A dataset of labelled images or of windows of text.
 pub trait Dataset: Send + Sync {
@@ -17,9 +15,13 @@ pub trait Dataset: Send + Sync {
     fn shape(&self) -> Shape;
     /// The class of a sample, 0..classes; 0 for a window of text, whose targets are its own tokens.
     fn label(&self, id: SampleId) -> usize;
-    /// Writes the normalised pixels of an image into `out`, channels first (channels x height x width values),
-    /// augmented if a stream is given. Not called for text.
-    fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]);
+    /// Writes the normalised pixels of an image into `out`, channels first (channels x height x width values). Not called
+    /// for text. Augmentation is not its business: see [`Request`](crate::data::Request).
+    fn write(&self, id: SampleId, out: &mut [f32]);
+    /// Whether the mirror image of a sample is of the same class. If not, augmentation does not flip.
+    fn mirrors(&self) -> bool {
+        true
+    }
     /// Writes the tokens of a window into `out`, one more than the context: each token is the target of the one before
     /// it. Called for [`Shape::Tokens`] only.
     fn write_tokens(&self, _: SampleId, out: &mut [i32]) {
@@ -36,7 +38,7 @@ pub trait Dataset: Send + Sync {
         match self.shape() {
             Shape::Image(sides) => {
                 let mut values = vec![0.0; sides.iter().product()];
-                self.write(id, None, &mut values);
+                self.write(id, &mut values);
                 values.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<_>>().into()
             }
             Shape::Tokens(context) => {
@@ -60,91 +62,3 @@ pub fn fingerprint(dataset: &dyn Dataset) -> String {
     ids.for_each(|id| hash.update(dataset.content(id)));
     format!("{:x}", hash.finalize())
 }
-
-/// A request for a batch, answered by a [`Loader`].
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The samples, in order.
-    pub visits: Vec<Visit>,
-    /// Randomness for augmentation; `None` for no augmentation.
-    pub augment: Option<Random>,
-}
-
-/// A batch in host memory.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HostBatch {
-    /// The samples, in the order of the request.
-    pub ids: Vec<SampleId>,
-    /// The input of the network.
-    pub values: Values,
-    /// The class of each image, `[batch]`, or for text the next token of each token, `[batch, context]`.
-    pub targets: Vec<i32>,
-    /// [`Dataset::input_deviation`] of each sample, `[batch]`.
-    pub input_deviation: Vec<f32>,
-}
-
-/// The inputs of a batch, row-major.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Values {
-    /// Normalised pixels, `[batch, channels, height, width]`, and `[channels, height, width]`.
-    Pixels(Vec<f32>, [usize; 3]),
-    /// Tokens, `[batch, context]`, and the context.
-    Tokens(Vec<i32>, usize),
-}
-
-impl Request {
-    /// Assembles the batch on the calling thread. Every loader calls this.
-    #[must_use]
-    pub fn collate(&self, dataset: &dyn Dataset) -> HostBatch {
-        let ids: Vec<_> = self.visits.iter().map(|visit| visit.id).collect();
-        let (values, targets) = match dataset.shape() {
-            Shape::Image(sides) => {
-                (self.pixels(dataset, sides), ids.iter().map(|id| dataset.label(*id) as i32).collect())
-            }
-            Shape::Tokens(context) => windows(dataset, &ids, context),
-        };
-        let input_deviation = ids.iter().map(|id| dataset.input_deviation(*id)).collect();
-        HostBatch { ids, values, targets, input_deviation }
-    }
-
-    fn pixels(&self, dataset: &dyn Dataset, sides: [usize; 3]) -> Values {
-        let size = sides.iter().product();
-        let mut pixels = vec![0.0; self.visits.len() * size];
-        for (visit, out) in self.visits.iter().zip(pixels.chunks_exact_mut(size)) {
-            let (epoch, sample) = (u64::from(visit.epoch), u64::from(visit.id));
-            let mut stream = self.augment.map(|random| random.stream(Purpose::Augment, epoch, sample));
-            dataset.write(visit.id, stream.as_mut(), out);
-        }
-        Values::Pixels(pixels, sides)
-    }
-}
-
-/// Inputs and targets of windows: all tokens but the last, and all but the first.
-fn windows(dataset: &dyn Dataset, ids: &[SampleId], context: usize) -> (Values, Vec<i32>) {
-    let (mut inputs, mut targets) = (Vec::new(), Vec::new());
-    let mut window = vec![0; context + 1];
-    for id in ids {
-        dataset.write_tokens(*id, &mut window);
-        inputs.extend_from_slice(&window[..context]);
-        targets.extend_from_slice(&window[1..]);
-    }
-    (Values::Tokens(inputs, context), targets)
-}
-
-/// Loads batches and returns them in the order of their requests.
-pub trait Loader: Send {
-    /// The dataset that samples are loaded from.
-    fn dataset(&self) -> &Arc<dyn Dataset>;
-    /// Requests a batch. Loading may start at once.
-    fn request(&mut self, request: Request);
-    /// The oldest requested batch that was not received yet; `None` if there is none.
-    ///
-    /// # Errors
-    /// [`LoadError`] if the batch could not be assembled.
-    fn receive(&mut self) -> Result<Option<HostBatch>, LoadError>;
-}
-
-/// A batch could not be assembled.
-#[derive(Debug, thiserror::Error)]
-#[error("a loader worker stopped while it assembled a batch; this is a bug in the dataset")]
-pub struct LoadError;

@@ -1,11 +1,17 @@
-//! Datasets, and samples and batches in host memory.
+//! Datasets, their augmentation, and samples and batches in host memory.
 
+mod augment;
+mod batch;
 mod dataset;
+mod resize;
 mod shape;
 mod source;
 mod view;
 
-pub use dataset::{Dataset, HostBatch, LoadError, Loader, Request, Values, fingerprint};
+pub use augment::{Augment, Flip, Padding};
+pub use batch::{HostBatch, LoadError, Loader, Request, Values};
+pub use dataset::{Dataset, fingerprint};
+pub use resize::{ImageSize, Resize};
 pub use shape::Shape;
 pub use source::{
     Archive, ArchiveFile, BuildDataset, DataError, DataSource, DatasetEntry, ReadRequest, Remedy, Splits, Verified,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::data::{Dataset, Shape};
-use crate::random::{Purpose, Random, Stream};
+use crate::random::{Purpose, Random};
 use crate::select::SampleId;
 
 /// Consecutive samples of a dataset, renumbered from 0.
@@ -41,8 +41,11 @@ impl Dataset for Subset {
     fn label(&self, id: SampleId) -> usize {
         self.of.label(self.there(id))
     }
-    fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]) {
-        self.of.write(self.there(id), augment, out);
+    fn write(&self, id: SampleId, out: &mut [f32]) {
+        self.of.write(self.there(id), out);
+    }
+    fn mirrors(&self) -> bool {
+        self.of.mirrors()
     }
     fn write_tokens(&self, id: SampleId, out: &mut [i32]) {
         self.of.write_tokens(self.there(id), out);
@@ -96,8 +99,11 @@ impl Dataset for LabelNoise {
     fn label(&self, id: SampleId) -> usize {
         self.labels[id as usize] as usize
     }
-    fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]) {
-        self.of.write(id, augment, out);
+    fn write(&self, id: SampleId, out: &mut [f32]) {
+        self.of.write(id, out);
+    }
+    fn mirrors(&self) -> bool {
+        self.of.mirrors()
     }
     fn write_tokens(&self, id: SampleId, out: &mut [i32]) {
         self.of.write_tokens(id, out);
@@ -136,7 +142,7 @@ mod tests {
         fn label(&self, id: SampleId) -> usize {
             id as usize % 10
         }
-        fn write(&self, id: SampleId, _: Option<&mut Stream>, out: &mut [f32]) {
+        fn write(&self, id: SampleId, out: &mut [f32]) {
             out.fill(id as f32);
         }
         fn input_deviation(&self, _: SampleId) -> f32 {
@@ -153,7 +159,7 @@ mod tests {
         let (head, tail) = (Subset::new(all.clone(), 0..7), Subset::new(all.clone(), 7..99));
         assert_eq!((head.samples(), tail.samples(), tail.label(2)), (7, 3, 9));
         let mut value = [0.0];
-        tail.write(0, None, &mut value);
+        tail.write(0, &mut value);
         assert_eq!((value, &*tail.content(0)), ([7.0], &[7u8][..]));
         assert_eq!(Subset::new(all, 20..30).samples(), 0);
     }

@@ -20,13 +20,15 @@ pub struct Training {
     masks: Stream,
     statistics: RunningStatistics,
     spent: f64,
+    /// The momentum of all running statistics, instead of each layer's own.
+    momentum: Option<f64>,
 }
 
 impl Mode {
     /// Training, with dropout masks drawn from `masks`, the same on every device.
     #[must_use]
     pub fn train(masks: Stream) -> Self {
-        Self::Train(Box::new(Training { masks, statistics: RunningStatistics::default(), spent: 0.0 }))
+        Self::Train(Box::new(Training { masks, statistics: RunningStatistics::default(), spent: 0.0, momentum: None }))
     }
 
     /// The same after a share `spent` (0..=1) of the run, for networks that change during it.
@@ -36,6 +38,14 @@ impl Mode {
             training.spent = spent;
         }
         self
+    }
+
+    /// Training mode with one momentum, 0..=1, for all running statistics. With `1/k` in the k-th of several passes they
+    /// become the means over the passes.
+    #[must_use]
+    pub fn measure(masks: Stream, momentum: f64) -> Self {
+        let statistics = RunningStatistics::default();
+        Self::Train(Box::new(Training { masks, statistics, spent: 1.0, momentum: Some(momentum) }))
     }
 
     /// The running statistics measured in the pass; empty after evaluation.
@@ -52,6 +62,12 @@ impl Training {
     #[must_use]
     pub fn spent(&self) -> f64 {
         self.spent
+    }
+
+    /// The factor by which running statistics move towards those of the batch: `own`, the layer's, unless the mode sets it.
+    #[must_use]
+    pub fn momentum(&self, own: f64) -> f64 {
+        self.momentum.unwrap_or(own)
     }
 
     /// Sets the new value of a parameter that is not trained by gradients. It takes effect with the optimizer's step,
@@ -74,6 +90,12 @@ impl Training {
 pub struct RunningStatistics(HashMap<ParamId, Tensor<1>>);
 
 impl RunningStatistics {
+    /// Whether there are none: the network has no running statistics.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns the network with these values.
     #[must_use]
     pub fn apply<M: Module>(mut self, model: M) -> M {

@@ -57,6 +57,12 @@ impl BatchNorm {
         Self { weight: self.weight.set_require_grad(false), ..self }
     }
 
+    /// Weight and bias.
+    #[cfg(test)]
+    pub(crate) fn parameters(&self) -> [Tensor<1>; 2] {
+        [self.weight.val(), self.bias.val()]
+    }
+
     /// Normalises `x`, `[batch, channels, ...]`, into the same shape.
     #[must_use]
     pub fn forward<const D: usize>(&self, x: Tensor<D>, mode: &mut Mode) -> Tensor<D> {
@@ -64,6 +70,13 @@ impl BatchNorm {
         let others = shape[2..].iter().product();
         let x = self.activate(x.reshape([shape[0], shape[1], others, 1]), None, Activation::None, mode);
         x.reshape(shape)
+    }
+
+    /// Sets the running mean and variance, `[channels]` each.
+    #[must_use]
+    pub fn with_statistics(self, mean: Tensor<1>, variance: Tensor<1>) -> Self {
+        let fixed = |value: Tensor<1>| Param::from_tensor(value).set_require_grad(false);
+        Self { running_mean: fixed(mean), running_var: fixed(variance), ..self }
     }
 
     /// Normalises, adds `shortcut` if there is one, and applies the activation: `activation(norm(x) + shortcut)`. All
@@ -87,7 +100,8 @@ impl BatchNorm {
         // The variance cannot be estimated from one value.
         if n > 1 {
             let unbiased = normalised.variance * (n as f64 / (n - 1) as f64);
-            let towards = |old: Tensor<1>, new: Tensor<1>| old * (1.0 - self.momentum) + new.detach() * self.momentum;
+            let momentum = training.momentum(self.momentum);
+            let towards = |old: Tensor<1>, new: Tensor<1>| old * (1.0 - momentum) + new.detach() * momentum;
             training.update(&self.running_mean, |old| towards(old, normalised.mean));
             training.update(&self.running_var, |old| towards(old, unbiased));
         }

@@ -62,7 +62,7 @@ impl Schedule {
         if spent < warm_up {
             return peak * (start + (1.0 - start) * (spent / warm_up));
         }
-        let left = ((1.0 - spent) / (1.0 - warm_up)).clamp(0.0, 1.0);
+        let left = if spent < 1.0 { (1.0 - spent) / (1.0 - warm_up) } else { 0.0 };
         let left = match fall {
             Fall::Linear => left,
             Fall::Cosine => (1.0 - (std::f64::consts::PI * left).cos()) / 2.0,

@@ -2,17 +2,23 @@
 
 use ast_control::PiConfig;
 
+use crate::data::{Augment, Padding, Resize, Shape};
 use crate::optim::Schedule;
 use crate::random::Random;
-use crate::run::config::{BudgetConfig, ConfigError, ControlConfig, OnNan, RunConfig, TrainConfig};
+use crate::run::config::{
+    BudgetConfig, ConfigError, ControlConfig, DataConfig, EvalConfig, OnNan, RunConfig, TrainConfig,
+};
 use crate::run::numbers::NUMBERS;
 use crate::select::{Goal, Limit};
 
 /// The default activation rate.
 const DEFAULT_TARGET: f64 = 0.1;
 
+/// Largest number of image sizes in a run.
+const MOST_SIZES: usize = 16;
+
 /// The checked numbers of a run, for the trainer.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     pub(crate) goal: Goal,
     /// Whether the configuration sets the target.
@@ -25,8 +31,15 @@ pub struct Checked {
     pub(crate) lookahead: bool,
     pub(crate) seed: u64,
     pub(crate) on_nan: OnNan,
-    pub(crate) augment: bool,
+    /// `None` without augmentation.
+    pub(crate) augment: Option<Augment>,
     pub(crate) eval_every: u32,
+    pub(crate) tta: bool,
+    /// Image sizes over the run; empty for that of the dataset.
+    pub(crate) sizes: Vec<u32>,
+    /// The share of the budget of each size.
+    pub(crate) size_shares: Vec<f64>,
+    pub(crate) resize: Resize,
 }
 
 impl RunConfig {
@@ -37,7 +50,7 @@ impl RunConfig {
     pub fn check(&self) -> Result<Checked, ConfigError> {
         let ControlConfig { target, kp, ki, ema } = self.control;
         let TrainConfig { epochs, batch_size, lr, schedule, warm_up, lr_start, lr_end, .. } = self.train;
-        let TrainConfig { label_smoothing, clip_norm, lookahead, seed, on_nan, .. } = self.train;
+        let TrainConfig { label_smoothing, clip_norm, lookahead, seed, on_nan, resize, .. } = self.train;
         let BudgetConfig { fraction, seconds, free_scoring } = self.budget;
         if fraction.is_some() && (target.is_some() || seconds.is_some()) {
             return Err(ConfigError::Both);
@@ -50,8 +63,12 @@ impl RunConfig {
         let target = target.or(fraction).unwrap_or(DEFAULT_TARGET);
         let control = PiConfig { kp, ki, ema };
         control.check(1.0)?;
-        let (augment, eval_every) = (self.data.augment, self.eval.every_epochs);
+        let DataConfig { flip, shift, padding, .. } = self.data;
+        let augment = Augment { random: Random::new(seed), flip, shift, padding };
+        let augment = self.data.augment.then_some(augment);
+        let EvalConfig { every_epochs: eval_every, tta } = self.eval;
         let goal = Goal { target, epochs, limit, charges_scoring: !free_scoring, control };
+        let (sizes, size_shares) = sizes(&self.train)?;
         Ok(Checked {
             goal,
             target_is_given,
@@ -64,6 +81,10 @@ impl RunConfig {
             on_nan,
             augment,
             eval_every,
+            tta,
+            sizes,
+            size_shares,
+            resize,
         })
     }
 }
@@ -75,6 +96,40 @@ impl Checked {
         self.goal
     }
 
+    /// Checks that the configuration fits samples of this shape. `mirrors` says whether mirror images keep their class.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the key.
+    pub(crate) fn check_data(&self, shape: Shape, mirrors: bool) -> Result<(), ConfigError> {
+        let unfit = |key, reason: String| Err(ConfigError::Unfit { key, reason });
+        let Shape::Image([_, height, width]) = shape else {
+            return if self.tta {
+                unfit("eval.tta", "test-time augmentation is for images only".into())
+            } else {
+                Ok(())
+            };
+        };
+        if self.tta && !mirrors {
+            return unfit(
+                "eval.tta",
+                "six views include mirror images, which are of another class in this data".into(),
+            );
+        }
+        if self.tta && height.min(width) < 2 {
+            return unfit("eval.tta", format!("images of {height} x {width} pixels cannot be moved by one pixel"));
+        }
+        let shift =
+            self.augment.filter(|augment| augment.padding == Padding::Reflect).map_or(0, |augment| augment.shift);
+        if shift >= height.min(width) {
+            let reason = format!(
+                "a shift of up to {shift} pixels with data.padding = \"reflect\" must be smaller than the images, which have \
+                 {height} x {width} pixels"
+            );
+            return unfit("data.shift", reason);
+        }
+        Ok(())
+    }
+
     /// The randomness of the run.
     #[must_use]
     pub fn random(&self) -> Random {
@@ -82,15 +137,70 @@ impl Checked {
     }
 }
 
+/// The image sizes and the share of the budget of each.
+fn sizes(train: &TrainConfig) -> Result<(Vec<u32>, Vec<f64>), ConfigError> {
+    let unfit = |key, reason: String| Err(ConfigError::Unfit { key, reason });
+    let (sizes, shares) = match (&train.sizes, &train.size_shares) {
+        (None, None) => return Ok((Vec::new(), Vec::new())),
+        (None, Some(_)) => {
+            return unfit("train.size_shares", "they are the shares of train.sizes, which is not set".into());
+        }
+        (Some(sizes), None) => (sizes, vec![1.0 / sizes.len() as f64; sizes.len()]),
+        (Some(sizes), Some(shares)) => (sizes, shares.clone()),
+    };
+    if sizes.is_empty() || sizes.len() > MOST_SIZES {
+        return unfit("train.sizes", format!("{} sizes; there can be 1 to {MOST_SIZES}", sizes.len()));
+    }
+    if shares.len() != sizes.len() {
+        let reason = format!("{} shares for {} sizes: give one for each", shares.len(), sizes.len());
+        return unfit("train.size_shares", reason);
+    }
+    let sum: f64 = shares.iter().sum();
+    if (sum - 1.0).abs() > 1e-6 {
+        return unfit("train.size_shares", format!("the shares add up to {sum}, not to 1"));
+    }
+    Ok((sizes.clone(), shares))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_reflected_shift_is_smaller_than_the_image() {
+        let mut config = RunConfig::default();
+        let fits = |config: &RunConfig, height| config.check().unwrap().check_data(Shape::Image([3, height, 32]), true);
+        assert_eq!(fits(&config, 2), Ok(()), "zeros pad any shift");
+        config.data.padding = Padding::Reflect;
+        assert_eq!(fits(&config, 5), Ok(()));
+        let message = fits(&config, 4).unwrap_err().to_string();
+        assert!(message.starts_with("`data.shift`: ") && message.contains("4 x 32 pixels"), "{message}");
+        assert_eq!(config.check().unwrap().check_data(Shape::Tokens(4), true), Ok(()));
+        config.data.augment = false;
+        assert_eq!(fits(&config, 4), Ok(()));
+    }
+
+    #[test]
+    fn test_time_augmentation_is_for_images_that_can_be_mirrored() {
+        let mut config = RunConfig::default();
+        config.eval.tta = true;
+        let checked = config.check().unwrap();
+        assert_eq!(checked.check_data(Shape::Image([1, 2, 2]), true), Ok(()));
+        for (shape, mirrors, words) in [
+            (Shape::Tokens(8), true, "for images only"),
+            (Shape::Image([3, 8, 8]), false, "of another class"),
+            (Shape::Image([3, 8, 1]), true, "8 x 1 pixels"),
+        ] {
+            let message = checked.check_data(shape, mirrors).unwrap_err().to_string();
+            assert!(message.starts_with("`eval.tta`: ") && message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
     fn the_default_passes_and_errors_name_the_bad_number() {
         assert!(RunConfig::default().check().is_ok());
         type Break = fn(&mut RunConfig);
-        let cases: [(&str, Break); 29] = [
+        let cases: [(&str, Break); 38] = [
             ("train.warm_up", |c| c.train.warm_up = -0.1),
             ("train.lr_start", |c| c.train.lr_start = 1.1),
             ("train.lr_end", |c| c.train.lr_end = f64::NAN),
@@ -104,6 +214,17 @@ mod tests {
             ("--budget) alone", |c| (c.budget.seconds, c.budget.fraction) = (Some(9.0), Some(0.1))),
             ("budget.seconds", |c| c.budget.seconds = Some(0.0)),
             ("data.label_noise", |c| c.data.label_noise = 1.1),
+            ("data.shift", |c| c.data.shift = 17),
+            ("train.sizes", |c| c.train.sizes = Some(vec![])),
+            ("train.sizes", |c| c.train.sizes = Some(vec![32; 17])),
+            ("train.sizes", |c| c.train.sizes = Some(vec![20, 3])),
+            ("which is not set", |c| c.train.size_shares = Some(vec![1.0])),
+            ("2 shares for 1 sizes", |c| (c.train.sizes, c.train.size_shares) = (Some(vec![20]), Some(vec![0.5, 0.5]))),
+            ("add up to 0.9", |c| (c.train.sizes, c.train.size_shares) = (Some(vec![20, 26]), Some(vec![0.5, 0.4]))),
+            ("train.size_shares", |c| {
+                (c.train.sizes, c.train.size_shares) = (Some(vec![20, 26]), Some(vec![0.0, 1.0]))
+            }),
+            ("train.size_shares", |c| (c.train.sizes, c.train.size_shares) = (Some(vec![20]), Some(vec![f64::NAN]))),
             ("data.validation", |c| c.data.validation = Some(0)),
             ("checkpoint.keep", |c| c.checkpoint.keep = 0),
             ("checkpoint.every_minutes", |c| c.checkpoint.every_minutes = f64::INFINITY),

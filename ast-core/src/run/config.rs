@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use ast_control::{ControlError, PiConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::data::{Flip, Padding, Resize};
 use crate::optim::Fall;
 use crate::plugin::{ParamValue, short};
 
@@ -54,8 +55,14 @@ pub struct DataConfig {
     pub validation: Option<usize>,
     /// Share of the training labels that are flipped at random, 0..=1, for stress tests.
     pub label_noise: f64,
-    /// Random flips and shifts in training.
+    /// Whether images are augmented in training, by flips and shifts.
     pub augment: bool,
+    /// Horizontal flips.
+    pub flip: Flip,
+    /// Largest shift in each direction, 0..=16 pixels.
+    pub shift: usize,
+    /// The pixels that a shift moves in.
+    pub padding: Padding,
     /// Number of threads that assemble batches besides the training thread, 0..=256; 0: the training thread does it.
     pub workers: usize,
     /// Parameters of the dataset.
@@ -141,7 +148,7 @@ pub struct BudgetConfig {
 }
 
 /// `train.*`
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Nominal epochs: how often every sample is offered, 1..=1,000,000.
@@ -170,6 +177,15 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Reaction to a loss, score or gradient that is NaN or infinite.
     pub on_nan: OnNan,
+    /// Image sizes over the run, each 4..=65,536 and at most that of the dataset: the pixels of the shorter side. If absent,
+    /// that of the dataset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sizes: Option<Vec<u32>>,
+    /// The share of the budget, in (0, 1], that is trained at each size; together 1. If absent: equal shares.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_shares: Option<Vec<f64>>,
+    /// How images become smaller.
+    pub resize: Resize,
 }
 
 /// Reaction to a loss, score or gradient that is NaN or infinite.
@@ -191,6 +207,8 @@ pub enum OnNan {
 pub struct EvalConfig {
     /// Number of nominal epochs between evaluations, 0..=1,000,000 (0: only at the end).
     pub every_epochs: u32,
+    /// Whether an evaluation also measures the accuracy with test-time augmentation, over six views of each image.
+    pub tta: bool,
 }
 
 /// `checkpoint.*`
@@ -237,6 +255,9 @@ impl Default for DataConfig {
             validation: None,
             label_noise: 0.0,
             augment: true,
+            flip: Flip::Random,
+            shift: 4,
+            padding: Padding::Zeros,
             workers: 1,
             params: BTreeMap::new(),
         }
@@ -283,13 +304,16 @@ impl Default for TrainConfig {
             lookahead: false,
             seed: 0,
             on_nan: OnNan::Abort,
+            sizes: None,
+            size_shares: None,
+            resize: Resize::Scale,
         }
     }
 }
 
 impl Default for EvalConfig {
     fn default() -> Self {
-        Self { every_epochs: 8 }
+        Self { every_epochs: 8, tta: false }
     }
 }
 
@@ -324,6 +348,14 @@ pub enum ConfigError {
          decide how much is trained as well"
     )]
     Both,
+    /// A value does not fit the data or another key.
+    #[error("`{key}`: {reason}")]
+    Unfit {
+        /// The key.
+        key: &'static str,
+        /// Why it does not fit.
+        reason: String,
+    },
     /// The gains of the controller are out of range.
     #[error("control: {0}")]
     Control(#[from] ControlError),

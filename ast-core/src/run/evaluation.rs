@@ -9,4 +9,7 @@ pub struct Evaluation {
     pub accuracy: f64,
     /// Mean cross-entropy, nats.
     pub loss: f64,
+    /// Correct answers with test-time augmentation, percent; absent without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tta: Option<f64>,
 }

@@ -93,6 +93,9 @@ pub enum Event {
         accuracy: f64,
         /// Mean cross-entropy, nats.
         loss: f64,
+        /// Correct answers with test-time augmentation, percent; absent without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tta: Option<f64>,
     },
 }
 
@@ -117,4 +120,7 @@ pub struct StepEvent {
     pub activation: f64,
     /// State of the selection when this batch was complete.
     pub control: SelectionStats,
+    /// Height and width of the images of the batch; absent if the run has one size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<[usize; 2]>,
 }

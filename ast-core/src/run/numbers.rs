@@ -10,7 +10,14 @@ pub struct NumberSpec {
     pub key: &'static str,
     /// The range of its values.
     pub range: NumberRange,
-    read: fn(&RunConfig) -> Option<f64>,
+    read: Read,
+}
+
+/// Reads a number from a configuration; `None` or an empty list if it is not set.
+#[derive(Debug, Clone, Copy)]
+enum Read {
+    One(ReadOne),
+    List(fn(&RunConfig) -> Vec<f64>),
 }
 
 /// The range of a number. NaN and infinity are in no range.
@@ -41,6 +48,7 @@ pub const NUMBERS: &[NumberSpec] = &[
     integer("data.train_limit", 1, 100_000_000, |c| c.data.train_limit.map(|n| n as f64)),
     integer("data.validation", 1, 100_000_000, |c| c.data.validation.map(|n| n as f64)),
     from_zero("data.label_noise", 1.0, |c| Some(c.data.label_noise)),
+    integer("data.shift", 0, 16, |c| Some(c.data.shift as f64)),
     integer("data.workers", 0, 256, |c| Some(c.data.workers as f64)),
     above_zero("control.target", 1.0, |c| c.control.target),
     from_zero("control.kp", 1e6, |c| Some(c.control.kp)),
@@ -59,6 +67,12 @@ pub const NUMBERS: &[NumberSpec] = &[
     from_zero("train.label_smoothing", 1.0, |c| Some(c.train.label_smoothing)),
     above_zero("train.clip_norm", 1e30, |c| c.train.clip_norm),
     integer("train.seed", 0, i64::MAX, |c| Some(c.train.seed as f64)),
+    list(NumberRange::Integer { min: 4, max: 65_536 }, "train.sizes", |c| {
+        c.train.sizes.iter().flatten().map(|size| f64::from(*size)).collect()
+    }),
+    list(NumberRange::AboveZero { max: 1.0 }, "train.size_shares", |c| {
+        c.train.size_shares.iter().flatten().copied().collect()
+    }),
     integer("eval.every_epochs", 0, 1_000_000, |c| Some(c.eval.every_epochs.into())),
     integer("checkpoint.every_steps", 0, 1_000_000_000_000, |c| Some(c.checkpoint.every_steps as f64)),
     // Almost two years.
@@ -67,28 +81,46 @@ pub const NUMBERS: &[NumberSpec] = &[
     integer("device.threads", 0, 4096, |c| Some(c.device.threads as f64)),
 ];
 
-type Read = fn(&RunConfig) -> Option<f64>;
+type ReadOne = fn(&RunConfig) -> Option<f64>;
 
-const fn integer(key: &'static str, min: i64, max: i64, read: Read) -> NumberSpec {
-    NumberSpec { key, range: NumberRange::Integer { min, max }, read }
+const fn integer(key: &'static str, min: i64, max: i64, read: ReadOne) -> NumberSpec {
+    NumberSpec { key, range: NumberRange::Integer { min, max }, read: Read::One(read) }
 }
 
-const fn from_zero(key: &'static str, max: f64, read: Read) -> NumberSpec {
-    NumberSpec { key, range: NumberRange::FromZero { max }, read }
+const fn list(range: NumberRange, key: &'static str, read: fn(&RunConfig) -> Vec<f64>) -> NumberSpec {
+    NumberSpec { key, range, read: Read::List(read) }
 }
 
-const fn above_zero(key: &'static str, max: f64, read: Read) -> NumberSpec {
-    NumberSpec { key, range: NumberRange::AboveZero { max }, read }
+const fn from_zero(key: &'static str, max: f64, read: ReadOne) -> NumberSpec {
+    NumberSpec { key, range: NumberRange::FromZero { max }, read: Read::One(read) }
+}
+
+const fn above_zero(key: &'static str, max: f64, read: ReadOne) -> NumberSpec {
+    NumberSpec { key, range: NumberRange::AboveZero { max }, read: Read::One(read) }
 }
 
 impl NumberSpec {
+    /// Whether the key holds a list of such numbers.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        matches!(self.read, Read::List(_))
+    }
+
+    /// The allowed values in words, e.g. `an integer in 1..=65536`, or `a list, each an integer in 4..=65536`.
+    #[must_use]
+    pub fn allowed(&self) -> String {
+        if self.is_list() { format!("a list, each {}", self.range) } else { self.range.to_string() }
+    }
+
     /// Checks that the number in `config`, if it is set, is in its range.
     pub(crate) fn check(&self, config: &RunConfig) -> Result<(), ConfigError> {
-        match (self.read)(config) {
-            Some(value) if !self.range.contains(value) => {
-                Err(ConfigError::OutOfRange { key: self.key, value, allowed: self.range.to_string() })
-            }
-            _ => Ok(()),
+        let values = match self.read {
+            Read::One(read) => read(config).into_iter().collect(),
+            Read::List(read) => read(config),
+        };
+        match values.into_iter().find(|value| !self.range.contains(*value)) {
+            Some(value) => Err(ConfigError::OutOfRange { key: self.key, value, allowed: self.range.to_string() }),
+            None => Ok(()),
         }
     }
 }

@@ -107,6 +107,9 @@ pub struct Accuracy {
     pub last: f64,
     /// The best of all evaluations. It is chosen on the test set: do not report it as a result.
     pub best: f64,
+    /// With test-time augmentation and the weights at the end of the run; absent without it. `final` is without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tta: Option<f64>,
 }
 
 /// `loss.*`, nats.

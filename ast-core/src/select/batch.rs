@@ -37,7 +37,7 @@ impl Batch {
         self.accepted.iter().map(|accepted| accepted.visit.id).collect()
     }
 
-    /// The samples with the epoch in which each was selected, which keys its augmentation.
+    /// The samples with the epoch in which each was selected and its earlier visits, which key its augmentation.
     #[must_use]
     pub fn visits(&self) -> Vec<Visit> {
         self.accepted.iter().map(|accepted| accepted.visit).collect()

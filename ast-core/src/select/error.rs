@@ -21,6 +21,9 @@ pub enum SelectError {
     /// The costs are out of range, or are set too late.
     #[error("costs: {0}")]
     Costs(&'static str),
+    /// The stages are impossible, or are set too late.
+    #[error("stages: {0}")]
+    Stages(&'static str),
     /// An earlier call failed.
     #[error("the selector failed earlier and cannot continue: create a new one and restore the last saved state")]
     Broken,

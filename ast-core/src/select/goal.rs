@@ -106,8 +106,9 @@ impl Goal {
         Ok(self.control.check(1.0).map(|_| ())?)
     }
 
-    /// The budget of a policy of that length on `samples` samples; a training step costs `step_cost` per sample.
-    pub(crate) fn budget_for(&self, length: RunLength, samples: usize, step_cost: u64) -> Budget {
+    /// The budget of a policy of that length on `samples` samples. A training step costs `step_cost` per sample in the
+    /// dense run, and `cheapest` at the cheapest level of the run.
+    pub(crate) fn budget_for(&self, length: RunLength, samples: usize, step_cost: u64, cheapest: u64) -> Budget {
         let offered = samples as u64 * u64::from(self.epochs);
         match (length, self.limit) {
             (RunLength::Whole, _) | (RunLength::Budget, None) => Budget::Offered(offered),
@@ -115,7 +116,7 @@ impl Goal {
             (_, Some(Limit::Seconds(seconds))) => Budget::Seconds(seconds),
             (_, Some(Limit::Fraction(fraction))) => Budget::Flops {
                 allowed: (fraction * (offered as f64 * step_cost as f64)) as u64,
-                offered: (offered as f64 / fraction) as u64,
+                offered: (offered as f64 / fraction * (step_cost as f64 / cheapest as f64)) as u64,
             },
         }
     }
@@ -152,10 +153,12 @@ mod tests {
     #[test]
     fn the_budget_follows_the_goal() {
         let goal = Goal::activation(0.2, 10);
-        assert_eq!(goal.budget_for(RunLength::Budget, 100, 3), Budget::Offered(1000));
-        assert_eq!(goal.budget_for(RunLength::Cut, 100, 3), Budget::Offered(200));
+        assert_eq!(goal.budget_for(RunLength::Budget, 100, 3, 3), Budget::Offered(1000));
+        assert_eq!(goal.budget_for(RunLength::Cut, 100, 3, 3), Budget::Offered(200));
         let goal = Goal::budget(0.2, 10);
-        assert_eq!(goal.budget_for(RunLength::Budget, 100, 3), Budget::Flops { allowed: 600, offered: 5000 });
-        assert_eq!(goal.budget_for(RunLength::Whole, 100, 3), Budget::Offered(1000));
+        assert_eq!(goal.budget_for(RunLength::Budget, 100, 3, 3), Budget::Flops { allowed: 600, offered: 5000 });
+        let cheaper = Budget::Flops { allowed: 600, offered: 15_000 };
+        assert_eq!(goal.budget_for(RunLength::Budget, 100, 3, 1), cheaper, "at a third of the cost, it lasts longer");
+        assert_eq!(goal.budget_for(RunLength::Whole, 100, 3, 3), Budget::Offered(1000));
     }
 }

@@ -22,6 +22,7 @@ mod sample;
 mod sampler;
 pub(crate) mod selector;
 mod source;
+mod stages;
 mod window;
 
 pub use alignment::Alignment;
@@ -40,4 +41,5 @@ pub use quota::Quota;
 pub use sample::{GroupOutOfRange, Groups, Level, SampleId, Visit};
 pub use sampler::{Offer, Plan, Sampler};
 pub use selector::Selector;
+pub use stages::Stage;
 pub use window::{Quantile, Window};

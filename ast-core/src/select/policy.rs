@@ -42,7 +42,8 @@ pub trait Policy: Send {
     }
 
     /// Levels of the trained samples of `offer`, coverage first, then `accepted` as returned by
-    /// [`select`](Self::select). Empty for level 0.
+    /// [`select`](Self::select). Empty for the level of the run's stage, which is
+    /// 0 in a run without stages. A level that a policy names stays, whatever the stage.
     fn levels(&self, _offer: Offer<'_>, _accepted: &[SampleId], _context: &SelectionContext<'_>) -> Vec<Level> {
         Vec::new()
     }

@@ -4,7 +4,8 @@ use std::error::Error;
 
 use super::counts::Counts;
 use super::ledger::Ledger;
-use super::sample::{SampleId, Visit};
+use super::queue::Queue;
+use super::sample::{Level, SampleId, Visit};
 
 /// The network that makes an extra pass, and how.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,6 +47,8 @@ pub struct ProbeRequest<'a> {
     pub ledger: &'a Ledger,
     /// Number of samples scored before in the run. Keys the randomness of the pass.
     pub scored: u64,
+    /// The level at which the samples are computed, and charged.
+    pub level: Level,
 }
 
 /// Extra forward passes and other measurements that a training loop provides to policies.
@@ -129,15 +132,23 @@ pub struct ChargedProbe<'a> {
     probe: &'a mut dyn Probe,
     counts: &'a mut Counts,
     ledger: &'a Ledger,
+    queue: &'a Queue,
+    level: Level,
 }
 
 impl<'a> ChargedProbe<'a> {
     /// Charges the passes of `probe` to `counts`.
-    pub fn new(probe: &'a mut dyn Probe, counts: &'a mut Counts, ledger: &'a Ledger) -> Self {
-        Self { probe, counts, ledger }
+    pub fn new(probe: &'a mut dyn Probe, counts: &'a mut Counts, ledger: &'a Ledger, queue: &'a Queue) -> Self {
+        Self { probe, counts, ledger, queue, level: 0 }
     }
 
-    /// Loss and score of each sample. Without samples, no pass is made.
+    /// Makes the passes at a level instead of level 0.
+    #[must_use]
+    pub fn at(self, level: Level) -> Self {
+        Self { level, ..self }
+    }
+
+    /// Loss and score of each sample, seen as it is if it is accepted now. Without samples, no pass is made.
     ///
     /// # Errors
     /// [`ProbeError`].
@@ -146,7 +157,10 @@ impl<'a> ChargedProbe<'a> {
             return Ok(Probed::default());
         }
         let scored = self.counts.scored;
-        let probed = self.probe.score(&ProbeRequest { visits, by, ledger: self.ledger, scored })?;
+        let now = |visit: &Visit| self.queue.visit(visit.id, visit.epoch, self.ledger);
+        let now: Vec<Visit> = visits.iter().map(now).collect();
+        let probed =
+            self.probe.score(&ProbeRequest { visits: &now, by, ledger: self.ledger, scored, level: self.level })?;
         for (column, found) in [("losses", probed.loss.len()), ("scores", probed.score.len())] {
             if found != visits.len() {
                 return Err(ProbeError::Length { column, expected: visits.len(), found });
@@ -199,10 +213,11 @@ mod tests {
 
     #[test]
     fn every_pass_is_charged() {
-        let (mut counts, visits) = (Counts::default(), [Visit { id: 0, epoch: 0 }; 3]);
+        let (mut counts, visits) = (Counts::default(), [Visit { id: 0, epoch: 0, earlier: 0 }; 3]);
         let ledger = Ledger::new(Groups::none(1));
         let mut two = Two;
-        let mut charged = ChargedProbe::new(&mut two, &mut counts, &ledger);
+        let queue = Queue::new(1);
+        let mut charged = ChargedProbe::new(&mut two, &mut counts, &ledger, &queue);
         for by in [ScoredBy::Network, ScoredBy::NetworkInTraining, ScoredBy::HalfResolution, ScoredBy::Proxy] {
             charged.score(&visits, by).unwrap();
         }
@@ -223,7 +238,7 @@ mod tests {
     #[test]
     fn the_error_of_a_loop_without_a_probe_names_what_is_missing() {
         let ledger = Ledger::new(Groups::none(1));
-        let request = ProbeRequest { visits: &[], by: ScoredBy::Network, ledger: &ledger, scored: 0 };
+        let request = ProbeRequest { visits: &[], by: ScoredBy::Network, ledger: &ledger, scored: 0, level: 0 };
         let error = NoProbe.score(&request).unwrap_err().to_string();
         assert!(error.contains("extra forward passes") && error.contains("`Probe`"), "{error}");
         assert!(NoProbe.seconds().unwrap_err().to_string().contains("implement `Probe::seconds`"));

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::ledger::Ledger;
 use super::sample::{Level, SampleId, Visit};
 
 /// Accepted samples waiting for a full batch. There is one queue per level, because a batch has one level.
@@ -23,6 +24,9 @@ pub struct Accepted {
     pub spent: f64,
     /// Its loss weight.
     pub weight: f32,
+    /// Whether its level is that of the run's stage, instead of one that the policy named.
+    #[serde(default)]
+    pub staged: bool,
 }
 
 impl Queue {
@@ -55,6 +59,19 @@ impl Queue {
         queue.drain(..size.min(queue.len())).collect()
     }
 
+    /// Moves the waiting samples that have their level from a stage to the level of another. Returns how many there are.
+    pub(crate) fn restage(&mut self, from: Level, to: Level) -> usize {
+        let Some(queue) = self.waiting.get_mut(usize::from(from)).filter(|_| from != to) else { return 0 };
+        let (moved, kept): (VecDeque<_>, VecDeque<_>) = queue.drain(..).partition(|accepted| accepted.staged);
+        *queue = kept;
+        if self.waiting.len() <= usize::from(to) {
+            self.waiting.resize_with(usize::from(to) + 1, VecDeque::new);
+        }
+        let count = moved.len();
+        self.waiting[usize::from(to)].extend(moved);
+        count
+    }
+
     /// Marks a sample as trained.
     pub fn done(&mut self, id: SampleId) {
         let pending = &mut self.pending[id as usize];
@@ -65,6 +82,12 @@ impl Queue {
     #[must_use]
     pub fn is_pending(&self, id: SampleId) -> bool {
         self.pending[id as usize] > 0
+    }
+
+    /// The visit of a sample if it is accepted now, in nominal epoch `epoch`.
+    #[must_use]
+    pub fn visit(&self, id: SampleId, epoch: u32, ledger: &Ledger) -> Visit {
+        Visit { id, epoch, earlier: u32::from(ledger.visits(id)) + u32::from(self.pending[id as usize]) }
     }
 
     /// Number of waiting samples.
@@ -85,7 +108,18 @@ mod tests {
     use super::*;
 
     fn accepted(id: SampleId) -> Accepted {
-        Accepted { visit: Visit { id, epoch: 0 }, coverage: false, spent: 0.0, weight: 1.0 }
+        Accepted { visit: Visit { id, epoch: 0, earlier: 0 }, coverage: false, spent: 0.0, weight: 1.0, staged: false }
+    }
+
+    #[test]
+    fn only_samples_of_a_stage_move_to_the_next() {
+        let mut queue = Queue::new(9);
+        for id in 0..6 {
+            queue.push(1, Accepted { staged: id != 2, ..accepted(id) });
+        }
+        assert_eq!((queue.restage(1, 1), queue.restage(5, 0), queue.restage(1, 0)), (0, 0, 5));
+        let ids = |batch: Vec<Accepted>| batch.iter().map(|accepted| accepted.visit.id).collect::<Vec<_>>();
+        assert_eq!((ids(queue.take(0, 9)), ids(queue.take(1, 9))), (vec![0, 1, 3, 4, 5], vec![2]));
     }
 
     #[test]

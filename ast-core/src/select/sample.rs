@@ -3,16 +3,22 @@ use serde::{Deserialize, Serialize};
 /// Index of a sample in its dataset, 0..len.
 pub type SampleId = u32;
 
-/// A variant of computing a sample, such as the image size or the context length. 0 unless a policy uses several.
+/// A variant of computing a sample, such as the image size or the context length. 0 unless the run has stages or a policy
+/// names levels.
 pub type Level = u8;
 
-/// A sample to train on, with the epoch in which it was selected. Together they key its augmentation.
+/// A sample to train on, with the epoch in which it was selected and its earlier visits. Together they key its
+/// augmentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visit {
     /// Which sample.
     pub id: SampleId,
     /// In which nominal epoch it was chosen.
     pub epoch: u32,
+    /// How often it was accepted before, in steps that were made or are still to be made. The selector sets it; skipped
+    /// steps do not count.
+    #[serde(default)]
+    pub earlier: u32,
 }
 
 /// The samples of a dataset and their groups, if any. The mean score of a group stands in for the old score of a

@@ -124,10 +124,10 @@ impl Offer<'_> {
         self.coverage.len() + self.candidates.len()
     }
 
-    /// The candidates as visits of this epoch, for a scoring pass.
+    /// The candidates as visits of this epoch, for a scoring pass, which adds their earlier visits.
     #[must_use]
     pub fn visits(&self) -> Vec<Visit> {
-        self.candidates.iter().map(|id| Visit { id: *id, epoch: self.epoch }).collect()
+        self.candidates.iter().map(|id| Visit { id: *id, epoch: self.epoch, earlier: 0 }).collect()
     }
 
     /// Whether no sample is offered.

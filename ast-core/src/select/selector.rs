@@ -17,8 +17,9 @@ use super::ledger::{Ledger, SampleOutcome};
 use super::policy::{PolicyError, SelectionStats};
 use super::probe::{Probe, ProbeError, Probed, ScoredBy};
 use super::queue::{Accepted, Queue};
-use super::sample::{Groups, SampleId};
+use super::sample::{Groups, Level, SampleId};
 use super::sampler::{Plan, Sampler};
+use super::stages::{self, Stage};
 use crate::random::Random;
 
 pub(crate) use self::saved::{Cursor, State};
@@ -54,6 +55,7 @@ pub struct Selector {
     random: Random,
     batch_size: usize,
     costs: Vec<PassCost>,
+    stages: Vec<Stage>,
     budget: Budget,
     state: State,
 }
@@ -118,10 +120,13 @@ impl Selector {
             batches: 0,
             ledger: Ledger::new(groups),
             counts: Counts::default(),
+            stage: 0,
         };
-        let budget = goal.budget_for(policy.kind.run_length, samples, DEFAULT_COST.step);
+        let step = DEFAULT_COST.step;
+        let budget = goal.budget_for(policy.kind.run_length, samples, step, step);
         let made = format!("{goal:?}, {batch_size} samples a batch, seed {seed}, {title}");
-        Ok(Self { made, broken: false, goal, policy, random, batch_size, costs: vec![DEFAULT_COST], budget, state })
+        let (costs, stages) = (vec![DEFAULT_COST], Vec::new());
+        Ok(Self { made, broken: false, goal, policy, random, batch_size, costs, stages, budget, state })
     }
 
     /// Sets the real cost of a sample at each level, in FLOPs for example. Call it before the first batch. If the goal
@@ -143,8 +148,59 @@ impl Selector {
             return Err(SelectError::Costs("they can only be set before the first batch"));
         }
         self.costs = levels;
-        self.budget = self.goal.budget_for(self.policy.kind.run_length, self.state.ledger.samples(), step);
+        self.budget = self.goal.budget_for(self.policy.kind.run_length, self.state.ledger.samples(), step, step);
         Ok(())
+    }
+
+    /// Divides the run into stages, each with a level, for every policy that names no levels itself. Call it after
+    /// [`set_costs`](Self::set_costs), before the first batch.
+    ///
+    /// A stage ends when its share of the budget is spent. For a run of [`RunLength::Cut`] the shares are of the whole
+    /// run that it is cut from, as for every schedule. Samples that are still waiting then move to the level of the next
+    /// stage and are charged at its cost. Level 0 stays the level of the dense run, by which budgets are measured.
+    ///
+    /// # Errors
+    /// [`SelectError::Stages`] if a level has no cost, if the shares do not add up to 1, or after the first batch.
+    pub fn set_stages(&mut self, stages: Vec<Stage>) -> Result<(), SelectError> {
+        stages::check(&stages, &self.costs).map_err(SelectError::Stages)?;
+        if !self.stages.is_empty() || self.state.counts != Counts::default() {
+            return Err(SelectError::Stages("they can only be set once, before the first batch"));
+        }
+        for Stage { level, share } in &stages {
+            self.made.push_str(&format!(", level {level} for {share} of the budget"));
+        }
+        let step = self.cost_of_a_sample().step;
+        let cheapest = stages.iter().map(|stage| self.costs[usize::from(stage.level)].step).min().unwrap_or(step);
+        self.budget = self.goal.budget_for(self.policy.kind.run_length, self.state.ledger.samples(), step, cheapest);
+        self.stages = stages;
+        Ok(())
+    }
+
+    /// The level of the current stage; 0 without stages.
+    fn level(&self) -> Level {
+        self.stages.get(self.state.stage).map_or(0, |stage| stage.level)
+    }
+
+    /// Enters the stage that belongs to the share spent. What is waiting at the level of the stage before moves along.
+    fn enter_stage(&mut self, probe: &mut dyn Probe) -> Result<(), SelectError> {
+        if self.stages.is_empty() {
+            return Ok(());
+        }
+        let from = self.level();
+        let stage = stages::stage_at(&self.stages, self.schedule() * self.spent(probe)?);
+        self.state.stage = self.state.stage.max(stage);
+        let to = self.level();
+        let moved = self.state.queue.restage(from, to) as u64;
+        let [before, now] = [from, to].map(|level| self.costs[usize::from(level)].step);
+        let counts = &mut self.state.counts;
+        counts.accepted_cost = counts.accepted_cost + moved * now - moved * before;
+        Ok(())
+    }
+
+    /// The share of all schedules that the budget covers: a run of [`RunLength::Cut`] stops early, but its schedules are
+    /// those of the whole run.
+    fn schedule(&self) -> f64 {
+        if self.policy.kind.run_length == RunLength::Cut { self.goal.target } else { 1.0 }
     }
 
     /// The next batch to train on; `None` at the end of the budget. The last batch of a level may be smaller.
@@ -169,6 +225,7 @@ impl Selector {
             if let Some(level) = self.state.queue.level_with(self.batch_size) {
                 break level;
             }
+            self.enter_stage(probe)?;
             if self.is_over(probe)? {
                 match self.state.queue.level_with(1) {
                     Some(level) => break level,
@@ -178,9 +235,8 @@ impl Selector {
             self.offer_chunk(probe)?;
         };
         let accepted = self.state.queue.take(level, self.batch_size);
-        // With `Cut` the run stops early, but its schedules are those of the whole run.
-        let schedule = if self.policy.kind.run_length == RunLength::Cut { self.goal.target } else { 1.0 };
-        let spent = schedule * (accepted.iter().map(|accepted| accepted.spent).sum::<f64>() / accepted.len() as f64);
+        let spent =
+            self.schedule() * (accepted.iter().map(|accepted| accepted.spent).sum::<f64>() / accepted.len() as f64);
         let (number, offered, stats) = (self.state.batches, self.state.counts.offered, self.stats());
         self.state.batches += 1;
         let batch = Batch { number, level, accepted, spent, offered, stats };
@@ -327,6 +383,12 @@ impl Selector {
     #[must_use]
     pub fn goal(&self) -> &Goal {
         &self.goal
+    }
+
+    /// The cost of one sample at each level.
+    #[must_use]
+    pub fn costs(&self) -> &[PassCost] {
+        &self.costs
     }
 
     /// The cost of one sample at level 0.

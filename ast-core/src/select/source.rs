@@ -126,7 +126,8 @@ impl Source {
         let mut scores: Vec<f32> =
             offer.candidates.iter().map(|id| if has_pass { f32::NAN } else { self.remembered(*id) }).collect();
         let unknown: Vec<usize> = (0..scores.len()).filter(|i| scores[*i].is_nan()).collect();
-        let visits: Vec<_> = unknown.iter().map(|i| Visit { id: offer.candidates[*i], epoch: offer.epoch }).collect();
+        let visit = |i: &usize| Visit { id: offer.candidates[*i], epoch: offer.epoch, earlier: 0 };
+        let visits: Vec<_> = unknown.iter().map(visit).collect();
         let by = match self.kind {
             Kind::Proxy if has_pass => ScoredBy::ProxyStep(context.spent),
             Kind::Proxy => ScoredBy::Proxy,

@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::data::{Dataset, HostBatch, LoadError, Loader, Request, Shape};
-use crate::random::{Random, Stream};
+use crate::random::Random;
 use crate::select::{
     ChargedProbe, Counts, Goal, Groups, Ledger, Offer, Policy, Probe, ProbeError, ProbeRequest, Probed, Queue,
     SampleId, SampleOutcome, ScoredBy, SelectionContext, Visit,
@@ -58,7 +58,7 @@ impl Dataset for Labels {
     fn label(&self, id: SampleId) -> usize {
         self.0[id as usize]
     }
-    fn write(&self, _: SampleId, _: Option<&mut Stream>, out: &mut [f32]) {
+    fn write(&self, _: SampleId, out: &mut [f32]) {
         out.fill(0.0);
     }
     fn input_deviation(&self, _: SampleId) -> f32 {
@@ -138,7 +138,7 @@ impl Stage {
             ledger: &self.ledger,
             queue: &self.queue,
             random: Random::new(1),
-            probe: ChargedProbe::new(&mut self.losses, &mut counts, &self.ledger),
+            probe: ChargedProbe::new(&mut self.losses, &mut counts, &self.ledger, &self.queue),
         };
         let mut accepted = Vec::new();
         policy.select(offer, &mut context, &mut accepted).expect("the policy decides");

@@ -9,7 +9,7 @@ use super::DirectLoader;
 use crate::data::{Dataset, Request, Shape};
 use crate::model::{Forward, Input, Mode, Network, Weights, cross_entropy};
 use crate::plugin::{ParamValue, Params};
-use crate::random::{Purpose, Random, Stream};
+use crate::random::{Purpose, Random};
 use crate::run::{Event, RunConfig, Snapshot};
 use crate::score::PlainLoss;
 use crate::select::{SampleId, Visit, policy};
@@ -42,7 +42,7 @@ impl Dataset for RandomSamples {
             Shape::Tokens(_) => 0,
         }
     }
-    fn write(&self, id: SampleId, _: Option<&mut Stream>, out: &mut [f32]) {
+    fn write(&self, id: SampleId, out: &mut [f32]) {
         let mut stream = Random::new(7).stream(Purpose::Data, 0, u64::from(id));
         out.fill_with(|| stream.normal() as f32);
     }
@@ -130,8 +130,8 @@ pub fn check_network<M: Network + 'static>(
 
 /// A batch on a device, as the trainer makes it.
 fn batch(shape: Shape, classes: usize, ids: &[SampleId], device: &Device) -> (Input, Tensor<1, Int>) {
-    let visits = ids.iter().map(|id| Visit { id: *id, epoch: 0 }).collect();
-    let host = Request { visits, augment: None }.collate(&RandomSamples { shape, classes });
+    let visits = ids.iter().map(|id| Visit { id: *id, epoch: 0, earlier: 0 }).collect();
+    let host = Request { visits, augment: None, size: None }.collate(&RandomSamples { shape, classes });
     let Uploaded { input, targets, .. } = upload(host, device);
     (input, targets)
 }

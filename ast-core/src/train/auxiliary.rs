@@ -44,14 +44,17 @@ pub(super) struct AuxiliaryNetwork<M> {
     learner: Learner<M>,
     steps: u64,
     random: Random,
-    /// FLOPs per sample.
-    pub(super) cost: PassCost,
 }
 
 impl<M: Model> AuxiliaryNetwork<M> {
     /// The network in its current state.
     pub(super) fn model(&self) -> &M {
         &self.learner.model
+    }
+
+    /// FLOPs of a sample of this shape.
+    pub(super) fn cost(&self, shape: Shape) -> Result<PassCost, PassError> {
+        Ok(pass_cost(&self.learner.model.layers(shape)?))
     }
 
     /// See [`Learner::gradients`].
@@ -72,8 +75,6 @@ pub(super) struct AuxiliaryNetworks<M> {
     rule: StepRule,
     /// The optimizer before its first step, copied for each network.
     optimizer: ModuleOptimizer,
-    /// Shape of the samples.
-    shape: Shape,
     networks: BTreeMap<Auxiliary, AuxiliaryNetwork<M>>,
 }
 
@@ -90,13 +91,13 @@ const PART: &str = "auxiliary networks";
 
 impl<M: Model> AuxiliaryNetworks<M> {
     /// An empty set.
-    pub(super) fn none(rule: StepRule, optimizer: ModuleOptimizer, shape: Shape) -> Self {
-        Self { rule, optimizer, shape, networks: BTreeMap::new() }
+    pub(super) fn none(rule: StepRule, optimizer: ModuleOptimizer) -> Self {
+        Self { rule, optimizer, networks: BTreeMap::new() }
     }
 
     /// Takes all networks out.
     pub(super) fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::none(self.rule, self.optimizer.clone(), self.shape))
+        std::mem::replace(self, Self::none(self.rule, self.optimizer.clone()))
     }
 
     /// Returns one of them; builds it on first use as [`Model::proxy`] of `full`.
@@ -112,9 +113,8 @@ impl<M: Model> AuxiliaryNetworks<M> {
             Entry::Vacant(place) => {
                 let weights = Weights::of(Purpose::AuxiliaryWeights, which as u64, random, device);
                 let model = full.proxy(weights).ok_or(PassError::NoProxy)?;
-                let cost = pass_cost(&model.layers(self.shape)?);
                 let learner = Learner::new(model, self.rule, self.optimizer.clone(), device.clone());
-                place.insert(AuxiliaryNetwork { which, learner, steps: 0, random, cost })
+                place.insert(AuxiliaryNetwork { which, learner, steps: 0, random })
             }
         })
     }

@@ -6,7 +6,7 @@ use super::WeightsError;
 use crate::codec::SnapshotError;
 use crate::data::LoadError;
 use crate::model::NetworkError;
-use crate::run::NotFinite;
+use crate::run::{ConfigError, NotFinite};
 use crate::score::ScoreError;
 use crate::select::{PolicyError, ProbeError, SelectError};
 
@@ -53,6 +53,9 @@ pub enum TrainError {
     /// The selector or its policy failed.
     #[error(transparent)]
     Select(SelectError),
+    /// The configuration does not fit the data.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The network cannot be built for this data.
     #[error(transparent)]
     Network(#[from] NetworkError),

@@ -3,8 +3,9 @@ use burn::tensor::{Device, Tensor};
 use super::error::PassError;
 use super::feed::{Uploaded, upload};
 use super::statistics::read;
+use super::tta;
 use crate::data::{Loader, Request};
-use crate::model::{Mode, Model, cross_entropy, top1};
+use crate::model::{Input, Mode, Model, cross_entropy, top1};
 use crate::select::{SampleId, Visit};
 
 /// Samples per forward pass.
@@ -12,24 +13,51 @@ const BATCH: usize = 250;
 /// Batches loaded in advance.
 const AHEAD: usize = 2;
 
-/// Accuracy (percent) and mean loss (nats) over the whole dataset of `loader`, without autodiff.
-pub(super) fn evaluate<M: Model>(model: &M, loader: &mut dyn Loader, device: &Device) -> Result<(f64, f64), PassError> {
+/// The results over a whole dataset.
+pub(super) struct Measured {
+    /// Correct answers, percent.
+    pub(super) accuracy: f64,
+    /// Mean cross-entropy, nats.
+    pub(super) loss: f64,
+    /// Correct answers with test-time augmentation, percent, if it is wanted.
+    pub(super) tta: Option<f64>,
+    /// Samples that were forwarded, each view of a sample counted.
+    pub(super) passes: u64,
+}
+
+/// Evaluates on the whole dataset of `loader`, without autodiff; with test-time augmentation if `augmented`.
+pub(super) fn evaluate<M: Model>(
+    model: &M,
+    loader: &mut dyn Loader,
+    device: &Device,
+    augmented: bool,
+) -> Result<Measured, PassError> {
     let (samples, rows) = (loader.dataset().samples() as SampleId, loader.dataset().shape().targets());
     let mut requests = (0..samples).step_by(BATCH).map(|from| {
-        let visits = (from..samples.min(from + BATCH as SampleId)).map(|id| Visit { id, epoch: 0 }).collect();
-        Request { visits, augment: None }
+        let visits =
+            (from..samples.min(from + BATCH as SampleId)).map(|id| Visit { id, epoch: 0, earlier: 0 }).collect();
+        Request { visits, augment: None, size: None }
     });
     requests.by_ref().take(AHEAD).for_each(|request| loader.request(request));
-    let (mut correct, mut loss) = (0.0, 0.0);
+    let mut sums = [0.0; 3];
     while let Some(host) = loader.receive()? {
         requests.by_ref().take(1).for_each(|request| loader.request(request));
         let Uploaded { input, targets, .. } = upload(host, device);
-        let logits = model.forward(input, &mut Mode::Eval).logits;
-        let correct_now = top1(logits.clone(), targets.clone()).sum();
-        let values = read(Tensor::cat(vec![correct_now, cross_entropy(logits, targets).sum()], 0))?;
-        correct += f64::from(values[0]);
-        loss += f64::from(values[1]);
+        let logits = model.forward(input.clone(), &mut Mode::Eval).logits;
+        let correct = |logits: Tensor<2>| top1(logits, targets.clone()).sum();
+        let mut columns = vec![correct(logits.clone()), cross_entropy(logits.clone(), targets.clone()).sum()];
+        if let (true, Input::Image(images)) = (augmented, input) {
+            columns.push(correct(tta::averaged(model, images, logits)));
+        }
+        let values = read(Tensor::cat(columns, 0))?;
+        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(value));
     }
     let rows = f64::from(samples.max(1)) * rows as f64;
-    Ok((100.0 * correct / rows, loss / rows))
+    let [correct, loss, augmented_correct] = sums;
+    Ok(Measured {
+        accuracy: 100.0 * correct / rows,
+        loss: loss / rows,
+        tta: augmented.then(|| 100.0 * augmented_correct / rows),
+        passes: u64::from(samples) * if augmented { tta::VIEWS } else { 1 },
+    })
 }

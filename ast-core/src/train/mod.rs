@@ -19,13 +19,16 @@ mod networks;
 mod probe;
 mod recover;
 mod reference;
+mod remeasure;
 mod report;
 mod requirements;
 mod resolve;
+mod sizes;
 mod state;
 mod statistics;
 mod step;
 mod summary;
+mod tta;
 
 use ast_control::Ema;
 use burn::tensor::Device;
@@ -33,9 +36,10 @@ use burn::tensor::Device;
 use self::auxiliary::AuxiliaryNetworks;
 use self::learner::{Learner, StepRule};
 use self::lookahead::Lookahead;
+use self::sizes::Sizes;
 use self::state::State;
 use crate::data::Loader;
-use crate::model::{LayerCost, Model};
+use crate::model::{LayerCost, Model, NetworkError};
 use crate::random::Random;
 use crate::run::{Checked, EnergyCounter, Event, Ran, Snapshot, Summary};
 use crate::score::Scorer;
@@ -86,6 +90,7 @@ pub struct Trainer<M> {
     ran: Ran,
     selector: Selector,
     scorer: Box<dyn Scorer>,
+    sizes: Sizes,
     learner: Learner<M>,
     /// The average of the weights, if the configuration asks for it.
     lookahead: Lookahead,
@@ -106,8 +111,9 @@ impl<M: Model> Trainer<M> {
     /// Builds a trainer from its parts.
     ///
     /// # Errors
-    /// [`TrainError::Select`] if the data has too many classes for a selector; [`TrainError::Network`] if the network
-    /// does not take the data, or does not provide what the scorer or the policy needs.
+    /// [`TrainError::Select`] if the data has too many classes for a selector; [`TrainError::Config`] if the configuration
+    /// does not fit the data; [`TrainError::Network`] if the network does not take the data, or does not provide what the
+    /// scorer or the policy needs.
     pub fn new(setup: Setup<M>) -> Result<Self, TrainError> {
         let Setup { run, train, test, model, device, energy } = setup;
         let ran = run.ran();
@@ -117,8 +123,14 @@ impl<M: Model> Trainer<M> {
         let ids = 0..samples as SampleId;
         let groups = Groups::of(ids.clone().map(|id| dataset.label(id))).map_err(SelectError::from)?;
         let mut selector = Selector::of(groups, policy, config.goal, config.batch_size, config.seed)?;
+        config.check_data(dataset.shape(), dataset.mirrors())?;
         requirements::check(&model, dataset.shape(), scorer.as_ref(), &ran, &selector)?;
-        selector.set_costs(vec![pass_cost(&model.layers(dataset.shape())?)])?;
+        let sizes = Sizes::new(&config, dataset.shape())?;
+        let costs = sizes.shapes().iter().map(|shape| Ok(pass_cost(&model.layers(*shape)?)));
+        selector.set_costs(costs.collect::<Result<_, NetworkError>>()?)?;
+        if !sizes.stages.is_empty() {
+            selector.set_stages(sizes.stages.clone())?;
+        }
         let rule = StepRule { label_smoothing: config.label_smoothing, clip_norm: config.clip_norm };
         let clock = Clock::start(energy);
         let total: f64 = ids.map(|id| f64::from(dataset.input_deviation(id))).sum();
@@ -130,11 +142,12 @@ impl<M: Model> Trainer<M> {
             evaluations: Vec::new(),
             lr_scale: 1.0,
             warnings: Vec::new(),
+            small: None,
         };
         Ok(Self {
             learner: Learner::new(model, rule, optimizer.clone(), device),
             lookahead: Lookahead::default(),
-            auxiliary: AuxiliaryNetworks::none(rule, optimizer, dataset.shape()),
+            auxiliary: AuxiliaryNetworks::none(rule, optimizer),
             mean_input_deviation: total / samples.max(1) as f64,
             last: None,
             rollbacks: 0,
@@ -142,6 +155,7 @@ impl<M: Model> Trainer<M> {
             ran,
             selector,
             scorer,
+            sizes,
             train,
             test,
             random,

@@ -31,7 +31,8 @@ pub trait Training {
     /// See [`Trainer::ran`].
     fn ran(&self) -> Ran;
 
-    /// The network in its current state, in the safetensors format.
+    /// The network in its current state, in the safetensors format. If its last steps were on smaller images, it has the
+    /// running statistics with which it was evaluated.
     ///
     /// # Errors
     /// [`SnapshotError`].
@@ -49,7 +50,7 @@ impl<M: Network> Training for Trainer<M> {
         Self::ran(self)
     }
     fn weights(&self) -> Result<Vec<u8>, SnapshotError> {
-        safetensors(self.model())
+        safetensors(&self.for_evaluation())
     }
 }
 

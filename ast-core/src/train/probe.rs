@@ -6,12 +6,13 @@ use super::auxiliary::{Auxiliary, AuxiliaryNetworks};
 use super::clock::{Clock, Phase};
 use super::error::PassError;
 use super::feed::{Uploaded, upload};
+use super::sizes::Sizes;
 use super::statistics::{ForwardedBatch, Scored, Scoring, gradient_sum};
-use crate::data::{Dataset, Request};
+use crate::data::{Augment, Dataset, Request};
 use crate::model::{Forward, Input, Mode, Model, cross_entropy, per_sample};
 use crate::optim::Schedule;
 use crate::random::Purpose;
-use crate::select::{Ledger, PassCost, Probe, ProbeError, ProbeRequest, Probed, SampleId, ScoredBy, Visit};
+use crate::select::{Ledger, Level, PassCost, Probe, ProbeError, ProbeRequest, Probed, SampleId, ScoredBy, Visit};
 
 /// The parts of the trainer that an extra pass uses.
 ///
@@ -24,9 +25,13 @@ pub(super) struct TrainerProbe<'a, M> {
     pub(super) device: &'a Device,
     pub(super) clock: &'a mut Clock,
     pub(super) scoring: Scoring<'a>,
-    /// Cost per sample of the run's network.
-    pub(super) cost: PassCost,
-    pub(super) augment: bool,
+    /// Cost per sample of the run's network, by level.
+    pub(super) costs: Vec<PassCost>,
+    pub(super) sizes: &'a Sizes,
+    /// The level of the current pass.
+    pub(super) level: Level,
+    /// Augmentation of a training step.
+    pub(super) augment: Option<Augment>,
     /// Learning rate of auxiliary networks.
     pub(super) schedule: Schedule,
     /// Whether a NaN or infinite value is an error. If not, the policy gets it and does not select the sample.
@@ -39,7 +44,7 @@ pub(super) struct TrainerProbe<'a, M> {
 
 impl<M: Model> TrainerProbe<'_, M> {
     fn load(&self, visits: &[Visit], device: &Device) -> Uploaded {
-        let request = Request { visits: visits.to_vec(), augment: self.augment.then_some(self.scoring.random) };
+        let request = Request { visits: visits.to_vec(), augment: self.augment, size: self.sizes.request(self.level) };
         upload(request.collate(self.dataset), device)
     }
 
@@ -72,12 +77,13 @@ impl<M: Model> TrainerProbe<'_, M> {
         let masks = self.scoring.random.stream(Purpose::Fresh, request.scored, 0);
         // Running statistics measured in this pass are discarded, because it is not a training step.
         let mut mode = if training { Mode::train(masks) } else { Mode::Eval };
-        self.pass(request.visits, request.ledger, self.cost.forward, |input| Some(model.forward(input, &mut mode)))
+        let flops = self.costs.get(usize::from(self.level)).map_or(0, |cost| cost.forward);
+        self.pass(request.visits, request.ledger, flops, |input| Some(model.forward(input, &mut mode)))
     }
 
     fn half_resolution(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, PassError> {
         let model = self.model.valid();
-        let flops = model.layers_half(self.dataset.shape()).iter().map(|layer| layer.forward).sum();
+        let flops = model.layers_half(self.sizes.shape(self.level)).iter().map(|layer| layer.forward).sum();
         self.pass(request.visits, request.ledger, flops, |input| model.forward_half(input))
     }
 
@@ -93,7 +99,7 @@ impl<M: Model> TrainerProbe<'_, M> {
         let data = self.load(visits, self.device);
         let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device)?;
         let (forwarded, gradients) = network.gradients(data, spent);
-        let cost = visits.len() as u64 * network.cost.step;
+        let cost = visits.len() as u64 * network.cost(self.sizes.shape(self.level))?.step;
         let sum = gradient_sum(network.model(), &gradients.params);
         let scored = self.scoring.read_back(forwarded, ledger, vec![sum])?;
         let broken = scored.fault(visits.iter().map(|visit| visit.id));
@@ -115,14 +121,16 @@ impl<M: Model> TrainerProbe<'_, M> {
         ledger: &Ledger,
     ) -> Result<Probed, PassError> {
         let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device)?;
-        let (model, flops) = (network.model().valid(), network.cost.forward);
+        let flops = network.cost(self.sizes.shape(self.level))?.forward;
+        let model = network.model().valid();
         self.pass(visits, ledger, flops, |input| Some(model.forward(input, &mut Mode::Eval)))
     }
 }
 
 impl<M: Model> Probe for TrainerProbe<'_, M> {
     fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
-        let ProbeRequest { visits, by, ledger, .. } = *request;
+        let ProbeRequest { visits, by, ledger, level, .. } = *request;
+        self.level = level;
         Ok(match by {
             ScoredBy::Network => self.network(request, false),
             ScoredBy::NetworkInTraining => self.network(request, true),

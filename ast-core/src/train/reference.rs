@@ -47,9 +47,9 @@ impl<M: Model> Trainer<M> {
                 probe.augment = augment;
                 train(which, seen, batch_size, selector, probe)?;
                 // The reference loss of a sample is that of its image without augmentation.
-                probe.augment = false;
+                probe.augment = None;
                 for ids in unseen.chunks(BATCH) {
-                    let visits: Vec<_> = ids.iter().map(|id| Visit { id: *id, epoch: 0 }).collect();
+                    let visits: Vec<_> = ids.iter().map(|id| Visit { id: *id, epoch: 0, earlier: 0 }).collect();
                     let probed = probe.auxiliary_pass(which, &visits, selector.ledger())?;
                     selector.charge(visits.len(), ScoredBy::Proxy, &probed);
                     ids.iter().zip(probed.loss).for_each(|(id, loss)| reference[*id as usize] = loss);
@@ -76,7 +76,8 @@ fn train<M: Model>(
     for pass in 0..PASSES {
         let mut order = probe.scoring.random.stream(Purpose::ReferenceOrder, u64::from(pass), which as u64);
         for batch in order.permutation(seen.len()).chunks(batch_size) {
-            let visits: Vec<_> = batch.iter().map(|i| Visit { id: seen[*i as usize], epoch: pass }).collect();
+            let visits: Vec<_> =
+                batch.iter().map(|i| Visit { id: seen[*i as usize], epoch: pass, earlier: pass }).collect();
             let probed: Probed = probe.auxiliary_step(which, &visits, selector.ledger(), (made + 0.5) / steps)?;
             selector.charge(visits.len(), ScoredBy::ProxyStep(0.0), &probed);
             made += 1.0;

@@ -2,13 +2,18 @@
 
 use super::clock::Phase;
 use super::error::TrainError;
-use super::evaluate::evaluate;
+use super::evaluate::{Measured, evaluate};
 use super::export::safetensors;
+use super::remeasure::remeasured;
 use super::resolve::ignored_target;
 use super::{Callback, Flow, Trainer};
 use crate::model::Model;
 use crate::run::{Evaluation, Event, Ran, SCHEMA, StepEvent, Summary};
-use crate::select::{Limit, RunLength, ScorerRule};
+use crate::select::{Limit, RunLength, ScorerRule, Stage};
+
+/// Number of steps after which the running statistics of earlier ones have lost 99 % of their weight at the usual momentum
+/// of 0.1: 0.9^44 = 0.01.
+const FORGOTTEN: u64 = 44;
 
 impl<M: Model> Trainer<M> {
     /// Reports the start of the run, unless it is resumed, and prepares the first step.
@@ -73,17 +78,30 @@ impl<M: Model> Trainer<M> {
     fn evaluate(&mut self, epoch: f64, callback: &mut dyn Callback) -> Result<(), TrainError> {
         self.clock.enter(Phase::Eval);
         let device = self.learner.device.clone().without_autodiff();
-        let (accuracy, loss) = evaluate(&self.learner.model.valid(), self.test.as_mut(), &device)?;
+        let model = self.for_evaluation();
+        let Measured { accuracy, loss, tta, passes } = evaluate(&model, self.test.as_mut(), &device, self.config.tta)?;
         self.clock.enter(Phase::Checkpoint);
-        self.state.evaluated += self.test.dataset().samples() as u64;
+        self.state.evaluated += passes;
         let step = self.counts().steps;
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step, loss });
         }
         let best = self.state.evaluations.iter().all(|earlier| earlier.accuracy < accuracy);
-        self.state.evaluations.push(Evaluation { epoch, accuracy, loss });
-        callback.event(&Event::Evaluated { step, epoch, accuracy, loss })?;
-        if best { callback.best(&|| safetensors(&self.learner.model)) } else { Ok(()) }
+        self.state.evaluations.push(Evaluation { epoch, accuracy, loss, tta });
+        callback.event(&Event::Evaluated { step, epoch, accuracy, loss, tta })?;
+        if best { callback.best(&|| safetensors(&model)) } else { Ok(()) }
+    }
+
+    /// The network with running statistics that fit images of full size. The run's own network is not changed.
+    pub(super) fn for_evaluation(&self) -> M {
+        let model = self.learner.model.valid();
+        match self.state.small {
+            Some(last) if self.counts().steps.saturating_sub(last) < FORGOTTEN => {
+                let device = self.learner.device.clone().without_autodiff();
+                remeasured(model, self.train.dataset().as_ref(), self.random, &device)
+            }
+            _ => model,
+        }
     }
 
     fn announce(&self, callback: &mut dyn Callback) -> Result<(), TrainError> {
@@ -98,11 +116,17 @@ impl<M: Model> Trainer<M> {
     /// Steps of a run that ends exactly on its budget; `None` if not known in advance.
     fn planned_steps(&self) -> Option<u64> {
         let (kind, goal) = (self.selector.policy().kind, self.config.goal);
+        let costs = self.selector.costs();
+        // At a size that costs half, the same share of the budget trains twice as many samples.
+        let relative = |stage: &Stage| stage.share * costs[0].step as f64 / costs[usize::from(stage.level)].step as f64;
+        let stages = &self.sizes.stages;
+        let cheaper = if stages.is_empty() { 1.0 } else { stages.iter().map(relative).sum() };
         let share = match (kind.run_length, goal.limit) {
             (RunLength::Whole, _) => 1.0,
             (RunLength::Cut, None) => goal.target,
             (RunLength::Budget, None) if kind.keeps_target => self.selector.stats().target,
-            (_, Some(Limit::Fraction(fraction))) => fraction,
+            (RunLength::Cut, Some(_)) if !stages.is_empty() => return None,
+            (_, Some(Limit::Fraction(fraction))) => fraction * cheaper,
             _ => return None,
         };
         let dense = (self.selector.ledger().samples() as u64 * u64::from(goal.epochs)) as f64;

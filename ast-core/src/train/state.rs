@@ -12,7 +12,7 @@ pub(super) struct State {
     /// Mean loss of coverage samples, smoothed.
     pub(super) mean_loss: Ema,
     pub(super) clock: Booked,
-    /// Number of samples evaluated.
+    /// Samples forwarded in evaluations; with test-time augmentation, each view of a sample.
     pub(super) evaluated: u64,
     pub(super) evaluations: Vec<Evaluation>,
     /// Factor of the learning rate; every rollback halves it.
@@ -20,6 +20,9 @@ pub(super) struct State {
     /// Warnings from building the network.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) warnings: Vec<String>,
+    /// The last step on images smaller than those of the dataset.
+    #[serde(default)]
+    pub(super) small: Option<u64>,
 }
 
 #[cfg(test)]

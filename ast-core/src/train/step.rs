@@ -60,7 +60,8 @@ impl<M: Model> Trainer<M> {
     }
 
     pub(super) fn request(&self, batch: &Batch) -> Request {
-        Request { visits: batch.visits(), augment: self.config.augment.then_some(self.random) }
+        let size = self.sizes.request(batch.level());
+        Request { visits: batch.visits(), augment: self.config.augment, size }
     }
 
     /// Calls `act` with the selector and a probe of this trainer.
@@ -81,7 +82,9 @@ impl<M: Model> Trainer<M> {
                 random: self.random,
                 step: self.selector.counts().steps,
             },
-            cost: self.selector.cost_of_a_sample(),
+            costs: self.selector.costs().to_vec(),
+            sizes: &self.sizes,
+            level: 0,
             augment: self.config.augment,
             schedule: self.config.schedule.scaled(self.state.lr_scale),
             abort: self.config.on_nan == OnNan::Abort,
@@ -143,7 +146,8 @@ impl<M: Model> Trainer<M> {
         }
         self.learner.device.sync()?;
         self.clock.enter(Phase::Select);
-        if batch.len() == self.config.batch_size {
+        // The median step estimates the steps of a dense run, which trains full batches of full-size images.
+        if batch.len() == self.config.batch_size && batch.level() == 0 {
             self.clock.stepped(begin);
         }
 
@@ -152,11 +156,15 @@ impl<M: Model> Trainer<M> {
         if covered().next().is_some() {
             self.state.mean_loss.update(covered().sum::<f64>() / covered().count() as f64);
         }
+        let (size, level) = (self.sizes.sides(batch.level()), batch.level());
         let (epoch, offered, control) = (self.epochs(batch.offered()), batch.offered(), *batch.stats());
         let decision = alignment.and_then(|alignment| self.selector.watch(&batch, &alignment));
         self.selector.record(batch, &Outcome { score: &score, loss: &loss, correct: Some(&correct) })?;
 
         let counts = self.selector.counts();
+        if level > 0 {
+            self.state.small = Some(counts.steps);
+        }
         let mean = |sum: f64| sum / loss.len() as f64;
         let step = StepEvent {
             step: counts.steps,
@@ -168,6 +176,7 @@ impl<M: Model> Trainer<M> {
             lr,
             activation: counts.trained as f64 / offered as f64,
             control,
+            size,
         };
         let decided = decision.map(|decision| Event::Decided { step: counts.steps, epoch, decision });
         Ok(std::iter::once(Event::Step(step)).chain(decided).collect())

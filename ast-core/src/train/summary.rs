@@ -19,7 +19,8 @@ impl<M: Model> Trainer<M> {
         // If the policy does not keep the target, the summary shows the target that was set.
         let kept = kind.keeps_target;
         let target = if kept { self.selector.stats().target } else { goal.target };
-        let last = evaluations.last().copied().unwrap_or(Evaluation { epoch: 0.0, accuracy: 0.0, loss: f64::NAN });
+        let last =
+            evaluations.last().copied().unwrap_or(Evaluation { epoch: 0.0, accuracy: 0.0, loss: f64::NAN, tta: None });
         let best = evaluations.iter().map(|evaluation| evaluation.accuracy).fold(0.0, f64::max);
         let cost = self.selector.cost_of_a_sample();
         let dense_run = ledger.samples() as u64 * u64::from(goal.epochs);
@@ -36,7 +37,7 @@ impl<M: Model> Trainer<M> {
             origin: None,
             ran: Some(self.ran()),
             test: None,
-            accuracy: Accuracy { last: last.accuracy, best },
+            accuracy: Accuracy { last: last.accuracy, best, tta: last.tta },
             loss: Loss { last: last.loss },
             epochs: goal.epochs,
             steps: counts.steps,

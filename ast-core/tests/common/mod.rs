@@ -13,7 +13,7 @@ use ast_core::burn::tensor::{Device, Tensor, TensorData};
 use ast_core::data::{Dataset, Shape};
 use ast_core::model::{Forward, Input, LayerCost, Mode, Model, NetworkError, Weights, dropout};
 use ast_core::plugin::{ParamValue, Params, Registry};
-use ast_core::random::{Purpose, Random, Stream};
+use ast_core::random::{Purpose, Random};
 use ast_core::run::RunConfig;
 use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 use ast_core::select::{BoxedPolicy, PolicyEntry, SampleId};
@@ -42,16 +42,19 @@ impl Dataset for Halves {
     fn label(&self, id: SampleId) -> usize {
         id as usize % 2
     }
-    fn write(&self, id: SampleId, augment: Option<&mut Stream>, out: &mut [f32]) {
+    fn mirrors(&self) -> bool {
+        false
+    }
+    fn write(&self, id: SampleId, out: &mut [f32]) {
         let mut noise = Random::new(1).stream(Purpose::Data, 0, u64::from(id));
-        let gain = augment.map_or(1.0, |stream| 0.5 + stream.uniform());
         for (place, out) in out.iter_mut().enumerate() {
             let right = place % SIDE >= SIDE / 2;
             let signal = if right == (self.label(id) == 1) { 1.0 } else { -1.0 };
-            *out = (gain * signal + noise.normal()) as f32;
+            *out = (signal + noise.normal()) as f32;
         }
         if self.broken == Some(id) {
-            out[0] = f32::NAN;
+            // In the middle, so that no shift moves it out.
+            out[SIDE * SIDE / 2 + SIDE / 2] = f32::NAN;
         }
     }
     fn input_deviation(&self, _: SampleId) -> f32 {
@@ -102,6 +105,8 @@ pub(crate) fn config(target: f64, epochs: u32) -> RunConfig {
     config.control.target = Some(target);
     (config.train.epochs, config.train.batch_size, config.train.seed) = (epochs, 16, 3);
     config.eval.every_epochs = 0;
+    // A larger shift would move one half of an image into the other.
+    config.data.shift = 1;
     config
 }
 

@@ -17,6 +17,19 @@ pub(crate) struct Normalised {
     weight: Param<Tensor<2>>,
 }
 
+impl Normalised {
+    /// The input of the normalisation.
+    pub(crate) fn before_norm(&self, images: Tensor<4>) -> Tensor<4> {
+        self.conv.forward(images)
+    }
+
+    /// The network with these running statistics, `[channels]` each.
+    pub(crate) fn with_statistics(mut self, mean: Tensor<1>, variance: Tensor<1>) -> Self {
+        self.norm = self.norm.with_statistics(mean, variance);
+        self
+    }
+}
+
 impl Model for Normalised {
     fn forward(&self, input: Input, mode: &mut Mode) -> Forward {
         let Input::Image(x) = input else { unreachable!() };

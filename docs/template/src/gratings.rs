@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ast_core::data::{DataError, DataSource, Dataset, ReadRequest, Shape, Splits};
 use ast_core::plugin::{ParamKind, ParamSpec};
-use ast_core::random::{Purpose, Random, Stream};
+use ast_core::random::{Purpose, Random};
 use ast_core::select::SampleId;
 
 const SIDE: usize = 16;
@@ -80,10 +80,14 @@ impl Dataset for Images {
         id as usize % ANGLES
     }
 
-    /// There is no augmentation: a mirror image would be of another class.
-    fn write(&self, id: SampleId, _: Option<&mut Stream>, out: &mut [f32]) {
+    fn write(&self, id: SampleId, out: &mut [f32]) {
         let normalised: Vec<f32> = self.grey(id).into_iter().map(|grey| ((grey - 0.5) / 0.25) as f32).collect();
         out.chunks_exact_mut(SIDE * SIDE).for_each(|channel| channel.copy_from_slice(&normalised));
+    }
+
+    /// The mirror image of a slanted grating is of another class.
+    fn mirrors(&self) -> bool {
+        false
     }
 
     fn input_deviation(&self, id: SampleId) -> f32 {

@@ -171,6 +171,7 @@ impl Group {
 /// The first filters copy one channel each: the identity on the first channels.
 fn identity_first(weight: Param<Tensor<4>>, [inputs, outputs]: [usize; 2]) -> Param<Tensor<4>> {
     weight.map(|weight| {
+        let trained = weight.is_require_grad();
         let copied = inputs.min(outputs);
         let mut identity = vec![0.0_f32; copied * inputs * 9];
         (0..copied).for_each(|channel| identity[(channel * inputs + channel) * 9 + 4] = 1.0);
@@ -180,7 +181,7 @@ fn identity_first(weight: Param<Tensor<4>>, [inputs, outputs]: [usize; 2]) -> Pa
         } else {
             Tensor::cat(vec![identity, weight.detach().narrow(0, copied, outputs - copied)], 0)
         };
-        weight.detach().require_grad()
+        if trained { weight.detach().require_grad() } else { weight }
     })
 }
 
@@ -193,7 +194,7 @@ fn whitening(data: &dyn Dataset, device: &Device) -> Tensor<4> {
     let (mut image, mut values) = (vec![0.0; channels * height * width], vec![0.0; patch]);
     let images = data.samples().min(WHITENED);
     for id in 0..images as SampleId {
-        data.write(id, None, &mut image);
+        data.write(id, &mut image);
         for y in 0..=height - PATCH {
             for x in 0..=width - PATCH {
                 for (i, value) in values.iter_mut().enumerate() {
@@ -260,5 +261,139 @@ impl Model for Airbench {
 
     fn layers_half(&self, shape: Shape) -> Vec<LayerCost> {
         layers_half(self, shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::random::{Purpose, Random};
+
+    fn build(width: i32, side: usize) -> Airbench {
+        let given = BTreeMap::from([("width".to_string(), width.into())]);
+        let params = Params::resolve(Airbench::PARAMS, &given).unwrap();
+        let device = Device::flex().autodiff();
+        Airbench::build(&params, Shape::Image([3, side, side]), 10, Weights::new(Random::new(1), &device)).unwrap()
+    }
+
+    /// The parameters that the paper counts as 2 million, and the FLOPs of its run: 9.9 epochs of 50,000 images cost 3.5e14,
+    /// which the paper gives as 3.6e14.
+    #[test]
+    fn parameters_and_flops_are_the_published_ones() {
+        let model = build(64, 32);
+        let convolutions = 9 * (24 * 64 + 64 * 64 + 64 * 256 + 3 * 256 * 256);
+        let norms = 2 * (64 + 64 + 4 * 256);
+        assert_eq!(model.num_params(), 24 * 12 + 24 + convolutions + norms + 2560 + 2 * (64 + 64 + 4 * 256));
+        let layers = model.layers(Shape::Image([3, 32, 32])).unwrap();
+        let forward: u64 = layers.iter().map(|layer| layer.forward).sum();
+        let places = [24 * 12 * 961, 9 * 24 * 64 * 961, 9 * 64 * 64 * 225, 9 * 64 * 256 * 225, 9 * 65536 * 107, 2560];
+        assert_eq!(forward, 2 * places.iter().sum::<u64>());
+        let step: u64 = layers.iter().map(|l| l.forward + l.weight_gradient + l.input_gradient).sum();
+        assert_eq!(step, 3 * forward - 4 * 24 * 12 * 961);
+        let run = step as f64 * 9.9 * 50_000.0;
+        assert!((3.4e14..3.7e14).contains(&run), "{run:e}");
+    }
+
+    /// Correlated images of random pixels: channel 1 follows channel 0.
+    struct Correlated;
+
+    impl Dataset for Correlated {
+        fn samples(&self) -> usize {
+            40
+        }
+        fn classes(&self) -> usize {
+            10
+        }
+        fn shape(&self) -> Shape {
+            Shape::Image([3, 9, 9])
+        }
+        fn label(&self, _: SampleId) -> usize {
+            0
+        }
+        fn write(&self, id: SampleId, out: &mut [f32]) {
+            let mut stream = Random::new(3).stream(Purpose::Data, 0, u64::from(id));
+            out.fill_with(|| stream.normal() as f32);
+            for i in 0..81 {
+                out[81 + i] = 0.9 * out[i] + 0.1 * out[81 + i];
+            }
+        }
+        fn input_deviation(&self, _: SampleId) -> f32 {
+            1.0
+        }
+    }
+
+    /// The second moments of the filtered patches, computed by convolution: `l / (l + 5e-4)` on the diagonal for a component
+    /// of variance `l`, and 0 elsewhere.
+    #[test]
+    fn filtered_patches_are_white() {
+        let device = Device::flex();
+        let filters = whitening(&Correlated, &device);
+        assert_eq!(filters.dims(), [24, 3, 2, 2]);
+        let pixels: Vec<f32> = (0..40)
+            .flat_map(|id| {
+                let mut image = vec![0.0; 243];
+                Correlated.write(id, &mut image);
+                image
+            })
+            .collect();
+        let images = Tensor::<4>::from_data(TensorData::new(pixels, [40, 3, 9, 9]), &device);
+        let block = Block { stride: [1, 1], padding: [0, 0], relu: false, pool: 1 };
+        let filtered = ops::conv(images, filters, Tensor::zeros([24], &device), block);
+        let rows = filtered.permute([0, 2, 3, 1]).reshape([40 * 64, 24]);
+        let moments = rows.clone().transpose().matmul(rows) / (40.0 * 64.0);
+        let moments: Vec<f32> = moments.into_data().try_into_vec().unwrap();
+        for i in 0..12 {
+            for j in 0..12 {
+                let (value, negative) = (moments[i * 24 + j], moments[i * 24 + 12 + j]);
+                assert!((value + negative).abs() < 1e-4, "the second half is the negative of the first");
+                // The smallest component has a variance of about 0.005.
+                let expected = if i == j { 0.9..1.001 } else { -1e-3..1e-3 };
+                assert!(expected.contains(&value), "{i} {j}: {value}");
+            }
+        }
+    }
+
+    /// The bias of the whitening is trained in the first part of the run only.
+    #[test]
+    fn the_whitening_bias_is_frozen_after_its_share() {
+        let model = build(4, 9);
+        let has_gradient = |spent: f64| {
+            let mut mode = Mode::train(Random::new(1).stream(Purpose::Dropout, 0, 0)).at(spent);
+            let x = Tensor::random([2, 3, 9, 9], burn::tensor::Distribution::Default, &Device::flex().autodiff());
+            let gradients = model.forward(Input::Image(x), &mut mode).logits.sum().backward();
+            assert!(model.group1.norm1.parameters()[1].grad(&gradients).is_some());
+            assert!(model.whiten.weight.val().grad(&gradients).is_none(), "its weight is frozen");
+            model.whiten.bias.val().grad(&gradients).is_some()
+        };
+        assert!(has_gradient(0.0) && has_gradient(0.29));
+        assert!(!has_gradient(0.3) && !has_gradient(1.0));
+    }
+
+    /// At first a convolution copies its input into its first channels.
+    #[test]
+    fn convolutions_start_as_the_identity() {
+        let model = build(16, 9);
+        let device = Device::flex().autodiff();
+        let x = Tensor::<4>::random([1, 24, 5, 6], burn::tensor::Distribution::Default, &device);
+        let first = model.group1.conv1.forward(x.clone());
+        assert_eq!(first.into_data(), x.narrow(1, 0, 16).into_data());
+        let x = Tensor::<4>::random([1, 16, 5, 6], burn::tensor::Distribution::Default, &device);
+        let wider = model.group2.conv1.forward(x.clone());
+        assert_eq!(wider.dims(), [1, 64, 5, 6]);
+        assert_eq!(wider.narrow(1, 0, 16).into_data(), x.into_data());
+    }
+
+    #[test]
+    fn a_step_of_the_proxy_costs_a_twentieth() {
+        let model = build(64, 32);
+        let proxy = model.proxy(Weights::of(Purpose::AuxiliaryWeights, 0, Random::new(1), &Device::flex())).unwrap();
+        let step = |model: &Airbench| -> u64 {
+            let layers = model.layers(Shape::Image([3, 32, 32])).unwrap();
+            layers.iter().map(|l| l.forward + l.weight_gradient + l.input_gradient).sum()
+        };
+        let share = step(&proxy) as f64 / step(&model) as f64;
+        assert!((0.035..0.06).contains(&share), "{share}");
     }
 }

@@ -56,7 +56,8 @@ impl Policy for StaticEl2n {
         }
         if self.member.is_empty() {
             let samples = context.ledger.samples();
-            let visits: Vec<_> = (0..samples as SampleId).map(|id| Visit { id, epoch: offer.epoch }).collect();
+            let visits: Vec<_> =
+                (0..samples as SampleId).map(|id| Visit { id, epoch: offer.epoch, earlier: 0 }).collect();
             let mut scores = Vec::with_capacity(samples);
             for batch in visits.chunks(BATCH) {
                 let probed = context.probe.score(batch, ScoredBy::Network)?;

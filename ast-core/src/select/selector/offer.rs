@@ -6,7 +6,7 @@ use crate::select::error::SelectError;
 use crate::select::policy::{PolicyError, SelectionContext};
 use crate::select::probe::{ChargedProbe, Probe};
 use crate::select::queue::Accepted;
-use crate::select::sample::{Level, SampleId, Visit};
+use crate::select::sample::{Level, SampleId};
 use crate::select::sampler::Offer;
 
 impl Selector {
@@ -14,6 +14,7 @@ impl Selector {
     pub(super) fn offer_chunk(&mut self, probe: &mut dyn Probe) -> Result<(), SelectError> {
         let Cursor { epoch, chunk } = self.state.next;
         let before = self.spent(probe)?;
+        let stage = self.level();
         let state = &mut self.state;
         if chunk == 0 {
             let coverage = self.policy.begin(before);
@@ -27,7 +28,7 @@ impl Selector {
             state.counts.offered += offer.len() as u64;
             let mut chosen = Vec::new();
             let (ledger, queue, random) = (&state.ledger, &state.queue, self.random);
-            let charged = ChargedProbe::new(&mut *probe, &mut state.counts, ledger);
+            let charged = ChargedProbe::new(&mut *probe, &mut state.counts, ledger, queue).at(stage);
             let mut context = SelectionContext { spent: before, ledger, queue, random, probe: charged };
             self.policy.select(offer, &mut context, &mut chosen)?;
             let weights = self.policy.loss_weights(offer, &chosen, &context);
@@ -37,7 +38,8 @@ impl Selector {
             let coverage = offer.coverage.iter().map(|id| (*id, true));
             let accepted = coverage.chain(chosen.into_iter().map(|id| (id, !state.covers)));
             let weights = weights.into_iter().chain(std::iter::repeat(1.0));
-            let levels = levels.into_iter().chain(std::iter::repeat(0));
+            let staged = levels.is_empty();
+            let levels = levels.into_iter().chain(std::iter::repeat(stage));
             let accepted: Vec<_> = accepted.zip(weights).zip(levels).collect();
             for (_, level) in &accepted {
                 let cost = self.costs.get(usize::from(*level));
@@ -49,8 +51,8 @@ impl Selector {
             // rate is 0.
             let spent = (before + self.spent(probe)?) / 2.0;
             for (((id, coverage), weight), level) in accepted {
-                let visit = Visit { id, epoch };
-                self.state.queue.push(level, Accepted { visit, coverage, spent, weight });
+                let visit = self.state.queue.visit(id, epoch, &self.state.ledger);
+                self.state.queue.push(level, Accepted { visit, coverage, spent, weight, staged });
             }
         }
         let last = chunk + 1 >= self.state.plan.chunks();

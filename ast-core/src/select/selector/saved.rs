@@ -26,6 +26,9 @@ pub(crate) struct State {
     pub(crate) batches: u64,
     pub(crate) ledger: Ledger,
     pub(crate) counts: Counts,
+    /// Number of the current stage. A stage that is over does not return.
+    #[serde(default)]
+    pub(crate) stage: usize,
 }
 
 /// Epoch and number of the next chunk.

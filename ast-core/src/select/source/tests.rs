@@ -40,7 +40,7 @@ fn ask(source: &mut Source, probe: &mut dyn Probe, epoch: u32, candidates: &[Sam
     let Stage { ledger, queue, .. } = &Stage::new(&[0.0; 4]);
     let offer = Offer { coverage: &[], candidates, epoch, chunk: 0 };
     let mut counts = Counts::default();
-    let probe = ChargedProbe::new(probe, &mut counts, ledger);
+    let probe = ChargedProbe::new(probe, &mut counts, ledger, queue);
     let mut context = SelectionContext { spent: 0.5, ledger, queue, random: Random::new(1), probe };
     source.scores(offer, &mut context).unwrap()
 }
@@ -85,7 +85,7 @@ fn fresh_scores_become_ranks() {
     let Stage { ledger, queue, mut losses, .. } = Stage::new(&[2.0, f32::NAN, 1.0, 3.0]);
     let offer = Offer { coverage: &[], candidates: &[0, 1, 2, 3], epoch: 0, chunk: 0 };
     let (random, mut counts) = (Random::new(1), Counts::default());
-    let probe = ChargedProbe::new(&mut losses, &mut counts, &ledger);
+    let probe = ChargedProbe::new(&mut losses, &mut counts, &ledger, &queue);
     let mut context = SelectionContext { spent: 0.5, ledger: &ledger, queue: &queue, random, probe };
     let ranks: Vec<f64> = source.ranks(offer, &mut context, 3.0).unwrap().into_iter().flatten().collect();
     assert!(ranks[1].is_nan());

@@ -42,7 +42,7 @@ fn run(policy: &mut Ast, spent: f64, epochs: u32) -> (Vec<SampleId>, f64, Vec<u1
             let offer = plan.offer(epoch, chunk).unwrap();
             let mut accepted = Vec::new();
             let (mut none, mut counts) = (NoProbe, Counts::default());
-            let probe = ChargedProbe::new(&mut none, &mut counts, &ledger);
+            let probe = ChargedProbe::new(&mut none, &mut counts, &ledger, &queue);
             let mut context = SelectionContext { spent: 0.5, ledger: &ledger, queue: &queue, random, probe };
             policy.select(offer, &mut context, &mut accepted).unwrap();
             trained += offer.coverage.len() + accepted.len();
@@ -116,7 +116,7 @@ fn weights_compensate_for_selection() {
         for chunk in 0..plan.chunks() {
             let (offer, mut accepted) = (plan.offer(epoch, chunk).unwrap(), Vec::new());
             let (mut none, mut counts) = (NoProbe, Counts::default());
-            let probe = ChargedProbe::new(&mut none, &mut counts, &ledger);
+            let probe = ChargedProbe::new(&mut none, &mut counts, &ledger, &queue);
             let mut context = SelectionContext { spent: 0.5, ledger: &ledger, queue: &queue, random, probe };
             policy.select(offer, &mut context, &mut accepted).unwrap();
             let weights = policy.loss_weights(offer, &accepted, &context);
@@ -139,7 +139,16 @@ fn pending_samples_are_not_selected_again() {
     let ledger = Ledger::new(Groups::none(SAMPLES));
     let mut queue = Queue::new(SAMPLES);
     for id in 0..SAMPLES as u32 {
-        queue.push(0, Accepted { visit: Visit { id, epoch: 0 }, coverage: false, spent: 0.5, weight: 1.0 });
+        queue.push(
+            0,
+            Accepted {
+                visit: Visit { id, epoch: 0, earlier: 0 },
+                coverage: false,
+                spent: 0.5,
+                weight: 1.0,
+                staged: false,
+            },
+        );
     }
     let random = Random::new(1);
     let mut sampler = Sampler::new(random, SAMPLES, 128);
@@ -147,7 +156,7 @@ fn pending_samples_are_not_selected_again() {
     let plan = sampler.plan(0, coverage);
     let mut accepted = Vec::new();
     let (mut none, mut counts) = (NoProbe, Counts::default());
-    let probe = ChargedProbe::new(&mut none, &mut counts, &ledger);
+    let probe = ChargedProbe::new(&mut none, &mut counts, &ledger, &queue);
     let mut context = SelectionContext { spent: 0.5, ledger: &ledger, queue: &queue, random, probe };
     policy.select(plan.offer(0, 0).unwrap(), &mut context, &mut accepted).unwrap();
     assert!(accepted.is_empty());

@@ -611,7 +611,7 @@ fn what_waits_at_the_end_of_a_stage_moves_to_the_next() {
     }
     let trained: usize = levels.iter().map(|(_, samples)| samples).sum();
     assert_eq!(trained as u64, selector.counts().offered * 27 / 100);
-    assert!(trained % BATCH != 0, "the last batch is smaller");
+    assert!(!trained.is_multiple_of(BATCH), "the last batch is smaller");
     assert_eq!(levels.last().map(|(level, _)| *level), Some(0));
     assert_eq!(levels.iter().filter(|(_, samples)| *samples < BATCH).count(), 1, "{levels:?}");
 }

@@ -2,4 +2,5 @@
 pub(super) const ALL: &[(&str, &str)] = &[
     ("quickstart", include_str!("../../presets/quickstart.toml")),
     ("cifar10", include_str!("../../presets/cifar10.toml")),
+    ("cifar10-94", include_str!("../../presets/cifar10-94.toml")),
 ];

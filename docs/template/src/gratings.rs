@@ -112,7 +112,7 @@ mod tests {
         let train = Gratings { noise: 0.0 }.read(&request()).unwrap().train;
         let at = |id| {
             let mut out = vec![0.0; 3 * SIDE * SIDE];
-            train.write(id, None, &mut out);
+            train.write(id, &mut out);
             move |row: usize, column: usize| out[row * SIDE + column]
         };
         let (upright, level) = (at(0), at(2));

@@ -125,6 +125,12 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         let spent = seconds.phases.get(phase.name()).copied().unwrap_or(0.0);
         writeln!(out, "    {:15} {spent:7.2} s {:>8}", phase.name(), percent(spent / seconds.total))?;
     }
+    if !seconds.phases_apart {
+        writeln!(
+            out,
+            "    (steps were not timed apart: `train` includes their scoring and all waiting for the device)"
+        )?;
+    }
     if !summary.groups.is_empty() {
         writeln!(out, "\n  what was trained on:          share of data    share of training")?;
         for (name, group) in &summary.groups {

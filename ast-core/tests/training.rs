@@ -11,7 +11,7 @@ use ast_core::data::{Dataset, HostBatch, LoadError, Loader, Padding, Request};
 use ast_core::model::Weights;
 use ast_core::model::zoo::SimpleCnn;
 use ast_core::optim::Fall;
-use ast_core::run::{Event, NotFinite, RunConfig, StepEvent, Summary};
+use ast_core::run::{Event, NotFinite, PhaseTimes, RunConfig, StepEvent, Summary};
 use ast_core::select::{SampleId, Visit};
 use ast_core::testing::DirectLoader;
 use ast_core::train::{Resolved, Setup, TrainError, Trainer};
@@ -90,6 +90,24 @@ fn the_same_seed_gives_the_same_bits() {
     assert!(first == outcome(&config));
     config.train.seed += 1;
     assert!(first != outcome(&config));
+}
+
+/// Waiting for the device or not changes no result. Without it, a step has one phase and is as long.
+#[test]
+fn phases_that_are_not_timed_apart_are_booked_as_training() {
+    let mut config = config(0.2, 5);
+    let mut outcome = |times| {
+        config.device.phase_times = times;
+        run(&config, "ast", None, None)
+    };
+    let (auto, off) = (outcome(PhaseTimes::Auto), outcome(PhaseTimes::Off));
+    assert_eq!(serde_json::to_string(&auto.events).unwrap(), serde_json::to_string(&off.events).unwrap());
+    let (auto, off) = (&auto.summary().seconds, &off.summary().seconds);
+    assert!(auto.phases_apart && auto.phases["score"] > 0.0, "{auto:?}");
+    assert!(!off.phases_apart && off.phases["score"] == 0.0, "{off:?}");
+    for seconds in [auto, off] {
+        assert!((seconds.phases.values().sum::<f64>() - seconds.total).abs() < 1e-9 * seconds.total, "{seconds:?}");
+    }
 }
 
 #[test]

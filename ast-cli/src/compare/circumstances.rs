@@ -31,6 +31,7 @@ pub(super) fn of_runs(known: &Circumstances<'_>) -> Vec<Caveat> {
         all.push(caveat("seeds-raised", text.into()));
     }
     all.extend(shared(known));
+    all.extend(merged(known));
     let of = |value: fn(&Origin) -> Option<String>| {
         let value = |summary: &Summary| summary.origin.as_ref().and_then(value);
         known.runs.iter().map(|(arm, summary, _)| (*arm, value(summary))).collect::<Vec<_>>()
@@ -69,6 +70,16 @@ fn shared(known: &Circumstances<'_>) -> Option<Caveat> {
         "{shared} of {all} runs were made while others ran: their seconds and joules are those of a shared machine.{results}"
     );
     (shared > 0).then(|| caveat("shared-machine", text))
+}
+
+fn merged(known: &Circumstances<'_>) -> Option<Caveat> {
+    let merged = known.runs.iter().filter(|(_, summary, _)| !summary.seconds.phases_apart).count();
+    let text = format!(
+        "In {merged} of {} runs the phases of a step were not timed apart: their overhead leaves out the scoring of the \
+         steps. Their seconds are whole. With --set device.phase_times=on the overhead is whole as well.",
+        known.runs.len()
+    );
+    (merged > 0).then(|| caveat("phase-times", text))
 }
 
 /// Origins that older programs did not record cannot be compared.

@@ -16,7 +16,8 @@ use crate::failure::{Failure, Kind};
 
 /// Keys that may change when a run is resumed: paths, how the run is computed, and how future NaNs are handled. All of
 /// `checkpoint` may change as well.
-const FREE: [&str; 5] = ["data.dir", "data.workers", "device.name", "device.threads", "train.on_nan"];
+const FREE: [&str; 6] =
+    ["data.dir", "data.workers", "device.name", "device.phase_times", "device.threads", "train.on_nan"];
 const FREE_SECTION: &str = "checkpoint";
 
 /// Every key that is set and decides results, as `section.key`, with its value as TOML.
@@ -102,6 +103,7 @@ mod tests {
         let mut moved = RunConfig::default();
         (moved.data.dir, moved.data.workers) = (Some("elsewhere".into()), 7);
         (moved.device.name, moved.device.threads, moved.checkpoint.keep) = ("cuda".into(), 3, 9);
+        moved.device.phase_times = ast_core::run::PhaseTimes::Off;
         assert_eq!(deciding(&moved).unwrap(), keys);
     }
 

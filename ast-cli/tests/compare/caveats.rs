@@ -103,6 +103,17 @@ fn different_programs_devices_and_instruction_sets_are_reported() {
 }
 
 #[test]
+fn phases_that_were_not_timed_apart_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let args = ["--arms=random", "--seeds=1", "--budget=0.5"];
+    assert!(!has(&result(&compare(&out, &args)), "phase-times"));
+    let merged = folder.path().join("merged");
+    let json = result(&compare(&merged, &[&args[..], &["--set=device.phase_times=off"]].concat()));
+    assert!(has(&json, "phase-times"), "{json}");
+}
+
+#[test]
 fn a_budget_is_advised_only_if_there_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");

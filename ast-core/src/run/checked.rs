@@ -6,7 +6,7 @@ use crate::data::{Augment, Padding, Resize, Shape};
 use crate::optim::Schedule;
 use crate::random::Random;
 use crate::run::config::{
-    BudgetConfig, ConfigError, ControlConfig, DataConfig, EvalConfig, OnNan, RunConfig, TrainConfig,
+    BudgetConfig, ConfigError, ControlConfig, DataConfig, EvalConfig, OnNan, PhaseTimes, RunConfig, TrainConfig,
 };
 use crate::run::numbers::NUMBERS;
 use crate::select::{Goal, Limit};
@@ -40,6 +40,7 @@ pub struct Checked {
     /// The share of the budget of each size.
     pub(crate) size_shares: Vec<f64>,
     pub(crate) resize: Resize,
+    pub(crate) phase_times: PhaseTimes,
 }
 
 impl RunConfig {
@@ -85,6 +86,7 @@ impl RunConfig {
             sizes,
             size_shares,
             resize,
+            phase_times: self.device.phase_times,
         })
     }
 }

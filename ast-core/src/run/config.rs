@@ -231,6 +231,36 @@ pub struct DeviceConfig {
     pub name: String,
     /// Threads of the CPU backend, 0..=4096; 0: one per physical core.
     pub threads: usize,
+    /// Whether the phases of a step are timed apart.
+    pub phase_times: PhaseTimes,
+}
+
+/// Whether the phases of a step are timed apart, by waiting for the device after each. On a GPU, which queues its work,
+/// that costs time. The total is right either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", try_from = "String")]
+pub enum PhaseTimes {
+    /// On the CPU backend, where it costs nothing.
+    #[default]
+    Auto,
+    /// Apart.
+    On,
+    /// A step waits once, when it reads its results back. Forward and backward pass, scoring and the update are all
+    /// booked as training.
+    Off,
+}
+
+impl TryFrom<String> for PhaseTimes {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        match word.as_str() {
+            "auto" => Ok(Self::Auto),
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("\"{word}\" is not one of auto, on, off")),
+        }
+    }
 }
 
 impl TryFrom<String> for OnNan {
@@ -325,7 +355,7 @@ impl Default for CheckpointConfig {
 
 impl Default for DeviceConfig {
     fn default() -> Self {
-        Self { name: "auto".into(), threads: 0 }
+        Self { name: "auto".into(), threads: 0, phase_times: PhaseTimes::Auto }
     }
 }
 

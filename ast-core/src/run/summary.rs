@@ -174,11 +174,15 @@ pub struct Flops {
 pub struct Seconds {
     /// The whole run, evaluation included.
     pub total: f64,
-    /// Seconds per phase.
+    /// Seconds per phase; see `phases_apart`.
     pub phases: BTreeMap<String, f64>,
     /// Estimate: the median full-batch step of this run times the steps of [`Flops::dense_equivalent`]; `null` if no
     /// batch was full.
     pub dense_equivalent: Option<f64>,
+    /// Whether the phases of every step were timed apart. If not, `train` also has the scoring of the steps, and all
+    /// waiting for the device; `score` has the extra passes alone. The median step then includes scoring.
+    #[serde(default = "yes")]
+    pub phases_apart: bool,
 }
 
 /// `joules.*`, measured energy.

@@ -53,6 +53,11 @@ impl Phase {
 
 /// The clock of a run. It is always in exactly one phase, so the phases add up to the whole. Its energy is that of
 /// every phase except evaluation.
+///
+/// A device that queues its work finishes it in a later phase, unless the loop waits for it at the end of each
+/// ([`PhaseTimes`](crate::run::PhaseTimes)). Where the loop does not, it stays in [`Phase::Train`] until the results of a
+/// step are read back, which waits for all work queued so far, the update of the step before included. The seconds of a
+/// step are then still whole.
 pub struct Clock {
     booked: Booked,
     phase: Phase,
@@ -67,12 +72,20 @@ pub(crate) struct Booked {
     pub(crate) step_seconds: VecDeque<f64>,
     /// Joules of every phase except evaluation; `None` if any part was not measured.
     pub(crate) joules: Option<f64>,
+    /// Whether the phases of every step were timed apart.
+    #[serde(default = "yes")]
+    pub(crate) apart: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Clock {
     /// Starts in [`Phase::Select`], with an energy counter or the reason why there is none.
     pub(crate) fn start(energy: Result<Box<dyn EnergyCounter>, String>) -> Self {
-        let booked = Booked { seconds: [0.0; Phase::ALL.len()], step_seconds: VecDeque::new(), joules: Some(0.0) };
+        let seconds = [0.0; Phase::ALL.len()];
+        let booked = Booked { seconds, step_seconds: VecDeque::new(), joules: Some(0.0), apart: true };
         Self { booked, phase: Phase::Select, since: Instant::now(), energy: Energy::new(energy) }
     }
 
@@ -128,6 +141,11 @@ impl Clock {
             _ => true,
         };
         Phase::ALL.into_iter().filter(counts).map(|phase| self.seconds(phase)).sum()
+    }
+
+    /// Notes that the phases of a step are not timed apart.
+    pub(crate) fn merge_phases(&mut self) {
+        self.booked.apart = false;
     }
 
     /// Ends a step on a full batch that started when [`step_clock`](Self::step_clock) was `begin`.

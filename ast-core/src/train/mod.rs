@@ -41,7 +41,7 @@ use self::state::State;
 use crate::data::Loader;
 use crate::model::{LayerCost, Model, NetworkError};
 use crate::random::Random;
-use crate::run::{Checked, EnergyCounter, Event, Ran, Snapshot, Summary};
+use crate::run::{Checked, EnergyCounter, Event, PhaseTimes, Ran, Snapshot, Summary};
 use crate::score::Scorer;
 use crate::select::{Counts, Groups, PassCost, SampleId, SelectError, Selector};
 
@@ -101,6 +101,8 @@ pub struct Trainer<M> {
     random: Random,
     mean_input_deviation: f64,
     clock: Clock,
+    /// Whether a step waits for the device at the end of each phase.
+    phases_apart: bool,
     state: State,
     /// The snapshot to return to after a NaN, if rollback is enabled.
     last: Option<Snapshot>,
@@ -133,6 +135,11 @@ impl<M: Model> Trainer<M> {
         }
         let rule = StepRule { label_smoothing: config.label_smoothing, clip_norm: config.clip_norm };
         let clock = Clock::start(energy);
+        let phases_apart = match config.phase_times {
+            PhaseTimes::Auto => is_cpu(&device),
+            PhaseTimes::On => true,
+            PhaseTimes::Off => false,
+        };
         let total: f64 = ids.map(|id| f64::from(dataset.input_deviation(id))).sum();
         let state = State {
             reference: Vec::new(),
@@ -160,6 +167,7 @@ impl<M: Model> Trainer<M> {
             test,
             random,
             clock,
+            phases_apart,
             state,
         })
     }
@@ -214,6 +222,17 @@ impl<M: Model> Trainer<M> {
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+}
+
+/// Whether this is the device of the CPU backend, which does its work at once.
+fn is_cpu(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    return device.clone().without_autodiff() == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = device;
+        false
     }
 }
 

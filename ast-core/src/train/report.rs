@@ -76,6 +76,8 @@ impl<M: Model> Trainer<M> {
 
     /// Evaluates on the whole test set, outside the budget.
     fn evaluate(&mut self, epoch: f64, callback: &mut dyn Callback) -> Result<(), TrainError> {
+        // The update of the last step belongs to the run.
+        self.learner.device.sync()?;
         self.clock.enter(Phase::Eval);
         let device = self.learner.device.clone().without_autodiff();
         let model = self.for_evaluation();

@@ -106,9 +106,15 @@ impl<M: Model> Trainer<M> {
         let masks = self.random.stream(Purpose::Dropout, self.counts().steps, 0);
         let weights = batch.is_weighted().then(|| batch.loss_weights());
         let (forwarded, gradients) = self.learner.gradients(data, weights, masks, batch.spent());
-        self.learner.device.sync()?;
+        match self.phases_apart {
+            true => {
+                self.learner.device.sync()?;
+                self.clock.enter(Phase::Score);
+            }
+            // Reading back waits for the device, in the phase `train`.
+            false => self.clock.merge_phases(),
+        }
 
-        self.clock.enter(Phase::Score);
         let coverage = batch.coverage();
         let mut extra = vec![gradient_sum(&self.learner.model, &gradients.params)];
         if self.selector.watches()
@@ -144,7 +150,9 @@ impl<M: Model> Trainer<M> {
             let (model, step) = (self.learner.model.clone(), self.counts().steps + 1);
             self.learner.model = self.lookahead.step(model, step, batch.spent());
         }
-        self.learner.device.sync()?;
+        if self.phases_apart {
+            self.learner.device.sync()?;
+        }
         self.clock.enter(Phase::Select);
         // The median step estimates the steps of a dense run, which trains full batches of full-size images.
         if batch.len() == self.config.batch_size && batch.level() == 0 {

@@ -62,6 +62,7 @@ impl<M: Model> Trainer<M> {
                 total: clock.total(),
                 phases: Phase::ALL.iter().map(|phase| (phase.name().into(), clock.seconds(*phase))).collect(),
                 dense_equivalent,
+                phases_apart: clock.booked().apart,
             },
             joules: match clock.method() {
                 Ok(method) if clock.joules().is_some() => {

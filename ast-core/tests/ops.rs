@@ -372,15 +372,19 @@ proptest! {
         activation in prop_oneof![Just(Activation::None), Just(Activation::Relu), Just(Activation::Gelu)],
     ) {
         let shape = [images, channels, sides.0, sides.1];
+        if activation == Activation::Relu {
+            // Gradients jump where rounding crosses the kink.
+            let before = normed(burns_norm, shape, seed, adds, Activation::None, |x| x);
+            prop_assume!(before[0].iter().all(|value| value.abs() > 1e-5));
+        }
         let ours = normed(our_norm, shape, seed, adds, activation, |x| x);
         let theirs = normed(burns_norm, shape, seed, adds, activation, |x| x);
         prop_assert_eq!(ours.len(), theirs.len());
-        for (which, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
-            // A gradient jumps where rounding crosses the kink of ReLU: at most at a few values.
+        for (ours, theirs) in ours.iter().zip(&theirs) {
             let scale = theirs.iter().fold(1.0_f32, |most, value| most.max(value.abs()));
-            let off = ours.iter().zip(theirs).filter(|(a, b)| (*a - *b).abs() > 1e-3 * scale).count();
-            let allowed = if activation == Activation::Relu { ours.len() / 1000 } else { 0 };
-            prop_assert!(off <= allowed, "{} of {} values of result {which}", off, ours.len());
+            for (ours, theirs) in ours.iter().zip(theirs) {
+                prop_assert!((ours - theirs).abs() <= 1e-3 * scale, "{ours} {theirs} of {scale}");
+            }
         }
         let other = normed(our_norm, shape, seed, adds, activation, channels_last);
         prop_assert_eq!(bits2(&ours), bits2(&other), "the order in memory does not matter");

@@ -246,7 +246,7 @@ fn options_that_do_not_fit_the_data_are_refused_by_key() {
 fn options_of_a_step_act() {
     let plain = config(0.2, 6);
     let steps = |outcome: &Outcome| -> Vec<StepEvent> {
-        let step = |event: &Event| if let Event::Step(step) = event { Some(step.clone()) } else { None };
+        let step = |event: &Event| if let Event::Step(step) = event { Some(*step) } else { None };
         outcome.events.iter().filter_map(step).collect()
     };
     let before = steps(&run(&plain, "random", None, None));

@@ -4,6 +4,7 @@
 
 mod common;
 
+use ast_core::optim::Fall;
 use ast_core::plugin::{ParamValue, Registry};
 use ast_core::run::{Checkpoints, Event, RunConfig, RunIdentity, Snapshot};
 use ast_core::score::Scorer;
@@ -73,6 +74,29 @@ fn every_policy_resumes_with_the_same_bits_from_every_step() {
     }
     assert!(cases >= 60, "{cases}");
     println!("resumed from {cases} steps");
+}
+
+/// Averages of weights, clipping, label smoothing, another schedule and other optimizers.
+#[test]
+fn every_option_of_a_step_resumes_with_the_same_bits() {
+    for optimizer in ["sgd", "adamw"] {
+        let mut config = config(0.2, 6);
+        (config.eval.every_epochs, config.train.batch_size) = (2, 32);
+        (config.train.lookahead, config.train.label_smoothing, config.train.clip_norm) = (true, 0.2, Some(0.5));
+        (config.train.schedule, config.train.lr_end) = (Fall::Cosine, 0.1);
+        config.optimizer.name = optimizer.into();
+        let mut whole = Recorder { every: 1, ..Recorder::default() };
+        let expected = finish(&mut trainer(&config, "ast"), &mut whole);
+        let averaged = whole.snapshots.iter().filter(|(_, snapshot)| !snapshot.lookahead.is_empty()).count();
+        assert_eq!(averaged, whole.snapshots.len() - 4, "from the fifth step on");
+        for (events, snapshot) in &whole.snapshots {
+            let mut again = trainer(&config, "ast");
+            again.restore(snapshot).unwrap();
+            let mut rest = Recorder::default();
+            assert_eq!(finish(&mut again, &mut rest), expected, "{optimizer} from step {}", snapshot.step);
+            assert_eq!(rest.events, whole.events[*events..], "{optimizer} from step {}", snapshot.step);
+        }
+    }
 }
 
 /// Includes the state of the score source, of its auxiliary network and of the scorer's reference losses.

@@ -10,7 +10,8 @@ use ast_core::burn::tensor::Device;
 use ast_core::data::{Dataset, HostBatch, LoadError, Loader, Padding, Request};
 use ast_core::model::Weights;
 use ast_core::model::zoo::SimpleCnn;
-use ast_core::run::{Event, NotFinite, RunConfig, Summary, Switch};
+use ast_core::optim::Fall;
+use ast_core::run::{Event, NotFinite, RunConfig, StepEvent, Summary, Switch};
 use ast_core::select::{SampleId, Visit};
 use ast_core::testing::DirectLoader;
 use ast_core::train::{Resolved, Setup, TrainError, Trainer};
@@ -250,4 +251,34 @@ fn options_that_do_not_fit_the_data_are_refused_by_key() {
     assert!(refused(|config| config.eval.tta = true).starts_with("`eval.tta`: "), "its mirror images change class");
     let message = refused(|config| (config.data.shift, config.data.padding) = (8, Padding::Reflect));
     assert!(message.starts_with("`data.shift`: ") && message.contains("8 x 8 pixels"), "{message}");
+}
+
+/// The options of a step act: each changes the run, the first step's loss and score stay plain, and the learning rates are
+/// those of the schedule.
+#[test]
+fn options_of_a_step_act() {
+    let plain = config(0.2, 6);
+    let steps = |outcome: &Outcome| -> Vec<StepEvent> {
+        let step = |event: &Event| if let Event::Step(step) = event { Some(step.clone()) } else { None };
+        outcome.events.iter().filter_map(step).collect()
+    };
+    let before = steps(&run(&plain, "random", None, None));
+    let changed = |change: fn(&mut RunConfig)| {
+        let mut config = plain.clone();
+        change(&mut config);
+        let after = steps(&run(&config, "random", None, None));
+        assert_eq!(after[0].loss, before[0].loss, "the loss of a step is the plain one, from before the update");
+        assert_ne!(after.last().unwrap().loss, before.last().unwrap().loss, "the option acts");
+        after
+    };
+    changed(|config| config.train.label_smoothing = 0.3);
+    changed(|config| config.train.clip_norm = Some(1e-3));
+    changed(|config| config.train.lookahead = true);
+    changed(|config| config.optimizer.name = "sgd".into());
+    let rates = changed(|config| {
+        (config.train.schedule, config.train.warm_up, config.train.lr_end) = (Fall::Cosine, 0.0, 0.5);
+    });
+    let peak = plain.train.lr;
+    assert!(rates.windows(2).all(|pair| pair[0].lr > pair[1].lr), "without warm-up the rate only falls");
+    assert!(rates[0].lr > 0.95 * peak && (0.5..0.55).contains(&(rates.last().unwrap().lr / peak)));
 }

@@ -15,7 +15,6 @@ use crate::model::network::{Forward, Input, Model, Network, NetworkError, Weight
 use crate::model::norm::BatchNorm;
 use crate::ops::{self, Activation, Block};
 use crate::plugin::{ParamKind, ParamSpec, Params};
-use crate::select::SampleId;
 
 /// Channels of the three groups at width 64.
 const CHANNELS: [usize; 3] = [64, 256, 256];
@@ -193,7 +192,7 @@ fn whitening(data: &dyn Dataset, device: &Device) -> Tensor<4> {
     let mut sums = vec![0.0_f64; patch * patch];
     let (mut image, mut values) = (vec![0.0; channels * height * width], vec![0.0; patch]);
     let images = data.samples().min(WHITENED);
-    for id in 0..images as SampleId {
+    for id in (0..).take(images) {
         data.write(id, &mut image);
         for y in 0..=height - PATCH {
             for x in 0..=width - PATCH {
@@ -309,17 +308,17 @@ mod tests {
         fn shape(&self) -> Shape {
             Shape::Image([3, 9, 9])
         }
-        fn label(&self, _: SampleId) -> usize {
+        fn label(&self, _: u32) -> usize {
             0
         }
-        fn write(&self, id: SampleId, out: &mut [f32]) {
+        fn write(&self, id: u32, out: &mut [f32]) {
             let mut stream = Random::new(3).stream(Purpose::Data, 0, u64::from(id));
             out.fill_with(|| stream.normal() as f32);
             for i in 0..81 {
                 out[81 + i] = 0.9 * out[i] + 0.1 * out[81 + i];
             }
         }
-        fn input_deviation(&self, _: SampleId) -> f32 {
+        fn input_deviation(&self, _: u32) -> f32 {
             1.0
         }
     }

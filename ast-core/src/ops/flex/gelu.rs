@@ -77,10 +77,11 @@ impl Backward<Flex, 1> for Gelu {
         } else {
             (x.to_contiguous(), gradient.to_contiguous())
         };
-        let mut output = stored(&gradient).to_vec();
+        let mut output = vec![0.0; x.layout().num_elements()];
         let arch = Arch::new();
-        let chunks = output.par_chunks_mut(CHUNK).zip(stored(&x).par_chunks(CHUNK));
-        chunks.for_each(|(out, x)| arch.dispatch(AtInput { x, out }));
+        let inputs = stored(&x).par_chunks(CHUNK).zip(stored(&gradient).par_chunks(CHUNK));
+        let chunks = output.par_chunks_mut(CHUNK).zip(inputs);
+        chunks.for_each(|(out, (x, gradient))| arch.dispatch(AtInput { x, gradient, out }));
         grads.register::<Flex>(node.id, like(&x, output));
     }
 }
@@ -134,7 +135,7 @@ impl WithSimd for Forward<'_> {
 
 struct AtInput<'a> {
     x: &'a [f32],
-    /// The gradient of the output; in the end that of the input.
+    gradient: &'a [f32],
     out: &'a mut [f32],
 }
 
@@ -143,8 +144,8 @@ impl WithSimd for AtInput<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for (out, x) in self.out.iter_mut().zip(self.x) {
-            *out *= slope(*x);
+        for ((out, x), gradient) in self.out.iter_mut().zip(self.x).zip(self.gradient) {
+            *out = gradient * slope(*x);
         }
     }
 }

@@ -220,11 +220,19 @@ impl Backward<Flex, 4> for Norm {
         let (chunk, arch) = (chunk(channels), Arch::new());
         let inverse: Vec<f32> = statistics.variance.iter().map(|variance| inverse(*variance, epsilon)).collect();
 
-        let mut before = gradient.values().to_vec();
+        let gradient = gradient.values();
+        let mut before = vec![0.0; gradient.len()];
         let sums = before.par_chunks_mut(chunk).enumerate().map(|(number, before)| {
             let part = number * chunk..number * chunk + before.len();
             let shortcut = shortcut.values().get(part.clone()).unwrap_or_default();
-            arch.dispatch(BeforeActivation { affine: &affine, inverse: &inverse, x: &x[part], shortcut, before })
+            arch.dispatch(BeforeActivation {
+                affine: &affine,
+                inverse: &inverse,
+                x: &x[part.clone()],
+                gradient: &gradient[part],
+                shortcut,
+                before,
+            })
         });
         let sums: Vec<[Vec<f32>; 2]> = sums.collect();
         let total = |which: usize| {
@@ -273,7 +281,9 @@ struct BeforeActivation<'a> {
     inverse: &'a [f32],
     x: &'a [f32],
     shortcut: &'a [f32],
-    /// The gradient of the output; in the end that of the value before the activation.
+    /// The gradient of the output.
+    gradient: &'a [f32],
+    /// The gradient of the value before the activation.
     before: &'a mut [f32],
 }
 
@@ -288,10 +298,11 @@ impl WithSimd for BeforeActivation<'_> {
         let mut of_z = vec![0.0; channels];
         let mut of_zh = vec![0.0; channels];
         let mut z = vec![0.0; if *activation == Activation::None { 0 } else { channels }];
-        for (row, (before, x)) in self.before.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels)).enumerate()
-        {
+        let rows = self.before.chunks_exact_mut(channels).zip(self.gradient.chunks_exact(channels));
+        for (row, ((before, gradient), x)) in rows.zip(self.x.chunks_exact(channels)).enumerate() {
             if *activation != Activation::None {
-                for (((z, x), centre), (scale, shift)) in z.iter_mut().zip(x).zip(centre).zip(scale.iter().zip(shift)) {
+                let factors = centre.iter().zip(scale.iter().zip(shift));
+                for ((z, x), (centre, (scale, shift))) in z.iter_mut().zip(x).zip(factors) {
                     *z = (x - centre) * scale + shift;
                 }
                 if !self.shortcut.is_empty() {
@@ -301,15 +312,15 @@ impl WithSimd for BeforeActivation<'_> {
                 }
             }
             match activation {
-                Activation::None => {}
+                Activation::None => before.copy_from_slice(gradient),
                 Activation::Relu => {
-                    for (before, z) in before.iter_mut().zip(&z) {
-                        *before = if *z <= 0.0 { 0.0 } else { *before };
+                    for ((before, gradient), z) in before.iter_mut().zip(gradient).zip(&z) {
+                        *before = if *z <= 0.0 { 0.0 } else { *gradient };
                     }
                 }
                 Activation::Gelu => {
-                    for (before, z) in before.iter_mut().zip(&z) {
-                        *before *= slope(*z);
+                    for ((before, gradient), z) in before.iter_mut().zip(gradient).zip(&z) {
+                        *before = gradient * slope(*z);
                     }
                 }
             }

@@ -183,7 +183,7 @@ fn a_damaged_checkpoint_is_replaced_by_the_one_before() {
     let mut cases = 0;
     let mut files: Vec<PathBuf> = fs::read_dir(&whole).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    assert_eq!(files.len(), 6);
+    assert_eq!(files.len(), 7);
     for file in &files {
         let bytes = fs::read(file).unwrap();
         let other = fs::read(checkpoints.folder.join("step-00000010").join(file.file_name().unwrap())).unwrap();

@@ -149,8 +149,8 @@ impl WithSimd for SomeImages<'_> {
             let each = class.rows.len() / together;
             let rows = &class.rows[..images.len() * each];
             let direct = wide_in == channels && classes.len() == 1 && sizes.block.stride == [1, 1];
-            let sums = if direct { &mut *self.input } else { scratch.input.any(rows.len() * wide_in) };
-            sums.fill(0.0);
+            // The gradient is zero before.
+            let sums = if direct { &mut *self.input } else { scratch.input.zeros(rows.len() * wide_in) };
             for (first, width) in blocks(wide_in) {
                 let terms = class.terms.as_slice();
                 let b = &class.weights[first * terms.len()..][..width * terms.len()];

@@ -69,7 +69,8 @@ impl Backward<Flex, 3> for ConvReluPool {
             return;
         }
         let x = ordered(&pass.x);
-        let weight_gradient::Gradients { weight, bias } = weight_gradient::gradients(&pass.sizes, images(&x), upstream);
+        let weight_gradient::Gradients { weight, bias } =
+            weight_gradient::gradients(&pass.sizes, images(&x), upstream, of_bias.is_some());
         if let Some(node) = of_weight {
             let shape = pass.weight.layout().shape().clone();
             grads.register::<Flex>(node.id, FlexTensor::from_data(TensorData::new(weight, shape)));

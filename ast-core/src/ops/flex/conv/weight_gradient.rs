@@ -18,15 +18,15 @@ const TASKS: usize = 16;
 pub(super) struct Gradients {
     /// `[channels out, channels in, kernel height, kernel width]`.
     pub(super) weight: Vec<f32>,
-    /// `[channels out]`.
+    /// `[channels out]`; zeros if it is not needed.
     pub(super) bias: Vec<f32>,
 }
 
 /// The gradients with respect to weight and bias.
-pub(super) fn gradients(sizes: &Sizes, x: Images<'_>, upstream: Upstream<'_>) -> Gradients {
+pub(super) fn gradients(sizes: &Sizes, x: Images<'_>, upstream: Upstream<'_>, of_bias: bool) -> Gradients {
     let [_, wide] = sizes.widths();
     let (windows, taps) = (sizes.windows(), sizes.taps());
-    let pass = WeightGradient { sizes, x, upstream, windows, taps };
+    let pass = WeightGradient { sizes, x, upstream, of_bias, windows, taps };
     let taps = pass.taps.len();
     let group = sizes.images.div_ceil((TASKS / wide.div_ceil(BLOCK)).max(2)).max(1);
     let groups = sizes.images.div_ceil(group);
@@ -52,6 +52,8 @@ struct WeightGradient<'a> {
     sizes: &'a Sizes,
     x: Images<'a>,
     upstream: Upstream<'a>,
+    /// Whether the gradient of the bias is needed.
+    of_bias: bool,
     windows: Vec<usize>,
     taps: Vec<usize>,
 }
@@ -72,7 +74,7 @@ impl WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let WeightGradient { sizes, x, upstream, windows, taps } = self.pass;
+        let WeightGradient { sizes, x, upstream, of_bias, windows, taps } = self.pass;
         let (width, [_, columns]) = (self.bias.len(), sizes.convolved);
         let mut scratch = Scratch::take();
         for start in self.images.clone().step_by(sizes.together()) {
@@ -84,8 +86,12 @@ impl WithSimd for Task<'_> {
                 let place = |y, x| (y * columns + x) * width;
                 upstream.write(sizes, image, [self.first, width], row, through, place);
             }
-            for place in through.chunks_exact(width) {
-                self.bias.iter_mut().zip(place).for_each(|(sum, value)| *sum += value);
+            if *of_bias {
+                for place in through.chunks_exact(width) {
+                    for (sum, value) in self.bias.iter_mut().zip(place) {
+                        *sum += value;
+                    }
+                }
             }
             let padded = x.padded(sizes, images, &mut scratch.padded);
             let (rows, terms) = (taps.as_slice(), &windows[..places]);

@@ -11,7 +11,7 @@ use ast_core::data::{Dataset, HostBatch, LoadError, Loader, Padding, Request};
 use ast_core::model::Weights;
 use ast_core::model::zoo::SimpleCnn;
 use ast_core::optim::Fall;
-use ast_core::run::{Event, NotFinite, PhaseTimes, RunConfig, StepEvent, Summary};
+use ast_core::run::{Event, NotFinite, RunConfig, StepEvent, Summary, Switch};
 use ast_core::select::{SampleId, Visit};
 use ast_core::testing::DirectLoader;
 use ast_core::train::{Resolved, Setup, TrainError, Trainer};
@@ -92,6 +92,19 @@ fn the_same_seed_gives_the_same_bits() {
     assert!(first != outcome(&config));
 }
 
+/// Batches that are gathered on the device are those that the loader assembles.
+#[test]
+fn images_that_stay_on_the_device_change_no_bit() {
+    let mut config = config(0.2, 5);
+    let mut outcome = |hold| {
+        config.device.hold_data = hold;
+        run(&config, "ast", None, None)
+    };
+    let (host, device) = (outcome(Switch::Auto), outcome(Switch::On));
+    assert!(!host.visits.is_empty() && device.visits.is_empty(), "the loader is asked for batches, or it is not");
+    assert_eq!(serde_json::to_string(&host.events).unwrap(), serde_json::to_string(&device.events).unwrap());
+}
+
 /// Waiting for the device or not changes no result. Without it, a step has one phase and is as long.
 #[test]
 fn phases_that_are_not_timed_apart_are_booked_as_training() {
@@ -100,7 +113,7 @@ fn phases_that_are_not_timed_apart_are_booked_as_training() {
         config.device.phase_times = times;
         run(&config, "ast", None, None)
     };
-    let (auto, off) = (outcome(PhaseTimes::Auto), outcome(PhaseTimes::Off));
+    let (auto, off) = (outcome(Switch::Auto), outcome(Switch::Off));
     assert_eq!(serde_json::to_string(&auto.events).unwrap(), serde_json::to_string(&off.events).unwrap());
     let (auto, off) = (&auto.summary().seconds, &off.summary().seconds);
     assert!(auto.phases_apart && auto.phases["score"] > 0.0, "{auto:?}");

@@ -16,8 +16,15 @@ use crate::failure::{Failure, Kind};
 
 /// Keys that may change when a run is resumed: paths, how the run is computed, and how future NaNs are handled. All of
 /// `checkpoint` may change as well.
-const FREE: [&str; 6] =
-    ["data.dir", "data.workers", "device.name", "device.phase_times", "device.threads", "train.on_nan"];
+const FREE: [&str; 7] = [
+    "data.dir",
+    "data.workers",
+    "device.hold_data",
+    "device.name",
+    "device.phase_times",
+    "device.threads",
+    "train.on_nan",
+];
 const FREE_SECTION: &str = "checkpoint";
 
 /// Every key that is set and decides results, as `section.key`, with its value as TOML.
@@ -84,6 +91,8 @@ fn present(key: &str, value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ast_core::run::Switch;
+
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -103,7 +112,7 @@ mod tests {
         let mut moved = RunConfig::default();
         (moved.data.dir, moved.data.workers) = (Some("elsewhere".into()), 7);
         (moved.device.name, moved.device.threads, moved.checkpoint.keep) = ("cuda".into(), 3, 9);
-        moved.device.phase_times = ast_core::run::PhaseTimes::Off;
+        (moved.device.phase_times, moved.device.hold_data) = (Switch::Off, Switch::On);
         assert_eq!(deciding(&moved).unwrap(), keys);
     }
 

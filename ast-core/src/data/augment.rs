@@ -83,15 +83,21 @@ impl Augment {
         Drawn { flip, up, left }
     }
 
-    /// Writes `image` (`[channels, height, width]`) into `out` as it is seen in `visit`. It is flipped only if `mirrors`.
-    pub(crate) fn write(&self, visit: Visit, mirrors: bool, image: &[f32], sides: [usize; 3], out: &mut [f32]) {
-        let [_, height, width] = sides;
+    /// The rows and columns of an image whose pixels are seen in `visit`; `None` for zeros.
+    pub(crate) fn sources(&self, visit: Visit, mirrors: bool, [height, width]: [usize; 2]) -> [Vec<Option<usize>>; 2] {
         let Drawn { flip, up, left } = self.draw(visit);
         let rows = sources(height, up, self.padding);
         let mut columns = sources(width, left, self.padding);
         if flip && mirrors {
             columns.iter_mut().flatten().for_each(|column| *column = width - 1 - *column);
         }
+        [rows, columns]
+    }
+
+    /// Writes `image` (`[channels, height, width]`) into `out` as it is seen in `visit`. It is flipped only if `mirrors`.
+    pub(crate) fn write(&self, visit: Visit, mirrors: bool, image: &[f32], sides: [usize; 3], out: &mut [f32]) {
+        let [_, height, width] = sides;
+        let [rows, columns] = self.sources(visit, mirrors, [height, width]);
         let planes = image.chunks_exact(height * width).zip(out.chunks_exact_mut(height * width));
         for (plane, out) in planes {
             for (row, out) in rows.iter().zip(out.chunks_exact_mut(width)) {

@@ -6,7 +6,7 @@ use crate::data::{Augment, Padding, Resize, Shape};
 use crate::optim::Schedule;
 use crate::random::Random;
 use crate::run::config::{
-    BudgetConfig, ConfigError, ControlConfig, DataConfig, EvalConfig, OnNan, PhaseTimes, RunConfig, TrainConfig,
+    BudgetConfig, ConfigError, ControlConfig, DataConfig, EvalConfig, OnNan, RunConfig, Switch, TrainConfig,
 };
 use crate::run::numbers::NUMBERS;
 use crate::select::{Goal, Limit};
@@ -40,7 +40,8 @@ pub struct Checked {
     /// The share of the budget of each size.
     pub(crate) size_shares: Vec<f64>,
     pub(crate) resize: Resize,
-    pub(crate) phase_times: PhaseTimes,
+    pub(crate) phase_times: Switch,
+    pub(crate) hold_data: Switch,
 }
 
 impl RunConfig {
@@ -87,6 +88,7 @@ impl RunConfig {
             size_shares,
             resize,
             phase_times: self.device.phase_times,
+            hold_data: self.device.hold_data,
         })
     }
 }

@@ -231,26 +231,40 @@ pub struct DeviceConfig {
     pub name: String,
     /// Threads of the CPU backend, 0..=4096; 0: one per physical core.
     pub threads: usize,
-    /// Whether the phases of a step are timed apart.
-    pub phase_times: PhaseTimes,
+    /// Whether the phases of a step are timed apart, by waiting for the device after each. Otherwise a step waits once,
+    /// when it reads its results back, and forward and backward pass, scoring and the update are all booked as training.
+    /// By default on the CPU backend, where it costs nothing; a GPU queues its work.
+    pub phase_times: Switch,
+    /// Whether the training images stay on the device and batches are gathered there. By default on a GPU, if the images
+    /// take at most 2 GiB.
+    pub hold_data: Switch,
 }
 
-/// Whether the phases of a step are timed apart, by waiting for the device after each. On a GPU, which queues its work,
-/// that costs time. The total is right either way.
+/// A switch whose default depends on the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", try_from = "String")]
-pub enum PhaseTimes {
-    /// On the CPU backend, where it costs nothing.
+pub enum Switch {
+    /// As suits the device.
     #[default]
     Auto,
-    /// Apart.
+    /// On.
     On,
-    /// A step waits once, when it reads its results back. Forward and backward pass, scoring and the update are all
-    /// booked as training.
+    /// Off.
     Off,
 }
 
-impl TryFrom<String> for PhaseTimes {
+impl Switch {
+    /// Whether it is on, where `auto` is what suits the device.
+    pub(crate) fn is_on(self, auto: bool) -> bool {
+        match self {
+            Self::Auto => auto,
+            Self::On => true,
+            Self::Off => false,
+        }
+    }
+}
+
+impl TryFrom<String> for Switch {
     type Error = String;
 
     fn try_from(word: String) -> Result<Self, String> {
@@ -355,7 +369,7 @@ impl Default for CheckpointConfig {
 
 impl Default for DeviceConfig {
     fn default() -> Self {
-        Self { name: "auto".into(), threads: 0, phase_times: PhaseTimes::Auto }
+        Self { name: "auto".into(), threads: 0, phase_times: Switch::Auto, hold_data: Switch::Auto }
     }
 }
 

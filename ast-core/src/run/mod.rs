@@ -18,7 +18,7 @@ pub use checkpoint::{
 };
 pub use config::{
     BudgetConfig, CheckpointConfig, ConfigError, ControlConfig, DataConfig, DeviceConfig, EvalConfig, ModelConfig,
-    OnNan, OptimizerConfig, PhaseTimes, PolicyConfig, RunConfig, ScorerConfig, TrainConfig,
+    OnNan, OptimizerConfig, PolicyConfig, RunConfig, ScorerConfig, Switch, TrainConfig,
 };
 pub use energy::EnergyCounter;
 pub use evaluation::Evaluation;

@@ -55,7 +55,7 @@ impl Phase {
 /// every phase except evaluation.
 ///
 /// A device that queues its work finishes it in a later phase, unless the loop waits for it at the end of each
-/// ([`PhaseTimes`](crate::run::PhaseTimes)). Where the loop does not, it stays in [`Phase::Train`] until the results of a
+/// ([`DeviceConfig::phase_times`](crate::run::DeviceConfig::phase_times)). Where the loop does not, it stays in [`Phase::Train`] until the results of a
 /// step are read back, which waits for all work queued so far, the update of the step before included. The seconds of a
 /// step are then still whole.
 pub struct Clock {

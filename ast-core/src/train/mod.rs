@@ -34,6 +34,7 @@ use ast_control::Ema;
 use burn::tensor::Device;
 
 use self::auxiliary::AuxiliaryNetworks;
+use self::feed::{Feed, image_bytes};
 use self::learner::{Learner, StepRule};
 use self::lookahead::Lookahead;
 use self::sizes::Sizes;
@@ -41,7 +42,7 @@ use self::state::State;
 use crate::data::Loader;
 use crate::model::{LayerCost, Model, NetworkError};
 use crate::random::Random;
-use crate::run::{Checked, EnergyCounter, Event, PhaseTimes, Ran, Snapshot, Summary};
+use crate::run::{Checked, EnergyCounter, Event, Ran, Snapshot, Summary};
 use crate::score::Scorer;
 use crate::select::{Counts, Groups, PassCost, SampleId, SelectError, Selector};
 
@@ -57,6 +58,9 @@ pub use resolve::{DEFAULT_SCORER, ResolveError, Resolved};
 
 /// Weight of the newest batch in the smoothed mean loss, which scorers may use.
 const MEAN_LOSS_EMA: f64 = 0.1;
+
+/// Most bytes of training images that are kept on a GPU by default.
+const MOST_HELD: usize = 2 << 30;
 
 /// The parts of a run.
 pub struct Setup<M> {
@@ -96,7 +100,7 @@ pub struct Trainer<M> {
     lookahead: Lookahead,
     /// The auxiliary networks built so far.
     auxiliary: AuxiliaryNetworks<M>,
-    train: Box<dyn Loader>,
+    train: Feed,
     test: Box<dyn Loader>,
     random: Random,
     mean_input_deviation: f64,
@@ -134,12 +138,13 @@ impl<M: Model> Trainer<M> {
             selector.set_stages(sizes.stages.clone())?;
         }
         let rule = StepRule { label_smoothing: config.label_smoothing, clip_norm: config.clip_norm };
-        let clock = Clock::start(energy);
-        let phases_apart = match config.phase_times {
-            PhaseTimes::Auto => is_cpu(&device),
-            PhaseTimes::On => true,
-            PhaseTimes::Off => false,
-        };
+        let mut clock = Clock::start(energy);
+        let (cpu, bytes) = (is_cpu(&device), image_bytes(dataset.as_ref()));
+        let hold = config.hold_data.is_on(!cpu && bytes.is_some_and(|bytes| bytes <= MOST_HELD));
+        clock.enter(Phase::Data);
+        let train = Feed::new(train, device.clone(), hold);
+        clock.enter(Phase::Select);
+        let phases_apart = config.phase_times.is_on(cpu);
         let total: f64 = ids.map(|id| f64::from(dataset.input_deviation(id))).sum();
         let state = State {
             reference: Vec::new(),

@@ -3,12 +3,12 @@
 use super::alignment;
 use super::clock::Phase;
 use super::error::TrainError;
-use super::feed::upload;
+use super::feed::Uploaded;
 use super::learner::Gradients;
 use super::probe::TrainerProbe;
 use super::statistics::{Scored, Scoring, gradient_sum};
 use super::{Selector, Trainer};
-use crate::data::{HostBatch, LoadError, Request};
+use crate::data::{LoadError, Request};
 use crate::model::Model;
 use crate::random::Purpose;
 use crate::run::{Event, NotFinite, OnNan, StepEvent};
@@ -16,7 +16,7 @@ use crate::select::{Alignment, Batch, Outcome};
 
 /// The loaded data of a batch.
 pub(super) struct Loaded {
-    host: HostBatch,
+    data: Uploaded,
     /// The step's clock before waiting for the data.
     begin: f64,
 }
@@ -42,11 +42,11 @@ impl<M: Model> Trainer<M> {
         let Some(batch) = self.selector.in_flight().front().cloned() else { return Ok(None) };
         self.clock.enter(Phase::Data);
         // A missing batch is an error: ending the run here would look like its regular end.
-        let host = self.train.receive()?.ok_or(LoadError)?;
+        let data = self.train.receive()?.ok_or(LoadError)?;
         if self.selector.in_flight().len() == 1 {
             self.select()?;
         }
-        Ok(Some((batch, Loaded { host, begin })))
+        Ok(Some((batch, Loaded { data, begin })))
     }
 
     /// Selects a batch and requests it from the loader, unless the budget is used up.
@@ -97,11 +97,8 @@ impl<M: Model> Trainer<M> {
     pub(super) fn step(
         &mut self,
         batch: &Batch,
-        Loaded { host, begin }: Loaded,
+        Loaded { data, begin }: Loaded,
     ) -> Result<Result<StepOutcome, NotFinite>, TrainError> {
-        self.clock.enter(Phase::Data);
-        let data = upload(host, &self.learner.device);
-
         self.clock.enter(Phase::Train);
         let masks = self.random.stream(Purpose::Dropout, self.counts().steps, 0);
         let weights = batch.is_weighted().then(|| batch.loss_weights());

@@ -268,7 +268,8 @@ fn options_of_a_step_act() {
         change(&mut config);
         let after = steps(&run(&config, "random", None, None));
         assert_eq!(after[0].loss, before[0].loss, "the loss of a step is the plain one, from before the update");
-        assert_ne!(after.last().unwrap().loss, before.last().unwrap().loss, "the option acts");
+        // The task is easy: some losses are zero in both runs.
+        assert!(after.iter().zip(&before).any(|(after, before)| after.loss != before.loss), "the option acts");
         after
     };
     changed(|config| config.train.label_smoothing = 0.3);

@@ -59,7 +59,11 @@ impl RunFolder {
             Some(path) => path.to_path_buf(),
             None => next_free(Path::new(RUNS), &format!("{}-{}", config.data.name, config.policy.name))?,
         };
-        new_or_empty(&path)?;
+        if let Err(full) = new_or_empty(&path) {
+            // A run that has just begun there is more to the point than the files that it has written.
+            let in_use = path.join(LOCK).exists().then(|| Claim::of(&path).err()).flatten();
+            return Err(in_use.unwrap_or(full));
+        }
         let cannot =
             |error: io::Error| Failure::new(Kind::Create, format!("cannot create {}: {error}", path.display()));
         let claim = Claim::of(&path)?;

@@ -204,14 +204,15 @@ fn a_changed_key_that_affects_results_is_refused_and_named() {
         ("train_limit = 256", "train_limit = 255", &["`data.train_limit` was 256 and is 255"]),
         ("train_limit = 256", "train_limit = 256\nvalidation = 16", &["`data.validation` was not set and is 16"]),
         ("kappa = ", "kappa = 1", &["`policy.kappa` was"]),
-        ("lr = 0.001\nseed = 5", "lr = 0.002\nseed = 6", &["`train.lr` was", "`train.seed` was"]),
+        ("batch_size = 16\nlr = 0.001", "batch_size = 32\nlr = 0.002", &["`train.batch_size` was", "`train.lr` was"]),
     ] {
         changed(from, to);
         refuse(resume(&run), &run, words);
     }
     // Keys that do not affect results may change: threads, workers, checkpoints, progress, folder of the data.
     let config = fs::read_to_string(run.join("config.toml")).unwrap();
-    fs::write(run.join("config.toml"), config.replace("lr = 0.002\nseed = 6", "lr = 0.001\nseed = 5")).unwrap();
+    fs::write(run.join("config.toml"), config.replace("batch_size = 32\nlr = 0.002", "batch_size = 16\nlr = 0.001"))
+        .unwrap();
     for (from, to) in [
         ("every_steps = 2", "every_steps = 7"),
         ("keep = 2", "keep = 1"),

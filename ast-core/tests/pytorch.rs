@@ -16,6 +16,10 @@ use ast_core::random::{Purpose, Random};
 use ast_core::train::{load_weights, safetensors};
 use common::parameters;
 
+/// Tolerance in training mode. Fifty normalisations by the statistics of a few values amplify rounding: PyTorch's own f32 differs
+/// from its f64 by up to 2e-4 of a value.
+const TRAINING: f32 = 5e-4;
+
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch").join(format!("{name}.safetensors"))
 }
@@ -24,9 +28,9 @@ fn input(x: &TensorData, device: &Device) -> Input {
     Input::Image(Tensor::from_data(x.clone(), device))
 }
 
-fn close(got: TensorData, expected: &TensorData, what: &str) {
+fn close(got: TensorData, expected: &TensorData, within: f32, what: &str) {
     println!("{what}");
-    got.assert_approx_eq::<f32>(expected, Tolerance::rel_abs(1e-4, 1e-4));
+    got.assert_approx_eq::<f32>(expected, Tolerance::rel_abs(within, within));
 }
 
 /// Whether each parameter is trained, in order.
@@ -57,7 +61,7 @@ fn agrees<M: Network>(name: &str, params: &[(&str, ParamValue)]) -> M {
     assert_eq!(trained(&model), trained_before, "running statistics are not trained, all else is");
 
     let evaluated = model.valid().forward(input(&run["input"], &Device::flex()), &mut Mode::Eval);
-    close(evaluated.logits.into_data(), &run["eval"], "evaluation");
+    close(evaluated.logits.into_data(), &run["eval"], 1e-4, "evaluation");
 
     let mut theirs = parameters(std::fs::read(fixture(name)).unwrap());
     theirs.retain(|name, _| !name.ends_with("num_batches_tracked"));
@@ -68,13 +72,13 @@ fn agrees<M: Network>(name: &str, params: &[(&str, ParamValue)]) -> M {
     if let Some(expected) = run.get("train") {
         let mut mode = Mode::train(Random::new(1).stream(Purpose::Dropout, 0, 0));
         let forward = model.forward(input(&run["input"], &device), &mut mode);
-        close(forward.logits.into_data(), expected, "training");
+        close(forward.logits.into_data(), expected, TRAINING, "training");
         let after = parameters(safetensors(&mode.into_statistics().apply(model.clone())).unwrap());
         let statistics: Vec<_> =
             run.iter().filter_map(|(key, value)| Some((key.strip_prefix("after.")?, value))).collect();
         assert_eq!(statistics.len(), ours.keys().filter(|name| name.contains("running")).count());
         for (name, expected) in statistics {
-            close(after[name].clone(), expected, name);
+            close(after[name].clone(), expected, TRAINING, name);
         }
     }
     model
@@ -102,5 +106,5 @@ fn vit_is_timms() {
     let model = agrees::<VitTiny>("vit-tiny", &params);
     let run = parameters(std::fs::read(fixture("vit-tiny.run")).unwrap());
     let larger = model.valid().forward(input(&run["larger"], &Device::flex()), &mut Mode::Eval);
-    close(larger.logits.into_data(), &run["eval_larger"], "larger");
+    close(larger.logits.into_data(), &run["eval_larger"], 1e-4, "larger");
 }

@@ -10,31 +10,9 @@ use ast_core::run::{Checkpoints, Event, RunConfig, RunIdentity, Snapshot};
 use ast_core::score::Scorer;
 use ast_core::select::PolicyEntry;
 use ast_core::train::{Callback, Flow, Trainer};
-use common::{Excess, Halves, Loss, Tiny, config, policy_with, tiny, tiny_with};
+use common::{Excess, Halves, Loss, Recorder, Tiny, config, policy_with, tiny, tiny_with};
 
 const SAMPLES: usize = 320;
-
-/// Records every event, and every snapshot with the number of events before it.
-#[derive(Default)]
-struct Recorder {
-    events: Vec<Event>,
-    snapshots: Vec<(usize, Snapshot)>,
-    every: u64,
-}
-
-impl Callback for Recorder {
-    fn event(&mut self, event: &Event) -> std::io::Result<()> {
-        self.events.push(event.clone());
-        Ok(())
-    }
-    fn flow(&mut self, step: u64) -> Flow {
-        if self.every > 0 && step.is_multiple_of(self.every) { Flow::Checkpoint } else { Flow::Continue }
-    }
-    fn save(&mut self, snapshot: &Snapshot) -> std::io::Result<()> {
-        self.snapshots.push((self.events.len(), snapshot.clone()));
-        Ok(())
-    }
-}
 
 fn policies() -> Vec<&'static str> {
     Registry::<ast_core::select::BuildPolicy>::linked().unwrap().iter().map(|entry: &PolicyEntry| entry.name).collect()

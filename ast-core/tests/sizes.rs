@@ -11,12 +11,12 @@ use ast_core::data::{Dataset, Resize, Shape};
 use ast_core::model::zoo::SimpleCnn;
 use ast_core::model::{Input, Mode, Model, Network, Weights};
 use ast_core::plugin::{ParamValue, Params};
-use ast_core::run::{Event, RunConfig, Snapshot, StepEvent, Summary};
+use ast_core::run::{Event, RunConfig, StepEvent, Summary};
 use ast_core::select::{BoxedPolicy, Offer, Policy, PolicyError, RunLength, SampleId, ScoredBy, SelectionContext};
 use ast_core::testing::DirectLoader;
-use ast_core::train::{Callback, Flow, Resolved, Setup, Trainer, Training, safetensors};
+use ast_core::train::{Callback, Resolved, Setup, Trainer, Training, safetensors};
 use common::normalised::Normalised;
-use common::{Halves, Loss, SIDE, config, policy, policy_with};
+use common::{Halves, Loss, Recorder, SIDE, config, policy, policy_with};
 
 /// Two batches of 250 and 150 for running statistics.
 const SAMPLES: usize = 400;
@@ -47,27 +47,6 @@ fn flops(side: usize) -> [u64; 2] {
 
 fn steps(events: &[Event]) -> Vec<StepEvent> {
     events.iter().filter_map(|event| if let Event::Step(step) = event { Some(*step) } else { None }).collect()
-}
-
-#[derive(Default)]
-struct Recorder {
-    events: Vec<Event>,
-    snapshots: Vec<(usize, Snapshot)>,
-    every: u64,
-}
-
-impl Callback for Recorder {
-    fn event(&mut self, event: &Event) -> std::io::Result<()> {
-        self.events.push(event.clone());
-        Ok(())
-    }
-    fn flow(&mut self, step: u64) -> Flow {
-        if self.every > 0 && step.is_multiple_of(self.every) { Flow::Checkpoint } else { Flow::Continue }
-    }
-    fn save(&mut self, snapshot: &Snapshot) -> std::io::Result<()> {
-        self.snapshots.push((self.events.len(), snapshot.clone()));
-        Ok(())
-    }
 }
 
 /// Every step is charged at its size, the dense run at the full one; a budget in FLOPs is spent exactly.

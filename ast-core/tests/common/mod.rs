@@ -14,11 +14,11 @@ use ast_core::data::{Dataset, Shape};
 use ast_core::model::{Forward, Input, LayerCost, Mode, Model, NetworkError, Weights, dropout};
 use ast_core::plugin::{ParamValue, Params, Registry};
 use ast_core::random::{Purpose, Random};
-use ast_core::run::RunConfig;
+use ast_core::run::{Event, RunConfig, Snapshot};
 use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 use ast_core::select::{BoxedPolicy, PolicyEntry, SampleId};
 use ast_core::testing::DirectLoader;
-use ast_core::train::{Resolved, Setup, Trainer};
+use ast_core::train::{Callback, Flow, Resolved, Setup, Trainer};
 
 pub(crate) const SAMPLES: usize = 640;
 pub(crate) const SIDE: usize = 8;
@@ -184,4 +184,26 @@ pub(crate) fn tiny_with(
         device,
     })
     .unwrap()
+}
+
+/// Records every event, and every snapshot with the number of events before it.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    pub(crate) events: Vec<Event>,
+    pub(crate) snapshots: Vec<(usize, Snapshot)>,
+    pub(crate) every: u64,
+}
+
+impl Callback for Recorder {
+    fn event(&mut self, event: &Event) -> std::io::Result<()> {
+        self.events.push(event.clone());
+        Ok(())
+    }
+    fn flow(&mut self, step: u64) -> Flow {
+        if self.every > 0 && step.is_multiple_of(self.every) { Flow::Checkpoint } else { Flow::Continue }
+    }
+    fn save(&mut self, snapshot: &Snapshot) -> std::io::Result<()> {
+        self.snapshots.push((self.events.len(), snapshot.clone()));
+        Ok(())
+    }
 }

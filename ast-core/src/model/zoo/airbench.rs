@@ -3,7 +3,7 @@
 
 use burn::linalg::svd;
 use burn::module::{Module, Param};
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::data::{Dataset, Shape};
@@ -112,8 +112,7 @@ impl Airbench {
         let whiten = Whiten { weight: frozen(values), bias: Param::from_tensor(Tensor::zeros([2 * patch], &device)) };
         let [group1, group2, group3] =
             [[2 * patch, c1], [c1, c2], [c2, c3]].map(|channels| Group::new(channels, &mut weights));
-        let mut head = LinearConfig::new(c3, classes).with_bias(false).init(&device);
-        head.weight = weights.draw([c3, classes], c3);
+        let head = Linear { weight: weights.draw([c3, classes], c3), bias: None };
         Self { whiten, group1, group2, group3, head, bias_share }
     }
 

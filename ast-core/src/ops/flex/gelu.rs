@@ -9,6 +9,8 @@ use burn::tensor::{DType, TensorData};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::memory::values;
+
 /// Values per work item of a thread.
 const CHUNK: usize = 1 << 14;
 
@@ -55,7 +57,7 @@ pub(super) fn forward(x: &FlexTensor) -> FlexTensor {
     let x = dense(x);
     let mut output = vec![0.0; x.layout().num_elements()];
     let arch = Arch::new();
-    let chunks = output.par_chunks_mut(CHUNK).zip(stored(&x).par_chunks(CHUNK));
+    let chunks = output.par_chunks_mut(CHUNK).zip(values(&x).par_chunks(CHUNK));
     chunks.for_each(|(out, x)| arch.dispatch(Forward { x, out }));
     like(&x, output)
 }
@@ -79,7 +81,7 @@ impl Backward<Flex, 1> for Gelu {
         };
         let mut output = vec![0.0; x.layout().num_elements()];
         let arch = Arch::new();
-        let inputs = stored(&x).par_chunks(CHUNK).zip(stored(&gradient).par_chunks(CHUNK));
+        let inputs = values(&x).par_chunks(CHUNK).zip(values(&gradient).par_chunks(CHUNK));
         let chunks = output.par_chunks_mut(CHUNK).zip(inputs);
         chunks.for_each(|(out, (x, gradient))| arch.dispatch(AtInput { x, gradient, out }));
         grads.register::<Flex>(node.id, like(&x, output));
@@ -103,11 +105,6 @@ fn is_dense(tensor: &FlexTensor) -> bool {
 fn dense(tensor: &FlexTensor) -> FlexTensor {
     assert_eq!(tensor.dtype(), DType::F32, "GELU on the CPU computes in f32");
     if is_dense(tensor) { tensor.clone() } else { tensor.to_contiguous() }
-}
-
-/// The values of a dense tensor, in their order in memory.
-fn stored(tensor: &FlexTensor) -> &[f32] {
-    &tensor.storage()[tensor.layout().start_offset()..][..tensor.layout().num_elements()]
 }
 
 /// A tensor of these values in the shape and order of `tensor`.

@@ -17,7 +17,7 @@ pub(super) fn ordered(tensor: &FlexTensor) -> FlexTensor {
     if tensor.layout().strides().iter().all(|stride| *stride >= 0) { tensor.clone() } else { tensor.to_contiguous() }
 }
 
-/// The values of a contiguous tensor.
+/// The values of a tensor without gaps in its storage, in their order in memory.
 pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     &tensor.storage()[tensor.layout().start_offset()..][..tensor.layout().num_elements()]
 }

@@ -16,9 +16,11 @@ use std::sync::Arc;
 use ast_core::burn::module::{Module, ModuleVisitor, Param};
 use ast_core::burn::optim::GradientsParams;
 use ast_core::burn::tensor::{Device, Int, Tensor, TensorData};
+use ast_core::data::Shape;
 use ast_core::model::cross_entropy;
-use ast_core::model::zoo::SimpleCnn;
-use ast_core::model::{Input, Mode, Model, Weights};
+use ast_core::model::zoo::{Airbench, ResNet, SimpleCnn, VitTiny};
+use ast_core::model::{Input, Mode, Model, Network, Weights};
+use ast_core::plugin::Params;
 use ast_core::random::{Purpose, Random};
 use ast_core::run::{Event, StepEvent};
 use ast_core::testing::DirectLoader;
@@ -47,24 +49,34 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
-/// Logits, per-sample losses and the gradient of each parameter, for a batch on a device.
-fn pass(device: &Device, shape: [usize; 3], batch: usize) -> Vec<(String, Vec<f32>)> {
+/// Logits, per-sample losses and the gradient of each trained parameter, for a batch on a device, then the logits in
+/// evaluation.
+fn pass<M: Network>(
+    params: &[(&str, i32)],
+    device: &Device,
+    shape: [usize; 3],
+    batch: usize,
+) -> Vec<(String, Vec<f32>)> {
     struct Collect<'a>(&'a GradientsParams, Vec<(String, Vec<f32>)>);
     impl ModuleVisitor for Collect<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let gradient = self.0.get::<D>(param.id).expect("every parameter has a gradient");
-            self.1.push((format!("gradient {}", self.1.len()), values(gradient)));
+            if param.val().is_require_grad() {
+                let gradient = self.0.get::<D>(param.id).expect("every trained parameter has a gradient");
+                self.1.push((format!("gradient {}", self.1.len()), values(gradient)));
+            }
         }
     }
     let device = device.clone().autodiff();
     let random = Random::new(7);
-    let model = SimpleCnn::new(shape, 10, Weights::new(random, &device));
+    let given = params.iter().map(|(name, value)| ((*name).to_string(), (*value).into())).collect();
+    let params = Params::resolve(M::PARAMS, &given).unwrap();
+    let model = M::build(&params, Shape::Image(shape), 10, Weights::new(random, &device)).unwrap();
     let mut pixels = random.stream(Purpose::Data, 0, 0);
     let pixels = (0..batch * shape.iter().product::<usize>()).map(|_| pixels.normal() as f32).collect::<Vec<_>>();
     let input = Tensor::from_data(TensorData::new(pixels, [batch, shape[0], shape[1], shape[2]]), &device);
     let targets = TensorData::new((0..batch as i32).map(|i| i * 3 % 10).collect::<Vec<_>>(), [batch]);
     let masks = random.stream(Purpose::Dropout, 0, 0);
-    let forward = model.forward(Input::Image(input), &mut Mode::train(masks));
+    let forward = model.forward(Input::Image(input.clone()), &mut Mode::train(masks));
     let losses = cross_entropy(forward.logits.clone(), Tensor::<1, Int>::from_data(targets, &device));
     let gradients = GradientsParams::from_grads(losses.clone().mean().backward(), &model);
     let mut all = Collect(
@@ -72,7 +84,22 @@ fn pass(device: &Device, shape: [usize; 3], batch: usize) -> Vec<(String, Vec<f3
         vec![("logits".into(), values(forward.logits.inner())), ("losses".into(), values(losses.inner()))],
     );
     model.visit(&mut all);
+    let evaluated = model.forward(Input::Image(input), &mut Mode::Eval).logits;
+    all.1.push(("logits in evaluation".into(), values(evaluated.inner())));
     all.1
+}
+
+/// Compares a network on every device with the CPU. `trained` is its number of trained tensors.
+fn agrees<M: Network>(params: &[(&str, i32)], shape: [usize; 3], batch: usize, trained: usize) {
+    let expected = pass::<M>(params, &Device::flex(), shape, batch);
+    assert_eq!(expected.len(), 3 + trained, "{}", M::NAME);
+    for (name, device) in devices() {
+        for ((what, got), (_, expected)) in pass::<M>(params, &device, shape, batch).iter().zip(&expected) {
+            let distance = distance(got, expected);
+            println!("{name} {} {shape:?} x {batch}, {what}: {distance:.1e}", M::NAME);
+            assert!(distance < 1e-4, "{name} {} {shape:?} x {batch}, {what}: {distance:.1e}", M::NAME);
+        }
+    }
 }
 
 /// Whether the slow cases are requested.
@@ -86,17 +113,19 @@ fn forward_and_every_gradient() {
         true => &[([3, 32, 32], 1), ([3, 32, 32], 5), ([3, 8, 8], 16), ([3, 12, 20], 3)],
         false => &[([3, 8, 8], 2)],
     };
-    for (name, device) in devices() {
-        for &(shape, batch) in shapes {
-            let (got, expected) = (pass(&device, shape, batch), pass(&Device::flex(), shape, batch));
-            assert_eq!(expected.len(), 2 + 10);
-            for ((what, got), (_, expected)) in got.iter().zip(&expected) {
-                let distance = distance(got, expected);
-                println!("{name} {shape:?} x {batch}, {what}: {distance:.1e}");
-                assert!(distance < 1e-4, "{name} {shape:?} x {batch}, {what}: {distance:.1e}");
-            }
-        }
+    for &(shape, batch) in shapes {
+        agrees::<SimpleCnn>(&[], shape, batch, 10);
     }
+}
+
+/// At minimum width: both kinds of residual block with and without a convolution in the shortcut, the groups of airbench
+/// behind its whitening layer, and a block of attention.
+#[test]
+fn every_kind_of_block() {
+    agrees::<Airbench>(&[("width", 4)], [3, 9, 9], 3, 20);
+    agrees::<VitTiny>(&[("width", 6), ("depth", 1), ("heads", 2)], [3, 8, 8], 2, 20);
+    agrees::<ResNet<18>>(&[("width", 2)], [3, 8, 8], 4, 62);
+    agrees::<ResNet<50>>(&[("width", 1)], [3, 8, 8], 4, 161);
 }
 
 /// The losses of `steps` steps, and the weights after them.

@@ -6,7 +6,7 @@ use ast_core::burn::tensor::module::{BatchNormTrainOutput, batch_norm_train, con
 use ast_core::burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use ast_core::burn::tensor::{Device, Int, Tensor, TensorData};
 use ast_core::model::cross_entropy;
-use ast_core::ops::{Activation, Block, Normalised, affine, batch_norm, conv};
+use ast_core::ops::{Activation, Block, Normalised, affine, batch_norm, conv, conv_affine, conv_batch_norm};
 use ast_core::random::{Purpose, Random, Stream};
 use proptest::prelude::*;
 
@@ -324,6 +324,39 @@ fn our_norm(
     [output, mean.reshape([1, -1, 1, 1]), variance.reshape([1, -1, 1, 1])]
 }
 
+/// A convolution and what follows it, in one operation of ours and in Burn's own.
+fn our_conv_norm(
+    x: Tensor<4>,
+    parameters: [Tensor<1>; 2],
+    shortcut: Option<Tensor<4>>,
+    activation: Activation,
+) -> [Tensor<4>; 3] {
+    let weight = kernels(&x);
+    let Normalised { output, mean, variance } =
+        conv_batch_norm([x, weight], KEEPS_SIZE, parameters, shortcut, activation, 1e-3);
+    [output, mean.reshape([1, -1, 1, 1]), variance.reshape([1, -1, 1, 1])]
+}
+
+fn burns_conv_norm(
+    x: Tensor<4>,
+    parameters: [Tensor<1>; 2],
+    shortcut: Option<Tensor<4>>,
+    activation: Activation,
+) -> [Tensor<4>; 3] {
+    let (weight, bias) = (kernels(&x), Tensor::zeros([x.dims()[1]], &x.device()));
+    burns_norm(burns_own(x, weight, bias, KEEPS_SIZE), parameters, shortcut, activation)
+}
+
+/// Weights of a 3x3 convolution from the channels of `x` to as many.
+fn kernels(x: &Tensor<4>) -> Tensor<4> {
+    let [_, channels, ..] = x.dims();
+    let (mut stream, scale) = (stream(11), (1.0 / (9.0 * channels as f64)).sqrt());
+    let values: Vec<f32> = (0..channels * channels * 9).map(|_| (scale * stream.normal()) as f32).collect();
+    Tensor::from_data(TensorData::new(values, [channels, channels, 3, 3]), &x.device())
+}
+
+const KEEPS_SIZE: Block = Block { stride: [1, 1], padding: [1, 1], relu: false, pool: 1 };
+
 type Norm = fn(Tensor<4>, [Tensor<1>; 2], Option<Tensor<4>>, Activation) -> [Tensor<4>; 3];
 
 /// Output, mean and variance, then the gradients of `x`, weight, bias and shortcut.
@@ -372,22 +405,52 @@ proptest! {
         activation in prop_oneof![Just(Activation::None), Just(Activation::Relu), Just(Activation::Gelu)],
     ) {
         let shape = [images, channels, sides.0, sides.1];
-        if activation == Activation::Relu {
-            // Gradients jump where rounding crosses the kink.
-            let before = normed(burns_norm, shape, seed, adds, Activation::None, |x| x);
-            prop_assume!(before[0].iter().all(|value| value.abs() > 1e-5));
-        }
-        let ours = normed(our_norm, shape, seed, adds, activation, |x| x);
-        let theirs = normed(burns_norm, shape, seed, adds, activation, |x| x);
-        prop_assert_eq!(ours.len(), theirs.len());
-        for (ours, theirs) in ours.iter().zip(&theirs) {
-            let scale = theirs.iter().fold(1.0_f32, |most, value| most.max(value.abs()));
-            for (ours, theirs) in ours.iter().zip(theirs) {
-                prop_assert!((ours - theirs).abs() <= 1e-3 * scale, "{ours} {theirs} of {scale}");
+        let pairs: [[Norm; 2]; 2] = [[our_norm, burns_norm], [our_conv_norm, burns_conv_norm]];
+        for [ours, theirs] in pairs {
+            if activation == Activation::Relu {
+                // Gradients jump where rounding crosses the kink.
+                let before = normed(theirs, shape, seed, adds, Activation::None, |x| x);
+                prop_assume!(before[0].iter().all(|value| value.abs() > 1e-5));
+            }
+            let by_order = [|x| x, channels_last].map(|order| normed(ours, shape, seed, adds, activation, order));
+            prop_assert_eq!(bits2(&by_order[0]), bits2(&by_order[1]), "the order in memory does not matter");
+            let theirs = normed(theirs, shape, seed, adds, activation, |x| x);
+            prop_assert_eq!(by_order[0].len(), theirs.len());
+            for (ours, theirs) in by_order[0].iter().zip(&theirs) {
+                let scale = theirs.iter().fold(1.0_f32, |most, value| most.max(value.abs()));
+                for (ours, theirs) in ours.iter().zip(theirs) {
+                    prop_assert!((ours - theirs).abs() <= 1e-3 * scale, "{ours} {theirs} of {scale}");
+                }
             }
         }
-        let other = normed(our_norm, shape, seed, adds, activation, channels_last);
-        prop_assert_eq!(bits2(&ours), bits2(&other), "the order in memory does not matter");
+    }
+
+    /// One pass over the memory gives the bits of two, with and without pooling.
+    #[test]
+    fn a_convolution_and_the_function_after_it_are_those_apart(
+        images in 0_usize..=9,
+        channels in prop_oneof![Just(1), Just(16), Just(33), Just(70)],
+        side in 1_usize..=20,
+        pool in 1_usize..=2,
+        seed in any::<u64>(),
+        adds in any::<bool>(),
+        activation in prop_oneof![Just(Activation::None), Just(Activation::Relu), Just(Activation::Gelu)],
+    ) {
+        let (device, mut stream, block) = (Device::flex(), stream(seed), Block { pool, ..KEEPS_SIZE });
+        let mut draw = |shape: [usize; 4]| {
+            let values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.normal() as f32).collect();
+            Tensor::<4>::from_data(TensorData::new(values, shape), &device)
+        };
+        let x = draw([images, channels, side, side]);
+        let shortcut = adds.then(|| draw([images, channels, side / pool, side / pool]));
+        let factors = [(); 2].map(|()| draw([1, channels, 1, 1]).reshape([channels]));
+        let weight = kernels(&x);
+        let apart = conv(x.clone(), weight.clone(), Tensor::zeros([channels], &device), block);
+        let apart = affine(apart, factors.clone(), shortcut.clone(), activation);
+        let together = conv_affine([x, weight], block, factors, shortcut, activation);
+        prop_assert_eq!(together.dims(), apart.dims());
+        let [together, apart] = [together, apart].map(|x| bits2(&[x.into_data().try_into_vec().unwrap()]));
+        prop_assert_eq!(together, apart);
     }
 }
 
@@ -399,7 +462,8 @@ fn bits2(values: &[Vec<f32>]) -> Vec<u32> {
 fn normalisation_does_not_depend_on_the_number_of_threads() {
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
-        pool.install(|| bits2(&normed(our_norm, [9, 33, 20, 20], 3, true, Activation::Gelu, |x| x)))
+        let norms: [Norm; 2] = [our_norm, our_conv_norm];
+        pool.install(|| norms.map(|norm| bits2(&normed(norm, [9, 33, 20, 20], 3, true, Activation::Gelu, |x| x))))
     };
     let one = with(1);
     for threads in [2, 3, 8] {

@@ -65,7 +65,10 @@ impl Conv {
     #[must_use]
     pub fn pooled(&self, x: Tensor<4>, pool: usize) -> Tensor<4> {
         let bias = Tensor::zeros([self.channels()[1]], &x.device());
-        let block = Block { stride: [self.stride; 2], padding: [self.padding; 2], relu: false, pool };
-        ops::conv(x, self.weight.val(), bias, block)
+        ops::conv(x, self.weight.val(), bias, self.block(pool))
+    }
+
+    pub(crate) fn block(&self, pool: usize) -> Block {
+        Block { stride: [self.stride; 2], padding: [self.padding; 2], relu: false, pool }
     }
 }

@@ -1,8 +1,9 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use crate::model::mode::Mode;
-use crate::ops::{self, Activation};
+use crate::model::conv::Conv;
+use crate::model::mode::{Mode, Training};
+use crate::ops::{self, Activation, Normalised};
 
 /// Batch normalisation (Ioffe & Szegedy 2015) over all dimensions but the second, equal to PyTorch's `BatchNorm2d`.
 ///
@@ -89,14 +90,45 @@ impl BatchNorm {
         activation: Activation,
         mode: &mut Mode,
     ) -> Tensor<4> {
-        let (weight, bias) = (self.weight.val(), self.bias.val());
         let Mode::Train(training) = mode else {
-            let scale = weight / (self.running_var.val() + self.epsilon).sqrt();
-            let shift = bias - self.running_mean.val() * scale.clone();
-            return ops::affine(x, [scale, shift], shortcut, activation);
+            return ops::affine(x, self.scale_and_shift(), shortcut, activation);
         };
-        let n = x.shape().num_elements() / x.dims()[1].max(1);
-        let normalised = ops::batch_norm(x, [weight, bias], shortcut, activation, self.epsilon);
+        let values = x.shape().num_elements() / x.dims()[1].max(1);
+        let parameters = [self.weight.val(), self.bias.val()];
+        self.learned(values, ops::batch_norm(x, parameters, shortcut, activation, self.epsilon), training)
+    }
+
+    /// The convolution, the maximum of windows of `pool` x `pool`, and [`activate`](Self::activate) of that. It is faster
+    /// than the three after each other.
+    #[must_use]
+    pub fn after(
+        &self,
+        conv: &Conv,
+        pool: usize,
+        x: Tensor<4>,
+        shortcut: Option<Tensor<4>>,
+        activation: Activation,
+        mode: &mut Mode,
+    ) -> Tensor<4> {
+        let (inputs, block) = ([x, conv.weight.val()], conv.block(pool));
+        let Mode::Train(training) = mode else {
+            return ops::conv_affine(inputs, block, self.scale_and_shift(), shortcut, activation);
+        };
+        let parameters = [self.weight.val(), self.bias.val()];
+        let normalised = ops::conv_batch_norm(inputs, block, parameters, shortcut, activation, self.epsilon);
+        let [images, _, height, width] = normalised.output.dims();
+        self.learned(images * height * width, normalised, training)
+    }
+
+    /// What normalisation by the running statistics is.
+    fn scale_and_shift(&self) -> [Tensor<1>; 2] {
+        let scale = self.weight.val() / (self.running_var.val() + self.epsilon).sqrt();
+        let shift = self.bias.val() - self.running_mean.val() * scale.clone();
+        [scale, shift]
+    }
+
+    /// Moves the running statistics towards those of `n` values per channel. Returns the output.
+    fn learned(&self, n: usize, normalised: Normalised, training: &mut Training) -> Tensor<4> {
         // The variance cannot be estimated from one value.
         if n > 1 {
             let unbiased = normalised.variance * (n as f64 / (n - 1) as f64);

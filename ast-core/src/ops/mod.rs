@@ -15,6 +15,7 @@ use burn::backend::tensor::FloatTensor;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn::backend::{Autodiff, Cube, autodiff::checkpoint::strategy::CheckpointStrategy};
 use burn::backend::{Backend, Dispatch, Scalar, TensorMetadata, backend_extension};
+use burn::tensor::FloatDType;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Shape, Tensor};
 
@@ -174,6 +175,58 @@ pub fn affine(
     Tensor::from_dispatch(<Dispatch as Ops>::affine(x, scale.into_dispatch(), shift.into_dispatch(), shortcut, after))
 }
 
+/// [`conv`] without bias, then [`batch_norm`] of its result. On the CPU backend the statistics are taken while the images
+/// are in the cache.
+///
+/// Shapes: `x`, `weight` and the output as of [`conv`], `norm` (its weight and bias) `[channels out]`, `shortcut` as the
+/// output.
+#[must_use]
+pub fn conv_batch_norm(
+    [x, weight]: [Tensor<4>; 2],
+    block: Block,
+    norm: [Tensor<1>; 2],
+    shortcut: Option<Tensor<4>>,
+    activation: Activation,
+    epsilon: f64,
+) -> Normalised {
+    let (shortcut, after) = After::new(&x, shortcut, activation);
+    let [x, weight, shortcut] = [x, weight, shortcut].map(Tensor::into_dispatch);
+    let [norm_weight, norm_bias] = norm.map(Tensor::into_dispatch);
+    let step = NormStep { block, epsilon, after };
+    let (output, mean, variance) =
+        <Dispatch as Ops>::conv_batch_norm(x, weight, norm_weight, norm_bias, shortcut, step);
+    Normalised {
+        output: Tensor::from_dispatch(output),
+        mean: Tensor::from_dispatch(mean),
+        variance: Tensor::from_dispatch(variance),
+    }
+}
+
+/// [`conv`] without bias, then [`affine`] of its result. On the CPU backend both are one pass over the memory.
+///
+/// Shapes: `x`, `weight` and the result as of [`conv`], `scale` and `shift` `[channels out]`, `shortcut` as the result.
+#[must_use]
+pub fn conv_affine(
+    [x, weight]: [Tensor<4>; 2],
+    block: Block,
+    [scale, shift]: [Tensor<1>; 2],
+    shortcut: Option<Tensor<4>>,
+    activation: Activation,
+) -> Tensor<4> {
+    let (shortcut, after) = After::new(&x, shortcut, activation);
+    let [x, weight, shortcut] = [x, weight, shortcut].map(Tensor::into_dispatch);
+    let [scale, shift] = [scale, shift].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(<Dispatch as Ops>::conv_affine(x, weight, scale, shift, shortcut, block, after))
+}
+
+/// A convolution and the normalisation after it.
+#[derive(Debug, Clone, Copy)]
+struct NormStep {
+    block: Block,
+    epsilon: f64,
+    after: After,
+}
+
 /// What follows a normalisation.
 #[derive(Debug, Clone, Copy)]
 struct After {
@@ -269,6 +322,39 @@ trait Ops: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let normalised = Self::batch_norm_train(x, weight, bias, epsilon);
         (after.apply::<Self>(normalised.output, shortcut), normalised.mean, normalised.variance)
+    }
+
+    /// See [`conv_batch_norm`].
+    fn conv_batch_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        norm_weight: FloatTensor<Self>,
+        norm_bias: FloatTensor<Self>,
+        shortcut: FloatTensor<Self>,
+        step: NormStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let x = <Self as Ops>::conv_without_bias(x, weight, step.block);
+        <Self as Ops>::batch_norm_act(x, norm_weight, norm_bias, shortcut, step.epsilon, step.after)
+    }
+
+    /// See [`conv_affine`].
+    fn conv_affine(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        shortcut: FloatTensor<Self>,
+        block: Block,
+        after: After,
+    ) -> FloatTensor<Self> {
+        let x = <Self as Ops>::conv_without_bias(x, weight, block);
+        <Self as Ops>::affine(x, scale, shift, shortcut, after)
+    }
+
+    /// See [`conv`].
+    fn conv_without_bias(x: FloatTensor<Self>, weight: FloatTensor<Self>, block: Block) -> FloatTensor<Self> {
+        let zeros = Self::float_zeros(Shape::from([weight.shape()[0]]), &x.device(), FloatDType::F32);
+        <Self as Ops>::conv(x, weight, zeros, block)
     }
 
     /// See [`affine`].

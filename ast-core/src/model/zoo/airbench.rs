@@ -153,8 +153,8 @@ impl Group {
     }
 
     fn forward(&self, x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
-        let x = self.norm1.activate(self.conv1.pooled(x, 2), None, Activation::Gelu, mode);
-        self.norm2.activate(self.conv2.forward(x), None, Activation::Gelu, mode)
+        let x = self.norm1.after(&self.conv1, 2, x, None, Activation::Gelu, mode);
+        self.norm2.after(&self.conv2, 1, x, None, Activation::Gelu, mode)
     }
 
     /// Both convolutions, for an input of that height and width, and the sides of the output.

@@ -123,7 +123,7 @@ impl<const LAYERS: usize> ResNet<LAYERS> {
 
     /// The class scores' input: the mean of each channel, `[batch, channels]`.
     fn features(&self, x: Tensor<4>, mode: &mut Mode) -> Tensor<2> {
-        let mut x = self.bn1.activate(self.conv1.forward(x), None, Activation::Relu, mode);
+        let mut x = self.bn1.after(&self.conv1, 1, x, None, Activation::Relu, mode);
         if self.imagenet() {
             x = max_pool2d(x, MaxPoolOptions::new([3, 3]).with_stride([2, 2]).with_padding([1, 1]));
         }

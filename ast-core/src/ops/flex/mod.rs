@@ -8,7 +8,7 @@ mod norm;
 mod sgd;
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::ops::{Backward, OpsKind};
+use burn::backend::autodiff::ops::{Backward, NodeGuard, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex};
@@ -18,7 +18,7 @@ use self::conv::{ConvReluPool, Pass, Saved};
 use self::gelu::Gelu;
 use self::memory::{contiguous, values};
 use self::norm::{Affine, Norm, Statistics};
-use super::{AdamStep, After, Block, Ops, SgdStep};
+use super::{AdamStep, After, Block, NormStep, Ops, SgdStep};
 
 /// The instruction set that the CPU backend's kernels use on this machine. Results are bit-identical only between
 /// machines with the same one.
@@ -73,13 +73,39 @@ impl Ops for Flex {
         epsilon: f64,
         after: After,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let (output, Statistics { mean, variance }, _) = norm::forward(&x, [&weight, &bias], &shortcut, epsilon, after);
-        (output, per_channel(mean), per_channel(variance))
+        let statistics = Statistics::of(&x);
+        let (output, _) = norm::forward(&x, [&weight, &bias], &shortcut, &statistics, epsilon, after);
+        (output, per_channel(statistics.mean), per_channel(statistics.variance))
+    }
+
+    fn conv_batch_norm(
+        x: FlexTensor,
+        weight: FlexTensor,
+        norm_weight: FlexTensor,
+        norm_bias: FlexTensor,
+        shortcut: FlexTensor,
+        step: NormStep,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let NormStep { block, epsilon, after } = step;
+        let (x, _, statistics) = Pass::new(x, weight, block).measured();
+        let (output, _) = norm::forward(&x, [&norm_weight, &norm_bias], &shortcut, &statistics, epsilon, after);
+        (output, per_channel(statistics.mean), per_channel(statistics.variance))
+    }
+
+    fn conv_affine(
+        x: FlexTensor,
+        weight: FlexTensor,
+        scale: FlexTensor,
+        shift: FlexTensor,
+        shortcut: FlexTensor,
+        block: Block,
+        after: After,
+    ) -> FlexTensor {
+        Pass::new(x, weight, block).then(&Affine::of(&scale, &shift, after.activation), &shortcut)
     }
 
     fn affine(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, shortcut: FlexTensor, after: After) -> FlexTensor {
-        let [scale, shift] = [scale, shift].map(|tensor| values(&tensor.to_contiguous()).to_vec());
-        Affine { centre: vec![0.0; scale.len()], scale, shift, activation: after.activation }.output(&x, &shortcut)
+        Affine::of(&scale, &shift, after.activation).output(&x, &shortcut)
     }
 }
 
@@ -90,14 +116,12 @@ impl<C: CheckpointStrategy> Ops for Autodiff<Flex, C> {
         bias: FloatTensor<Self>,
         block: Block,
     ) -> FloatTensor<Self> {
-        let ((x, of_x), (weight, of_weight), (bias, of_bias)) =
-            (x.into_parts(), weight.into_parts(), bias.into_parts());
-        let pass = Pass::new(x, weight, block);
-        let (output, from) = pass.forward(bias);
-        match ConvReluPool.prepare::<C>([of_x, of_weight, of_bias]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish(Saved { pass, from }, output),
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        }
+        let (bias, of_bias) = bias.into_parts();
+        recorded_conv::<C, _>(x, weight, of_bias, block, |pass| {
+            let (output, from) = pass.forward(bias);
+            (output, from, ())
+        })
+        .0
     }
 
     fn gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -117,20 +141,70 @@ impl<C: CheckpointStrategy> Ops for Autodiff<Flex, C> {
         epsilon: f64,
         after: After,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let ((x, of_x), (weight, of_weight)) = (x.into_parts(), weight.into_parts());
-        let ((bias, of_bias), (shortcut, of_shortcut)) = (bias.into_parts(), shortcut.into_parts());
-        let (output, statistics, affine) = norm::forward(&x, [&weight, &bias], &shortcut, epsilon, after);
-        let constant = |values: &[f32]| <Self as AutodiffBackend>::from_inner(per_channel(values.to_vec()));
-        let (mean, variance) = (constant(&statistics.mean), constant(&statistics.variance));
-        let output = match Norm.prepare::<C>([of_x, of_weight, of_bias, of_shortcut]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => {
-                let weight = values(&weight.to_contiguous()).to_vec();
-                prepared.finish(norm::Saved { x, shortcut, statistics, affine, weight, epsilon }, output)
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(output),
-        };
-        (output, mean, variance)
+        let statistics = Statistics::of(x.primitive());
+        recorded_norm::<C>(x, [weight, bias], shortcut, statistics, epsilon, after)
     }
+
+    fn conv_batch_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        norm_weight: FloatTensor<Self>,
+        norm_bias: FloatTensor<Self>,
+        shortcut: FloatTensor<Self>,
+        step: NormStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let NormStep { block, epsilon, after } = step;
+        let (_, no_bias) = constant::<C>(Vec::new()).into_parts();
+        let (x, statistics) = recorded_conv::<C, _>(x, weight, no_bias, block, Pass::measured);
+        recorded_norm::<C>(x, [norm_weight, norm_bias], shortcut, statistics, epsilon, after)
+    }
+}
+
+/// Computes a convolution, and whatever else comes with it, and records it for the backward pass.
+fn recorded_conv<C: CheckpointStrategy, R>(
+    x: Recorded<C>,
+    weight: Recorded<C>,
+    of_bias: NodeGuard,
+    block: Block,
+    compute: impl FnOnce(&Pass) -> (FlexTensor, Vec<u8>, R),
+) -> (Recorded<C>, R) {
+    let ((x, of_x), (weight, of_weight)) = (x.into_parts(), weight.into_parts());
+    let pass = Pass::new(x, weight, block);
+    let (output, from, more) = compute(&pass);
+    let output = match ConvReluPool.prepare::<C>([of_x, of_weight, of_bias]).compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish(Saved { pass, from }, output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    };
+    (output, more)
+}
+
+/// Normalises and records it. Returns the output, and the statistics as constants.
+fn recorded_norm<C: CheckpointStrategy>(
+    x: Recorded<C>,
+    [weight, bias]: [Recorded<C>; 2],
+    shortcut: Recorded<C>,
+    statistics: Statistics,
+    epsilon: f64,
+    after: After,
+) -> (Recorded<C>, Recorded<C>, Recorded<C>) {
+    let ((x, of_x), (weight, of_weight)) = (x.into_parts(), weight.into_parts());
+    let ((bias, of_bias), (shortcut, of_shortcut)) = (bias.into_parts(), shortcut.into_parts());
+    let (output, affine) = norm::forward(&x, [&weight, &bias], &shortcut, &statistics, epsilon, after);
+    let (mean, variance) = (constant::<C>(statistics.mean.clone()), constant::<C>(statistics.variance.clone()));
+    let output = match Norm.prepare::<C>([of_x, of_weight, of_bias, of_shortcut]).compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => {
+            let weight = values(&weight.to_contiguous()).to_vec();
+            prepared.finish(norm::Saved { x, shortcut, statistics, affine, weight, epsilon }, output)
+        }
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    };
+    (output, mean, variance)
+}
+
+type Recorded<C> = FloatTensor<Autodiff<Flex, C>>;
+
+fn constant<C: CheckpointStrategy>(values: Vec<f32>) -> Recorded<C> {
+    Autodiff::<Flex, C>::from_inner(per_channel(values))
 }
 
 fn per_channel(values: Vec<f32>) -> FlexTensor {

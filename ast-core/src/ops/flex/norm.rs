@@ -1,4 +1,5 @@
-//! Batch normalisation, the addition of a shortcut and the activation, in two passes over the memory.
+//! Batch normalisation, the addition of a shortcut and the activation, in two passes over the memory; in one where the
+//! convolution before has taken the statistics.
 //!
 //! The channels are innermost. Sums are taken over chunks of rows that depend on the shape alone and are added in order,
 //! so results do not depend on the number of threads.
@@ -19,19 +20,18 @@ use crate::ops::{Activation, After};
 /// Values per work item of a thread, about.
 const CHUNK: usize = 1 << 14;
 
-/// `activation(norm(x) + shortcut)`, the statistics of the batch, and the factors that result from them.
+/// `activation(norm(x) + shortcut)`, and the factors of it.
 pub(super) fn forward(
     x: &FlexTensor,
     [weight, bias]: [&FlexTensor; 2],
     shortcut: &FlexTensor,
+    statistics: &Statistics,
     epsilon: f64,
     after: After,
-) -> (FlexTensor, Statistics, Affine) {
+) -> (FlexTensor, Affine) {
     let [weight, bias] = [weight, bias].map(FlexTensor::to_contiguous);
-    let channels = weight.layout().num_elements();
-    let statistics = Statistics::of(ChannelsLast::of(x).values(), channels);
-    let affine = Affine::new(&statistics, values(&weight), values(&bias), epsilon, after.activation);
-    (affine.output(x, shortcut), statistics, affine)
+    let affine = Affine::new(statistics, values(&weight), values(&bias), epsilon, after.activation);
+    (affine.output(x, shortcut), affine)
 }
 
 /// The factors of `activation((x - centre) scale + shift + shortcut)`, per channel. Without the centre, a mean that is large
@@ -57,16 +57,18 @@ fn chunk(channels: usize) -> usize {
 }
 
 impl Statistics {
-    /// Of values `[rows, channels]`. Chunks are combined in `f64` (Chan, Golub & LeVeque 1983).
-    fn of(x: &[f32], channels: usize) -> Self {
-        let arch = Arch::new();
-        let chunks: Vec<(usize, Moments)> = x
-            .par_chunks(chunk(channels))
-            .map(|x| (x.len() / channels, arch.dispatch(OfChunk { x, channels })))
-            .collect();
+    /// Of a batch `[images, channels, height, width]`.
+    pub(super) fn of(x: &FlexTensor) -> Self {
+        let (x, channels) = (ChannelsLast::of(x), x.layout().shape()[1]);
+        let chunks = x.values().par_chunks(chunk(channels)).flat_map_iter(|x| Moments::of(x, channels));
+        Self::combined(chunks.collect::<Vec<_>>(), channels)
+    }
+
+    /// Of all chunks, combined in `f64` (Chan, Golub & LeVeque 1983).
+    pub(super) fn combined(chunks: impl IntoIterator<Item = Moments>, channels: usize) -> Self {
         let (mut count, mut mean, mut squares) = (0.0_f64, vec![0.0_f64; channels], vec![0.0_f64; channels]);
-        for (rows, moments) in chunks {
-            let (rows, before) = (rows as f64, count);
+        for moments in chunks {
+            let (rows, before) = (moments.rows as f64, count);
             count += rows;
             for (channel, (of_mean, of_squares)) in moments.mean.iter().zip(&moments.squares).enumerate() {
                 let distance = f64::from(*of_mean) - mean[channel];
@@ -79,10 +81,19 @@ impl Statistics {
     }
 }
 
-/// Mean, and sum of the squared distances from it.
-struct Moments {
+/// Mean, and sum of the squared distances from it, of some rows.
+pub(super) struct Moments {
+    rows: usize,
     mean: Vec<f32>,
     squares: Vec<f32>,
+}
+
+impl Moments {
+    /// Of values `[rows, channels]`, by chunk.
+    pub(super) fn of(x: &[f32], channels: usize) -> Vec<Self> {
+        let arch = Arch::new();
+        x.chunks(chunk(channels)).map(|x| arch.dispatch(OfChunk { x, channels })).collect()
+    }
 }
 
 struct OfChunk<'a> {
@@ -101,20 +112,26 @@ impl WithSimd for OfChunk<'_> {
                 *sum += x;
             }
         }
-        let rows = (self.x.len() / self.channels) as f32;
+        let rows = self.x.len() / self.channels;
         for mean in &mut mean {
-            *mean /= rows;
+            *mean /= rows as f32;
         }
         for row in self.x.chunks_exact(self.channels) {
             for ((sum, mean), x) in squares.iter_mut().zip(&mean).zip(row) {
                 *sum += (x - mean) * (x - mean);
             }
         }
-        Moments { mean, squares }
+        Moments { rows, mean, squares }
     }
 }
 
 impl Affine {
+    /// `activation(scale x + shift)`.
+    pub(super) fn of(scale: &FlexTensor, shift: &FlexTensor, activation: Activation) -> Self {
+        let [scale, shift] = [scale, shift].map(|tensor| values(&tensor.to_contiguous()).to_vec());
+        Self { centre: vec![0.0; scale.len()], scale, shift, activation }
+    }
+
     /// The normalisation by these statistics.
     fn new(
         Statistics { mean, variance }: &Statistics,
@@ -130,20 +147,20 @@ impl Affine {
     /// `activation((x - centre) scale + shift + shortcut)`; no shortcut if it is empty.
     pub(super) fn output(&self, x: &FlexTensor, shortcut: &FlexTensor) -> FlexTensor {
         let shape = std::array::from_fn(|axis| x.layout().shape()[axis]);
-        let output = self.apply(ChannelsLast::of(x).values(), ChannelsLast::of(shortcut).values());
+        let (x, shortcut) = (ChannelsLast::of(x), ChannelsLast::of(shortcut));
+        let (x, shortcut) = (x.values(), shortcut.values());
+        let mut output = vec![0.0; x.len()];
+        let (chunk, arch) = (chunk(self.scale.len()), Arch::new());
+        output.par_chunks_mut(chunk).zip(x.par_chunks(chunk)).enumerate().for_each(|(number, (out, x))| {
+            let shortcut = shortcut.get(number * chunk..).unwrap_or_default();
+            arch.dispatch(Apply { affine: self, x: Some(x), shortcut, out });
+        });
         channels_last(output, shape)
     }
 
-    /// The same for values `[rows, channels]`; no shortcut if it is empty.
-    fn apply(&self, x: &[f32], shortcut: &[f32]) -> Vec<f32> {
-        let mut output = vec![0.0; x.len()];
-        let (chunk, arch) = (chunk(self.scale.len()), Arch::new());
-        output.par_chunks_mut(chunk).enumerate().for_each(|(number, out)| {
-            let part = |values: &'_ [f32]| number * chunk..values.len().min((number + 1) * chunk);
-            let shortcut = if shortcut.is_empty() { shortcut } else { &shortcut[part(shortcut)] };
-            arch.dispatch(Apply { affine: self, x: &x[part(x)], shortcut, out });
-        });
-        output
+    /// The same for values `[rows, channels]`, in place. The shortcut may be longer.
+    pub(super) fn apply(&self, values: &mut [f32], shortcut: &[f32]) {
+        Arch::new().dispatch(Apply { affine: self, x: None, shortcut, out: values });
     }
 }
 
@@ -154,7 +171,8 @@ fn inverse(variance: f32, epsilon: f64) -> f32 {
 
 struct Apply<'a> {
     affine: &'a Affine,
-    x: &'a [f32],
+    /// None: it is in `out`.
+    x: Option<&'a [f32]>,
     shortcut: &'a [f32],
     out: &'a mut [f32],
 }
@@ -166,9 +184,19 @@ impl WithSimd for Apply<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         let Affine { centre, scale, shift, activation } = self.affine;
         let channels = scale.len();
-        for (out, x) in self.out.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels)) {
-            for (((out, x), centre), (scale, shift)) in out.iter_mut().zip(x).zip(centre).zip(scale.iter().zip(shift)) {
-                *out = (x - centre) * scale + shift;
+        let rows = self.out.chunks_exact_mut(channels);
+        if let Some(x) = self.x {
+            for (out, x) in rows.zip(x.chunks_exact(channels)) {
+                let factors = centre.iter().zip(scale.iter().zip(shift));
+                for ((out, x), (centre, (scale, shift))) in out.iter_mut().zip(x).zip(factors) {
+                    *out = (x - centre) * scale + shift;
+                }
+            }
+        } else {
+            for out in rows {
+                for (out, (centre, (scale, shift))) in out.iter_mut().zip(centre.iter().zip(scale.iter().zip(shift))) {
+                    *out = (*out - centre) * scale + shift;
+                }
             }
         }
         for (out, shortcut) in self.out.iter_mut().zip(self.shortcut) {

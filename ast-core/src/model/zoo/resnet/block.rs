@@ -83,16 +83,15 @@ impl Residual {
     /// `[batch, channels, height, width]`, before and after.
     pub(super) fn forward(&self, x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
         let shortcut = match &self.downsample {
-            Some((conv, norm)) => norm.activate(conv.forward(x.clone()), None, Activation::None, mode),
+            Some((conv, norm)) => norm.after(conv, 1, x.clone(), None, Activation::None, mode),
             None => x.clone(),
         };
-        let x = self.bn1.activate(self.conv1.forward(x), None, Activation::Relu, mode);
-        let x = self.conv2.forward(x);
+        let x = self.bn1.after(&self.conv1, 1, x, None, Activation::Relu, mode);
         match self.conv3.as_ref().zip(self.bn3.as_ref()) {
-            None => self.bn2.activate(x, Some(shortcut), Activation::Relu, mode),
+            None => self.bn2.after(&self.conv2, 1, x, Some(shortcut), Activation::Relu, mode),
             Some((conv3, bn3)) => {
-                let x = self.bn2.activate(x, None, Activation::Relu, mode);
-                bn3.activate(conv3.forward(x), Some(shortcut), Activation::Relu, mode)
+                let x = self.bn2.after(&self.conv2, 1, x, None, Activation::Relu, mode);
+                bn3.after(conv3, 1, x, Some(shortcut), Activation::Relu, mode)
             }
         }
     }

@@ -21,7 +21,16 @@ pub(super) struct Output {
 }
 
 /// `max_pool(relu(convolution(x, weight) + bias))`; weights `[channels out, channels in, height, width]`, contiguous.
-pub(super) fn forward(sizes: &Sizes, x: Images<'_>, weight: &[f32], bias: &[f32]) -> Output {
+///
+/// `finish` gets the output of some images while it is in the cache, and the position of its first value. Its results are
+/// in order.
+pub(super) fn forward<R: Send>(
+    sizes: &Sizes,
+    x: Images<'_>,
+    weight: &[f32],
+    bias: &[f32],
+    finish: impl Fn(usize, &mut [f32]) -> R + Sync,
+) -> (Output, Vec<R>) {
     let [_, wide] = sizes.widths();
     let mut padded_bias = bias.to_vec();
     padded_bias.resize(wide, 0.0);
@@ -33,16 +42,18 @@ pub(super) fn forward(sizes: &Sizes, x: Images<'_>, weight: &[f32], bias: &[f32]
     let marks = sizes.block.relu || sizes.block.pool > 1;
     let mut from = vec![0; if marks { values.len() } else { 0 }];
     if volume == 0 {
-        return Output { values, from };
+        return (Output { values, from }, Vec::new());
     }
     let (arch, chunk) = (Arch::new(), sizes.together() * volume);
     let mut parts_of: Vec<&mut [u8]> = from.chunks_mut(chunk).collect();
     parts_of.resize_with(values.len().div_ceil(chunk), Default::default);
     let parts = values.par_chunks_mut(chunk).zip(parts_of).enumerate();
-    parts.for_each(|(number, (out, from))| {
-        arch.dispatch(SomeForward { pass: &pass, first: number * sizes.together(), out, from });
+    let finished = parts.map(|(number, (out, from))| {
+        arch.dispatch(SomeForward { pass: &pass, first: number * sizes.together(), out: &mut *out, from });
+        finish(number * chunk, out)
     });
-    Output { values, from }
+    let finished = finished.collect();
+    (Output { values, from }, finished)
 }
 
 /// The weights by block of output channels: `[block, kernel row, kernel column, channel in, channel out]`.

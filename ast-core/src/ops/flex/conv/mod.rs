@@ -17,7 +17,8 @@ use burn::tensor::TensorData;
 
 use self::backward::Upstream;
 use self::sizes::{Images, Sizes};
-use super::memory::{channels_last, ordered, values};
+use super::memory::{ChannelsLast, channels_last, ordered, values};
+use super::norm::{Affine, Moments, Statistics};
 use crate::ops::Block;
 
 /// An input and weight of a convolution on the CPU.
@@ -36,9 +37,32 @@ impl Pass {
 
     /// The output, and the positions of its maxima ([`Output::from`](forward::Output::from)).
     pub(super) fn forward(&self, bias: FlexTensor) -> (FlexTensor, Vec<u8>) {
-        let (x, bias) = (ordered(&self.x), bias.to_contiguous());
-        let output = forward::forward(&self.sizes, images(&x), values(&self.weight), values(&bias));
-        (channels_last(output.values, self.sizes.output()), output.from)
+        let bias = bias.to_contiguous();
+        let (output, from, _) = self.finished(values(&bias), |_, _| ());
+        (output, from)
+    }
+
+    /// The same without bias, and the mean and variance of each channel of the output.
+    pub(super) fn measured(&self) -> (FlexTensor, Vec<u8>, Statistics) {
+        let [_, channels] = self.sizes.channels;
+        let (output, from, moments) = self.finished(&vec![0.0; channels], |_, out| Moments::of(out, channels));
+        (output, from, Statistics::combined(moments.into_iter().flatten(), channels))
+    }
+
+    /// The output without bias, then the function.
+    pub(super) fn then(&self, function: &Affine, shortcut: &FlexTensor) -> FlexTensor {
+        let (zeros, shortcut) = (vec![0.0; self.sizes.channels[1]], ChannelsLast::of(shortcut));
+        self.finished(&zeros, |first, out| function.apply(out, shortcut.values().get(first..).unwrap_or_default())).0
+    }
+
+    fn finished<R: Send>(
+        &self,
+        bias: &[f32],
+        finish: impl Fn(usize, &mut [f32]) -> R + Sync,
+    ) -> (FlexTensor, Vec<u8>, Vec<R>) {
+        let x = ordered(&self.x);
+        let (output, finished) = forward::forward(&self.sizes, images(&x), values(&self.weight), bias, finish);
+        (channels_last(output.values, self.sizes.output()), output.from, finished)
     }
 }
 

@@ -19,13 +19,13 @@ use ast_core::burn::tensor::{Device, Int, Tensor, TensorData};
 use ast_core::data::Shape;
 use ast_core::model::cross_entropy;
 use ast_core::model::zoo::{Airbench, ResNet, SimpleCnn, VitTiny};
-use ast_core::model::{Input, Mode, Model, Network, Weights};
+use ast_core::model::{Input, Mode, Network, Weights};
 use ast_core::plugin::Params;
 use ast_core::random::{Purpose, Random};
 use ast_core::run::{Event, StepEvent};
 use ast_core::testing::DirectLoader;
 use ast_core::train::{Resolved, Setup, Trainer};
-use common::{Halves, Loss, config, policy};
+use common::{Halves, Loss, config, distance, policy};
 
 /// The devices to compare with the CPU.
 fn devices() -> Vec<(&'static str, Device)> {
@@ -35,14 +35,6 @@ fn devices() -> Vec<(&'static str, Device)> {
         #[cfg(feature = "cuda")]
         ("cuda", Device::cuda(0)),
     ]
-}
-
-/// `|a - b| / |b|` in the Euclidean norm.
-fn distance(a: &[f32], b: &[f32]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
-    let difference = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-    difference / norm(&mut b.iter().map(|b| f64::from(*b)))
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -90,14 +82,14 @@ fn pass<M: Network>(
 }
 
 /// Compares a network on every device with the CPU. `trained` is its number of trained tensors.
-fn agrees<M: Network>(params: &[(&str, i32)], shape: [usize; 3], batch: usize, trained: usize) {
+fn agrees<M: Network>(params: &[(&str, i32)], shape: [usize; 3], batch: usize, trained: usize, within: f64) {
     let expected = pass::<M>(params, &Device::flex(), shape, batch);
     assert_eq!(expected.len(), 3 + trained, "{}", M::NAME);
     for (name, device) in devices() {
         for ((what, got), (_, expected)) in pass::<M>(params, &device, shape, batch).iter().zip(&expected) {
             let distance = distance(got, expected);
             println!("{name} {} {shape:?} x {batch}, {what}: {distance:.1e}", M::NAME);
-            assert!(distance < 1e-4, "{name} {} {shape:?} x {batch}, {what}: {distance:.1e}", M::NAME);
+            assert!(distance < within, "{name} {} {shape:?} x {batch}, {what}: {distance:.1e}", M::NAME);
         }
     }
 }
@@ -114,18 +106,18 @@ fn forward_and_every_gradient() {
         false => &[([3, 8, 8], 2)],
     };
     for &(shape, batch) in shapes {
-        agrees::<SimpleCnn>(&[], shape, batch, 10);
+        agrees::<SimpleCnn>(&[], shape, batch, 10, 1e-4);
     }
 }
 
 /// At minimum width: both kinds of residual block with and without a convolution in the shortcut, the groups of airbench
-/// behind its whitening layer, and a block of attention.
+/// behind its whitening layer, and a block of attention. Fifty normalisations amplify rounding.
 #[test]
 fn every_kind_of_block() {
-    agrees::<Airbench>(&[("width", 4)], [3, 9, 9], 3, 20);
-    agrees::<VitTiny>(&[("width", 6), ("depth", 1), ("heads", 2)], [3, 8, 8], 2, 20);
-    agrees::<ResNet<18>>(&[("width", 2)], [3, 8, 8], 4, 62);
-    agrees::<ResNet<50>>(&[("width", 1)], [3, 8, 8], 4, 161);
+    agrees::<Airbench>(&[("width", 4)], [3, 17, 17], 6, 14, 1e-4);
+    agrees::<VitTiny>(&[("width", 6), ("depth", 1), ("heads", 2)], [3, 8, 8], 2, 20, 1e-4);
+    agrees::<ResNet<18>>(&[("width", 2)], [3, 8, 8], 4, 62, 1e-4);
+    agrees::<ResNet<50>>(&[("width", 1)], [3, 8, 8], 4, 161, 2e-3);
 }
 
 /// The losses of `steps` steps, and the weights after them.

@@ -14,7 +14,7 @@ use ast_core::model::{Input, Mode, Model, Network, Weights};
 use ast_core::plugin::{ParamValue, Params};
 use ast_core::random::{Purpose, Random};
 use ast_core::train::{load_weights, safetensors};
-use common::parameters;
+use common::{distance, parameters};
 
 /// Tolerance in training mode. Fifty normalisations by the statistics of a few values amplify rounding: PyTorch's own f32 differs
 /// from its f64 by up to 2e-4 of a value.
@@ -47,7 +47,8 @@ fn trained<M: Module>(model: &M) -> Vec<bool> {
 }
 
 /// Loads a fixture's weights, compares the outputs of evaluation, exports the weights again, and compares a pass in
-/// training mode if the fixture has one.
+/// training mode if the fixture has one. The gradient of the input is compared in
+/// the Euclidean norm: its values differ in size by thousands.
 fn agrees<M: Network>(name: &str, params: &[(&str, ParamValue)]) -> M {
     let given = params.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect();
     let (params, device) = (Params::resolve(M::PARAMS, &given).unwrap(), Device::flex().autodiff());
@@ -69,10 +70,15 @@ fn agrees<M: Network>(name: &str, params: &[(&str, ParamValue)]) -> M {
     assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
     assert!(ours == theirs, "the same shapes and bits");
 
+    let mut mode = Mode::train(Random::new(1).stream(Purpose::Dropout, 0, 0));
+    let x = Tensor::<4>::from_data(run["input"].clone(), &device).require_grad();
+    let logits = model.forward(Input::Image(x.clone()), &mut mode).logits;
+    let gradients = ((logits.clone() * logits.clone()).sum() / 2.0).backward();
+    let values = |data: TensorData| data.try_into_vec::<f32>().unwrap();
+    let distance = distance(&values(x.grad(&gradients).unwrap().into_data()), &values(run["gradient"].clone()));
+    assert!(distance < 1e-4, "gradient of {name}: {distance:.1e}");
     if let Some(expected) = run.get("train") {
-        let mut mode = Mode::train(Random::new(1).stream(Purpose::Dropout, 0, 0));
-        let forward = model.forward(input(&run["input"], &device), &mut mode);
-        close(forward.logits.into_data(), expected, TRAINING, "training");
+        close(logits.into_data(), expected, TRAINING, "training");
         let after = parameters(safetensors(&mode.into_statistics().apply(model.clone())).unwrap());
         let statistics: Vec<_> =
             run.iter().filter_map(|(key, value)| Some((key.strip_prefix("after.")?, value))).collect();

@@ -29,7 +29,7 @@ Examples:
 The output folder has a run folder ARM/seed-N per run, and comparison.md, .json and .svg; with --from only the three.")]
 pub(crate) struct CompareArgs {
     /// Arms, separated by commas; the others are compared with random and dense
-    #[arg(long, value_delimiter = ',', default_value = "dense,random,ast", value_name = "ARM")]
+    #[arg(long, default_value = "dense,random,ast", value_name = "ARM")]
     pub(crate) arms: Vec<String>,
     /// Number of seeds, starting at 0, or a range: 10..16 are six. At least six pairs are needed to establish a
     /// difference; at most twenty

@@ -6,6 +6,20 @@ use super::statistics::MOST_PAIRS;
 use crate::config::{assigned, leaves, overlay};
 use crate::failure::Failure;
 
+/// The arms of a list: separated by commas, except those within brackets, as in `random:train.sizes=[20,26,32]`.
+pub(super) fn split(arms: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    arms.split(|c: char| {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
+    .collect()
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Arm {
     /// Canonical name, `POLICY[:KEY=VALUE]...`; used in tables, files and messages.
@@ -131,6 +145,15 @@ mod tests {
         for wrong in ["", ":x=1", "ast:", "ast:lambda", "ast:=1", "ast:lambda=1:policy.lambda=2"] {
             assert!(Arm::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_comma_within_brackets_separates_no_arms() {
+        assert_eq!(split("dense,random:train.sizes=[8,16],ast"), ["dense", "random:train.sizes=[8,16]", "ast"]);
+        assert_eq!(split("random:a=[1,[2,3],4],ast]"), ["random:a=[1,[2,3],4]", "ast]"]);
+        let arm = Arm::parse("random:train.sizes=[8,16]").unwrap();
+        assert_eq!(arm.own, "train.sizes = [8, 16]".parse().unwrap());
+        assert_eq!(Arm::parse(&arm.name).unwrap(), arm, "{}", arm.name);
     }
 
     #[test]

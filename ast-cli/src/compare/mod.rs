@@ -42,7 +42,8 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         return show(&comparison, &args.out, args.json, "");
     }
     let signals = train::listen()?;
-    let arms: Vec<Arm> = args.arms.iter().map(|text| Arm::parse(text)).collect::<Result<_, _>>()?;
+    let arms: Vec<Arm> =
+        args.arms.iter().flat_map(|arms| arm::split(arms)).map(Arm::parse).collect::<Result<_, _>>()?;
     let seeds = seeds(&args.seeds)?;
     // Everything is checked before anything is started or written.
     let begun = begun::begun(&args.out)?;

@@ -10,7 +10,6 @@ mod flex;
 #[cfg(feature = "flex")]
 pub use flex::instruction_set;
 
-use burn::backend::ops::ActivationOps;
 use burn::backend::tensor::FloatTensor;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn::backend::{Autodiff, Cube, autodiff::checkpoint::strategy::CheckpointStrategy};
@@ -121,7 +120,7 @@ pub fn sgd<const D: usize>(
     (Tensor::from_dispatch(x), Tensor::from_dispatch(velocity))
 }
 
-/// `x Phi(x)`, `Phi` the standard normal distribution function (Hendrycks & Gimpel 2016).
+/// `x Phi(x)`, `Phi` the standard normal distribution function (Hendrycks & Gimpel 2016), with its exact gradient.
 #[must_use]
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as Ops>::gelu(x.into_dispatch()))
@@ -306,9 +305,12 @@ trait Ops: Backend {
         (Self::float_sub(x, times(direction, step.lr)), velocity)
     }
 
-    /// See [`gelu`].
+    /// See [`gelu`]. Burn's own has the gradient of another function, the approximation by tanh, which is off by up to a
+    /// hundredth.
     fn gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        <Self as ActivationOps<Self>>::gelu(x)
+        let times = |x, factor: f64| Self::float_mul_scalar(x, Scalar::from(factor));
+        let erf = Self::float_erf(times(x.clone(), std::f64::consts::FRAC_1_SQRT_2));
+        Self::float_mul(x, times(Self::float_add_scalar(erf, Scalar::from(1.0)), 0.5))
     }
 
     /// See [`batch_norm`].

@@ -1,10 +1,11 @@
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu, softmax};
+use burn::tensor::activation::softmax;
 
 use crate::model::cost::LayerCost;
 use crate::model::network::Weights;
+use crate::ops;
 
 /// Standard deviation of the initial weights. timm truncates at +-2, a hundred deviations, which no draw reaches.
 pub(super) const DEVIATION: f64 = 0.02;
@@ -96,7 +97,7 @@ impl Attention {
 
 impl Mlp {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.fc2.forward(gelu(self.fc1.forward(x)))
+        self.fc2.forward(ops::gelu(self.fc1.forward(x)))
     }
 }
 

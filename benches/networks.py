@@ -43,13 +43,14 @@ def simple_cnn():
 class Airbench(nn.Module):
     """K. Jordan's airbench94 (2024)."""
 
-    def __init__(self):
+    def __init__(self, width=64):
         super().__init__()
         whiten = nn.Conv2d(3, 24, 2)
         whiten.weight.requires_grad = False
-        groups = [layer for sides in [(24, 64), (64, 256), (256, 256)] for layer in self.group(*sides)]
+        sides = [(24, width), (width, 4 * width), (4 * width, 4 * width)]
+        groups = [layer for channels in sides for layer in self.group(*channels)]
         self.body = nn.Sequential(whiten, nn.GELU(), *groups)
-        self.head = nn.Linear(256, 10, bias=False)
+        self.head = nn.Linear(4 * width, 10, bias=False)
 
     @staticmethod
     def group(inputs, outputs):
@@ -211,4 +212,5 @@ def main():
             print(f"{phase}: median {taken:.2f} ms, {1e3 * options.batch / taken:.0f} samples/s")
 
 
-main()
+if __name__ == "__main__":
+    main()

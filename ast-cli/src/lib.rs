@@ -18,6 +18,7 @@ mod energy;
 mod failure;
 mod input;
 mod log;
+mod memory;
 mod output;
 mod plot;
 mod plugins;
@@ -58,8 +59,14 @@ pub fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<(), Failure> {
     match args.command {
-        Command::Train(args) => train::train(&args),
-        Command::Compare(args) => compare::compare(&args),
+        Command::Train(args) => {
+            memory::keep();
+            train::train(&args)
+        }
+        Command::Compare(args) => {
+            memory::keep();
+            compare::compare(&args)
+        }
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Scorers(format) => catalogue::scorers(format),
         Command::Policies(format) => catalogue::policies(format),

@@ -1,4 +1,5 @@
-//! The folder of a run: file modes, names, recorded builds, and commands that can be copied.
+//! The folder and the process of a run: file modes, names, recorded builds, glibc's settings, and commands that can be
+//! copied.
 #![forbid(unsafe_code)]
 #![cfg(target_os = "linux")]
 
@@ -8,7 +9,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use common::{SMALL, assert_same, dense, program, result, resume, stderr, stop_after, succeed, tree, unfinished};
+use common::{
+    SMALL, assert_same, dense, logged, program, result, resume, stderr, stop_after, succeed, tree, unfinished, wait_until,
+};
 use serde_json::Value;
 
 /// The program and device of a resumed run are recorded besides those of its start.
@@ -37,6 +40,32 @@ fn another_build_goes_on_and_is_recorded() {
     assert_eq!(got.summary["origin"]["version"], format!("0.0.9, then {version}"));
     (got.summary["origin"]["commit"], got.summary["origin"]["version"]) = (here.into(), version.into());
     assert!(got == expected);
+}
+
+/// A run gives glibc settings that keep memory, in the same process, unless somebody has set some; they change no result.
+#[test]
+#[cfg(target_env = "gnu")]
+fn memory_is_kept_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, theirs: Option<&str>, expected: &str| {
+        let out = folder.path().join(name);
+        let mut command = dense(&out);
+        match theirs {
+            Some(settings) => command.env("GLIBC_TUNABLES", settings),
+            None => command.env_remove("GLIBC_TUNABLES"),
+        };
+        let mut child = command.spawn().unwrap();
+        wait_until(&mut child, "a step", || logged(&out) > 600);
+        let environment = fs::read(format!("/proc/{}/environ", child.id())).unwrap();
+        let environment = String::from_utf8_lossy(&environment);
+        let settings = environment.split('\0').find_map(|pair| pair.strip_prefix("GLIBC_TUNABLES=")).unwrap();
+        assert!(settings.starts_with(expected) && settings.is_empty() == expected.is_empty(), "{name}: {settings}");
+        assert!(child.wait_with_output().unwrap().status.success(), "{name}");
+        result(&out)
+    };
+    let kept = run("kept", None, "glibc.malloc.mmap_threshold=");
+    assert!(kept == run("theirs", Some("glibc.malloc.arena_max=1"), "glibc.malloc.arena_max=1"));
+    assert!(kept == run("none", Some(""), ""));
 }
 
 /// Every file of a run follows the umask, as with `touch`.

@@ -10,7 +10,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use common::{
-    SMALL, assert_same, dense, logged, program, result, resume, stderr, stop_after, succeed, tree, unfinished, wait_until,
+    SMALL, assert_same, dense, logged, program, result, resume, stderr, stop_after, succeed, tree, unfinished,
+    wait_until,
 };
 use serde_json::Value;
 

@@ -5,7 +5,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::product::{Product, blocks};
+use super::product::{Product, ROWS, blocks};
 use super::scratch::Scratch;
 use super::sizes::{Images, Sizes, grid};
 
@@ -34,7 +34,8 @@ pub(super) fn forward<R: Send>(
     let [_, wide] = sizes.widths();
     let mut padded_bias = bias.to_vec();
     padded_bias.resize(wide, 0.0);
-    let (windows, taps) = (sizes.windows(), sizes.taps());
+    let together = sizes.together(ROWS);
+    let (windows, taps) = (sizes.windows(together), sizes.taps());
     let pass = Forward { sizes, x, windows, taps, weights: pack(sizes, weight), bias: padded_bias };
 
     let [_, volume] = sizes.volumes();
@@ -44,12 +45,12 @@ pub(super) fn forward<R: Send>(
     if volume == 0 {
         return (Output { values, from }, Vec::new());
     }
-    let (arch, chunk) = (Arch::new(), sizes.together() * volume);
+    let (arch, chunk) = (Arch::new(), together * volume);
     let mut parts_of: Vec<&mut [u8]> = from.chunks_mut(chunk).collect();
     parts_of.resize_with(values.len().div_ceil(chunk), Default::default);
     let parts = values.par_chunks_mut(chunk).zip(parts_of).enumerate();
     let finished = parts.map(|(number, (out, from))| {
-        arch.dispatch(SomeForward { pass: &pass, first: number * sizes.together(), out: &mut *out, from });
+        arch.dispatch(SomeForward { pass: &pass, first: number * together, out: &mut *out, from });
         finish(number * chunk, out)
     });
     let finished = finished.collect();

@@ -7,7 +7,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::backward::Upstream;
-use super::product::{Product, TERMS, blocks};
+use super::product::{Product, ROWS, blocks};
 use super::scratch::Scratch;
 use super::sizes::{Sizes, grid};
 
@@ -19,7 +19,7 @@ pub(super) fn gradient(sizes: &Sizes, weight: &[f32], upstream: Upstream<'_>) ->
     if volume == 0 {
         return gradient;
     }
-    let together = TERMS.div_ceil(sizes.input[0] * sizes.input[1]).min(sizes.images.max(1));
+    let together = ROWS.div_ceil(sizes.input[0] * sizes.input[1]).min(sizes.images.max(1));
     let borders = [0, 1].map(|axis| Border::new(sizes, axis));
     let classes =
         grid(sizes.block.stride).filter_map(|class| Class::new(sizes, borders, class, together, weight)).collect();

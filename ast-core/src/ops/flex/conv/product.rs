@@ -13,8 +13,12 @@ pub(super) const LANES: usize = 16;
 /// Largest width of a block of columns: as many sums as fit into the registers.
 pub(super) const BLOCK: usize = 64;
 
-/// Terms per panel: their rows of `b` stay in the L1 cache while all rows of `x` are processed.
-pub(super) const TERMS: usize = 96;
+/// Rows that a product should have at least, or most of its time goes into loading `b`.
+pub(super) const ROWS: usize = 96;
+
+/// Terms per panel: their rows of `b` stay in the L2 cache while all rows of `x` are processed. With fewer, loading and
+/// storing the sums takes a larger share of the time.
+pub(super) const TERMS: usize = 384;
 
 /// `out[r][c] += sum over t of x[rows[r] + terms[t]] * b[t][c]`, terms in order, for a block of columns.
 ///

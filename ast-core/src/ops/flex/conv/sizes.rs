@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::product::{LANES, TERMS};
+use super::product::LANES;
 use super::scratch::Buffer;
 use crate::ops::Block;
 
@@ -79,20 +79,20 @@ impl Sizes {
         [self.channels[0] * self.input[0] * self.input[1], self.channels[1] * self.pooled[0] * self.pooled[1]]
     }
 
-    /// Number of small images that one product takes together. Otherwise most of its time would go into loading weights.
-    pub(super) fn together(&self) -> usize {
-        TERMS.div_ceil(self.places().max(1)).min(self.images.max(1))
+    /// Number of small images that one product takes together, so that it has so many places.
+    pub(super) fn together(&self, places: usize) -> usize {
+        places.div_ceil(self.places().max(1)).min(self.images.max(1))
     }
 
-    /// Start of each output's window in [`together`](Self::together) padded images.
-    pub(super) fn windows(&self) -> Vec<usize> {
+    /// Start of each output's window in so many padded images.
+    pub(super) fn windows(&self, images: usize) -> Vec<usize> {
         let [_, width] = self.padded();
         let [down, right] = self.block.stride;
         let volume = self.padded_volume();
         let windows = |image| {
             grid(self.convolved).map(move |[y, x]| image * volume + (y * down * width + x * right) * self.channels[0])
         };
-        (0..self.together()).flat_map(windows).collect()
+        (0..images).flat_map(windows).collect()
     }
 
     /// Offsets within a window: kernel row, kernel column, channel.

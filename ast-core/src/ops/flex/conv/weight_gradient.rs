@@ -7,7 +7,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::backward::Upstream;
-use super::product::{BLOCK, LANES, Product, blocks};
+use super::product::{BLOCK, LANES, Product, TERMS, blocks};
 use super::scratch::Scratch;
 use super::sizes::{Images, Sizes};
 
@@ -25,8 +25,10 @@ pub(super) struct Gradients {
 /// The gradients with respect to weight and bias.
 pub(super) fn gradients(sizes: &Sizes, x: Images<'_>, upstream: Upstream<'_>, of_bias: bool) -> Gradients {
     let [_, wide] = sizes.widths();
-    let (windows, taps) = (sizes.windows(), sizes.taps());
-    let pass = WeightGradient { sizes, x, upstream, of_bias, windows, taps };
+    // The places are the terms of the sums.
+    let together = sizes.together(TERMS);
+    let (windows, taps) = (sizes.windows(together), sizes.taps());
+    let pass = WeightGradient { sizes, x, upstream, of_bias, together, windows, taps };
     let taps = pass.taps.len();
     let group = sizes.images.div_ceil((TASKS / wide.div_ceil(BLOCK)).max(2)).max(1);
     let groups = sizes.images.div_ceil(group);
@@ -54,6 +56,8 @@ struct WeightGradient<'a> {
     upstream: Upstream<'a>,
     /// Whether the gradient of the bias is needed.
     of_bias: bool,
+    /// Number of images of a product.
+    together: usize,
     windows: Vec<usize>,
     taps: Vec<usize>,
 }
@@ -74,11 +78,11 @@ impl WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let WeightGradient { sizes, x, upstream, of_bias, windows, taps } = self.pass;
+        let WeightGradient { sizes, x, upstream, of_bias, together, windows, taps } = self.pass;
         let (width, [_, columns]) = (self.bias.len(), sizes.convolved);
         let mut scratch = Scratch::take();
-        for start in self.images.clone().step_by(sizes.together()) {
-            let images = start..self.images.end.min(start + sizes.together());
+        for start in self.images.clone().step_by(*together) {
+            let images = start..self.images.end.min(start + together);
             let places = images.len() * sizes.places();
             let through = scratch.convolved.zeros(places * width);
             let row = scratch.row.any(width);

@@ -44,6 +44,13 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
+    /// List the datasets that can be downloaded, with size and licence
+    List,
+    /// Show where a dataset comes from: page, licence, files, checksums
+    Info {
+        /// Name of the dataset; `ast data list` lists them
+        name: String,
+    },
     /// Download a dataset, check it and unpack it
     #[command(after_help = "\
 An interrupted download is resumed. AST_MIRROR has the addresses of mirrors (folders, separated by commas),
@@ -53,7 +60,7 @@ Existing files that differ from the published ones are not changed; the exit cod
 
 Exit codes: 0 the dataset is there, 2 usage, 65 its files differ, 74 cannot write, 75 try again.")]
     Fetch {
-        /// Name of the dataset, for example cifar10; `ast datasets` lists them
+        /// Name of the dataset, for example cifar10; `ast data list` lists them
         name: String,
         /// Folder to download into [default: data]
         #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]

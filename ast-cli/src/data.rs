@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::data::{Archive, BuildDataset, DataError, DataSource, Splits, Verified, fingerprint};
+use ast_core::data::{BuildDataset, DataError, DataSource, Download, Published, Splits, Verified, fingerprint};
 use ast_core::plugin::{Params, Registry};
 use ast_data::{ArchiveError, FetchError, FetchOptions, extract, fetch, modified_files};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::DataCommand;
+use crate::config;
 use crate::dataset::refusal;
 use crate::failure::{Failure, Kind, did_you_mean};
 use crate::output::{note, print};
@@ -17,14 +18,17 @@ use crate::shell::quoted;
 const BAR: &str = "{wide_bar} {percent:>3} % of {total_bytes}, {eta} left";
 
 /// A dataset that has published files.
-pub(crate) struct Published {
+pub(crate) struct Offer {
     pub(crate) name: &'static str,
+    summary: &'static str,
     pub(crate) source: Box<dyn DataSource>,
-    archive: Archive,
+    published: Published,
 }
 
 pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
+        DataCommand::List => list(),
+        DataCommand::Info { name } => info(&named(name)?),
         DataCommand::Fetch { name, data_dir } => get(&named(name)?, folder(data_dir.as_deref())),
         DataCommand::Verify { name, data_dir } => verify(&named(name)?, folder(data_dir.as_deref())),
     }
@@ -36,30 +40,59 @@ fn folder(named: Option<&Path>) -> &Path {
 }
 
 /// All registered datasets that can be downloaded.
-pub(crate) fn published() -> Result<Vec<Published>, Failure> {
+pub(crate) fn offers() -> Result<Vec<Offer>, Failure> {
     let bug = |error: String| Failure::new(Kind::Bug, error);
     let registry = Registry::<BuildDataset>::linked().map_err(|error| bug(error.to_string()))?;
     let mut found = Vec::new();
     for entry in registry.iter() {
         let params = Params::resolve(entry.params, &Default::default()).map_err(|error| bug(error.to_string()))?;
         let source = (entry.build)(&params).map_err(|error| bug(error.to_string()))?;
-        found.extend(source.archive().map(|archive| Published { name: entry.name, source, archive }));
+        let (name, summary) = (entry.name, entry.summary);
+        found.extend(source.published().map(|published| Offer { name, summary, source, published }));
     }
     Ok(found)
 }
 
-fn named(name: &str) -> Result<Published, Failure> {
-    let all = published()?;
-    let names: Vec<&str> = all.iter().map(|dataset| dataset.name).collect();
+fn named(name: &str) -> Result<Offer, Failure> {
+    let all = offers()?;
+    let names: Vec<&str> = all.iter().map(|offer| offer.name).collect();
     let (list, hint) = (names.join(", "), did_you_mean(name, names.iter().copied()));
     let unknown = || Failure::usage(format!("no dataset `{name}` has published files; available: {list}{hint}"));
-    all.into_iter().find(|dataset| dataset.name == name).ok_or_else(unknown)
+    all.into_iter().find(|offer| offer.name == name).ok_or_else(unknown)
 }
 
-impl Published {
-    /// The folder of its files in the archive.
+fn list() -> Result<(), Failure> {
+    let offers = offers()?;
+    let wide = offers.iter().map(|offer| offer.name.len()).max().unwrap_or_default();
+    let line = |Offer { name, published, .. }: &Offer| {
+        format!("{name:wide$}  {:>4} MB  licence: {}", published.megabytes(), published.licence)
+    };
+    let lines: Vec<String> = offers.iter().map(line).collect();
+    print(&format!("{}\n`ast data info NAME` says more; `ast data fetch NAME` downloads", lines.join("\n")))
+}
+
+fn info(Offer { name, summary, published: Published { page, licence, downloads }, .. }: &Offer) -> Result<(), Failure> {
+    let mut lines = vec![format!("{name}: {summary}"), format!("source   {page}"), format!("licence  {licence}")];
+    for Download { path, bytes, sha256, url, .. } in downloads {
+        lines.push(format!("file     {path}, {bytes} bytes\n         sha256 {sha256}\n         {url}"));
+    }
+    print(&lines.join("\n"))
+}
+
+impl Offer {
+    /// The folder of its files, below the one that they are downloaded into.
     fn folder(&self) -> &'static str {
-        self.archive.files.first().and_then(|file| file.path.split('/').next()).unwrap_or(self.name)
+        let files = self.published.files();
+        files.first().and_then(|file| file.path.split('/').next()).unwrap_or(self.name)
+    }
+
+    /// What trains on it.
+    fn command(&self, dir: &Path) -> String {
+        let chosen = match config::preset_names().any(|preset| preset == self.name) {
+            true => format!("--preset {}", self.name),
+            false => format!("--set data.name={}", self.name),
+        };
+        format!("ast train {chosen} --data-dir {}", quoted(dir))
     }
 
     fn refused(&self, error: DataError) -> Failure {
@@ -67,15 +100,15 @@ impl Published {
     }
 }
 
-fn get(dataset: &Published, dir: &Path) -> Result<(), Failure> {
-    let Published { name, source, archive } = dataset;
-    let next = format!("ast train --preset {name} --data-dir {}", quoted(dir));
+fn get(offer: &Offer, dir: &Path) -> Result<(), Failure> {
+    let Offer { name, source, published, .. } = offer;
+    let (files, next) = (published.files(), format!("next: {}", offer.command(dir)));
     if dir.is_file() {
         return Err(Failure::usage(format!("{} is a file: give the folder to download into", dir.display())));
     }
-    let modified = modified_files(archive.files, dir);
+    let modified = modified_files(&files, dir);
     if !modified.is_empty() {
-        let folder = dir.join(dataset.folder());
+        let folder = dir.join(offer.folder());
         if let Err(error) = source.verify(dir) {
             let what = format!("{error}; nothing was changed: move {} away and fetch again", folder.display());
             return Err(Failure::new(Kind::Data, what));
@@ -91,33 +124,44 @@ fn get(dataset: &Published, dir: &Path) -> Result<(), Failure> {
         ));
     }
     let there = |path: &str, bytes: u64| fs::metadata(dir.join(path)).is_ok_and(|file| file.len() == bytes);
-    if archive.files.iter().all(|file| there(file.path, file.bytes)) {
-        verify(dataset, dir)?;
-        return print(&format!("already there; next: {next}"));
+    if files.iter().all(|file| there(file.path, file.bytes)) {
+        verify(offer, dir)?;
+        return print(&format!("already there; {next}"));
     }
+    note(&format!("{name}: licence: {}; {}", published.licence, published.page));
+    for download in &published.downloads {
+        one(download, dir)?;
+    }
+    verify(offer, dir)?;
+    print(&next)
+}
+
+/// Downloads a file, and unpacks it if it is an archive.
+fn one(download: &Download, dir: &Path) -> Result<(), Failure> {
     let mirrors = std::env::var("AST_MIRROR").unwrap_or_default();
     let options = FetchOptions {
         mirrors: mirrors.split(',').map(str::trim).filter(|mirror| !mirror.is_empty()).map(Into::into).collect(),
         offline: std::env::var_os("AST_OFFLINE").is_some_and(|value| !value.is_empty() && value != "0"),
         ..FetchOptions::default()
     };
-    note(&format!("fetching {} into {}", archive.name, dir.display()));
+    note(&format!("fetching {} into {}", download.path, dir.display()));
     let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar =
-        ProgressBar::with_draw_target(Some(archive.bytes), ProgressDrawTarget::stderr_with_hz(5)).with_style(style);
-    let packed = fetch(archive, dir, &options, &mut |have| bar.set_position(have));
+        ProgressBar::with_draw_target(Some(download.bytes), ProgressDrawTarget::stderr_with_hz(5)).with_style(style);
+    let file = fetch(download, dir, &options, &mut |have| bar.set_position(have));
     bar.finish_and_clear();
-    let packed: PathBuf = packed.map_err(|error| Failure::new(kind_of(&error), error.to_string()))?;
-    extract(&packed, archive.files, dir).map_err(|error| {
-        let kind = if matches!(error, ArchiveError::Io { .. }) { Kind::Io } else { Kind::Data };
-        Failure::new(kind, error.to_string())
-    })?;
-    // The archive is not needed after it is unpacked.
-    fs::remove_file(&packed)
-        .map_err(|error| Failure::new(Kind::Io, format!("cannot remove {}: {error}", packed.display())))?;
-    drop(fs::remove_file(dir.join(format!("{}.lock", archive.name))));
-    verify(dataset, dir)?;
-    print(&format!("next: {next}"))
+    let file: PathBuf = file.map_err(|error| Failure::new(kind_of(&error), error.to_string()))?;
+    if !download.members.is_empty() {
+        extract(&file, download.members, dir).map_err(|error| {
+            let kind = if matches!(error, ArchiveError::Io { .. }) { Kind::Io } else { Kind::Data };
+            Failure::new(kind, error.to_string())
+        })?;
+        // The archive is not needed after it is unpacked.
+        fs::remove_file(&file)
+            .map_err(|error| Failure::new(Kind::Io, format!("cannot remove {}: {error}", file.display())))?;
+    }
+    drop(fs::remove_file(dir.join(format!("{}.lock", download.path))));
+    Ok(())
 }
 
 fn kind_of(error: &FetchError) -> Kind {
@@ -130,19 +174,20 @@ fn kind_of(error: &FetchError) -> Kind {
 }
 
 /// Checks that a dataset is complete and as published, and prints checksums to compare two machines.
-fn verify(dataset: &Published, dir: &Path) -> Result<(), Failure> {
-    let verified = dataset.source.verify(dir).map_err(|error| dataset.refused(error))?;
+fn verify(offer: &Offer, dir: &Path) -> Result<(), Failure> {
+    let verified = offer.source.verify(dir).map_err(|error| offer.refused(error))?;
     let Verified { splits: Splits { train, test }, modified } = verified;
-    let origin = match modified.as_slice() {
-        [] => "the published files, by the SHA-1 of each".into(),
-        modified => format!("a modified copy: differs from the published files in {}", modified.join(", ")),
+    let origin = match modified.as_deref() {
+        None => "not compared with the published files, which are packed".into(),
+        Some([]) => "the published files, by the SHA-256 of each".into(),
+        Some(modified) => format!("a modified copy: differs from the published files in {}", modified.join(", ")),
     };
     print(&format!(
-        "{} in {}: {} training and {} test samples in {} classes, with the right number per class\n\
+        "{} in {}: {} training and {} test samples in {} classes\n\
          {origin}\n\
          sha256 of labels and pixels, training {}\n\
          sha256 of labels and pixels, test     {}",
-        dataset.name,
+        offer.name,
         dir.display(),
         train.samples(),
         test.samples(),

@@ -73,10 +73,10 @@ fn source(config: &DataConfig) -> Result<Box<dyn DataSource>, Failure> {
 /// The failure for a dataset that cannot be read, with advice.
 pub(crate) fn refusal(name: &str, error: DataError) -> Failure {
     let fetch = |dir: &Path| format!("`ast data fetch {name} --data-dir {}`", quoted(dir));
-    let archive = || {
+    let published = || {
         let datasets = Registry::<BuildDataset>::linked().ok()?;
         let entry = datasets.get(name).ok()?;
-        (entry.build)(&Params::resolve(entry.params, &Default::default()).ok()?).ok()?.archive()
+        (entry.build)(&Params::resolve(entry.params, &Default::default()).ok()?).ok()?.published()
     };
     let remedy = match &error {
         DataError::NoFolder => {
@@ -88,11 +88,13 @@ pub(crate) fn refusal(name: &str, error: DataError) -> Failure {
         DataError::Param(_) => return Failure::usage(format!("dataset `{name}`: {error}")),
         DataError::Files { remedy, .. } => match remedy {
             Remedy::Fetch(dir) => {
-                let size = archive().map(|archive| format!(" ({} MB)", archive.bytes / 1_000_000)).unwrap_or_default();
+                let size = published().map(|offer| format!(" ({} MB)", offer.megabytes())).unwrap_or_default();
                 format!("; {} downloads it{size}", fetch(dir))
             }
             Remedy::NameTheFolder => "; give the folder instead".into(),
-            Remedy::Unpack(packed) if archive().is_some_and(|archive| packed.ends_with(archive.name)) => {
+            Remedy::Unpack(packed)
+                if published().is_some_and(|offer| offer.downloads.iter().any(|file| packed.ends_with(file.path))) =>
+            {
                 let folder = packed.parent().filter(|folder| !folder.as_os_str().is_empty());
                 format!("; {} checks and unpacks it", fetch(folder.unwrap_or(Path::new("."))))
             }

@@ -5,10 +5,11 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use ast_core::data::ArchiveFile;
+use ast_core::data::PublishedFile;
 use flate2::read::GzDecoder;
-use sha1::{Digest, Sha1};
 use tar::{Archive, EntryType};
+
+use crate::fetch::sha256;
 
 /// Number of unpacked bytes to read besides the wanted members, including headers.
 const SLACK: u64 = 1 << 20;
@@ -39,19 +40,22 @@ pub enum ArchiveError {
 /// Names of the files below `dir` that have their published size but different content. Missing files and files of
 /// another size are not listed.
 #[must_use]
-pub fn modified_files(files: &[ArchiveFile], dir: &Path) -> Vec<&'static str> {
-    let modified = |file: &ArchiveFile| {
-        let content = fs::read(dir.join(file.path)).ok().filter(|content| content.len() as u64 == file.bytes)?;
-        (format!("{:x}", Sha1::digest(content)) != file.sha1).then(|| file.name())
-    };
-    files.iter().filter_map(modified).collect()
+pub fn modified_files(files: &[PublishedFile], dir: &Path) -> Vec<&'static str> {
+    let modified = |file: &&PublishedFile| differs(file, &dir.join(file.path)) == Some(true);
+    files.iter().filter(modified).map(PublishedFile::name).collect()
+}
+
+/// Whether the file at `path` has other content than the published one; `None` if there is none of its size.
+pub(crate) fn differs(published: &PublishedFile, path: &Path) -> Option<bool> {
+    let size = fs::metadata(path).ok().filter(fs::Metadata::is_file)?.len();
+    (size == published.bytes).then(|| sha256(path).ok().map(|found| found != published.sha256))?
 }
 
 /// Writes the `members` of `archive` into `dir` under the same paths. Other members are ignored.
 ///
 /// # Errors
 /// [`ArchiveError`]. Files written before the error are complete.
-pub fn extract(archive: &Path, members: &[ArchiveFile], dir: &Path) -> Result<(), ArchiveError> {
+pub fn extract(archive: &Path, members: &[PublishedFile], dir: &Path) -> Result<(), ArchiveError> {
     let io = |path: &Path| {
         let path = path.to_path_buf();
         move |source| ArchiveError::Io { path, source }
@@ -68,7 +72,7 @@ pub fn extract(archive: &Path, members: &[ArchiveFile], dir: &Path) -> Result<()
     for entry in unpacked.entries().map_err(io(archive))? {
         let mut entry = entry.map_err(io(archive))?;
         let path = entry.path_bytes().into_owned();
-        let Some(ArchiveFile { path: member, bytes, .. }) =
+        let Some(PublishedFile { path: member, bytes, .. }) =
             members.iter().find(|member| member.path.as_bytes() == path)
         else {
             continue;

@@ -11,6 +11,7 @@ pub struct Images {
     pixels: Vec<u8>,
     labels: Vec<u8>,
     groups: Vec<&'static str>,
+    mirrors: bool,
     input_deviation: Vec<f32>,
     /// Per channel, the normalised value of every byte: writing an image is one table look-up per pixel.
     normalised: Vec<[f32; 256]>,
@@ -28,7 +29,8 @@ impl Images {
         assert_eq!(pixels.len(), labels.len() * size, "an image is {shape:?}");
         let input_deviation = pixels.chunks_exact(size).map(deviation).collect();
         let plain = std::array::from_fn(|byte| byte as f32 / 255.0);
-        Self { normalised: vec![plain; shape[0]], shape, classes, pixels, labels, groups: Vec::new(), input_deviation }
+        let (normalised, groups) = (vec![plain; shape[0]], Vec::new());
+        Self { normalised, shape, classes, pixels, labels, groups, mirrors: true, input_deviation }
     }
 
     /// Sets the normalisation of each channel by its mean and standard deviation, both for pixels in 0..1.
@@ -38,6 +40,12 @@ impl Images {
             *table = std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / deviation);
         }
         self
+    }
+
+    /// Says that the mirror image of a sample may be of another class, as with digits.
+    #[must_use]
+    pub fn without_mirrors(self) -> Self {
+        Self { mirrors: false, ..self }
     }
 
     /// Sets the group of each image.
@@ -90,6 +98,10 @@ impl Dataset for Images {
         for ((bytes, out), table) in planes.zip(&self.normalised) {
             out.iter_mut().zip(bytes).for_each(|(out, byte)| *out = table[usize::from(*byte)]);
         }
+    }
+
+    fn mirrors(&self) -> bool {
+        self.mirrors
     }
 
     fn input_deviation(&self, id: SampleId) -> f32 {

@@ -5,10 +5,14 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod cifar;
 mod cifar10;
+mod cifar100;
 mod fetch;
+mod idx;
 mod images;
 mod loader;
+mod mnist;
 mod procedural;
 
 pub use archive::{ArchiveError, extract, modified_files};

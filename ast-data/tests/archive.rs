@@ -5,14 +5,16 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use ast_core::data::ArchiveFile;
+use ast_core::data::PublishedFile;
 use ast_data::extract;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
-const WANTED: [ArchiveFile; 2] =
-    [ArchiveFile { path: "data/a.bin", bytes: 1000, sha1: "" }, ArchiveFile { path: "data/b.bin", bytes: 3, sha1: "" }];
+const WANTED: [PublishedFile; 2] = [
+    PublishedFile { path: "data/a.bin", bytes: 1000, sha256: "" },
+    PublishedFile { path: "data/b.bin", bytes: 3, sha256: "" },
+];
 
 fn content(path: &str) -> Vec<u8> {
     if path.ends_with("a.bin") { (0..1000u32).map(|i| i as u8).collect() } else { b"abc".to_vec() }
@@ -39,7 +41,7 @@ fn add(builder: &mut Builder<GzEncoder<Vec<u8>>>, path: &str, kind: EntryType, c
 }
 
 fn good(builder: &mut Builder<GzEncoder<Vec<u8>>>) {
-    for ArchiveFile { path, .. } in WANTED {
+    for PublishedFile { path, .. } in WANTED {
         add(builder, path, EntryType::Regular, &content(path));
     }
 }

@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::iter::repeat_n;
 use std::path::PathBuf;
 
 use ast_core::data::{BuildDataset, ReadRequest};
@@ -24,6 +26,9 @@ const GENERATED: &[Case] = &[
 /// Those that are read from the folder AST_DATA_DIR.
 const OF_FILES: &[Case] = &[("cifar10", &[])];
 
+/// Those whose files the tests make up, here and in the crate.
+const MADE_UP: &[&str] = &["cifar100", "fashion-mnist", "mnist"];
+
 fn check((name, params): Case, dir: Option<PathBuf>) {
     println!("{name} {params:?}");
     let entry = Registry::<BuildDataset>::linked().unwrap().get(name).unwrap();
@@ -36,8 +41,8 @@ fn check((name, params): Case, dir: Option<PathBuf>) {
 fn every_dataset_is_checked() {
     let registered: BTreeSet<&str> =
         Registry::<BuildDataset>::linked().unwrap().iter().map(|entry| entry.name).collect();
-    let checked: BTreeSet<&str> = GENERATED.iter().chain(OF_FILES).map(|(name, _)| *name).collect();
-    assert_eq!(registered, checked, "every registered dataset has a line in GENERATED or OF_FILES");
+    let checked = GENERATED.iter().chain(OF_FILES).map(|(name, _)| *name).chain(MADE_UP.iter().copied());
+    assert_eq!(registered, checked.collect(), "every registered dataset has a line in GENERATED, OF_FILES or MADE_UP");
 }
 
 #[test]
@@ -54,4 +59,30 @@ fn datasets_of_files_keep_the_contract() {
         return;
     };
     OF_FILES.iter().for_each(|case| check(*case, Some(dir.clone())));
+}
+
+#[test]
+fn datasets_of_made_up_files_keep_the_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |path: &str| {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        path
+    };
+    let cifar = |records: usize, shift: usize| -> Vec<u8> {
+        let record = |r| [(r % 20) as u8, (r % 100) as u8].into_iter().chain(repeat_n(((r + shift) % 251) as u8, 3072));
+        (0..records).flat_map(record).collect()
+    };
+    fs::write(at("cifar-100-binary/train.bin"), cifar(50_000, 0)).unwrap();
+    fs::write(at("cifar-100-binary/test.bin"), cifar(10_000, 1)).unwrap();
+    for folder in ["mnist", "fashion-mnist"] {
+        for (split, n) in [("train", 70_u8), ("t10k", 80)] {
+            let images = [0, 0, 8, 3, 0, 0, 0, n, 0, 0, 0, 28, 0, 0, 0, 28].into_iter();
+            let images: Vec<u8> = images.chain((0..n).flat_map(|i| [i; 784])).collect();
+            let labels: Vec<u8> = [0, 0, 8, 1, 0, 0, 0, n].into_iter().chain((0..n).map(|i| i % 10)).collect();
+            fs::write(at(&format!("{folder}/{split}-images-idx3-ubyte")), images).unwrap();
+            fs::write(at(&format!("{folder}/{split}-labels-idx1-ubyte")), labels).unwrap();
+        }
+    }
+    MADE_UP.iter().for_each(|name| check((name, &[]), Some(dir.path().to_path_buf())));
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ast_core::data::Archive;
+use ast_core::data::Download;
 use ast_data::{FetchError, FetchOptions, fetch};
 use sha2::{Digest, Sha256};
 
@@ -101,14 +101,9 @@ fn options() -> FetchOptions {
     FetchOptions { attempts: 4, pause, stall, ..FetchOptions::default() }
 }
 
-fn pinned(url: &str) -> Archive {
-    Archive {
-        name: "data.bin",
-        bytes: SIZE as u64,
-        sha256: hex(&content()),
-        url: format!("{url}/data.bin"),
-        files: &[],
-    }
+fn pinned(url: &str) -> Download {
+    let [sha256, url] = [hex(&content()), format!("{url}/data.bin")].map(|text| &*text.leak());
+    Download { path: "data.bin", bytes: SIZE as u64, sha256, url, members: &[] }
 }
 
 struct Outcome {

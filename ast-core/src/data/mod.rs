@@ -14,6 +14,7 @@ pub use dataset::{Dataset, fingerprint};
 pub use resize::{ImageSize, Resize};
 pub use shape::Shape;
 pub use source::{
-    Archive, ArchiveFile, BuildDataset, DataError, DataSource, DatasetEntry, ReadRequest, Remedy, Splits, Verified,
+    BuildDataset, DataError, DataSource, DatasetEntry, Download, Published, PublishedFile, ReadRequest, Remedy, Splits,
+    Verified,
 };
 pub use view::{LabelNoise, Subset};

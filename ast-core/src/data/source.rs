@@ -15,8 +15,8 @@ pub trait DataSource {
     /// [`DataError`], naming the file.
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError>;
 
-    /// The published archive of its files; `None` if the data is generated or may not be redistributed.
-    fn archive(&self) -> Option<Archive> {
+    /// What its publisher offers; `None` if the data is generated, is the user's own, or may not be redistributed.
+    fn published(&self) -> Option<Published> {
         None
     }
 
@@ -34,7 +34,7 @@ pub trait DataSource {
     /// [`DataError`] if files are damaged. A complete copy with different content is not an error: see [`Verified`].
     fn verify(&self, dir: &Path) -> Result<Verified, DataError> {
         let splits = self.read(&ReadRequest { dir: Some(dir), random: Random::new(0), samples: None })?;
-        Ok(Verified { splits, modified: Vec::new() })
+        Ok(Verified { splits, modified: None })
     }
 }
 
@@ -62,37 +62,82 @@ pub struct Splits {
 pub struct Verified {
     /// Its samples.
     pub splits: Splits,
-    /// Names of the files that differ from the published ones; empty for an exact copy.
-    pub modified: Vec<&'static str>,
+    /// Names of the files that differ from the published ones; empty for an exact copy, and `None` if there is nothing to
+    /// compare with.
+    pub modified: Option<Vec<&'static str>>,
 }
 
-/// A published archive, identified by size and checksum.
+/// What the publisher of a dataset offers.
 #[derive(Debug, Clone)]
-pub struct Archive {
-    /// Its file name, on disk and at mirrors.
-    pub name: &'static str,
-    /// Its size.
-    pub bytes: u64,
-    /// SHA-256 in hexadecimal.
-    pub sha256: String,
-    /// Its address.
-    pub url: String,
-    /// The files of the dataset in it.
-    pub files: &'static [ArchiveFile],
+pub struct Published {
+    /// The publisher's page.
+    pub page: &'static str,
+    /// The licence, or that none is stated.
+    pub licence: &'static str,
+    /// What has to be downloaded.
+    pub downloads: Vec<Download>,
 }
 
-/// A file in an [`Archive`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ArchiveFile {
-    /// Its path in the archive, and relative to the folder that the archive is unpacked into.
+impl Published {
+    /// The size of all downloads.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.downloads.iter().map(|download| download.bytes).sum()
+    }
+
+    /// The same in megabytes, rounded.
+    #[must_use]
+    pub fn megabytes(&self) -> u64 {
+        (self.bytes() + 500_000) / 1_000_000
+    }
+
+    /// The files of the dataset, after archives are unpacked.
+    #[must_use]
+    pub fn files(&self) -> Vec<PublishedFile> {
+        self.downloads.iter().flat_map(Download::files).collect()
+    }
+}
+
+/// A file at a server, identified by size and checksum.
+#[derive(Debug, Clone, Copy)]
+pub struct Download {
+    /// Its path, relative to the folder that it is downloaded into. Mirrors have it under its last part.
     pub path: &'static str,
     /// Its size.
     pub bytes: u64,
-    /// SHA-1 in hexadecimal.
-    pub sha1: &'static str,
+    /// SHA-256 in hexadecimal.
+    pub sha256: &'static str,
+    /// Its address.
+    pub url: &'static str,
+    /// The files of the dataset in it, if it is an archive (`.tar.gz`). Without them it is such a file itself.
+    pub members: &'static [PublishedFile],
 }
 
-impl ArchiveFile {
+impl Download {
+    /// Its name at mirrors.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    fn files(&self) -> Vec<PublishedFile> {
+        let Self { path, bytes, sha256, members, .. } = *self;
+        if members.is_empty() { vec![PublishedFile { path, bytes, sha256 }] } else { members.to_vec() }
+    }
+}
+
+/// A file of a dataset, as it is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishedFile {
+    /// Its path, relative to the folder that it is downloaded or unpacked into.
+    pub path: &'static str,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal.
+    pub sha256: &'static str,
+}
+
+impl PublishedFile {
     /// Its name without folder and extension.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -13,7 +13,7 @@ const SOME: usize = 64;
 /// * Every value is written, is finite, and is the same each time.
 /// * The deviation of an input is finite and not negative.
 /// * Training and test data have different fingerprints.
-/// * A dataset with an archive says what is missing in an empty folder, instead of reading nothing.
+/// * A dataset that is published says what is missing in an empty folder, instead of reading nothing.
 ///
 /// # Panics
 /// If the dataset breaks the contract; the message says how.
@@ -28,7 +28,7 @@ pub fn check_dataset(source: &dyn DataSource, request: &ReadRequest<'_>) {
     assert_eq!(train.classes(), test.classes(), "training and test data have the same classes");
     check_split(train, "training");
     check_split(test, "test");
-    if source.archive().is_some() {
+    if source.published().is_some() {
         let nowhere = Path::new("/nowhere/a/folder/that/is/not/there");
         let missing = ReadRequest { dir: Some(nowhere), ..*request };
         let error = source.read(&missing).err().expect("an empty folder is refused").to_string();

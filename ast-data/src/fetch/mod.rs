@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ask::{Refusal, ask};
-use ast_core::data::Archive;
+use ast_core::data::Download;
 use sha2::{Digest, Sha256};
 use ureq::Body;
 use ureq::http::header;
@@ -89,7 +89,7 @@ enum Attempt {
     Never(FetchError),
 }
 
-/// Downloads `archive` into `dir`, unless the file is there already. `progress` receives the number of bytes so far.
+/// Downloads a file into `dir`, unless it is there already. `progress` receives the number of bytes so far.
 ///
 /// An interrupted download is kept in `NAME.part` and resumed. The file is renamed to its final name only after its
 /// size and SHA-256 were checked.
@@ -97,25 +97,26 @@ enum Attempt {
 /// # Errors
 /// [`FetchError`]; with several servers, that of the last one.
 pub fn fetch(
-    archive: &Archive,
+    download: &Download,
     dir: &Path,
     options: &FetchOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<PathBuf, FetchError> {
-    let path = dir.join(archive.name);
-    if is_whole(&path, archive) {
+    let path = dir.join(download.path);
+    let dir = path.parent().unwrap_or(dir);
+    if is_whole(&path, download) {
         return Ok(path);
     }
     if options.offline {
-        return Err(FetchError::Offline { path, url: archive.url.clone() });
+        return Err(FetchError::Offline { path, url: download.url.into() });
     }
     fs::create_dir_all(dir).map_err(disk(dir))?;
-    let _lock = lock(&dir.join(format!("{}.lock", archive.name)), &path)?;
-    let part = dir.join(format!("{}.part", archive.name));
-    let mirrors = options.mirrors.iter().map(|mirror| format!("{}/{}", mirror.trim_end_matches('/'), archive.name));
-    let mut outcome = Err(FetchError::NotAllowed(archive.url.clone()));
-    for url in mirrors.chain([archive.url.clone()]) {
-        outcome = from_server(&url, &part, archive, options, progress);
+    let _lock = lock(&dir.join(format!("{}.lock", download.name())), &path)?;
+    let part = dir.join(format!("{}.part", download.name()));
+    let mirrors = options.mirrors.iter().map(|mirror| format!("{}/{}", mirror.trim_end_matches('/'), download.name()));
+    let mut outcome = Err(FetchError::NotAllowed(download.url.into()));
+    for url in mirrors.chain([download.url.to_string()]) {
+        outcome = from_server(&url, &part, download, options, progress);
         if !matches!(
             outcome,
             Err(FetchError::Answer { .. } | FetchError::Unreachable { .. } | FetchError::NotAllowed(_))
@@ -134,7 +135,7 @@ pub fn fetch(
 fn from_server(
     url: &str,
     part: &Path,
-    archive: &Archive,
+    download: &Download,
     options: &FetchOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), FetchError> {
@@ -145,7 +146,7 @@ fn from_server(
             std::thread::sleep(pause);
             pause *= 2;
         }
-        match once(url, part, archive, options, progress)? {
+        match once(url, part, download, options, progress)? {
             Attempt::Whole => return Ok(()),
             Attempt::Again(why) => reason = why,
             Attempt::Never(error) => return Err(error),
@@ -157,18 +158,18 @@ fn from_server(
 fn once(
     url: &str,
     part: &Path,
-    archive: &Archive,
+    download: &Download,
     options: &FetchOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Attempt, FetchError> {
     let answer = |reason: String| Ok(Attempt::Never(FetchError::Answer { url: url.to_string(), reason }));
     let mut have = fs::metadata(part).map_or(0, |part| part.len());
-    if have > archive.bytes {
+    if have > download.bytes {
         fs::remove_file(part).map_err(disk(part))?;
         have = 0;
     }
     let resumed = have > 0;
-    if have < archive.bytes {
+    if have < download.bytes {
         let response = match ask(url, have, options) {
             Ok(response) => response,
             Err(Refusal::Again(reason)) => return Ok(Attempt::Again(reason)),
@@ -196,16 +197,16 @@ fn once(
             return answer("a web page instead of a file: the address has moved, or a network wants a login".into());
         }
         if let Some(length) = number(header::CONTENT_LENGTH)
-            && have + length != archive.bytes
+            && have + length != download.bytes
         {
-            return answer(format!("{} bytes instead of {}", have + length, archive.bytes));
+            return answer(format!("{} bytes instead of {}", have + length, download.bytes));
         }
-        let outcome = receive(response.into_body(), part, have, archive.bytes, progress)?;
+        let outcome = receive(response.into_body(), part, have, download.bytes, progress)?;
         if let Some(reason) = outcome {
             return Ok(Attempt::Again(reason));
         }
     }
-    if is_whole(part, archive) {
+    if is_whole(part, download) {
         return Ok(Attempt::Whole);
     }
     fs::remove_file(part).map_err(disk(part))?;
@@ -260,9 +261,9 @@ fn lock(file: &Path, path: &Path) -> Result<File, FetchError> {
     }
 }
 
-fn is_whole(path: &Path, archive: &Archive) -> bool {
-    let right_size = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == archive.bytes);
-    right_size && sha256(path).is_ok_and(|found| found == archive.sha256)
+fn is_whole(path: &Path, download: &Download) -> bool {
+    let right_size = fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == download.bytes);
+    right_size && sha256(path).is_ok_and(|found| found == download.sha256)
 }
 
 /// SHA-256 of a file, in hexadecimal.

@@ -15,13 +15,14 @@ use crate::model::network::{Forward, Input, Model, Network, NetworkError, Weight
 use crate::ops::{self, Block};
 use crate::plugin::Params;
 
-const WIDTHS: Widths = Widths { channels: [3, 32, 64, 128], hidden: 256 };
+const WIDTHS: [usize; 3] = [32, 64, 128];
+const HIDDEN: usize = 256;
 /// Width of the proxy in sixteenths: its inner layers cost (3/16)^2 = 3.5 %, the first and the last cost more.
 const NARROW: usize = 3;
 const DROPOUT: f64 = 0.5;
 
-/// Convolutions 3-32-64-128 (3x3, same padding, ReLU), max-pool 2x2 after the second and third, then linear layers (128
-/// h/4 w/4)-256-classes with dropout 0.5 between them.
+/// Convolutions to 32, 64 and 128 channels (3x3, same padding, ReLU), max-pool 2x2 after the second and third, then linear
+/// layers (128 h/4 w/4)-256-classes with dropout 0.5 between them.
 #[derive(Module, Debug)]
 pub struct SimpleCnn {
     conv1: Conv2d,
@@ -47,11 +48,13 @@ impl Network for SimpleCnn {
 
     fn build(_: &Params, shape: Shape, classes: usize, weights: Weights<'_>) -> Result<Self, NetworkError> {
         match shape {
-            Shape::Image([3, height, width]) if [height, width].iter().all(|n| *n > 0 && n.is_multiple_of(4)) => {
-                Ok(Self::new([3, height, width], classes, weights))
+            Shape::Image([channels, height, width])
+                if channels > 0 && [height, width].iter().all(|side| *side > 0 && side.is_multiple_of(4)) =>
+            {
+                Ok(Self::new([channels, height, width], classes, weights))
             }
             _ => {
-                let needs = "it takes images with 3 channels, and heights and widths that are multiples of 4";
+                let needs = "it takes images whose height and width are multiples of 4";
                 Err(NetworkError::Shape { shape, needs })
             }
         }
@@ -59,10 +62,12 @@ impl Network for SimpleCnn {
 }
 
 impl SimpleCnn {
-    /// For images of `[3, height, width]`, height and width multiples of 4.
+    /// For images of `[channels, height, width]`, height and width multiples of 4.
     #[must_use]
-    pub fn new(shape: [usize; 3], classes: usize, weights: Weights<'_>) -> Self {
-        Self::of_widths(WIDTHS, [shape[1], shape[2]], classes, weights)
+    pub fn new([channels, height, width]: [usize; 3], classes: usize, weights: Weights<'_>) -> Self {
+        let [c1, c2, c3] = WIDTHS;
+        let widths = Widths { channels: [channels, c1, c2, c3], hidden: HIDDEN };
+        Self::of_widths(widths, [height, width], classes, weights)
     }
 
     fn of_widths(widths: Widths, [height, width]: [usize; 2], classes: usize, mut weights: Weights<'_>) -> Self {
@@ -141,8 +146,9 @@ impl Model for SimpleCnn {
 
     /// The first linear layer fits one image size.
     fn layers(&self, shape: Shape) -> Result<Vec<LayerCost>, NetworkError> {
+        let Widths { channels: [channels, ..], .. } = self.widths();
         match shape {
-            Shape::Image([_, height, width]) if [height, width] == [self.height, self.width] => {
+            Shape::Image([c, height, width]) if [c, height, width] == [channels, self.height, self.width] => {
                 Ok(self.layers_at(height * width))
             }
             _ => {

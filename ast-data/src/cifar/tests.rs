@@ -1,5 +1,18 @@
 use super::*;
 use crate::archive::modified_files;
+use crate::cifar10::CIFAR10;
+use crate::cifar100::CIFAR100;
+
+const FOLDER: &str = "cifar-10-batches-bin";
+const TRAIN: [&str; 5] =
+    ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
+const TEST: &str = "test_batch.bin";
+const RECORDS: usize = 10_000;
+const RECORD: usize = 3073;
+
+fn images(dir: &Path) -> Result<(Images, Images), CifarError> {
+    CIFAR10.images(dir)
+}
 
 /// A folder of synthetic files; record `r` of every file has label `r % 10` and pixels `r % 256`.
 fn folder() -> tempfile::TempDir {
@@ -45,20 +58,20 @@ fn every_kind_of_damage_names_file_and_place() {
         assert!(message.contains("data_batch_3.bin") && message.contains(&cut.to_string()), "{message}");
     }
     std::fs::write(path("data_batch_3.bin"), [&good[..], &[0]].concat()).unwrap();
-    assert!(matches!(refused(dir.path()), CifarError::Size { found, .. } if found == good.len() as u64 + 1));
+    assert!(matches!(refused(dir.path()).fault, Fault::Size { found, .. } if found == good.len() as u64 + 1));
     std::fs::write(path("data_batch_3.bin"), b"<html>404</html>").unwrap();
-    assert!(matches!(refused(dir.path()), CifarError::Size { found: 16, .. }));
+    assert!(matches!(refused(dir.path()).fault, Fault::Size { found: 16, .. }));
 
     let mut bad = good.clone();
     bad[5 * RECORD] = 10;
     std::fs::write(path("data_batch_3.bin"), &bad).unwrap();
-    assert!(matches!(refused(dir.path()), CifarError::Label { offset, found: 10, .. } if offset == 5 * RECORD));
+    assert!(matches!(refused(dir.path()).fault, Fault::Label { offset, found: 10, .. } if offset == 5 * RECORD));
 
     std::fs::remove_file(path("data_batch_3.bin")).unwrap();
-    assert!(matches!(refused(dir.path()), CifarError::Incomplete(file) if file == path("data_batch_3.bin")));
+    assert!(matches!(refused(dir.path()).fault, Fault::Incomplete(file) if file == path("data_batch_3.bin")));
     std::fs::create_dir(path("data_batch_3.bin")).unwrap();
-    assert!(matches!(refused(dir.path()), CifarError::Io { .. }));
-    assert!(matches!(refused(&dir.path().join("nowhere")), CifarError::NoFolder(_)));
+    assert!(matches!(refused(dir.path()).fault, Fault::Io { .. }));
+    assert!(matches!(refused(&dir.path().join("nowhere")).fault, Fault::NoFolder(_)));
 }
 
 /// Reads the real files from AST_DATA_DIR, if set. With CI=true it must be set.
@@ -84,8 +97,8 @@ fn reads_the_real_files() {
         });
         let mean = sum / (50_000.0 * 1024.0);
         let deviation = (squares / (50_000.0 * 1024.0) - mean * mean).sqrt();
-        assert!((mean - f64::from(MEAN[channel])).abs() < 2e-3, "{mean}");
-        assert!((deviation - f64::from(DEVIATION[channel])).abs() < 2e-3, "{deviation}");
+        assert!((mean - f64::from(CIFAR10.mean[channel])).abs() < 2e-3, "{mean}");
+        assert!((deviation - f64::from(CIFAR10.deviation[channel])).abs() < 2e-3, "{deviation}");
     }
 }
 
@@ -93,22 +106,22 @@ fn reads_the_real_files() {
 fn the_error_says_what_was_found_instead() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    let error = |path: &Path| images(path).unwrap_err();
-    assert!(matches!(error(&at.join("nowhere")), CifarError::NoFolder(_)));
-    assert!(matches!(error(at), CifarError::Missing(_)));
+    let error = |path: &Path| images(path).unwrap_err().fault;
+    assert!(matches!(error(&at.join("nowhere")), Fault::NoFolder(_)));
+    assert!(matches!(error(at), Fault::Missing(_)));
     fs::write(at.join("cifar10-jpeg.tar.gz"), "of pictures").unwrap();
-    assert!(matches!(error(at), CifarError::Missing(_)), "an archive of something else");
+    assert!(matches!(error(at), Fault::Missing(_)), "an archive of something else");
     let archive = at.join("cifar-10-binary.tar.gz");
     fs::write(&archive, "packed").unwrap();
-    assert!(matches!(error(at), CifarError::Packed(path) if path == archive));
-    assert!(matches!(error(&archive), CifarError::Packed(path) if path == archive));
+    assert!(matches!(error(at), Fault::Packed(path) if path == archive));
+    assert!(matches!(error(&archive), Fault::Packed(path) if path == archive));
     fs::write(at.join("notes.txt"), "").unwrap();
-    assert!(matches!(error(&at.join("notes.txt")), CifarError::NotAFolder(_)));
+    assert!(matches!(error(&at.join("notes.txt")), Fault::NotAFolder(_)));
     fs::create_dir(at.join(FOLDER)).unwrap();
     fs::write(at.join(FOLDER).join(TRAIN[0]), "").unwrap();
     let expected = at.join(FOLDER).join(TEST);
-    assert!(matches!(error(at), CifarError::Incomplete(file) if file == expected));
-    assert!(matches!(error(&at.join(FOLDER)), CifarError::Incomplete(file) if file == expected));
+    assert!(matches!(error(at), Fault::Incomplete(file) if file == expected));
+    assert!(matches!(error(&at.join(FOLDER)), Fault::Incomplete(file) if file == expected));
 }
 
 /// A short file is found without reading any.
@@ -118,12 +131,12 @@ fn find_looks_at_sizes() {
     for name in TRAIN.iter().chain([&TEST]) {
         fs::File::create(dir.path().join(name)).unwrap().set_len((RECORDS * RECORD) as u64).unwrap();
     }
-    assert!(Cifar10.find(dir.path()).is_ok());
+    assert!(CIFAR10.find(dir.path()).is_ok());
     fs::File::create(dir.path().join(TRAIN[2])).unwrap().set_len(1000).unwrap();
-    let error = Cifar10.find(dir.path()).unwrap_err().to_string();
+    let error = CIFAR10.find(dir.path()).unwrap_err().to_string();
     assert!(error.contains("data_batch_3.bin: 1000 bytes instead of 30730000"), "{error}");
     fs::remove_file(dir.path().join(TRAIN[2])).unwrap();
-    assert!(Cifar10.find(dir.path()).unwrap_err().to_string().contains("data_batch_3.bin: this file is missing"));
+    assert!(CIFAR10.find(dir.path()).unwrap_err().to_string().contains("data_batch_3.bin: this file is missing"));
 }
 
 #[test]
@@ -131,7 +144,7 @@ fn the_python_version_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     let named = |path: &Path, python: &Path| {
-        assert!(matches!(images(path).unwrap_err(), CifarError::Python(found) if found == python));
+        assert!(matches!(images(path).unwrap_err().fault, Fault::Python(found) if found == python));
     };
     let folder = at.join("cifar-10-batches-py");
     fs::create_dir(&folder).unwrap();
@@ -144,7 +157,7 @@ fn the_python_version_is_named() {
     named(&archive, &archive);
     // The archive that can be read comes first.
     fs::write(at.join("cifar-10-binary.tar.gz"), "packed").unwrap();
-    assert!(matches!(images(at).unwrap_err(), CifarError::Packed(_)));
+    assert!(matches!(images(at).unwrap_err().fault, Fault::Packed(_)));
 }
 
 /// A missing training file is reported like a missing test file.
@@ -153,44 +166,67 @@ fn a_missing_training_batch_is_named() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("test_batch.bin"), "").unwrap();
     let error = images(dir.path()).unwrap_err();
-    assert!(matches!(error, CifarError::Incomplete(file) if file.ends_with("data_batch_1.bin")));
+    assert!(matches!(error.fault, Fault::Incomplete(file) if file.ends_with("data_batch_1.bin")));
 }
-/// SHA-1 of 10,000 records with label `r % 10` and 3,072 pixels `r % 256`, by Python's hashlib.
-const MADE_UP: &str = "4b1e914537ff354ee662be50d7c1f51a0d2b4ae5";
-
-fn made_up(records: usize) -> Images {
-    let pixels = (0..records).flat_map(|r| std::iter::repeat_n((r % RECORDS % 256) as u8, 3072)).collect();
-    Images::new([3, 32, 32], 10, pixels, (0..records).map(|r| (r % 10) as u8).collect())
-}
-
+/// One byte makes a modified copy of its file, and a file that is missing is one that differs.
 #[test]
-fn one_byte_makes_a_modified_copy_of_its_batch() {
-    let (train, test) = (made_up(50_000), made_up(10_000));
-    let same: Vec<_> = FILES.iter().map(|file| ArchiveFile { sha1: MADE_UP, ..*file }).collect();
-    assert_eq!(modified(&train, &test, &same), [""; 0]);
-    let all: Vec<&str> = FILES.iter().map(ArchiveFile::name).collect();
-    assert_eq!(modified(&train, &test, FILES), all);
+fn one_byte_makes_a_modified_copy_of_its_file() {
+    let dir = folder();
+    let inner = dir.path().join(FOLDER);
+    let all: Vec<&str> = CIFAR10.published().unwrap().files().iter().map(PublishedFile::name).collect();
+    assert_eq!(modified(&CIFAR10.published().unwrap().files(), &inner), all);
+    // SHA-256 of 10,000 records with label `r % 10` and 3,072 pixels `r % 256`, by Python's hashlib.
+    let sha256 = "fdc36c18b36c6a865a12c8fa40e47066a4e245bf990280680ea726a32bce3388";
+    let same: Vec<_> =
+        CIFAR10.published().unwrap().files().iter().map(|file| PublishedFile { sha256, ..*file }).collect();
+    assert_eq!(modified(&same, &inner), [""; 0]);
+    let mut bytes = fs::read(inner.join(TRAIN[4])).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(inner.join(TRAIN[4]), bytes).unwrap();
+    assert_eq!(modified(&same, &inner), ["data_batch_5"]);
+    fs::remove_file(inner.join(TRAIN[1])).unwrap();
+    assert_eq!(modified(&same, &inner), ["data_batch_2", "data_batch_5"]);
+}
 
-    let pixels: Vec<u8> = (0..50_000).flat_map(|id| train.bytes(id).to_vec()).collect();
-    let labels: Vec<u8> = (0..50_000).map(|id| train.label(id) as u8).collect();
-    let images = |pixels: &[u8], labels: &[u8]| Images::new([3, 32, 32], 10, pixels.to_vec(), labels.to_vec());
-    let mut other = pixels.clone();
-    *other.last_mut().unwrap() ^= 1;
-    assert_eq!(modified(&images(&other, &labels), &test, &same), ["data_batch_5"]);
-    let mut swapped = labels.clone();
-    swapped.swap(10_000, 10_001);
-    assert_eq!(modified(&images(&pixels, &swapped), &test, &same), ["data_batch_2"]);
+/// Both kinds of labels of CIFAR-100 are checked, and one of them is read.
+#[test]
+fn cifar100_has_two_kinds_of_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = |r: usize| [(r % 20) as u8, (r % 100) as u8].into_iter().chain(std::iter::repeat_n(r as u8, PIXELS));
+    let bytes: Vec<u8> = (0..50_000).flat_map(record).collect();
+    fs::write(dir.path().join("train.bin"), &bytes).unwrap();
+    fs::write(dir.path().join("test.bin"), &bytes[..10_000 * (2 + PIXELS)]).unwrap();
+    for (kind, classes) in [(0, 20), (1, 100)] {
+        let cifar = Cifar { kind, ..CIFAR100 };
+        let (train, test) = cifar.images(dir.path()).unwrap();
+        assert_eq!((train.samples(), test.samples(), train.classes()), (50_000, 10_000, classes));
+        for id in [0_u32, 21, 119, 49_999] {
+            assert_eq!(train.label(id), id as usize % classes);
+            assert!(train.bytes(id).iter().all(|byte| *byte == id as u8));
+        }
+        assert!(cifar.verify(dir.path()).is_ok(), "every class has as many");
+    }
+    let mut wrong = bytes[..10_000 * (2 + PIXELS)].to_vec();
+    for (at, found, expected) in
+        [(0, 20, "label 20 at byte 0, expected 0 to 19"), (1, 100, "at byte 1, expected 0 to 99")]
+    {
+        let before = std::mem::replace(&mut wrong[at], found);
+        fs::write(dir.path().join("test.bin"), &wrong).unwrap();
+        let error = CIFAR100.images(dir.path()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        wrong[at] = before;
+    }
 }
 
 #[test]
 fn files_of_the_right_size_only() {
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(modified_files(FILES, dir.path()), [""; 0]);
+    assert_eq!(modified_files(&CIFAR10.published().unwrap().files(), dir.path()), [""; 0]);
     let folder = dir.path().join("cifar-10-batches-bin");
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("data_batch_2.bin"), vec![0; 30_730_000]).unwrap();
     std::fs::write(folder.join("data_batch_3.bin"), "cut off").unwrap();
-    assert_eq!(modified_files(FILES, dir.path()), ["data_batch_2"]);
+    assert_eq!(modified_files(&CIFAR10.published().unwrap().files(), dir.path()), ["data_batch_2"]);
 }
 
 #[test]
@@ -200,8 +236,8 @@ fn labels_out_of_range_are_found_in_every_record() {
         for label in [10, 11, 100, 127, 128, 255] {
             let mut bytes = good.clone();
             bytes[record * RECORD] = label;
-            match Batch::default().add_binary(Path::new("f"), &bytes) {
-                Err(CifarError::Label { offset, found, .. }) => assert_eq!((offset, found), (record * RECORD, label)),
+            match CIFAR10.add(&mut Batch::default(), Path::new("f"), &bytes).map_err(|error| error.fault) {
+                Err(Fault::Label { offset, found, .. }) => assert_eq!((offset, found), (record * RECORD, label)),
                 other => panic!("{other:?}"),
             }
         }

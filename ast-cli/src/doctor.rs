@@ -10,7 +10,7 @@ use ast_core::select::PolicyEntry;
 use ast_core::train::NetworkEntry;
 
 use crate::config;
-use crate::data::offers;
+use crate::data::{Offer, offers};
 use crate::device::{COMPILED, NAMES};
 use crate::energy;
 use crate::failure::{Failure, Kind};
@@ -34,9 +34,10 @@ pub(crate) fn doctor() -> Result<(), Failure> {
     line("presets", config::preset_names().collect::<Vec<_>>().join(", "));
     let dir = std::env::var_os("AST_DATA_DIR").filter(|dir| !dir.is_empty());
     line("data", data_state(dir.as_deref().map(Path::new)));
-    for dataset in dir.iter().flat_map(|_| offers()).flatten() {
-        let found = dataset.source.find(Path::new(dir.as_deref().unwrap_or_default()));
-        line("", found.map_or_else(|error| error.to_string(), |()| format!("{} is there", dataset.name)));
+    if let Some(dir) = &dir {
+        let found = |offer: &Offer| offer.source.find(Path::new(dir)).is_ok();
+        let there: Vec<&str> = offers()?.iter().filter(|offer| found(offer)).map(|offer| offer.name).collect();
+        line("", if there.is_empty() { "no dataset is there".into() } else { format!("there: {}", there.join(", ")) });
     }
     for backend in COMPILED {
         let state = energy::counter(backend.name).map_or_else(|reason| reason, |counter| counter.name());

@@ -169,7 +169,8 @@ impl Cifar {
     }
 
     fn error(&self, fault: Fault) -> CifarError {
-        CifarError { of: *self, fault }
+        let Self { title, folder, test, .. } = *self;
+        CifarError { title, folder, test, fault }
     }
 
     /// What is there instead of a folder with a test batch.
@@ -215,7 +216,9 @@ struct Batch {
 /// An error while reading one of these datasets.
 #[derive(Debug)]
 pub(crate) struct CifarError {
-    of: Cifar,
+    title: &'static str,
+    folder: &'static str,
+    test: &'static str,
     fault: Fault,
 }
 
@@ -248,8 +251,8 @@ impl std::error::Error for CifarError {}
 
 impl fmt::Display for CifarError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cifar { title, folder, test, .. } = self.of;
-        match &self.fault {
+        let Self { title, folder, test, fault } = self;
+        match fault {
             Fault::Missing(dir) => {
                 write!(f, "{}: neither this folder nor its subfolder {folder} holds {title} ({test})", dir.display())
             }

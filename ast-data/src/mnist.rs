@@ -227,7 +227,6 @@ impl From<MnistError> for DataError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ast_core::data::Dataset;
     use std::fs;
 
     fn idx(sides: &[u32], values: &[u8]) -> Vec<u8> {

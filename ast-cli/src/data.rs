@@ -182,17 +182,19 @@ fn verify(offer: &Offer, dir: &Path) -> Result<(), Failure> {
         Some([]) => "the published files, by the SHA-256 of each".into(),
         Some(modified) => format!("a modified copy: differs from the published files in {}", modified.join(", ")),
     };
+    let (of_test, sum) = match &test {
+        Some(test) => (test.samples(), fingerprint(test.as_ref())),
+        None => (0, "none".into()),
+    };
     print(&format!(
-        "{} in {}: {} training and {} test samples in {} classes\n\
+        "{} in {}: {} training and {of_test} test samples in {} classes\n\
          {origin}\n\
          sha256 of labels and pixels, training {}\n\
-         sha256 of labels and pixels, test     {}",
+         sha256 of labels and pixels, test     {sum}",
         offer.name,
         dir.display(),
         train.samples(),
-        test.samples(),
         train.classes(),
         fingerprint(train.as_ref()),
-        fingerprint(test.as_ref())
     ))
 }

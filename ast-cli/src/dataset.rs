@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ast_core::data::{
-    BuildDataset, DataError, DataSource, Dataset, LabelNoise, Loader, ReadRequest, Remedy, Splits, Subset, fingerprint,
+    BuildDataset, DataError, DataSource, Dataset, LabelNoise, Loader, ReadRequest, Remedy, Subset, fingerprint,
 };
 use ast_core::plugin::{Params, Registry};
 use ast_core::random::Random;
@@ -25,7 +25,7 @@ pub(crate) struct Data {
 }
 
 pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
-    let Splits { train, test } = splits(config)?;
+    let [train, test] = splits(config)?;
     let (fingerprint, evaluation) = (fingerprint(train.as_ref()), fingerprint(test.as_ref()));
     let loader = |dataset| -> Result<Box<dyn Loader>, Failure> {
         let loader = OrderedLoader::new(dataset, config.data.workers)
@@ -36,15 +36,23 @@ pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
 }
 
 /// The training and the evaluation data of a run.
-pub(crate) fn splits(config: &RunConfig) -> Result<Splits, Failure> {
+pub(crate) fn splits(config: &RunConfig) -> Result<[Arc<dyn Dataset>; 2], Failure> {
     let DataConfig { name, dir, train_limit, validation, label_noise, .. } = &config.data;
     let random = Random::new(config.train.seed);
     let samples = train_limit.map(|limit| limit + validation.unwrap_or(0));
     let request = ReadRequest { dir: dir.as_deref(), random, samples };
     let all = source(&config.data)?.read(&request).map_err(|error| refusal(name, error))?;
-    let Splits { mut train, test } = match validation {
-        Some(samples) => held_out(all.train, *samples)?,
-        None => all,
+    let [mut train, test] = match (validation, all.test) {
+        (Some(samples), _) => held_out(&all.train, *samples)?,
+        (None, Some(test)) => [all.train, test],
+        (None, None) => {
+            let samples = all.train.samples();
+            return Err(Failure::usage(format!(
+                "dataset `{name}` has no test samples here: hold some of its {samples} samples out to evaluate on, with \
+                 --set data.validation={}",
+                (samples / 10).max(1)
+            )));
+        }
     };
     if let Some(limit) = *train_limit {
         let samples = train.samples();
@@ -58,7 +66,7 @@ pub(crate) fn splits(config: &RunConfig) -> Result<Splits, Failure> {
     if *label_noise > 0.0 {
         train = Arc::new(LabelNoise::new(train, *label_noise, random));
     }
-    Ok(Splits { train, test })
+    Ok([train, test])
 }
 
 /// The dataset named in a resolved configuration.
@@ -80,10 +88,10 @@ pub(crate) fn refusal(name: &str, error: DataError) -> Failure {
     };
     let remedy = match &error {
         DataError::NoFolder => {
-            return Failure::usage(format!(
-                "the files of {name} are needed: set their folder with --data-dir or AST_DATA_DIR; `ast data fetch {name}` downloads \
-                 them into data/"
-            ));
+            let fetched = format!("; `ast data fetch {name}` downloads them into data/");
+            let fetched = published().map(|_| fetched).unwrap_or_default();
+            let folder = "set their folder with --data-dir or AST_DATA_DIR";
+            return Failure::usage(format!("the files of {name} are needed: {folder}{fetched}"));
         }
         DataError::Param(_) => return Failure::usage(format!("dataset `{name}`: {error}")),
         DataError::Files { remedy, .. } => match remedy {
@@ -110,14 +118,14 @@ pub(crate) fn refusal(name: &str, error: DataError) -> Failure {
     Failure::new(Kind::Data, format!("{error}{remedy}"))
 }
 
-/// Splits training data into all but its last `samples`, to train on, and the last, to evaluate on.
-fn held_out(train: Arc<dyn Dataset>, samples: usize) -> Result<Splits, Failure> {
+/// Splits training data into all but some `samples`, to train on, and those, to evaluate on.
+fn held_out(train: &Arc<dyn Dataset>, samples: usize) -> Result<[Arc<dyn Dataset>; 2], Failure> {
     let all = train.samples();
     if samples >= all {
         return Err(Failure::usage(format!(
             "`data.validation` = {samples} leaves none of the {all} samples to train on"
         )));
     }
-    let (kept, held) = (0..all - samples, all - samples..all);
-    Ok(Splits { train: Arc::new(Subset::new(train.clone(), kept)), test: Arc::new(Subset::new(train, held)) })
+    let [kept, held] = Subset::held_out(train, samples);
+    Ok([Arc::new(kept), Arc::new(held)])
 }

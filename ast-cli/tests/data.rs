@@ -122,6 +122,40 @@ fn grey_images_are_trained_on() {
     }
 }
 
+/// Two arrays of NumPy are trained on; without test samples some are to be held out, and the message says how.
+#[test]
+fn arrays_are_trained_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let arrays = Path::new("../ast-data/tests/arrays");
+    let train = |data: &Path, name: &str, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
+        command.args([
+            "train",
+            "--set",
+            "data.name=arrays",
+            "--epochs",
+            "1",
+            "--batch-size",
+            "16",
+            "--policy",
+            "dense",
+        ]);
+        command.arg("--data-dir").arg(data).arg("--out").arg(dir.path().join(name)).args(more).output().unwrap()
+    };
+    let output = train(arrays, "both", &["--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\"test\":{\"samples\":20,\"classes\":10}"));
+    let alone = arrays.join("train.npz");
+    refused(&train(&alone, "alone", &[]), 2, &["no test samples", "60 samples", "--set data.validation=6"]);
+    let output = train(&alone, "alone", &["--json", "--set", "data.validation=12"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\"test\":{\"samples\":12,\"classes\":10}"));
+    refused(&train(Path::new("/nowhere"), "x", &[]), 65, &["/nowhere: No such file or directory"]);
+    let output = Command::new(env!("CARGO_BIN_EXE_ast")).args(["train", "--set", "data.name=arrays"]).output().unwrap();
+    refused(&output, 2, &["the files of arrays are needed: set their folder with --data-dir"]);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("fetch"));
+}
+
 /// Writes six files of the right size; `label` gives the class of each record.
 fn made_up(dir: &Path, label: impl Fn(usize) -> u8) {
     let folder = dir.join("cifar-10-batches-bin");

@@ -46,6 +46,8 @@ pub enum Purpose {
     FirstFlip = 18,
     /// The place of a window that is cut out of an image; key: epoch, sample.
     Crop = 19,
+    /// The training samples that are held out to evaluate on; key: sample. Not of the run's seed.
+    HeldOut = 20,
 }
 
 /// Counter-based randomness: every number is a function of the run's seed, a [`Purpose`] and up to two counters.

@@ -61,7 +61,7 @@ impl DataSource for Cifar {
 
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
         let (train, test) = self.images(request.dir.ok_or(DataError::NoFolder)?)?;
-        Ok(Splits { train: Arc::new(train), test: Arc::new(test) })
+        Ok(Splits { train: Arc::new(train), test: Some(Arc::new(test)) })
     }
 
     /// Also checks that every class has as many training and test images as in the original.
@@ -77,7 +77,7 @@ impl DataSource for Cifar {
             }
         }
         let modified = modified(&(self.published)().files(), &self.folder(dir)?);
-        Ok(Verified { splits: Splits { train: Arc::new(train), test: Arc::new(test) }, modified: Some(modified) })
+        Ok(Verified { splits: Splits { train: Arc::new(train), test: Some(Arc::new(test)) }, modified: Some(modified) })
     }
 }
 

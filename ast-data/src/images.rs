@@ -9,7 +9,7 @@ pub struct Images {
     shape: [usize; 3],
     classes: usize,
     pixels: Vec<u8>,
-    labels: Vec<u8>,
+    labels: Vec<u32>,
     groups: Vec<&'static str>,
     mirrors: bool,
     input_deviation: Vec<f32>,
@@ -24,7 +24,8 @@ impl Images {
     /// # Panics
     /// If the lengths do not match; readers check their files before.
     #[must_use]
-    pub fn new(shape: [usize; 3], classes: usize, pixels: Vec<u8>, labels: Vec<u8>) -> Self {
+    pub fn new(shape: [usize; 3], classes: usize, pixels: Vec<u8>, labels: Vec<impl Into<u32>>) -> Self {
+        let labels: Vec<u32> = labels.into_iter().map(Into::into).collect();
         let size: usize = shape.iter().product();
         assert_eq!(pixels.len(), labels.len() * size, "an image is {shape:?}");
         let input_deviation = pixels.chunks_exact(size).map(deviation).collect();
@@ -89,7 +90,7 @@ impl Dataset for Images {
     }
 
     fn label(&self, id: SampleId) -> usize {
-        usize::from(self.labels[id as usize])
+        self.labels[id as usize] as usize
     }
 
     fn write(&self, id: SampleId, out: &mut [f32]) {
@@ -123,7 +124,7 @@ mod tests {
 
     fn images() -> Images {
         let pixels = (0..2 * 3 * 8 * 8).map(|i| (i * 37 % 256) as u8).collect();
-        Images::new([3, 8, 8], 2, pixels, vec![0, 1]).normalise(&[0.5; 3], &[0.25; 3])
+        Images::new([3, 8, 8], 2, pixels, vec![0_u8, 1]).normalise(&[0.5; 3], &[0.25; 3])
     }
 
     #[test]

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod arrays;
 mod cifar;
 mod cifar10;
 mod cifar100;

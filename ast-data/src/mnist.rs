@@ -133,7 +133,7 @@ impl DataSource for Mnist {
             let images = read(&folder, files)?.normalise(&[self.mean], &[self.deviation]);
             Ok(Arc::new(if self.mirrors { images } else { images.without_mirrors() }))
         };
-        Ok(Splits { train: read(&TRAIN)?, test: read(&TEST)? })
+        Ok(Splits { train: read(&TRAIN)?, test: Some(read(&TEST)?) })
     }
 
     fn find(&self, dir: &Path) -> Result<(), DataError> {
@@ -258,6 +258,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             write(&dir.path().join(place));
             let Splits { train, test } = read(dir.path()).unwrap();
+            let test = test.unwrap();
             assert_eq!((train.samples(), test.samples(), train.classes()), (3, 2, 10));
             assert!(!train.mirrors(), "a mirrored digit is another sign");
             let mut values = vec![0.0; 784];

@@ -55,7 +55,7 @@ impl DataSource for Procedural {
             return Err(ParamError::OutOfRange { key, value, allowed }.into());
         }
         let make = |split, samples| Arc::new(procedural(request.random, split, samples, self.0));
-        Ok(Splits { train: make(Split::Train, samples), test: make(Split::Test, TEST) })
+        Ok(Splits { train: make(Split::Train, samples), test: Some(make(Split::Test, TEST)) })
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::iter::repeat_n;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ast_core::data::{BuildDataset, ReadRequest};
 use ast_core::plugin::{Params, Registry};
@@ -27,7 +27,7 @@ const GENERATED: &[Case] = &[
 const OF_FILES: &[Case] = &[("cifar10", &[])];
 
 /// Those whose files the tests make up, here and in the crate.
-const MADE_UP: &[&str] = &["cifar100", "fashion-mnist", "mnist"];
+const MADE_UP: &[&str] = &["arrays", "cifar100", "fashion-mnist", "mnist"];
 
 fn check((name, params): Case, dir: Option<PathBuf>) {
     println!("{name} {params:?}");
@@ -83,6 +83,9 @@ fn datasets_of_made_up_files_keep_the_contract() {
             fs::write(at(&format!("{folder}/{split}-images-idx3-ubyte")), images).unwrap();
             fs::write(at(&format!("{folder}/{split}-labels-idx1-ubyte")), labels).unwrap();
         }
+    }
+    for split in ["train.npz", "test.npz"] {
+        fs::copy(Path::new("tests/arrays").join(split), at(split)).unwrap();
     }
     MADE_UP.iter().for_each(|name| check((name, &[]), Some(dir.path().to_path_buf())));
 }

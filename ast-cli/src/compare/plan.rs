@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::data::{Splits, fingerprint};
+use ast_core::data::fingerprint;
 use ast_core::run::Summary;
 use ast_core::train::Resolved;
 use toml::Table;
@@ -122,7 +122,7 @@ impl<'a> Plan<'a> {
                 device::choose(&config.device.name)?;
                 looked = true;
             }
-            let Splits { train, test } = dataset::splits(&config)?;
+            let [train, test] = dataset::splits(&config)?;
             let here = Fingerprints { data: fingerprint(train.as_ref()), evaluation: Some(fingerprint(test.as_ref())) };
             for (other, summary) in of_seed().filter_map(|(other, summary)| Some((other, summary.as_ref()?))) {
                 let Some(there) = Fingerprints::of(summary) else { continue };

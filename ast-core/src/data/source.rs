@@ -54,8 +54,8 @@ pub struct ReadRequest<'a> {
 pub struct Splits {
     /// The training samples.
     pub train: Arc<dyn Dataset>,
-    /// The test samples.
-    pub test: Arc<dyn Dataset>,
+    /// The test samples; `None` if there are none. A run then evaluates on training samples that it holds out.
+    pub test: Option<Arc<dyn Dataset>>,
 }
 
 /// A dataset whose files were all read.

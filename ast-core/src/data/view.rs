@@ -7,11 +7,10 @@ use crate::data::{Dataset, Shape};
 use crate::random::{Purpose, Random};
 use crate::select::SampleId;
 
-/// Consecutive samples of a dataset, renumbered from 0.
+/// Some samples of a dataset, renumbered from 0.
 pub struct Subset {
     of: Arc<dyn Dataset>,
-    from: usize,
-    samples: usize,
+    ids: Vec<SampleId>,
 }
 
 impl Subset {
@@ -19,18 +18,29 @@ impl Subset {
     #[must_use]
     pub fn new(of: Arc<dyn Dataset>, range: std::ops::Range<usize>) -> Self {
         let end = range.end.min(of.samples());
-        let from = range.start.min(end);
-        Self { of, from, samples: end - from }
+        Self { ids: (range.start.min(end)..end).map(|id| id as SampleId).collect(), of }
+    }
+
+    /// All but `held` samples, and those, each in their order. Which ones are held out depends on the number of samples
+    /// alone: they are drawn at random, because files are often sorted by class.
+    #[must_use]
+    pub fn held_out(of: &Arc<dyn Dataset>, held: usize) -> [Self; 2] {
+        let mut ids: Vec<SampleId> = (0..of.samples() as SampleId).collect();
+        ids.sort_by_cached_key(|id| Random::new(0).stream(Purpose::HeldOut, u64::from(*id), 0).uniform().to_bits());
+        let mut kept = ids.split_off(held.min(ids.len()));
+        ids.sort_unstable();
+        kept.sort_unstable();
+        [kept, ids].map(|ids| Self { of: of.clone(), ids })
     }
 
     fn there(&self, id: SampleId) -> SampleId {
-        id + self.from as SampleId
+        self.ids[id as usize]
     }
 }
 
 impl Dataset for Subset {
     fn samples(&self) -> usize {
-        self.samples
+        self.ids.len()
     }
     fn classes(&self) -> usize {
         self.of.classes()
@@ -162,6 +172,27 @@ mod tests {
         tail.write(0, &mut value);
         assert_eq!((value, &*tail.content(0)), ([7.0], &[7u8][..]));
         assert_eq!(Subset::new(all, 20..30).samples(), 0);
+    }
+
+    /// Every sample is in one of the two parts, in order, and a tenth of the samples of each class is held out, within
+    /// five standard deviations of 9.5.
+    #[test]
+    fn held_out_samples_are_of_every_class() {
+        let all: Arc<dyn Dataset> = Arc::new(Numbered(10_000));
+        let [kept, held] = Subset::held_out(&all, 1000);
+        assert_eq!((kept.samples(), held.samples()), (9000, 1000));
+        assert!(kept.ids.is_sorted() && held.ids.is_sorted());
+        let mut both = [kept.ids.clone(), held.ids.clone()].concat();
+        both.sort_unstable();
+        assert!(both.into_iter().eq(0..10_000));
+        for class in 0..10 {
+            let of_class = (0..1000).filter(|id| held.label(*id) == class).count();
+            assert!((of_class as i64 - 100).abs() < 48, "{of_class} of class {class}");
+        }
+        // The first tenth is not preferred: files may be sorted by class.
+        let early = held.ids.iter().filter(|id| **id < 1000).count();
+        assert!((early as i64 - 100).abs() < 48, "{early}");
+        assert_eq!(Subset::held_out(&all, 1000)[1].ids, held.ids, "the same each time");
     }
 
     /// A fifth of 10,000 labels is flipped, within five standard deviations of 40; never to the same class, and to each

@@ -35,7 +35,7 @@ impl DataSource for Gratings {
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
         let Self { noise } = *self;
         let images = |split, samples| Arc::new(Images { random: request.random, split, samples, noise });
-        Ok(Splits { train: images(0, request.samples.unwrap_or(2000)), test: images(1, 500) })
+        Ok(Splits { train: images(0, request.samples.unwrap_or(2000)), test: Some(images(1, 500)) })
     }
 }
 

@@ -1,0 +1,599 @@
+//! Your own images and labels, as arrays of NumPy: in `.npz` files, or in pairs of `.npy` files.
+//!
+//! In a folder, `train.npz` and `test.npz` hold the arrays `images` and `labels`. Instead of `NAME.npz` there may be
+//! `NAME_images.npy` and `NAME_labels.npy`, or `NAME/images.npy` and `NAME/labels.npy`. A single `.npz`, or `images.npy`
+//! with `labels.npy`, has no test samples.
+//!
+//! `images` is `[samples, height, width]`, `[samples, height, width, channels]` or else `[samples, channels, height, width]`,
+//! of bytes or of floats; there are 1, 3 or 4 channels. `labels` is `[samples]`, of integers from 0. Each channel is
+//! normalised by the mean and the standard deviation of the training images.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ast_core::data::{DataError, DataSource, Dataset, ReadRequest, Remedy, Shape, Splits};
+use ast_core::plugin::{ParamKind, ParamSpec};
+use ast_core::select::SampleId;
+use npyz::{DType, NpyFile, Order, TypeChar};
+use zip::ZipArchive;
+
+use crate::images::Images;
+
+/// No larger array is read.
+const MOST_VALUES: u64 = 1 << 36;
+/// A larger label is taken for a mistake.
+const MOST_CLASSES: i64 = 1 << 20;
+const TEST: [&str; 3] = ["test", "val", "validation"];
+
+ast_core::register_dataset! {
+    name: "arrays",
+    summary: "your own images and labels as NumPy arrays: `train.npz` and `test.npz`, each with `images` and `labels`, or `.npy` files",
+    params: &[ParamSpec {
+        name: "mirrors",
+        summary: "whether the mirror image of an image is of the same class; if not, augmentation does not flip",
+        kind: ParamKind::Choice(&["yes", "no"]),
+    }],
+    build: |params| Ok(Box::new(Arrays { mirrors: params.word("mirrors")? == "yes" })),
+}
+
+struct Arrays {
+    mirrors: bool,
+}
+
+impl DataSource for Arrays {
+    fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
+        let (train, test) = places(request.dir.ok_or(DataError::NoFolder)?)?;
+        let file = train.images().to_path_buf();
+        let train = train.read()?;
+        let test = test.map(|place| place.read().map(|split| (split, place.images().to_path_buf()))).transpose()?;
+        if let Some((test, of_test)) = &test
+            && (train.sides != test.sides || train.values.kind() != test.values.kind())
+        {
+            let kinds = [&train, test].map(|split| format!("{} {:?}", split.values.kind(), split.sides));
+            let reason = format!("{} (channels, height, width), but {} in {}", kinds[1], kinds[0], file.display());
+            return Err(ArrayError { file: of_test.clone(), reason }.into());
+        }
+        let labels = train.labels.iter().chain(test.iter().flat_map(|(test, _)| &test.labels));
+        let classes = labels.max().map_or(0, |label| *label as usize + 1);
+        let scale = Scale::of(&train);
+        let split = |split: Split| -> Arc<dyn Dataset> { scale.dataset(split, classes, self.mirrors) };
+        Ok(Splits { train: split(train), test: test.map(|(test, _)| split(test)) })
+    }
+
+    fn find(&self, dir: &Path) -> Result<(), DataError> {
+        places(dir).map(drop).map_err(Into::into)
+    }
+}
+
+/// Where the arrays of a split are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Npz(PathBuf),
+    Npy { images: PathBuf, labels: PathBuf },
+}
+
+/// The training samples, and the test samples if there are any.
+fn places(dir: &Path) -> Result<(Place, Option<Place>), ArrayError> {
+    let wrong = |reason: &str| ArrayError { file: dir.to_path_buf(), reason: reason.into() };
+    let about = fs::metadata(dir).map_err(|error| wrong(&error.to_string()))?;
+    if !about.is_dir() {
+        let is_npz = dir.extension().is_some_and(|extension| extension == "npz");
+        return is_npz.then(|| (Place::Npz(dir.to_path_buf()), None)).ok_or_else(|| wrong("this is not an .npz file"));
+    }
+    if let Some(train) = named(dir, "train") {
+        return Ok((train, TEST.iter().find_map(|name| named(dir, name))));
+    }
+    if let Some(alone) = pair(dir.join("images.npy"), dir.join("labels.npy")) {
+        return Ok((alone, None));
+    }
+    let entries = fs::read_dir(dir).map_err(|error| wrong(&error.to_string()))?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut archives: Vec<_> = paths.filter(|path| path.extension().is_some_and(|end| end == "npz")).collect();
+    match (archives.pop(), archives.pop()) {
+        (Some(alone), None) => Ok((Place::Npz(alone), None)),
+        (Some(_), Some(_)) => Err(wrong("several .npz files, none of which is train.npz")),
+        _ => {
+            Err(wrong("neither train.npz, nor train_images.npy with train_labels.npy, nor images.npy with labels.npy"))
+        }
+    }
+}
+
+fn named(dir: &Path, name: &str) -> Option<Place> {
+    let npz = dir.join(format!("{name}.npz"));
+    if npz.exists() {
+        return Some(Place::Npz(npz));
+    }
+    let flat = || pair(dir.join(format!("{name}_images.npy")), dir.join(format!("{name}_labels.npy")));
+    flat().or_else(|| pair(dir.join(name).join("images.npy"), dir.join(name).join("labels.npy")))
+}
+
+fn pair(images: PathBuf, labels: PathBuf) -> Option<Place> {
+    (images.exists() && labels.exists()).then_some(Place::Npy { images, labels })
+}
+
+impl Place {
+    fn images(&self) -> &Path {
+        match self {
+            Self::Npz(file) | Self::Npy { images: file, .. } => file,
+        }
+    }
+
+    fn read(&self) -> Result<Split, ArrayError> {
+        let (images, labels, of_labels) = match self {
+            Self::Npz(file) => (member(file, "images", images)?, member(file, "labels", labels)?, file),
+            Self::Npy { images: of_images, labels: of_labels } => {
+                (alone(of_images, images)?, alone(of_labels, labels)?, of_labels)
+            }
+        };
+        let (samples, sides, values) = images;
+        if labels.len() != samples {
+            let reason = format!("{} labels for {samples} images", labels.len());
+            return Err(ArrayError { file: of_labels.clone(), reason });
+        }
+        Ok(Split { sides, values, labels })
+    }
+}
+
+/// Reads an array with a function.
+fn alone<T>(file: &Path, read: impl Fn(&mut dyn Read) -> Result<T, String>) -> Result<T, ArrayError> {
+    let wrong = |reason| ArrayError { file: file.to_path_buf(), reason };
+    read(&mut open(file).map_err(|error| wrong(error.to_string()))?).map_err(wrong)
+}
+
+/// Reads an array of an `.npz` with a function.
+fn member<T>(file: &Path, name: &str, read: impl Fn(&mut dyn Read) -> Result<T, String>) -> Result<T, ArrayError> {
+    let wrong = |reason| ArrayError { file: file.to_path_buf(), reason };
+    let file = open(file).map_err(|error| wrong(error.to_string()))?;
+    let mut archive = ZipArchive::new(file).map_err(|error| wrong(format!("it is not an .npz file: {error}")))?;
+    let there: Vec<String> = archive.file_names().map(|name| name.trim_end_matches(".npy").to_string()).collect();
+    if !there.iter().any(|found| found == name) {
+        return Err(wrong(format!("there is no array `{name}`; there are: {}", there.join(", "))));
+    }
+    let mut array =
+        archive.by_name(&format!("{name}.npy")).map_err(|error| wrong(format!("array `{name}`: {error}")))?;
+    read(&mut array).map_err(|reason| wrong(format!("array `{name}`: {reason}")))
+}
+
+/// Pipes and devices are refused before they are opened.
+fn open(file: &Path) -> io::Result<BufReader<File>> {
+    if !fs::metadata(file)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    Ok(BufReader::new(File::open(file)?))
+}
+
+/// Number of samples, `[channels, height, width]`, and the values, channels first.
+fn images(from: &mut dyn Read) -> Result<(usize, [usize; 3], Values), String> {
+    let array = header(from)?;
+    let dimensions: Vec<usize> = array.shape().iter().map(|side| *side as usize).collect();
+    let few = |channels: usize| matches!(channels, 1 | 3 | 4);
+    let (samples, sides, last) = match dimensions[..] {
+        [samples, height, width] => (samples, [1, height, width], false),
+        [samples, height, width, channels] if few(channels) => (samples, [channels, height, width], true),
+        [samples, channels, height, width] if few(channels) => (samples, [channels, height, width], false),
+        _ => {
+            return Err(format!(
+                "its shape is {dimensions:?}; images are [samples, height, width], or have 1, 3 or 4 channels last or second"
+            ));
+        }
+    };
+    if samples == 0 || sides.contains(&0) {
+        return Err(format!("its shape is {dimensions:?}: there are no values"));
+    }
+    let values = match kind(&array)? {
+        (TypeChar::Uint, 1) => Values::Bytes(channels_first(numbers::<u8, _>(array)?, sides, last)),
+        (TypeChar::Float, 4) => Values::Floats(channels_first(numbers::<f32, _>(array)?, sides, last)),
+        (TypeChar::Float, 8) => {
+            let narrow = numbers::<f64, _>(array)?.into_iter().map(|value| value as f32).collect();
+            Values::Floats(channels_first(narrow, sides, last))
+        }
+        _ => return Err(format!("its type is {}; images are uint8, float32 or float64", array.dtype().descr())),
+    };
+    if let Values::Floats(values) = &values
+        && let Some(at) = values.iter().position(|value| !value.is_finite())
+    {
+        return Err(format!(
+            "image {} has a value that is not finite: {}",
+            at / sides.iter().product::<usize>(),
+            values[at]
+        ));
+    }
+    Ok((samples, sides, values))
+}
+
+fn labels(from: &mut dyn Read) -> Result<Vec<u32>, String> {
+    let array = header(from)?;
+    if array.shape().len() != 1 {
+        return Err(format!("its shape is {:?}; labels are [samples]", array.shape()));
+    }
+    let labels: Vec<i64> = match kind(&array)? {
+        (TypeChar::Uint, 1) => numbers::<u8, _>(array)?.into_iter().map(Into::into).collect(),
+        (TypeChar::Uint, 2) => numbers::<u16, _>(array)?.into_iter().map(Into::into).collect(),
+        (TypeChar::Uint, 4) => numbers::<u32, _>(array)?.into_iter().map(Into::into).collect(),
+        (TypeChar::Uint, 8) => {
+            numbers::<u64, _>(array)?.into_iter().map(|label| label.try_into().unwrap_or(i64::MAX)).collect()
+        }
+        (TypeChar::Int, 1) => numbers::<i8, _>(array)?.into_iter().map(Into::into).collect(),
+        (TypeChar::Int, 2) => numbers::<i16, _>(array)?.into_iter().map(Into::into).collect(),
+        (TypeChar::Int, 4) => numbers::<i32, _>(array)?.into_iter().map(Into::into).collect(),
+        (TypeChar::Int, 8) => numbers::<i64, _>(array)?,
+        _ => return Err(format!("its type is {}; labels are integers", array.dtype().descr())),
+    };
+    let label = |(number, label): (usize, i64)| match (0..MOST_CLASSES).contains(&label) {
+        true => Ok(label as u32),
+        false => Err(format!("label {label} of sample {number}; classes are integers from 0")),
+    };
+    labels.into_iter().enumerate().map(label).collect()
+}
+
+fn header(from: &mut dyn Read) -> Result<NpyFile<&mut dyn Read>, String> {
+    let array = NpyFile::new(from).map_err(|error| format!("it is not an array of NumPy: {error}"))?;
+    let length = array.shape().iter().try_fold(1_u64, |product, side| product.checked_mul(*side));
+    if length.is_none_or(|length| length > MOST_VALUES) {
+        return Err(format!("it claims to have the shape {:?}", array.shape()));
+    }
+    if array.order() == Order::Fortran && array.shape().len() > 1 {
+        return Err("its axes are in Fortran's order; save `numpy.ascontiguousarray` of it".into());
+    }
+    Ok(array)
+}
+
+/// The type of the values, and their size in bytes.
+fn kind<R: Read>(array: &NpyFile<R>) -> Result<(TypeChar, u64), String> {
+    match array.dtype() {
+        DType::Plain(plain) => Ok((plain.type_char(), plain.size_field())),
+        other => Err(format!("its type is {}; it should have one number for each place", other.descr())),
+    }
+}
+
+/// All values. Memory is taken as they come, whatever the header claims.
+fn numbers<T: npyz::Deserialize, R: Read>(array: NpyFile<R>) -> Result<Vec<T>, String> {
+    let expected = array.len();
+    let mut values = Vec::new();
+    for value in array.data::<T>().map_err(|error| error.to_string())? {
+        values.push(value.map_err(|_| format!("it is cut off: {} of {expected} values are there", values.len()))?);
+    }
+    Ok(values)
+}
+
+/// From `[samples, height, width, channels]`, if the channels are last.
+fn channels_first<T: Copy>(values: Vec<T>, [channels, height, width]: [usize; 3], last: bool) -> Vec<T> {
+    if !last || channels == 1 {
+        return values;
+    }
+    let images = values.chunks_exact(channels * height * width);
+    images.flat_map(|image| (0..channels).flat_map(|c| image[c..].iter().step_by(channels).copied())).collect()
+}
+
+/// The samples of a split.
+struct Split {
+    /// `[channels, height, width]`.
+    sides: [usize; 3],
+    values: Values,
+    labels: Vec<u32>,
+}
+
+/// Images one after another, channels first.
+enum Values {
+    Bytes(Vec<u8>),
+    Floats(Vec<f32>),
+}
+
+impl Values {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Bytes(_) => "bytes",
+            Self::Floats(_) => "floats",
+        }
+    }
+
+    fn at(&self, place: usize) -> f64 {
+        match self {
+            Self::Bytes(values) => f64::from(values[place]) / 255.0,
+            Self::Floats(values) => f64::from(values[place]),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(values) => values.len(),
+            Self::Floats(values) => values.len(),
+        }
+    }
+}
+
+/// What the training images say about their values; bytes count as 0..1.
+struct Scale {
+    /// By channel.
+    mean: Vec<f32>,
+    deviation: Vec<f32>,
+    /// From the smallest value to the largest: 1 for bytes.
+    range: f32,
+}
+
+impl Scale {
+    fn of(Split { sides: [channels, height, width], values, .. }: &Split) -> Self {
+        let plane = height * width;
+        let (mut sums, mut squares, mut least, mut most) =
+            (vec![0.0; *channels], vec![0.0; *channels], f64::MAX, f64::MIN);
+        for place in 0..values.len() {
+            let (channel, value) = (place / plane % channels, values.at(place));
+            sums[channel] += value;
+            squares[channel] += value * value;
+            (least, most) = (least.min(value), most.max(value));
+        }
+        let n = (values.len() / channels) as f64;
+        let mean: Vec<f64> = sums.iter().map(|sum| sum / n).collect();
+        let deviation = squares.iter().zip(&mean).map(|(squares, mean)| (squares / n - mean * mean).max(0.0).sqrt());
+        // A channel without differences stays as it is.
+        let deviation = deviation.map(|deviation| if deviation > 0.0 { deviation as f32 } else { 1.0 }).collect();
+        let range = if matches!(values, Values::Bytes(_)) || least == most { 1.0 } else { (most - least) as f32 };
+        Self { mean: mean.into_iter().map(|mean| mean as f32).collect(), deviation, range }
+    }
+
+    fn dataset(&self, split: Split, classes: usize, mirrors: bool) -> Arc<dyn Dataset> {
+        let Split { sides, values, labels } = split;
+        match values {
+            Values::Bytes(pixels) => {
+                let images = Images::new(sides, classes, pixels, labels).normalise(&self.mean, &self.deviation);
+                Arc::new(if mirrors { images } else { images.without_mirrors() })
+            }
+            Values::Floats(mut values) => {
+                let input_deviation = self.deviations(&values, sides.iter().product());
+                for (place, value) in values.iter_mut().enumerate() {
+                    let channel = place / (sides[1] * sides[2]) % sides[0];
+                    *value = (*value - self.mean[channel]) / self.deviation[channel];
+                }
+                Arc::new(Floats { sides, classes, values, labels, mirrors, input_deviation })
+            }
+        }
+    }
+
+    /// The standard deviation of each image's values, all values being in 0..1 after they are shifted and divided by
+    /// their range.
+    fn deviations(&self, values: &[f32], size: usize) -> Vec<f32> {
+        let deviation = |image: &[f32]| {
+            let mean = image.iter().map(|value| f64::from(*value)).sum::<f64>() / size as f64;
+            let squares = image.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>();
+            ((squares / size as f64).sqrt() / f64::from(self.range)) as f32
+        };
+        values.chunks_exact(size).map(deviation).collect()
+    }
+}
+
+/// Labelled images, kept in memory as normalised numbers.
+struct Floats {
+    sides: [usize; 3],
+    classes: usize,
+    values: Vec<f32>,
+    labels: Vec<u32>,
+    mirrors: bool,
+    input_deviation: Vec<f32>,
+}
+
+impl Dataset for Floats {
+    fn samples(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Image(self.sides)
+    }
+
+    fn label(&self, id: SampleId) -> usize {
+        self.labels[id as usize] as usize
+    }
+
+    fn write(&self, id: SampleId, out: &mut [f32]) {
+        let size: usize = self.sides.iter().product();
+        out.copy_from_slice(&self.values[id as usize * size..][..size]);
+    }
+
+    fn mirrors(&self) -> bool {
+        self.mirrors
+    }
+
+    fn input_deviation(&self, id: SampleId) -> f32 {
+        self.input_deviation[id as usize]
+    }
+}
+
+/// An error while reading arrays.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {reason}", file.display())]
+struct ArrayError {
+    file: PathBuf,
+    /// What is wrong, and with which array.
+    reason: String,
+}
+
+impl From<ArrayError> for DataError {
+    fn from(error: ArrayError) -> Self {
+        Self::Files { error: Box::new(error), remedy: Remedy::None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ast_core::random::Random;
+    use npyz::WriterBuilder;
+    use std::io::{Cursor, Write};
+    use zip::write::{SimpleFileOptions, ZipWriter};
+
+    fn npy<T: npyz::AutoSerialize>(shape: &[u64], values: &[T]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(&mut bytes).begin_nd().unwrap();
+        values.iter().for_each(|value| writer.push(value).unwrap());
+        writer.finish().unwrap();
+        bytes
+    }
+
+    fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in arrays {
+            writer.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    /// Of `[2, 2, 5, 3]`, the channels last: place `p` of an image has `100 i + 10 p + c`.
+    fn bytes_last() -> Vec<u8> {
+        let value = |i: u8, p: u8, c: u8| 100 * i + 10 * p + c;
+        (0..2).flat_map(|i| (0..10).flat_map(move |p| (0..3).map(move |c| value(i, p, c)))).collect()
+    }
+
+    fn splits(dir: &Path) -> Result<Splits, String> {
+        let request = ReadRequest { dir: Some(dir), random: Random::new(0), samples: None };
+        Arrays { mirrors: true }.read(&request).map_err(|error| error.to_string())
+    }
+
+    fn written(dataset: &dyn Dataset, id: SampleId) -> Vec<f32> {
+        let Shape::Image(sides) = dataset.shape() else { panic!("images") };
+        let mut out = vec![f32::NAN; sides.iter().product()];
+        dataset.write(id, &mut out);
+        out
+    }
+
+    /// Writes these files and reads the folder.
+    fn of(files: &[(&str, Vec<u8>)]) -> Result<Splits, String> {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        splits(dir.path())
+    }
+
+    fn error(files: &[(&str, Vec<u8>)]) -> String {
+        of(files).err().expect("must be refused")
+    }
+
+    /// An `.npz` with these images, and labels 0 and 2.
+    fn with_images(images: Vec<u8>) -> (&'static str, Vec<u8>) {
+        ("train.npz", npz(&[("images", images), ("labels", npy(&[2], &[0_i64, 2]))]))
+    }
+
+    #[test]
+    fn channels_are_found_last_and_second() {
+        let (last, second) = (bytes_last(), channels_first(bytes_last(), [3, 2, 5], true));
+        assert_eq!(second[..11], [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 1]);
+        let [a, b] = [(&[2, 2, 5, 3], last), (&[2, 3, 2, 5], second.clone())]
+            .map(|(shape, values)| of(&[with_images(npy(shape, &values))]).unwrap());
+        assert_eq!((a.train.samples(), a.train.classes(), a.train.label(1)), (2, 3, 2));
+        assert_eq!(a.train.shape(), Shape::Image([3, 2, 5]));
+        assert!(a.test.is_none());
+        assert_eq!(a.train.content(1), b.train.content(1));
+        assert_eq!(*a.train.content(1), second[30..]);
+    }
+
+    /// Mean 0 and deviation 1 of each channel, for bytes and for floats alike.
+    #[test]
+    fn training_images_are_normalised() {
+        let bytes = channels_first(bytes_last(), [3, 2, 5], true);
+        let floats: Vec<f64> = bytes.iter().map(|byte| f64::from(*byte) / 255.0).collect();
+        let images = [npy(&[2, 3, 2, 5], &bytes), npy(&[2, 3, 2, 5], &floats)];
+        let [of_bytes, of_floats] = images.map(|images| of(&[with_images(images)]).unwrap().train);
+        for channel in 0..3 {
+            let values: Vec<f32> =
+                (0..2).flat_map(|id| written(of_bytes.as_ref(), id)[channel * 10..][..10].to_vec()).collect();
+            let mean = values.iter().sum::<f32>() / 20.0;
+            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / 20.0;
+            assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-5, "{mean} {variance}");
+        }
+        for id in 0..2 {
+            let both = written(of_bytes.as_ref(), id).into_iter().zip(written(of_floats.as_ref(), id));
+            assert!(both.into_iter().all(|(a, b)| (a - b).abs() < 1e-5));
+        }
+        // Floats may have any range: their deviation is that of values in 0..1, as scorers need it. Here they are
+        // 0 to 192/255.
+        let ratio = of_floats.input_deviation(1) / of_bytes.input_deviation(1);
+        assert!((ratio - 255.0 / 192.0).abs() < 1e-4, "{ratio}");
+    }
+
+    #[test]
+    fn every_place_is_found() {
+        let (images, labels) = (npy(&[2, 1, 1], &[1_u8, 2]), npy(&[2], &[1_u8, 0]));
+        let archive = npz(&[("labels", labels.clone()), ("images", images.clone())]);
+        for test in TEST {
+            let both = of(&[("train.npz", archive.clone()), (&format!("{test}.npz"), archive.clone())]).unwrap();
+            assert!(both.test.is_some(), "{test}");
+        }
+        let flat = |name: &str| {
+            [(format!("{name}_images.npy"), images.clone()), (format!("{name}_labels.npy"), labels.clone())]
+        };
+        let deep = |name: &str| {
+            [(format!("{name}/images.npy"), images.clone()), (format!("{name}/labels.npy"), labels.clone())]
+        };
+        for pairs in [[flat("train"), flat("test")], [deep("train"), deep("val")]] {
+            let files: Vec<(&str, Vec<u8>)> =
+                pairs.iter().flatten().map(|(name, bytes)| (&**name, bytes.clone())).collect();
+            assert!(of(&files).unwrap().test.is_some());
+        }
+        assert!(of(&[("images.npy", images), ("labels.npy", labels)]).unwrap().test.is_none());
+        assert!(of(&[("mine.npz", archive.clone())]).unwrap().test.is_none());
+        assert!(error(&[("a.npz", archive.clone()), ("b.npz", archive.clone())]).contains("several .npz files"));
+        assert!(error(&[]).contains("neither train.npz"));
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("mine.npz");
+        fs::write(&file, archive).unwrap();
+        assert!(splits(&file).is_ok(), "the file itself may be named");
+        fs::rename(&file, dir.path().join("mine.txt")).unwrap();
+        assert!(splits(&dir.path().join("mine.txt")).err().unwrap().contains("not an .npz file"));
+        assert!(splits(&dir.path().join("nowhere")).is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let images = || npy(&[2, 1, 1], &[1_u8, 2]);
+        let labels = |labels: Vec<u8>| error(&[("train.npz", npz(&[("images", images()), ("labels", labels)]))]);
+        assert!(labels(npy(&[3], &[0_u8, 1, 1])).contains("train.npz: 3 labels for 2 images"));
+        assert!(labels(npy(&[2], &[0_i32, -1])).contains("array `labels`: label -1 of sample 1"));
+        assert!(labels(npy(&[2], &[0_u64, u64::MAX])).contains("of sample 1"));
+        assert!(labels(npy(&[2], &[0_f32, 1.0])).contains("labels are integers"));
+        assert!(labels(npy(&[2, 1], &[0_u8, 1])).contains("its shape is [2, 1]; labels are [samples]"));
+        assert!(labels(b"<html>".to_vec()).contains("it is not an array of NumPy"));
+
+        let images = |images: Vec<u8>| error(&[with_images(images)]);
+        assert!(images(npy(&[2, 5], &[0_u8; 10])).contains("its shape is [2, 5]"));
+        assert!(images(npy(&[2, 2, 2, 2], &[0_u8; 16])).contains("1, 3 or 4 channels"));
+        assert!(images(npy::<u8>(&[0, 2, 2], &[])).contains("there are no values"));
+        assert!(images(npy(&[2, 1, 1], &[0_i64, 1])).contains("images are uint8, float32 or float64"));
+        assert!(images(npy(&[2, 1, 1], &[0.0, f64::NAN])).contains("image 1 has a value that is not finite: NaN"));
+        let whole = npy(&[2, 2, 2], &[7_u8; 8]);
+        assert!(images(whole[..whole.len() - 1].to_vec()).contains("it is cut off: 7 of 8 values are there"));
+        (0..whole.len()).for_each(|cut| assert!(of(&[with_images(whole[..cut].to_vec())]).is_err(), "{cut}"));
+        let at = whole.windows(5).position(|word| word == b"False").unwrap();
+        assert!(images([&whole[..at], b"True ", &whole[at + 5..]].concat()).contains("numpy.ascontiguousarray"));
+
+        let good = npz(&[("images", whole), ("labels", npy(&[2], &[0_u8, 1]))]);
+        (0..good.len())
+            .step_by(7)
+            .for_each(|cut| assert!(of(&[("train.npz", good[..cut].to_vec())]).is_err(), "{cut}"));
+        assert!(
+            error(&[("train.npz", npz(&[("x", vec![]), ("y", vec![])]))])
+                .contains("no array `images`; there are: x, y")
+        );
+        let other = npz(&[("images", npy(&[1, 3, 3], &[0_u8; 9])), ("labels", npy(&[1], &[0_u8]))]);
+        let message = error(&[("train.npz", good.clone()), ("test.npz", other)]);
+        assert!(message.contains("test.npz: bytes [1, 3, 3]") && message.contains("but bytes [1, 2, 2]"), "{message}");
+    }
+
+    /// Made by NumPy 2: `numpy.savez_compressed(name, images=..., labels=...)`, see `tests/arrays/make`.
+    #[test]
+    fn files_of_numpy_are_read() {
+        let Splits { train, test } = splits(Path::new("tests/arrays")).unwrap();
+        assert_eq!((train.samples(), test.unwrap().samples(), train.classes()), (60, 20, 10));
+        // (7 i + 31 y + 17 x) % 256, and i % 10.
+        let expected: Vec<u8> = (0..64).map(|p| ((7 * 59 + 31 * (p / 8) + 17 * (p % 8)) % 256) as u8).collect();
+        assert_eq!((train.label(59), &*train.content(59)), (9, &expected[..]));
+    }
+}

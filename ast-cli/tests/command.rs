@@ -245,7 +245,7 @@ fn bad_arguments_are_refused_in_one_sentence() {
     refused(
         &["train", "--set", "data.name=cifar"],
         2,
-        &["dataset `cifar` is not compiled in; there are: cifar10, ", "did you mean `cifar10`"],
+        &["dataset `cifar` is not compiled in; there are: arrays, cifar10, ", "did you mean `cifar10`"],
     );
     refused(&["train", "--activation", "0"], 2, &["control.target", "(0, 1]"]);
     refused(&["train", "--activation", "1.01"], 2, &["control.target"]);

@@ -6,10 +6,10 @@
 /// Where glibc looks for its settings.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const VARIABLE: &str = "GLIBC_TUNABLES";
-/// Keep up to 8 GB, take blocks below 1 GB from what is kept, and ask the kernel for huge pages.
+/// Keep up to 8 GB, take blocks below 1 GB from what is kept, and ask the kernel for huge pages. In a file, because scripts
+/// that measure give it to other programs.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const SETTINGS: &str =
-    "glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592:glibc.malloc.hugetlb=1";
+const SETTINGS: &str = include_str!("../glibc-tunables").trim_ascii();
 
 /// Starts this program again with glibc's settings: the same process, arguments and open files. Does nothing if
 /// `GLIBC_TUNABLES` is set, even to nothing, or where there is no glibc. Call it before any thread is started.

@@ -45,7 +45,8 @@ pub fn modified_files(files: &[PublishedFile], dir: &Path) -> Vec<&'static str> 
     files.iter().filter(modified).map(PublishedFile::name).collect()
 }
 
-/// Whether the file at `path` has other content than the published one; `None` if there is none of its size.
+/// Compares the file at `path` with the published one: `true` if its content is another. `None` if no file of that size is
+/// there.
 pub(crate) fn differs(published: &PublishedFile, path: &Path) -> Option<bool> {
     let size = fs::metadata(path).ok().filter(fs::Metadata::is_file)?.len();
     (size == published.bytes).then(|| sha256(path).ok().map(|found| found != published.sha256))?

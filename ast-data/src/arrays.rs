@@ -45,21 +45,20 @@ struct Arrays {
 impl DataSource for Arrays {
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
         let (train, test) = places(request.dir.ok_or(DataError::NoFolder)?)?;
-        let file = train.images().to_path_buf();
-        let train = train.read()?;
-        let test = test.map(|place| place.read().map(|split| (split, place.images().to_path_buf()))).transpose()?;
-        if let Some((test, of_test)) = &test
+        let (train, test) = (train.read()?, test.map(|place| place.read()).transpose()?);
+        if let Some(test) = &test
             && (train.sides != test.sides || train.values.kind() != test.values.kind())
         {
             let kinds = [&train, test].map(|split| format!("{} {:?}", split.values.kind(), split.sides));
-            let reason = format!("{} (channels, height, width), but {} in {}", kinds[1], kinds[0], file.display());
-            return Err(ArrayError { file: of_test.clone(), reason }.into());
+            let reason =
+                format!("{} (channels, height, width), but {} in {}", kinds[1], kinds[0], train.file.display());
+            return Err(ArrayError { file: test.file.clone(), reason }.into());
         }
-        let labels = train.labels.iter().chain(test.iter().flat_map(|(test, _)| &test.labels));
+        let labels = train.labels.iter().chain(test.iter().flat_map(|test| &test.labels));
         let classes = labels.max().map_or(0, |label| *label as usize + 1);
         let scale = Scale::of(&train);
-        let split = |split: Split| -> Arc<dyn Dataset> { scale.dataset(split, classes, self.mirrors) };
-        Ok(Splits { train: split(train), test: test.map(|(test, _)| split(test)) })
+        let dataset = |split| scale.dataset(split, classes, self.mirrors);
+        Ok(Splits { train: dataset(train), test: test.map(dataset) })
     }
 
     fn find(&self, dir: &Path) -> Result<(), DataError> {
@@ -114,25 +113,20 @@ fn pair(images: PathBuf, labels: PathBuf) -> Option<Place> {
 }
 
 impl Place {
-    fn images(&self) -> &Path {
-        match self {
-            Self::Npz(file) | Self::Npy { images: file, .. } => file,
-        }
-    }
-
-    fn read(&self) -> Result<Split, ArrayError> {
-        let (images, labels, of_labels) = match self {
-            Self::Npz(file) => (member(file, "images", images)?, member(file, "labels", labels)?, file),
+    fn read(self) -> Result<Split, ArrayError> {
+        let ((samples, sides, values), labels, [file, of_labels]) = match self {
+            Self::Npz(file) => {
+                (member(&file, "images", images)?, member(&file, "labels", labels)?, [file.clone(), file])
+            }
             Self::Npy { images: of_images, labels: of_labels } => {
-                (alone(of_images, images)?, alone(of_labels, labels)?, of_labels)
+                (alone(&of_images, images)?, alone(&of_labels, labels)?, [of_images, of_labels])
             }
         };
-        let (samples, sides, values) = images;
         if labels.len() != samples {
             let reason = format!("{} labels for {samples} images", labels.len());
-            return Err(ArrayError { file: of_labels.clone(), reason });
+            return Err(ArrayError { file: of_labels, reason });
         }
-        Ok(Split { sides, values, labels })
+        Ok(Split { file, sides, values, labels })
     }
 }
 
@@ -269,6 +263,8 @@ fn channels_first<T: Copy>(values: Vec<T>, [channels, height, width]: [usize; 3]
 
 /// The samples of a split.
 struct Split {
+    /// Where its images were.
+    file: PathBuf,
     /// `[channels, height, width]`.
     sides: [usize; 3],
     values: Values,
@@ -334,11 +330,11 @@ impl Scale {
     }
 
     fn dataset(&self, split: Split, classes: usize, mirrors: bool) -> Arc<dyn Dataset> {
-        let Split { sides, values, labels } = split;
+        let Split { sides, values, labels, .. } = split;
         match values {
             Values::Bytes(pixels) => {
                 let images = Images::new(sides, classes, pixels, labels).normalise(&self.mean, &self.deviation);
-                Arc::new(if mirrors { images } else { images.without_mirrors() })
+                Arc::new(images.with_mirrors(mirrors))
             }
             Values::Floats(mut values) => {
                 let input_deviation = self.deviations(&values, sides.iter().product());

@@ -43,10 +43,10 @@ impl Images {
         self
     }
 
-    /// Says that the mirror image of a sample may be of another class, as with digits.
+    /// Says whether the mirror image of a sample is of the same class; of digits it is not. By default it is.
     #[must_use]
-    pub fn without_mirrors(self) -> Self {
-        Self { mirrors: false, ..self }
+    pub fn with_mirrors(self, mirrors: bool) -> Self {
+        Self { mirrors, ..self }
     }
 
     /// Sets the group of each image.

@@ -54,31 +54,35 @@ struct Files {
 const TRAIN: Files = Files { images: "train-images-idx3-ubyte", labels: "train-labels-idx1-ubyte" };
 const TEST: Files = Files { images: "t10k-images-idx3-ubyte", labels: "t10k-labels-idx1-ubyte" };
 
+/// A download that is a file of the dataset itself.
+fn whole(path: &'static str, bytes: u64, sha256: &'static str, url: &'static str) -> Download {
+    Download { path, bytes, sha256, url, members: &[] }
+}
+
 fn digits() -> Published {
-    let file = |path, bytes, sha256, url| Download { path, bytes, sha256, url, members: &[] };
     Published {
         page: "http://yann.lecun.com/exdb/mnist/",
         licence: "Creative Commons Attribution-Share Alike 3.0",
         downloads: vec![
-            file(
+            whole(
                 "mnist/train-images-idx3-ubyte.gz",
                 9_912_422,
                 "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
                 "https://ossci-datasets.s3.amazonaws.com/mnist/train-images-idx3-ubyte.gz",
             ),
-            file(
+            whole(
                 "mnist/train-labels-idx1-ubyte.gz",
                 28_881,
                 "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
                 "https://ossci-datasets.s3.amazonaws.com/mnist/train-labels-idx1-ubyte.gz",
             ),
-            file(
+            whole(
                 "mnist/t10k-images-idx3-ubyte.gz",
                 1_648_877,
                 "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
                 "https://ossci-datasets.s3.amazonaws.com/mnist/t10k-images-idx3-ubyte.gz",
             ),
-            file(
+            whole(
                 "mnist/t10k-labels-idx1-ubyte.gz",
                 4_542,
                 "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
@@ -89,30 +93,29 @@ fn digits() -> Published {
 }
 
 fn clothes() -> Published {
-    let file = |path, bytes, sha256, url| Download { path, bytes, sha256, url, members: &[] };
     Published {
         page: "https://github.com/zalandoresearch/fashion-mnist",
         licence: "MIT",
         downloads: vec![
-            file(
+            whole(
                 "fashion-mnist/train-images-idx3-ubyte.gz",
                 26_421_880,
                 "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
                 "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/train-images-idx3-ubyte.gz",
             ),
-            file(
+            whole(
                 "fashion-mnist/train-labels-idx1-ubyte.gz",
                 29_515,
                 "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
                 "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/train-labels-idx1-ubyte.gz",
             ),
-            file(
+            whole(
                 "fashion-mnist/t10k-images-idx3-ubyte.gz",
                 4_422_102,
                 "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
                 "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/t10k-images-idx3-ubyte.gz",
             ),
-            file(
+            whole(
                 "fashion-mnist/t10k-labels-idx1-ubyte.gz",
                 5_148,
                 "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
@@ -131,7 +134,7 @@ impl DataSource for Mnist {
         let folder = self.folder(request.dir.ok_or(DataError::NoFolder)?)?;
         let read = |files: &Files| -> Result<Arc<Images>, MnistError> {
             let images = read(&folder, files)?.normalise(&[self.mean], &[self.deviation]);
-            Ok(Arc::new(if self.mirrors { images } else { images.without_mirrors() }))
+            Ok(Arc::new(images.with_mirrors(self.mirrors)))
         };
         Ok(Splits { train: read(&TRAIN)?, test: Some(read(&TEST)?) })
     }

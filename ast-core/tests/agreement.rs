@@ -18,7 +18,7 @@ use ast_core::burn::optim::GradientsParams;
 use ast_core::burn::tensor::{Device, Int, Tensor, TensorData};
 use ast_core::data::Shape;
 use ast_core::model::cross_entropy;
-use ast_core::model::zoo::{Airbench, ResNet, SimpleCnn, VitTiny};
+use ast_core::model::zoo::{Airbench, Gpt, ResNet, SimpleCnn, VitTiny};
 use ast_core::model::{Input, Mode, Network, Weights};
 use ast_core::plugin::Params;
 use ast_core::random::{Purpose, Random};
@@ -43,12 +43,7 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 
 /// Logits, per-sample losses and the gradient of each trained parameter, for a batch on a device, then the logits in
 /// evaluation.
-fn pass<M: Network>(
-    params: &[(&str, i32)],
-    device: &Device,
-    shape: [usize; 3],
-    batch: usize,
-) -> Vec<(String, Vec<f32>)> {
+fn pass<M: Network>(params: &[(&str, i32)], device: &Device, shape: Shape, batch: usize) -> Vec<(String, Vec<f32>)> {
     struct Collect<'a>(&'a GradientsParams, Vec<(String, Vec<f32>)>);
     impl ModuleVisitor for Collect<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -62,13 +57,22 @@ fn pass<M: Network>(
     let random = Random::new(7);
     let given = params.iter().map(|(name, value)| ((*name).to_string(), (*value).into())).collect();
     let params = Params::resolve(M::PARAMS, &given).unwrap();
-    let model = M::build(&params, Shape::Image(shape), 10, Weights::new(random, &device)).unwrap();
-    let mut pixels = random.stream(Purpose::Data, 0, 0);
-    let pixels = (0..batch * shape.iter().product::<usize>()).map(|_| pixels.normal() as f32).collect::<Vec<_>>();
-    let input = Tensor::from_data(TensorData::new(pixels, [batch, shape[0], shape[1], shape[2]]), &device);
-    let targets = TensorData::new((0..batch as i32).map(|i| i * 3 % 10).collect::<Vec<_>>(), [batch]);
+    let model = M::build(&params, shape, 10, Weights::new(random, &device)).unwrap();
+    let mut stream = random.stream(Purpose::Data, 0, 0);
+    let input = match shape {
+        Shape::Image([channels, height, width]) => {
+            let pixels = (0..batch * channels * height * width).map(|_| stream.normal() as f32).collect::<Vec<_>>();
+            Input::Image(Tensor::from_data(TensorData::new(pixels, [batch, channels, height, width]), &device))
+        }
+        Shape::Tokens(context) => {
+            let tokens = (0..batch * context).map(|_| stream.below(10) as i32).collect::<Vec<_>>();
+            Input::Tokens(Tensor::from_data(TensorData::new(tokens, [batch, context]), &device))
+        }
+    };
+    let rows = batch * shape.targets();
+    let targets = TensorData::new((0..rows as i32).map(|i| i * 3 % 10).collect::<Vec<_>>(), [rows]);
     let masks = random.stream(Purpose::Dropout, 0, 0);
-    let forward = model.forward(Input::Image(input.clone()), &mut Mode::train(masks));
+    let forward = model.forward(input.clone(), &mut Mode::train(masks));
     let losses = cross_entropy(forward.logits.clone(), Tensor::<1, Int>::from_data(targets, &device));
     let gradients = GradientsParams::from_grads(losses.clone().mean().backward(), &model);
     let mut all = Collect(
@@ -76,20 +80,14 @@ fn pass<M: Network>(
         vec![("logits".into(), values(forward.logits.inner())), ("losses".into(), values(losses.inner()))],
     );
     model.visit(&mut all);
-    let evaluated = model.forward(Input::Image(input), &mut Mode::Eval).logits;
+    let evaluated = model.forward(input, &mut Mode::Eval).logits;
     all.1.push(("logits in evaluation".into(), values(evaluated.inner())));
     all.1
 }
 
 /// Compares a network on every device with the CPU. `trained` is its number of trained tensors, `last` the number of those
 /// nearest to the output whose gradients are compared, to `within`.
-fn agrees<M: Network>(
-    params: &[(&str, i32)],
-    shape: [usize; 3],
-    batch: usize,
-    [trained, last]: [usize; 2],
-    within: f64,
-) {
+fn agrees<M: Network>(params: &[(&str, i32)], shape: Shape, batch: usize, [trained, last]: [usize; 2], within: f64) {
     let expected = pass::<M>(params, &Device::flex(), shape, batch);
     assert_eq!(expected.len(), 3 + trained, "{}", M::NAME);
     for (name, device) in devices() {
@@ -115,19 +113,20 @@ fn forward_and_every_gradient() {
         false => &[([3, 8, 8], 2)],
     };
     for &(shape, batch) in shapes {
-        agrees::<SimpleCnn>(&[], shape, batch, [10, 10], 1e-4);
+        agrees::<SimpleCnn>(&[], Shape::Image(shape), batch, [10, 10], 1e-4);
     }
 }
 
 /// At minimum width: both kinds of residual block with and without a convolution in the shortcut, the groups of airbench
-/// behind its whitening layer, and a block of attention. In ResNet-50 rounding grows through fifty normalisations, until it
+/// behind its whitening layer, and a block of attention to all tokens and to earlier ones. In ResNet-50 rounding grows through fifty normalisations, until it
 /// turns a ReLU on or off: of its gradients those of the last stage count.
 #[test]
 fn every_kind_of_block() {
-    agrees::<Airbench>(&[("width", 4)], [3, 17, 17], 6, [14, 14], 1e-4);
-    agrees::<VitTiny>(&[("width", 6), ("depth", 1), ("heads", 2)], [3, 8, 8], 2, [20, 20], 1e-4);
-    agrees::<ResNet<18>>(&[("width", 2)], [3, 16, 16], 8, [62, 62], 1e-4);
-    agrees::<ResNet<50>>(&[("width", 1)], [3, 16, 16], 8, [161, 32], 5e-4);
+    agrees::<Airbench>(&[("width", 4)], Shape::Image([3, 17, 17]), 6, [14, 14], 1e-4);
+    agrees::<VitTiny>(&[("width", 6), ("depth", 1), ("heads", 2)], Shape::Image([3, 8, 8]), 2, [20, 20], 1e-4);
+    agrees::<Gpt>(&[("width", 6), ("depth", 1), ("heads", 2)], Shape::Tokens(7), 2, [9, 9], 1e-4);
+    agrees::<ResNet<18>>(&[("width", 2)], Shape::Image([3, 16, 16]), 8, [62, 62], 1e-4);
+    agrees::<ResNet<50>>(&[("width", 1)], Shape::Image([3, 16, 16]), 8, [161, 32], 5e-4);
 }
 
 /// The losses of `steps` steps, and the weights after them.

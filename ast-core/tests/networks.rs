@@ -9,7 +9,7 @@ use ast_core::burn;
 use ast_core::burn::module::{Module, Param};
 use ast_core::burn::tensor::{Device, Int, Tensor};
 use ast_core::data::Shape;
-use ast_core::model::zoo::{Airbench, ResNet, SimpleCnn, VitTiny};
+use ast_core::model::zoo::{Airbench, Gpt, ResNet, SimpleCnn, VitTiny};
 use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Network, NetworkError, Weights};
 use ast_core::plugin::{Params, Registry};
 use ast_core::random::Random;
@@ -66,18 +66,19 @@ macro_rules! check_registered {
         checked.sort_unstable();
         let registered: Vec<&str> = Registry::<BuildNetwork>::linked().unwrap().iter().map(|entry| entry.name).collect();
         assert_eq!(registered, checked, "every registered network has its line here");
-        $(check_network::<$network>(&$params, Shape::Image($shape), 2, &device());)*
+        $(check_network::<$network>(&$params, $shape, 2, &device());)*
     }};
 }
 
 #[test]
 fn every_registered_network_keeps_the_contract() {
     check_registered!(
-        SimpleCnn, [], [3, 8, 8];
-        Airbench, [("width", 4.into())], [3, 9, 10];
-        ResNet<18>, [("width", 2.into())], [1, 8, 9];
-        ResNet<50>, [("width", 1.into())], [3, 8, 8];
-        VitTiny, [("width", 6.into()), ("depth", 2.into())], [2, 8, 8];
+        SimpleCnn, [], Shape::Image([3, 8, 8]);
+        Airbench, [("width", 4.into())], Shape::Image([3, 9, 10]);
+        Gpt, [("width", 8.into()), ("depth", 2.into())], Shape::Tokens(5);
+        ResNet<18>, [("width", 2.into())], Shape::Image([1, 8, 9]);
+        ResNet<50>, [("width", 1.into())], Shape::Image([3, 8, 8]);
+        VitTiny, [("width", 6.into()), ("depth", 2.into())], Shape::Image([2, 8, 8]);
     );
 }
 

@@ -7,9 +7,10 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use ast_core::burn::module::{Module, ModuleVisitor, Param};
+use ast_core::burn::optim::GradientsParams;
 use ast_core::burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use ast_core::data::Shape;
-use ast_core::model::zoo::{Airbench, ResNet, VitTiny};
+use ast_core::model::zoo::{Airbench, Gpt, ResNet, VitTiny};
 use ast_core::model::{Input, Mode, Model, Network, Weights};
 use ast_core::plugin::{ParamValue, Params};
 use ast_core::random::{Purpose, Random};
@@ -88,6 +89,35 @@ fn agrees<M: Network>(name: &str, params: &[(&str, ParamValue)]) -> M {
         }
     }
     model
+}
+
+/// A network for text, whose input has no gradient: that of its first parameter is compared, the table of vectors.
+#[test]
+fn gpt_is_nanogpts() {
+    let given = [("width", 8), ("depth", 2), ("heads", 2)].map(|(key, value)| (key.to_string(), value.into())).into();
+    let (params, device) = (Params::resolve(Gpt::PARAMS, &given).unwrap(), Device::flex().autodiff());
+    let run = parameters(std::fs::read(fixture("gpt.run")).unwrap());
+    let (shape, name) = (Shape::Tokens(5), fixture("gpt"));
+    let new = Gpt::build(&params, shape, 7, Weights::new(Random::new(1), &device)).unwrap();
+    let (model, warning) = load_weights(new, shape, &name).unwrap();
+    assert_eq!(warning, None);
+    assert!(parameters(safetensors(&model).unwrap()) == parameters(std::fs::read(name).unwrap()), "the same bits");
+
+    let tokens = Tensor::<2>::from_data(run["input"].clone(), &device).int();
+    let logits = model.forward(Input::Tokens(tokens), &mut Mode::Eval).logits;
+    let gradients = ((logits.clone() * logits.clone()).sum() / 2.0).backward();
+    close(logits.into_data(), &run["eval"], 1e-4, "evaluation");
+    struct First(GradientsParams, Option<Vec<f32>>);
+    impl ModuleVisitor for First {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let gradient = self.0.get::<D>(param.id).expect("every parameter has a gradient");
+            self.1.get_or_insert_with(|| gradient.into_data().try_into_vec().unwrap());
+        }
+    }
+    let mut first = First(GradientsParams::from_grads(gradients, &model), None);
+    model.visit(&mut first);
+    let distance = distance(&first.1.unwrap(), &run["gradient"].clone().try_into_vec::<f32>().unwrap());
+    assert!(distance < 1e-4, "{distance:.1e}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Networks, and the cost of their layers.
 
+mod attention;
 mod conv;
 mod cost;
 mod half;
@@ -10,6 +11,7 @@ mod norm;
 /// One file per network.
 pub mod zoo;
 
+pub use attention::{Sight, attention, attention_costs};
 pub use conv::Conv;
 pub use cost::LayerCost;
 pub use half::{forward_half, layers_half};

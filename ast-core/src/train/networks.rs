@@ -3,7 +3,7 @@
 use super::error::TrainError;
 use super::{Callback, Setup, Trainer, load_weights, safetensors};
 use crate::codec::SnapshotError;
-use crate::model::zoo::{Airbench, ResNet, SimpleCnn, VitTiny};
+use crate::model::zoo::{Airbench, Gpt, ResNet, SimpleCnn, VitTiny};
 use crate::model::{Network, NetworkError, Weights};
 use crate::plugin::{Entry, Params, Registry};
 use crate::run::{Ran, Snapshot, Summary};
@@ -103,6 +103,7 @@ macro_rules! register_network {
 }
 
 register_network!(Airbench);
+register_network!(Gpt);
 register_network!(ResNet<18>);
 register_network!(ResNet<50>);
 register_network!(SimpleCnn);

@@ -1,8 +1,8 @@
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::Tensor;
-use burn::tensor::activation::softmax;
 
+use crate::model::attention::{Sight, attention, attention_costs};
 use crate::model::cost::LayerCost;
 use crate::model::network::Weights;
 use crate::ops;
@@ -25,7 +25,7 @@ pub(super) struct Block {
     mlp: Mlp,
 }
 
-/// Self-attention with several heads (Vaswani et al. 2017).
+/// Linear layers around [`attention`].
 #[derive(Module, Debug)]
 struct Attention {
     /// Queries, keys and values of all heads, one after the other.
@@ -64,8 +64,7 @@ impl Block {
     pub(super) fn layers(&self, name: &str, tokens: usize) -> [LayerCost; 6] {
         let [width, _] = self.attn.proj.weight.dims();
         let of = |part: &str| format!("{name}.{part}");
-        // Each head multiplies matrices of tokens x (width / heads) and tokens x tokens.
-        let product = |part| LayerCost::activations(of(part), tokens * tokens * width);
+        let [scores, values] = attention_costs(&of("attn"), tokens, width);
         // Each linear layer is applied to every token.
         let linear = |part, layer: &Linear| {
             let [inputs, outputs] = layer.weight.dims();
@@ -73,8 +72,8 @@ impl Block {
         };
         [
             linear("attn.qkv", &self.attn.qkv),
-            product("attn.scores"),
-            product("attn.values"),
+            scores,
+            values,
             linear("attn.proj", &self.attn.proj),
             linear("mlp.fc1", &self.mlp.fc1),
             linear("mlp.fc2", &self.mlp.fc2),
@@ -84,14 +83,7 @@ impl Block {
 
 impl Attention {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [batch, tokens, width] = x.dims();
-        let each = width / self.heads;
-        let qkv = self.qkv.forward(x).reshape([batch, tokens, 3, self.heads, each]).permute([2, 0, 3, 1, 4]);
-        let [queries, keys, values] =
-            [0, 1, 2].map(|part| qkv.clone().narrow(0, part, 1).reshape([batch, self.heads, tokens, each]));
-        let scores = queries.matmul(keys.swap_dims(2, 3)) * (each as f64).powf(-0.5);
-        let mixed = softmax(scores, 3).matmul(values);
-        self.proj.forward(mixed.swap_dims(1, 2).reshape([batch, tokens, width]))
+        self.proj.forward(attention(self.qkv.forward(x), self.heads, Sight::All))
     }
 }
 

@@ -15,6 +15,7 @@ mod images;
 mod loader;
 mod mnist;
 mod procedural;
+mod text;
 
 pub use archive::{ArchiveError, extract, modified_files};
 pub use fetch::{FetchError, FetchOptions, fetch, sha256};

@@ -27,7 +27,7 @@ const GENERATED: &[Case] = &[
 const OF_FILES: &[Case] = &[("cifar10", &[])];
 
 /// Those whose files the tests make up, here and in the crate.
-const MADE_UP: &[&str] = &["arrays", "cifar100", "fashion-mnist", "mnist"];
+const MADE_UP: &[&str] = &["arrays", "cifar100", "fashion-mnist", "mnist", "text", "tiny-shakespeare"];
 
 fn check((name, params): Case, dir: Option<PathBuf>) {
     println!("{name} {params:?}");
@@ -87,5 +87,7 @@ fn datasets_of_made_up_files_keep_the_contract() {
     for split in ["train.npz", "test.npz"] {
         fs::copy(Path::new("tests/arrays").join(split), at(split)).unwrap();
     }
+    let line = |n: u32| format!("{n} of them are not what they seem to be.\n");
+    fs::write(at("input.txt"), (0..99).map(line).collect::<String>()).unwrap();
     MADE_UP.iter().for_each(|name| check((name, &[]), Some(dir.path().to_path_buf())));
 }

@@ -27,6 +27,10 @@ pub trait Dataset: Send + Sync {
     fn write_tokens(&self, _: SampleId, out: &mut [i32]) {
         out.fill(0);
     }
+    /// The bytes of the text that a token stands for; `None` for images.
+    fn token(&self, _: usize) -> Option<&[u8]> {
+        None
+    }
     /// Standard deviation of the pixels, in 0..1, over all channels and places, before augmentation.
     fn input_deviation(&self, id: SampleId) -> f32;
     /// The group of a sample, such as `hard`, if the dataset knows it (procedural data does).

@@ -22,10 +22,16 @@ impl Subset {
     }
 
     /// All but `held` samples, and those, each in their order. Which ones are held out depends on the number of samples
-    /// alone: they are drawn at random, because files are often sorted by class.
+    /// alone. Images are drawn at random, because files are often sorted by class. Of a text it is the end, because windows
+    /// beside each other are much alike.
     #[must_use]
     pub fn held_out(of: &Arc<dyn Dataset>, held: usize) -> [Self; 2] {
-        let mut ids: Vec<SampleId> = (0..of.samples() as SampleId).collect();
+        let samples = of.samples();
+        if matches!(of.shape(), Shape::Tokens(_)) {
+            let kept = samples.saturating_sub(held);
+            return [0..kept, kept..samples].map(|part| Self::new(of.clone(), part));
+        }
+        let mut ids: Vec<SampleId> = (0..samples as SampleId).collect();
         ids.sort_by_cached_key(|id| Random::new(0).stream(Purpose::HeldOut, u64::from(*id), 0).uniform().to_bits());
         let mut kept = ids.split_off(held.min(ids.len()));
         ids.sort_unstable();
@@ -59,6 +65,9 @@ impl Dataset for Subset {
     }
     fn write_tokens(&self, id: SampleId, out: &mut [i32]) {
         self.of.write_tokens(self.there(id), out);
+    }
+    fn token(&self, token: usize) -> Option<&[u8]> {
+        self.of.token(token)
     }
     fn input_deviation(&self, id: SampleId) -> f32 {
         self.of.input_deviation(self.there(id))
@@ -117,6 +126,9 @@ impl Dataset for LabelNoise {
     }
     fn write_tokens(&self, id: SampleId, out: &mut [i32]) {
         self.of.write_tokens(id, out);
+    }
+    fn token(&self, token: usize) -> Option<&[u8]> {
+        self.of.token(token)
     }
     fn input_deviation(&self, id: SampleId) -> f32 {
         self.of.input_deviation(id)

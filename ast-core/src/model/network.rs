@@ -105,6 +105,14 @@ pub enum NetworkError {
         /// What it needs.
         what: &'static str,
     },
+    /// A scorer or policy does not take the data.
+    #[error("{user}: {reason}")]
+    Unfit {
+        /// Name of the scorer or policy.
+        user: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// A parameter is invalid.
     #[error(transparent)]
     Param(#[from] ParamError),

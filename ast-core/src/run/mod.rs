@@ -29,4 +29,5 @@ pub use numbers::{NUMBERS, NumberRange, NumberSpec};
 pub use snapshot::Snapshot;
 pub use summary::{
     Accuracy, Activation, Flops, Group, Joules, Loss, Origin, Ran, Samples, Savings, Seconds, Summary, TestSet,
+    TextResult,
 };

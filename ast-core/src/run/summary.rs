@@ -16,10 +16,13 @@ pub struct Summary {
     /// The test set, if the program recorded it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestSet>,
-    /// Correct answers on the test set, percent.
+    /// Correct answers on the test set, percent; for text, tokens that were the most likely ones.
     pub accuracy: Accuracy,
-    /// Cross-entropy on the test set, nats.
+    /// Cross-entropy on the test set, nats; for text, per token.
     pub loss: Loss,
+    /// The loss in the units of language models; absent for images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextResult>,
     /// Nominal epochs.
     pub epochs: u32,
     /// Optimizer steps.
@@ -118,6 +121,16 @@ pub struct Loss {
     /// With the weights at the end of the run.
     #[serde(rename = "final")]
     pub last: f64,
+}
+
+/// `text.*`: the final loss of a language model, in other units.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TextResult {
+    /// `exp(loss)`, 1 and above: among how many equally likely tokens the model would be as uncertain.
+    pub perplexity: f64,
+    /// `loss / ln 2`, times the tokens and divided by the characters of the test set. Unlike the loss it does not depend on
+    /// what a token is.
+    pub bits_per_character: f64,
 }
 
 /// `activation.*`, 0..=1.

@@ -76,4 +76,6 @@ fn check_window(data: &dyn Dataset, id: SampleId, context: usize) {
     data.write_tokens(id, &mut tokens);
     let vocabulary = data.classes() as i32;
     assert!(tokens.iter().all(|token| (0..vocabulary).contains(token)), "window {id}: every token is written");
+    let known = |token: &i32| data.token(*token as usize).is_some_and(|bytes| !bytes.is_empty());
+    assert!(tokens.iter().all(known), "window {id}: every token stands for bytes");
 }

@@ -53,7 +53,7 @@ pub use export::safetensors;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use feed::{Uploaded, upload};
 pub use import::{WeightsError, load_weights};
-pub use networks::{BuildNetwork, NetworkEntry, Training, build};
+pub use networks::{BuildNetwork, Inference, NetworkEntry, Trained, Training};
 pub use resolve::{DEFAULT_SCORER, ResolveError, Resolved};
 
 /// Weight of the newest batch in the smoothed mean loss, which scorers may use.

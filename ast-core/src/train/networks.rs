@@ -1,18 +1,90 @@
 //! Networks by name. Each registered network builds its own trainer, so that the command needs no type parameter.
 
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+
 use super::error::TrainError;
-use super::{Callback, Setup, Trainer, load_weights, safetensors};
+use super::{Callback, Setup, Trainer, WeightsError, load_weights, safetensors};
 use crate::codec::SnapshotError;
+use crate::data::Shape;
 use crate::model::zoo::{Airbench, Gpt, ResNet, SimpleCnn, VitTiny};
-use crate::model::{Network, NetworkError, Weights};
+use crate::model::{Input, Mode, Model, Network, NetworkError, Weights};
 use crate::plugin::{Entry, Params, Registry};
-use crate::run::{Ran, Snapshot, Summary};
+use crate::random::Random;
+use crate::run::{ModelConfig, Ran, Snapshot, Summary};
 
 /// A registered network.
 pub type NetworkEntry = Entry<BuildNetwork>;
-/// Its constructor, which builds the trainer of a run with that network.
-pub type BuildNetwork = fn(&Params, Setup<()>) -> Result<Box<dyn Training>, TrainError>;
 inventory::collect!(NetworkEntry);
+
+/// Its constructors.
+#[derive(Debug)]
+pub struct BuildNetwork {
+    train: fn(&Params, Setup<()>) -> Result<Box<dyn Training>, TrainError>,
+    load: fn(&Params, &Trained<'_>) -> Result<Box<dyn Inference>, WeightsError>,
+}
+
+impl BuildNetwork {
+    /// The constructors of network `M`.
+    #[must_use]
+    pub const fn of<M: Network + 'static>() -> Self {
+        Self { train: build::<M>, load: load::<M> }
+    }
+}
+
+/// What is needed to use a network after its training.
+#[derive(Debug, Clone, Copy)]
+pub struct Trained<'a> {
+    /// Its name and parameters.
+    pub model: &'a ModelConfig,
+    /// The safetensors file of its weights.
+    pub weights: &'a Path,
+    /// Shape of its samples.
+    pub shape: Shape,
+    /// Number of classes.
+    pub classes: usize,
+    /// A device without autodiff.
+    pub device: &'a Device,
+}
+
+/// A network that is used, not trained.
+pub trait Inference {
+    /// The logits of a batch, `[rows, classes]`, one row per target.
+    fn logits(&self, input: Input) -> Tensor<2>;
+}
+
+struct Loaded<M>(M);
+
+impl<M: Model> Inference for Loaded<M> {
+    fn logits(&self, input: Input) -> Tensor<2> {
+        self.0.forward(input, &mut Mode::Eval).logits
+    }
+}
+
+impl Trained<'_> {
+    /// Loads the network.
+    ///
+    /// # Errors
+    /// [`WeightsError`].
+    pub fn load(&self) -> Result<Box<dyn Inference>, WeightsError> {
+        let entry = Registry::<BuildNetwork>::linked().and_then(|networks| networks.get(&self.model.name));
+        let entry = entry.map_err(NetworkError::Unknown)?;
+        let params = Params::resolve(entry.params, &self.model.params).map_err(NetworkError::Param)?;
+        (entry.build.load)(&params, self)
+    }
+}
+
+fn load<M: Network + 'static>(params: &Params, trained: &Trained<'_>) -> Result<Box<dyn Inference>, WeightsError> {
+    let Trained { weights, shape, classes, device, .. } = *trained;
+    let model = M::build(params, shape, classes, Weights::new(Random::new(0), device))?;
+    let (model, anew) = load_weights(model, shape, weights)?;
+    match anew {
+        // Nothing trains the layer that would start anew.
+        Some(why) => Err(WeightsError::Differs(vec![format!("; {why}")])),
+        None => Ok(Box::new(Loaded(model))),
+    }
+}
 
 /// A run with any network.
 pub trait Training {
@@ -65,16 +137,12 @@ impl Setup<()> {
         let entry = Registry::<BuildNetwork>::linked().and_then(|networks| networks.get(&model.name));
         let entry = entry.map_err(NetworkError::Unknown)?;
         let params = Params::resolve(entry.params, &model.params).map_err(NetworkError::Param)?;
-        (entry.build)(&params, self)
+        (entry.build.train)(&params, self)
     }
 }
 
-/// Builds the trainer of a run with network `M`, for its registry entry, and loads the weights that the configuration
-/// names.
-///
-/// # Errors
-/// [`TrainError::Network`] if the network cannot take the data; [`TrainError::Weights`].
-pub fn build<M: Network + 'static>(params: &Params, setup: Setup<()>) -> Result<Box<dyn Training>, TrainError> {
+/// Builds the trainer of a run with network `M`, and loads the weights that the configuration names.
+fn build<M: Network + 'static>(params: &Params, setup: Setup<()>) -> Result<Box<dyn Training>, TrainError> {
     let (data, device) = (setup.train.dataset().clone(), setup.device.clone());
     let weights = Weights::new(setup.run.checked.random(), &device);
     let model = M::build(params, data.shape(), data.classes(), weights)?;
@@ -97,7 +165,7 @@ macro_rules! register_network {
             name: <$network as $crate::model::Network>::NAME,
             summary: <$network as $crate::model::Network>::SUMMARY,
             params: <$network as $crate::model::Network>::PARAMS,
-            build: $crate::train::build::<$network>,
+            build: $crate::train::BuildNetwork::of::<$network>(),
         }
     };
 }

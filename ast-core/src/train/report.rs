@@ -7,6 +7,7 @@ use super::export::safetensors;
 use super::remeasure::remeasured;
 use super::resolve::ignored_target;
 use super::{Callback, Flow, Trainer};
+use crate::data::Shape;
 use crate::model::Model;
 use crate::run::{Evaluation, Event, Ran, SCHEMA, StepEvent, Summary};
 use crate::select::{Limit, RunLength, ScorerRule, Stage};
@@ -88,7 +89,10 @@ impl<M: Model> Trainer<M> {
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step, loss });
         }
-        let best = self.state.evaluations.iter().all(|earlier| earlier.accuracy < accuracy);
+        let best = match self.test.dataset().shape() {
+            Shape::Image(_) => self.state.evaluations.iter().all(|earlier| earlier.accuracy < accuracy),
+            Shape::Tokens(_) => self.state.evaluations.iter().all(|earlier| earlier.loss > loss),
+        };
         self.state.evaluations.push(Evaluation { epoch, accuracy, loss, tta });
         callback.event(&Event::Evaluated { step, epoch, accuracy, loss, tta })?;
         if best { callback.best(&|| safetensors(&model)) } else { Ok(()) }

@@ -24,6 +24,9 @@ pub(super) fn check<M: Model>(
     let whole = false;
     if selector.policy().kind.scorer == ScorerRule::Unused {
         // The policy does not use scores.
+    } else if needs(Statistic::InputDeviation) && matches!(shape, Shape::Tokens(_)) {
+        let error = "it is for images: it needs the deviation of their pixels, which text does not have";
+        return Err(NetworkError::Unfit { user: name(), reason: error });
     } else if whole && shape.targets() != 1 {
         return lacks(name(), "one row of logits per sample");
     } else if (whole || needs(Statistic::FeatureNorm)) && !model.has_features() {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::Trainer;
 use super::clock::Phase;
-use crate::data::Dataset;
+use crate::data::{Dataset, Shape};
 use crate::model::Model;
 use crate::run::{
     Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, SCHEMA, Samples, Savings, Seconds, Summary,
+    TextResult,
 };
 use crate::select::{Ledger, Limit, SampleId};
 
@@ -39,6 +40,7 @@ impl<M: Model> Trainer<M> {
             test: None,
             accuracy: Accuracy { last: last.accuracy, best, tta: last.tta },
             loss: Loss { last: last.loss },
+            text: text(last.loss, self.test.dataset().as_ref()),
             epochs: goal.epochs,
             steps: counts.steps,
             skipped: counts.skipped,
@@ -85,6 +87,22 @@ impl<M: Model> Trainer<M> {
     }
 }
 
+/// The units of language models for a loss on this data; `None` for images.
+fn text(loss: f64, data: &dyn Dataset) -> Option<TextResult> {
+    let Shape::Tokens(context) = data.shape() else { return None };
+    // In UTF-8 every byte but those of the form 10xxxxxx begins a character.
+    let begins = |bytes: &[u8]| bytes.iter().filter(|byte| *byte & 0xc0 != 0x80).count() as u64;
+    let characters: Vec<u64> = (0..data.classes()).map(|token| data.token(token).map_or(0, begins)).collect();
+    let (mut asked, mut window) = (0, vec![0; context + 1]);
+    for id in 0..data.samples() as SampleId {
+        data.write_tokens(id, &mut window);
+        asked += window[1..].iter().filter_map(|token| characters.get(*token as usize)).sum::<u64>();
+    }
+    let tokens = (data.samples() * context) as f64;
+    let bits_per_character = loss / std::f64::consts::LN_2 * tokens / asked as f64;
+    Some(TextResult { perplexity: loss.exp(), bits_per_character })
+}
+
 fn groups(ledger: &Ledger, dataset: &dyn Dataset) -> BTreeMap<String, Group> {
     let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for id in 0..dataset.samples() as SampleId {
@@ -100,4 +118,44 @@ fn groups(ledger: &Ledger, dataset: &dyn Dataset) -> BTreeMap<String, Group> {
         passes: passes as f64 / visits,
     };
     counts.into_iter().map(|(name, counts)| (name, share(counts))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A text of `é` and `a` in turn, whose tokens are its bytes.
+    struct Bytes;
+
+    impl Dataset for Bytes {
+        fn samples(&self) -> usize {
+            10
+        }
+        fn classes(&self) -> usize {
+            3
+        }
+        fn shape(&self) -> Shape {
+            Shape::Tokens(3)
+        }
+        fn label(&self, _: SampleId) -> usize {
+            0
+        }
+        fn write(&self, _: SampleId, _: &mut [f32]) {}
+        fn write_tokens(&self, _: SampleId, out: &mut [i32]) {
+            out.copy_from_slice(&[2, 0, 1, 2]);
+        }
+        fn token(&self, token: usize) -> Option<&[u8]> {
+            [&[0xc3_u8][..], &[0xa9], b"a"].get(token).copied()
+        }
+        fn input_deviation(&self, _: SampleId) -> f32 {
+            0.0
+        }
+    }
+
+    /// Two characters in three bytes, each byte as uncertain as a coin: 1.5 bits a character.
+    #[test]
+    fn bits_are_counted_by_characters() {
+        let TextResult { perplexity, bits_per_character } = text(std::f64::consts::LN_2, &Bytes).unwrap();
+        assert!((perplexity - 2.0).abs() < 1e-12 && (bits_per_character - 1.5).abs() < 1e-12);
+    }
 }

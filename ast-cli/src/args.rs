@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     /// Compare policies at equal cost, paired by seed, with statistics
     Compare(Box<CompareArgs>),
+    /// Write text with the language model of a finished run
+    Generate(GenerateArgs),
     /// Run policies in closed loop without a network: which hold the target, and how soon
     Simulate(SimulateArgs),
     /// List the scorers compiled in: the definitions of significance
@@ -126,6 +128,50 @@ pub(crate) struct TrainArgs {
     /// Print the summary as one JSON line on standard output, everything else on standard error
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ast train --preset shakespeare --data-dir DIR --out runs/text
+  ast generate runs/text
+  ast generate runs/text --prompt 'ROMEO:' --tokens 200 --temperature 0.5
+
+The run folder is all that is needed: the text that the model was trained on is not read.
+
+Exit codes: 0 done, 2 usage, 65 the run's files are damaged or missing, 69 device, 74 cannot read or write.")]
+pub(crate) struct GenerateArgs {
+    /// Folder of a finished run on text
+    pub(crate) run: PathBuf,
+    /// Text to go on from [default: a line feed]
+    #[arg(long, value_name = "TEXT", default_value = "\n", hide_default_value = true)]
+    pub(crate) prompt: String,
+    /// Tokens to write
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(crate) tokens: u32,
+    /// Divides the logits, 0..=100: below 1 likely tokens become likelier still; 0 takes the most likely one
+    #[arg(long, default_value_t = 0.8, value_parser = temperature)]
+    pub(crate) temperature: f64,
+    /// Draw from so many of the most likely tokens only
+    #[arg(long, value_name = "K", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) top_k: u32,
+    /// Seed of the draws
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u32,
+    /// Weights to use instead of the last ones, such as RUN/best.safetensors
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
+    /// Device: auto, flex (CPU), wgpu or cuda, of those compiled in
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// Threads of the CPU backend, 0: one per physical core
+    #[arg(long)]
+    pub(crate) threads: Option<u32>,
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=100.0).contains(number));
+    number.ok_or_else(|| "it is not a number in 0..=100".into())
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::data::{BuildDataset, DataError, DataSource, Download, Published, Splits, Verified, fingerprint};
+use ast_core::data::{BuildDataset, DataError, DataSource, Download, Published, Shape, Splits, Verified, fingerprint};
 use ast_core::plugin::{Params, Registry};
 use ast_data::{ArchiveError, FetchError, FetchOptions, extract, fetch, modified_files};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -88,9 +88,9 @@ impl Offer {
 
     /// What trains on it.
     fn command(&self, dir: &Path) -> String {
-        let chosen = match config::preset_names().any(|preset| preset == self.name) {
-            true => format!("--preset {}", self.name),
-            false => format!("--set data.name={}", self.name),
+        let chosen = match config::preset_on(self.name) {
+            Some(preset) => format!("--preset {preset}"),
+            None => format!("--dataset {}", self.name),
         };
         format!("ast train {chosen} --data-dir {}", quoted(dir))
     }
@@ -186,11 +186,15 @@ fn verify(offer: &Offer, dir: &Path) -> Result<(), Failure> {
         Some(test) => (test.samples(), fingerprint(test.as_ref())),
         None => (0, "none".into()),
     };
+    let what = match train.shape() {
+        Shape::Image(_) => "labels and pixels",
+        Shape::Tokens(_) => "all windows",
+    };
     print(&format!(
         "{} in {}: {} training and {of_test} test samples in {} classes\n\
          {origin}\n\
-         sha256 of labels and pixels, training {}\n\
-         sha256 of labels and pixels, test     {sum}",
+         sha256 of {what}, training {}\n\
+         sha256 of {what}, test     {sum}",
         offer.name,
         dir.display(),
         train.samples(),

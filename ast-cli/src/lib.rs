@@ -16,6 +16,7 @@ mod device;
 mod doctor;
 mod energy;
 mod failure;
+mod generate;
 mod input;
 mod log;
 mod memory;
@@ -30,6 +31,7 @@ mod shell;
 mod signals;
 mod simulate;
 mod train;
+mod vocabulary;
 
 use std::process::ExitCode;
 
@@ -67,6 +69,7 @@ fn run(args: Args) -> Result<(), Failure> {
             memory::keep();
             compare::compare(&args)
         }
+        Command::Generate(args) => generate::generate(&args),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Scorers(format) => catalogue::scorers(format),
         Command::Policies(format) => catalogue::policies(format),

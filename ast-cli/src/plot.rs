@@ -1,4 +1,5 @@
-//! The picture of a run, as SVG: activation rate, threshold and accuracy over nominal epochs.
+//! The picture of a run, as SVG: activation rate, threshold, and accuracy or loss, over nominal
+//! epochs.
 
 use ast_core::run::{Event, StepEvent};
 use plotters::coord::Shift;
@@ -19,13 +20,13 @@ struct Curve<'a> {
 }
 
 /// Draws the events of a run. An error is the drawing library's.
-pub(crate) fn svg(events: &[Event], title: &str) -> Result<String, String> {
+pub(crate) fn svg(events: &[Event], title: &str, is_text: bool) -> Result<String, String> {
     let mut text = String::new();
-    draw(events, title, &mut text).map_err(|error| error.to_string())?;
+    draw(events, title, is_text, &mut text).map_err(|error| error.to_string())?;
     Ok(text)
 }
 
-fn draw(events: &[Event], title: &str, text: &mut String) -> Outcome {
+fn draw(events: &[Event], title: &str, is_text: bool, text: &mut String) -> Outcome {
     let steps: Vec<&StepEvent> =
         events.iter().filter_map(|e| if let Event::Step(s) = e { Some(s) } else { None }).collect();
     let epochs = steps.last().map_or(1.0, |step| step.epoch);
@@ -33,10 +34,13 @@ fn draw(events: &[Event], title: &str, text: &mut String) -> Outcome {
         steps.iter().filter_map(|step| Some((step.epoch, value(step)?))).collect()
     };
     let target = steps.first().map_or(0.0, |step| 100.0 * step.control.target);
-    let test: Points = events
-        .iter()
-        .filter_map(|e| if let Event::Evaluated { epoch, accuracy, .. } = e { Some((*epoch, *accuracy)) } else { None })
-        .collect();
+    let test = |of: fn(f64, f64) -> f64| -> Points {
+        let evaluated = events.iter().filter_map(|event| match event {
+            Event::Evaluated { epoch, accuracy, loss, .. } => Some((*epoch, of(*accuracy, *loss))),
+            _ => None,
+        });
+        evaluated.collect()
+    };
 
     let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
@@ -61,11 +65,20 @@ fn draw(events: &[Event], title: &str, text: &mut String) -> Outcome {
     let floor = if lowest < 0.0 { 1.1 * lowest } else { ((10.0 * lowest).floor() / 10.0 - 0.1).max(0.0) };
     let caption = "threshold (a rank for `ast`, else on the policy's own scale)";
     panel(&panels[1], caption, (epochs, floor, highest), &threshold)?;
-    let accuracy = [
-        Curve { label: "training batches, smoothed", colour: GREY_LINE, points: smooth(over(&|s| Some(s.accuracy))) },
-        Curve { label: "test", colour: BLUE_LINE, points: test },
-    ];
-    panel(&panels[2], "accuracy, %", (epochs, 0.0, 100.0), &accuracy)?;
+    let results = |batches: Points, test: Points| {
+        [
+            Curve { label: "training batches, smoothed", colour: GREY_LINE, points: smooth(batches) },
+            Curve { label: "test", colour: BLUE_LINE, points: test },
+        ]
+    };
+    if is_text {
+        let losses = results(over(&|s| Some(s.loss)), test(|_, loss| loss));
+        let highest = losses.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y).fold(0.1, f64::max);
+        panel(&panels[2], "loss, nats a token", (epochs, 0.0, 1.05 * highest), &losses)?;
+    } else {
+        let accuracies = results(over(&|s| Some(s.accuracy)), test(|accuracy, _| accuracy));
+        panel(&panels[2], "accuracy, %", (epochs, 0.0, 100.0), &accuracies)?;
+    }
     root.present()?;
     Ok(())
 }

@@ -18,7 +18,10 @@ pub(crate) struct ProgressView {
     total: u64,
     epochs: u32,
     printed: u64,
-    accuracy: Option<f64>,
+    /// The last evaluation, in a few words.
+    evaluated: Option<String>,
+    /// Whether it is a language model.
+    pub(crate) text: bool,
     /// Whether the run is evaluated on held-out training data instead of the test set.
     pub(crate) held_out: bool,
 }
@@ -33,7 +36,7 @@ impl ProgressView {
         // move its cursor (TERM=dumb).
         let bar = matches!(progress, Progress::Auto | Progress::Bar).then(draw).filter(|bar| !bar.is_hidden());
         let plain = bar.is_none() && progress != Progress::None;
-        Self { bar, plain, total: 0, epochs: 0, printed: 0, accuracy: None, held_out: false }
+        Self { bar, plain, total: 0, epochs: 0, printed: 0, evaluated: None, text: false, held_out: false }
     }
 
     /// Sets the length of the run.
@@ -62,10 +65,12 @@ impl ProgressView {
                  the result does not depend on it"
             )),
             Event::Evaluated { epoch, accuracy, loss, tta, .. } => {
-                self.accuracy = Some(*accuracy);
+                self.evaluated =
+                    Some(if self.text { format!("test loss {loss:.3}") } else { format!("test {accuracy:.1} %") });
                 let tta = tta.map(|tta| format!(" ({tta:.1} % augmented)")).unwrap_or_default();
                 let (epochs, set) = (self.epochs, if self.held_out { "held-out" } else { "test" });
-                self.print(&format!("epoch {epoch:5.1}/{epochs}  {set} accuracy {accuracy:.1} %{tta}, loss {loss:.3}"));
+                let accuracy = if self.text { String::new() } else { format!("accuracy {accuracy:.1} %{tta}, ") };
+                self.print(&format!("epoch {epoch:5.1}/{epochs}  {set} {accuracy}loss {loss:.3}"));
             }
         }
     }
@@ -74,8 +79,8 @@ impl ProgressView {
         let text = describe(step, self.epochs);
         if let Some(bar) = &self.bar {
             bar.set_position(step.offered);
-            let accuracy = self.accuracy.map(|accuracy| format!("test {accuracy:.1} %  ")).unwrap_or_default();
-            bar.set_message(format!("{accuracy}{text}"));
+            let evaluated = self.evaluated.as_ref().map(|words| format!("{words}  ")).unwrap_or_default();
+            bar.set_message(format!("{evaluated}{text}"));
         }
         let due = (LINES * step.offered / self.total.max(1)).max(1);
         if self.plain && due > self.printed {

@@ -3,16 +3,24 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ast_core::run::{Event, Ran, RunConfig, Summary};
+use ast_core::run::{Event, Ran, RunConfig, Summary, TextResult};
 use ast_core::select::Decision;
 use ast_core::train::Phase;
 
-use crate::run_folder::CONFIG;
+use crate::run_folder::{CONFIG, VOCABULARY};
 use crate::shell::quoted;
 
 /// The files that a run leaves for its user.
-const FILES: [&str; 7] =
-    ["run.svg", "summary.json", "model.safetensors", "best.safetensors", "metrics.jsonl", "config.toml", "run.json"];
+const FILES: [&str; 8] = [
+    "run.svg",
+    "summary.json",
+    "model.safetensors",
+    "best.safetensors",
+    "metrics.jsonl",
+    "config.toml",
+    "run.json",
+    VOCABULARY,
+];
 
 pub(crate) struct Run<'a> {
     pub(crate) config: &'a RunConfig,
@@ -21,6 +29,14 @@ pub(crate) struct Run<'a> {
     pub(crate) test_samples: usize,
     pub(crate) folder: &'a Path,
     pub(crate) events: &'a [Event],
+}
+
+/// The result in a few words: the accuracy, or for text the loss.
+pub(crate) fn outcome(summary: &Summary) -> String {
+    match summary.text {
+        None => format!("{:.2} %", summary.accuracy.last),
+        Some(_) => format!("loss {:.4}", summary.loss.last),
+    }
 }
 
 /// The report as text.
@@ -43,14 +59,29 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         seconds.total
     )?;
     writeln!(out)?;
-    writeln!(
-        out,
-        "  {:17} {:6.1} %   {} images, final weights; guessing gives {:.0} %",
-        if config.data.validation.is_some() { "held-out accuracy" } else { "test accuracy" },
-        summary.accuracy.last,
-        run.test_samples,
-        100.0 / run.classes as f64
-    )?;
+    let set = if config.data.validation.is_some() { "held-out" } else { "test" };
+    match summary.text {
+        None => writeln!(
+            out,
+            "  {:17} {:6.1} %   {} images, final weights; guessing gives {:.0} %",
+            format!("{set} accuracy"),
+            summary.accuracy.last,
+            run.test_samples,
+            100.0 / run.classes as f64
+        )?,
+        Some(TextResult { perplexity, bits_per_character }) => {
+            writeln!(
+                out,
+                "  {:17} {:8.4}   nats a token, {} windows, final weights; guessing gives {:.2}",
+                format!("{set} loss"),
+                summary.loss.last,
+                run.test_samples,
+                (run.classes as f64).ln()
+            )?;
+            writeln!(out, "  perplexity        {perplexity:8.2}   as uncertain as among so many tokens")?;
+            writeln!(out, "  bits a character  {bits_per_character:8.3}")?;
+        }
+    }
     if let Some(tta) = summary.accuracy.tta {
         writeln!(out, "  {:17} {tta:6.1} %   the same, averaged over six views of each image", "with augmentation")?;
     }
@@ -139,7 +170,13 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     }
     let files = FILES.into_iter().filter(|name| run.folder.join(name).exists()).collect::<Vec<_>>().join(", ");
     writeln!(out, "\n  files: {}/ ({files})", run.folder.display())?;
-    writeln!(out, "\nNext: {}", advice(summary.ran.as_ref(), &config.policy.name, run.folder))
+    let advice = advice(summary.ran.as_ref(), &config.policy.name, run.folder);
+    match summary.text {
+        None => writeln!(out, "\nNext: {advice}"),
+        Some(_) => {
+            writeln!(out, "\nNext: `{} generate {}` writes a text;\n      {advice}", program(), quoted(run.folder))
+        }
+    }
 }
 
 /// A decision of the policy's guard.
@@ -153,8 +190,7 @@ fn decision(event: &Event) -> Option<String> {
 }
 
 fn advice(ran: Option<&Ran>, policy: &str, run: &Path) -> String {
-    // Under `cargo run` the program is not on the path.
-    let ast = if std::env::var_os("CARGO").is_some() { "cargo run --release --" } else { "ast" };
+    let ast = program();
     let same = format!("{ast} train --config {}", quoted(&run.join(CONFIG)));
     match ran.and_then(|ran| ran.acts_as.as_deref()).unwrap_or(policy) {
         "random" if policy == "ast" => {
@@ -168,4 +204,9 @@ fn advice(ran: Option<&Ran>, policy: &str, run: &Path) -> String {
              `{ast} scorers` lists what significance can be, `{ast} train --help` what can be set"
         ),
     }
+}
+
+/// How the program is called. Under `cargo run` it is not on the path.
+fn program() -> &'static str {
+    if std::env::var_os("CARGO").is_some() { "cargo run --release --" } else { "ast" }
 }

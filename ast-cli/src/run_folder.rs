@@ -19,10 +19,14 @@ pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const SUMMARY: &str = "summary.json";
 pub(crate) const METRICS: &str = "metrics.jsonl";
 pub(crate) const PROVENANCE: &str = "run.json";
+/// The tokens of a text, for `ast generate`.
+pub(crate) const VOCABULARY: &str = "vocabulary.json";
+/// The weights at the end of the run.
+pub(crate) const MODEL: &str = "model.safetensors";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// The files of a run besides its configuration, in the order in which they are moved aside. The checkpoints are last:
 /// without them a resumed run starts its log again, so the log must be safe first.
-const LEFT: [&str; 7] = [SUMMARY, METRICS, PROVENANCE, "best.safetensors", "model.safetensors", "run.svg", CHECKPOINTS];
+const LEFT: [&str; 8] = [SUMMARY, METRICS, PROVENANCE, VOCABULARY, "best.safetensors", MODEL, "run.svg", CHECKPOINTS];
 
 /// The folder of a run, with its open log.
 pub(crate) struct RunFolder {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ast_core::data::Shape;
 use ast_core::run::{Checkpoints, Origin, Ran, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
 use ast_core::train::{PassError, Resolved, Setup, TrainError, Training, WeightsError};
 
@@ -18,11 +19,12 @@ use crate::log::Log;
 use crate::output::{note, print};
 use crate::plot;
 use crate::progress::ProgressView;
-use crate::report::{Run, report};
+use crate::report::{Run, outcome, report};
 use crate::resume::{self, Point};
-use crate::run_folder::{CHECKPOINTS, PROVENANCE, Provenance, RunFolder, SUMMARY};
+use crate::run_folder::{CHECKPOINTS, MODEL, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY};
 use crate::shell::quoted;
 use crate::signals::Signals;
+use crate::vocabulary::Vocabulary;
 
 pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     let signals = listen()?;
@@ -83,11 +85,15 @@ pub(crate) fn run(
     let mut view = ProgressView::new(progress);
     view.of(data.samples(), config.train.epochs);
     view.held_out = config.data.validation.is_some();
+    view.text = matches!(data.shape(), Shape::Tokens(_));
     let mut log = Log::new(place.folder, place.checkpoints, view, signals, config.checkpoint, identity);
     let builds = match place.goes_on {
         None => {
             let provenance = provenance(&config, backend, &ran, scorer_origin, &fingerprint);
             log.folder.write_json(PROVENANCE, &provenance)?;
+            if let Some(vocabulary) = Vocabulary::of(data.as_ref()) {
+                log.folder.write_json(VOCABULARY, &vocabulary)?;
+            }
             Builds::begin(&provenance)?
         }
         Some((point, mut builds)) => {
@@ -111,10 +117,10 @@ pub(crate) fn run(
     summary.test = Some(TestSet { samples: test_samples, classes: data.classes() });
 
     let bug = |what: &str, error: String| Failure::new(Kind::Bug, format!("{what}: {error}"));
-    let weights = trainer.weights().map_err(|error| bug("model.safetensors", error.to_string()))?;
-    log.folder.write("model.safetensors", &weights)?;
+    let weights = trainer.weights().map_err(|error| bug(MODEL, error.to_string()))?;
+    log.folder.write(MODEL, &weights)?;
     let title = format!("{} on {}, seed {}", ran.title(), config.data.name, config.train.seed);
-    let picture = plot::svg(&log.events, &title).map_err(|error| bug("run.svg", error))?;
+    let picture = plot::svg(&log.events, &title, summary.text.is_some()).map_err(|error| bug("run.svg", error))?;
     if let Err(failure) = log.folder.write("run.svg", picture.as_bytes()) {
         // A missing picture must not cost the result.
         note(&format!("warning: {failure}"));
@@ -213,8 +219,9 @@ pub(crate) fn summary_of(run: &Path) -> Result<Summary, Failure> {
 /// Reports that the run is already finished, with its result.
 fn finished(run: &Path, json: bool) -> Result<(), Failure> {
     let summary = summary_of(run)?;
-    let (path, accuracy) = (run.display(), summary.accuracy.last);
-    show(&summary, &format!("{path} is finished: accuracy {accuracy:.1} % after {} steps", summary.steps), json)
+    let (path, outcome) = (run.display(), outcome(&summary));
+    let what = if summary.text.is_some() { "" } else { "accuracy " };
+    show(&summary, &format!("{path} is finished: {what}{outcome} after {} steps", summary.steps), json)
 }
 
 fn show(summary: &Summary, text: &str, json: bool) -> Result<(), Failure> {

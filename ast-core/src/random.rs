@@ -48,6 +48,8 @@ pub enum Purpose {
     Crop = 19,
     /// The training samples that are held out to evaluate on; key: sample. Not of the run's seed.
     HeldOut = 20,
+    /// The next token of a text that is written; key: place.
+    Generate = 22,
 }
 
 /// Counter-based randomness: every number is a function of the run's seed, a [`Purpose`] and up to two counters.

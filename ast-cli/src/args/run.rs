@@ -10,7 +10,7 @@ pub(crate) type Key = (&'static str, &'static str);
 /// The flags that decide a run; `--resume` takes none of them. Each flag has a field here and a line in [`RunArgs::keys`].
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(crate) struct RunArgs {
-    /// Preset to start from: quickstart, cifar10, cifar10-fast or cifar10-94 [default without --config: quickstart]
+    /// Preset to start from: quickstart, cifar10, cifar10-fast, cifar10-94 or shakespeare [default without --config: quickstart]
     #[arg(long)]
     pub(crate) preset: Option<String>,
     /// Configuration file, such as the config.toml of a run folder

@@ -120,6 +120,7 @@ mod tests {
         let whole = "a dense run of 4 epochs".to_string();
         Terms {
             result: "accuracy %".into(),
+            lower_is_better: false,
             unit: " points",
             decimals: 2,
             cost: "FLOPs of dense".into(),

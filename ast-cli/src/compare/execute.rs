@@ -11,6 +11,7 @@ use super::plan::Run;
 use crate::args::Progress;
 use crate::failure::{Failure, Kind};
 use crate::output::note;
+use crate::report::outcome;
 use crate::run_folder::{clear, write};
 use crate::signals::Signals;
 use crate::train::{self, Finished, RunTarget, summary_of};
@@ -30,12 +31,12 @@ pub(super) fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Resul
             }
             match run.execute(beside.load(Ordering::Relaxed), signals.clone()) {
                 Ok(Finished { summary, .. }) => note(&format!(
-                    "{}/{}  {} seed {}: {:.2} % in {:.0} s",
+                    "{}/{}  {} seed {}: {} in {:.0} s",
                     place + 1,
                     runs.len(),
                     run.arm.name,
                     run.seed,
-                    summary.accuracy.last,
+                    outcome(&summary),
                     summary.seconds.total
                 )),
                 Err(failure) if failure.kind == Kind::TryAgain => {

@@ -39,6 +39,7 @@ pub(super) fn comparison(file: &Path) -> Result<Comparison, Failure> {
     let largest = arms.iter().flat_map(|(_, runs)| runs).map(|run| run.result.abs()).fold(0.0, f64::max);
     let terms = Terms {
         result: "result".into(),
+        lower_is_better: false,
         unit: "",
         decimals: decimals(largest),
         cost: if dense.is_some() { "cost of dense" } else { "cost of costliest" }.into(),

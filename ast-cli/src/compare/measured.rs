@@ -8,7 +8,7 @@ use serde::Serialize;
 #[derive(Debug, Clone)]
 pub(super) struct Measured {
     pub(super) seed: u64,
-    /// Larger is better.
+    /// The accuracy, percent; for text the loss, nats a token.
     pub(super) result: f64,
     pub(super) spent: Spent,
     /// The test set of an accuracy, if known.
@@ -48,10 +48,10 @@ impl Measured {
         let spent = |phase: Phase| summary.seconds.phases.get(phase.name()).copied().unwrap_or(0.0);
         let seconds = summary.seconds.total - spent(Phase::Eval);
         let dense = summary.flops.dense_run as f64 * (f64::from(epochs) / f64::from(summary.epochs));
-        let total = summary.flops.total as f64;
+        let (total, text) = (summary.flops.total as f64, summary.text.is_some());
         Self {
             seed,
-            result: summary.accuracy.last,
+            result: if text { summary.loss.last } else { summary.accuracy.last },
             spent: Spent::Run {
                 activation: summary.activation.realised,
                 flops: total / dense,
@@ -60,7 +60,7 @@ impl Measured {
                 overhead: (spent(Phase::Score) + spent(Phase::Select)) / seconds,
                 joules: summary.joules.total,
             },
-            test: summary.test,
+            test: summary.test.filter(|_| !text),
         }
     }
 }

@@ -61,14 +61,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         own.map(|(run, summary)| Measured::of(run.seed, summary, plan.epochs)).collect()
     };
     let results: Vec<(String, Vec<Measured>)> = arms.iter().map(|arm| (arm.name.clone(), of_arm(arm))).collect();
-    let terms = Terms {
-        result: "accuracy %".into(),
-        unit: " points",
-        decimals: 2,
-        cost: "FLOPs of dense".into(),
-        noun: "FLOPs",
-        whole: format!("a dense run of {} epochs", plan.epochs),
-    };
+    let terms = Terms::of(&summaries, plan.epochs);
     let caveats = circumstances::of_runs(&Circumstances {
         runs: runs().map(|(run, summary)| (run.arm.name.as_str(), summary, run.was_shared())).collect(),
         limits: plan.limits,

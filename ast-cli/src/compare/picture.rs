@@ -4,7 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::comparison::Comparison;
-use super::verdict::{Difference, LEVEL, REFERENCES};
+use super::verdict::{Difference, LEVEL, REFERENCES, Terms};
 use crate::plot::{BLUE_LINE, GREY_LINE, ORANGE_LINE, Outcome};
 
 const HEAD: u32 = 82;
@@ -83,7 +83,7 @@ fn draw(comparison: &Comparison, text: &mut String) -> Outcome {
     let least = 10f64.powi(1 - terms.decimals as i32);
     panel(&accuracy, &terms.result.replace(" %", ", %"), false, least, &of_runs.collect::<Vec<_>>())?;
     if let Some(to) = reference {
-        let of_pairs = rows.iter().map(|row| row.against(to).map(marks));
+        let of_pairs = rows.iter().map(|row| row.against(to).map(|difference| marks(difference, terms)));
         panel(
             &difference,
             &format!("difference to {to}{}", terms.unit.replace(' ', ", ")),
@@ -96,10 +96,10 @@ fn draw(comparison: &Comparison, text: &mut String) -> Outcome {
     Ok(())
 }
 
-fn marks(difference: &Difference) -> Marks<'_> {
+fn marks<'a>(difference: &'a Difference, terms: &Terms) -> Marks<'a> {
     let Difference { values, mean, interval, established, .. } = difference;
     let colour = match established {
-        true if *mean > 0.0 => BLUE_LINE,
+        true if difference.is_ahead(terms) => BLUE_LINE,
         true => ORANGE_LINE,
         false => GREY_LINE,
     };

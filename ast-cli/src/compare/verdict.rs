@@ -1,6 +1,6 @@
 //! From runs to differences, and to sentences that say which are established.
 
-use ast_core::run::TestSet;
+use ast_core::run::{Summary, TestSet};
 use serde::Serialize;
 
 use super::chance;
@@ -18,6 +18,9 @@ pub(super) const SAME_COST: f64 = 1.02;
 pub(super) struct Terms {
     /// Name of the result.
     pub(super) result: String,
+    /// Whether a smaller result is the better one, as of a loss.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) lower_is_better: bool,
     /// Unit of a difference.
     #[serde(skip)]
     pub(super) unit: &'static str,
@@ -34,12 +37,28 @@ pub(super) struct Terms {
     pub(super) whole: String,
 }
 
+impl Terms {
+    /// The terms of runs of this program, on the same data, whose dense run has so many nominal epochs.
+    pub(super) fn of(runs: &[Summary], epochs: u32) -> Self {
+        let text = runs.iter().any(|run| run.text.is_some());
+        Self {
+            result: if text { "loss" } else { "accuracy %" }.into(),
+            lower_is_better: text,
+            unit: if text { " nats" } else { " points" },
+            decimals: if text { 4 } else { 2 },
+            cost: "FLOPs of dense".into(),
+            noun: "FLOPs",
+            whole: format!("a dense run of {epochs} epochs"),
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     pub(super) arm: String,
     pub(super) seeds: Vec<u64>,
-    /// The mean over the runs: accuracy on the test set or, if so configured, on a validation split, percent; or
-    /// another program's result.
+    /// The mean over the runs: accuracy on the test set or, if so configured, on a validation split, percent; for text the
+    /// loss, nats a token; or another program's result.
     pub(super) accuracy: f64,
     pub(super) accuracy_interval: Option<[f64; 2]>,
     /// The result of each run.
@@ -119,13 +138,18 @@ impl Difference {
         Some(Self { to, pairs: values.len(), values, mean, interval, p, established })
     }
 
+    /// Whether the arm is better than the reference on average.
+    pub(super) fn is_ahead(&self, terms: &Terms) -> bool {
+        (self.mean > 0.0) != terms.lower_is_better
+    }
+
     /// The verdict as a sentence; `but` is what weakens it.
     pub(super) fn sentence(&self, arm: &str, terms: &Terms, but: &str) -> String {
         let Terms { unit, decimals, .. } = *terms;
         let Self { to, pairs, mean, interval, p, established, .. } = self;
         let p = p.map_or_else(String::new, |p| format!(", p = {p:.3}"));
         if *established {
-            let side = if *mean > 0.0 { "ahead of" } else { "behind" };
+            let side = if self.is_ahead(terms) { "ahead of" } else { "behind" };
             let (by, interval) = (mean.abs(), brackets(*interval, decimals));
             return format!(
                 "Established: {arm} is {side} {to} by {by:.decimals$}{unit}{interval}, {pairs} pairs{p}{but}."
@@ -150,7 +174,7 @@ mod tests {
 
     fn terms() -> Terms {
         let (result, cost, whole) = Default::default();
-        Terms { result, unit: " points", decimals: 2, cost, noun: "", whole }
+        Terms { result, lower_is_better: false, unit: " points", decimals: 2, cost, noun: "", whole }
     }
 
     fn difference(values: &[f64]) -> Difference {
@@ -166,6 +190,8 @@ mod tests {
         assert!(sentence.ends_with("6 pairs, p = 0.031, near chance."), "{sentence}");
         let five = difference(&[0.7, 1.2, 0.3, 0.9, 0.4]);
         assert!(!five.established && five.sentence("ast", &terms(), "").contains("can establish nothing"));
+        let losses = Terms { lower_is_better: true, ..terms() };
+        assert!(six.sentence("ast", &losses, "").contains("ast is behind random by 0.75"), "a loss that is higher");
         let behind = difference(&[-0.7, -1.2, -0.3, -0.9, -0.4, -1.0]);
         assert!(behind.sentence("ast", &terms(), "").contains("is behind random by 0.75 points ["));
     }

@@ -9,6 +9,8 @@ pub(crate) use layers::{assigned, leaves, of_surroundings, overlay};
 mod malformed;
 mod presets;
 
+use std::path::Path;
+
 use ast_core::plugin::{ParamError, Registry, RegistryError};
 use ast_core::run::RunConfig;
 use ast_core::select::ScorerRule;
@@ -95,6 +97,17 @@ fn refusal(error: &ResolveError) -> Failure {
         _ => String::new(),
     };
     Failure::usage(format!("{error}{hint}"))
+}
+
+/// The configuration of a run, with the defaults of all parameters.
+pub(crate) fn of_run_folder(run: &Path) -> Result<RunConfig, Failure> {
+    Ok(resolve_table(layers::of_run(&run.join(CONFIG), &TrainArgs::default())?)?.effective())
+}
+
+/// The first preset that trains on a dataset.
+pub(crate) fn preset_on(dataset: &str) -> Option<&'static str> {
+    let on = |text: &str| text.parse::<Table>().is_ok_and(|table| table["data"]["name"].as_str() == Some(dataset));
+    presets::ALL.iter().find(|(_, text)| on(text)).map(|(name, _)| *name)
 }
 
 /// The names of the presets.

@@ -4,4 +4,5 @@ pub(super) const ALL: &[(&str, &str)] = &[
     ("cifar10", include_str!("../../presets/cifar10.toml")),
     ("cifar10-fast", include_str!("../../presets/cifar10-fast.toml")),
     ("cifar10-94", include_str!("../../presets/cifar10-94.toml")),
+    ("shakespeare", include_str!("../../presets/shakespeare.toml")),
 ];

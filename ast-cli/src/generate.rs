@@ -1,0 +1,157 @@
+//! `ast generate`: writes text with the language model of a finished run.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use ast_core::burn::tensor::{Tensor, TensorData};
+use ast_core::data::Shape;
+use ast_core::model::Input;
+use ast_core::plugin::ParamValue;
+use ast_core::random::{Purpose, Random};
+use ast_core::train::{Inference, Trained, WeightsError};
+
+use crate::args::GenerateArgs;
+use crate::config;
+use crate::device;
+use crate::failure::{Failure, Kind};
+use crate::input;
+use crate::run_folder::{MODEL, VOCABULARY};
+use crate::shell::quoted;
+use crate::train;
+use crate::vocabulary::Vocabulary;
+
+/// Upper bound for the size of a vocabulary.
+const LARGEST_FILE: u64 = 1 << 26;
+
+pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
+    let run = &args.run;
+    let config = config::of_run_folder(run)?;
+    let vocabulary = vocabulary(run)?;
+    let Some(ParamValue::Number(context)) = config.data.params.get("context") else { return Err(no_text(run)) };
+    let context = *context as usize;
+    let weights = args.weights.clone().unwrap_or_else(|| run.join(MODEL));
+    if !weights.is_file() {
+        let resume = format!("`ast train --resume {}` finishes the run", quoted(run));
+        let message =
+            format!("{}: no such file: the weights are written at the end of a run; {resume}", weights.display());
+        return Err(Failure::new(Kind::Data, message));
+    }
+    train::set_threads(args.threads.unwrap_or(0) as usize)?;
+    let (_, device) = device::choose(args.device.as_deref().unwrap_or("auto"))?;
+    let (shape, classes) = (Shape::Tokens(context), vocabulary.len());
+    let trained = Trained { model: &config.model, weights: &weights, shape, classes, device: &device };
+    let model = trained.load().map_err(|error| {
+        let kind = if matches!(error, WeightsError::Read(_)) { Kind::Io } else { Kind::Data };
+        Failure::new(kind, format!("{}: {error}", weights.display()))
+    })?;
+
+    let mut tokens = vocabulary.tokens(args.prompt.as_bytes()).map_err(|at| {
+        let rest: String = String::from_utf8_lossy(&args.prompt.as_bytes()[at..]).chars().take(1).collect();
+        Failure::usage(format!("--prompt: {rest:?} does not occur in the text that the model was trained on"))
+    })?;
+    if tokens.is_empty() {
+        return Err(Failure::usage("--prompt: it is empty; give at least a character to go on from"));
+    }
+    let begun = if args.prompt == "\n" { "" } else { &args.prompt };
+    if !put(begun.as_bytes())? {
+        return Ok(());
+    }
+    let random = Random::new(u64::from(args.seed));
+    for place in 0..args.tokens {
+        let seen = &tokens[tokens.len().saturating_sub(context)..];
+        let logits = last_logits(model.as_ref(), seen, classes, &device)?;
+        let uniform = random.stream(Purpose::Generate, place.into(), 0).uniform();
+        let next = sample(&logits, args.temperature, args.top_k as usize, uniform);
+        tokens.push(next as i32);
+        if !put(vocabulary.token(next))? {
+            return Ok(());
+        }
+    }
+    put(b"\n").map(drop)
+}
+
+fn vocabulary(run: &Path) -> Result<Vocabulary, Failure> {
+    let file = run.join(VOCABULARY);
+    if !file.is_file() {
+        return Err(no_text(run));
+    }
+    let text = input::read(&file, LARGEST_FILE, Kind::Data, ": too large for a vocabulary")?;
+    let vocabulary: Vocabulary = serde_json::from_slice(&text)
+        .map_err(|error| Failure::new(Kind::Data, format!("{}: {error}", file.display())))?;
+    Ok(vocabulary)
+}
+
+fn no_text(run: &Path) -> Failure {
+    let message = format!("{} is not the folder of a run on text: it has no {VOCABULARY}", run.display());
+    Failure::usage(format!("{message}; `ast train --preset shakespeare` makes one"))
+}
+
+/// The logits of the token after these, `[classes]`.
+fn last_logits(
+    model: &dyn Inference,
+    tokens: &[i32],
+    classes: usize,
+    device: &ast_core::burn::tensor::Device,
+) -> Result<Vec<f32>, Failure> {
+    let input = Tensor::from_data(TensorData::new(tokens.to_vec(), [1, tokens.len()]), device);
+    let logits = model.logits(Input::Tokens(input)).narrow(0, tokens.len() - 1, 1).reshape([classes]);
+    let read: Result<Vec<f32>, _> = Tensor::<1>::try_into_vec_as(logits);
+    read.map_err(|error| Failure::new(Kind::Device, error.to_string()))
+}
+
+/// Draws a token by `uniform` in 0..1: with the probabilities `softmax(logits / temperature)` of the `top_k` most likely
+/// ones. At temperature 0 it is the most likely one.
+fn sample(logits: &[f32], temperature: f64, top_k: usize, uniform: f64) -> usize {
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    // Stable, so that equal logits are in the order of their tokens everywhere.
+    order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
+    order.truncate(top_k.max(1));
+    let highest = f64::from(logits[order[0]]);
+    let weight = |token: &usize| ((f64::from(logits[*token]) - highest) / temperature).exp();
+    // Without a temperature all others weigh nothing.
+    let weights: Vec<f64> = if temperature > 0.0 { order.iter().map(weight).collect() } else { vec![1.0] };
+    let mut left = uniform * weights.iter().sum::<f64>();
+    for (token, weight) in order.iter().zip(&weights) {
+        left -= weight;
+        if left < 0.0 {
+            return *token;
+        }
+    }
+    order[0]
+}
+
+/// Writes to standard output at once. `false` if nobody reads it any more.
+fn put(bytes: &[u8]) -> Result<bool, Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::new(Kind::Io, format!("cannot write to standard output: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frequencies over 10,000 equally spaced numbers are the probabilities.
+    #[test]
+    fn tokens_are_drawn_with_their_probabilities() {
+        let logits = [0.0_f32, 2.0, 1.0, -30.0];
+        let counts = |temperature, top_k| {
+            let mut counts = [0; 4];
+            (0..10_000).for_each(|i| counts[sample(&logits, temperature, top_k, (f64::from(i) + 0.5) / 1e4)] += 1);
+            counts
+        };
+        for (temperature, top_k) in [(1.0, 200), (0.5, 200), (1.0, 2)] {
+            let of = |logit: f32| (f64::from(logit) / temperature).exp();
+            let kept: Vec<f32> = [2.0, 1.0, 0.0, -30.0].into_iter().take(top_k).collect();
+            let sum: f64 = kept.iter().map(|logit| of(*logit)).sum();
+            for (logit, count) in logits.iter().zip(counts(temperature, top_k)) {
+                let expected = if kept.contains(logit) { 1e4 * of(*logit) / sum } else { 0.0 };
+                assert!((f64::from(count) - expected).abs() <= 1.0, "{logit} at {temperature}: {count} {expected}");
+            }
+        }
+        assert_eq!((counts(0.0, 200), counts(1.0, 1)), ([0, 10_000, 0, 0], [0, 10_000, 0, 0]));
+    }
+}

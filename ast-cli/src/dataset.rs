@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ast_core::data::{
-    BuildDataset, DataError, DataSource, Dataset, LabelNoise, Loader, ReadRequest, Remedy, Subset, fingerprint,
+    BuildDataset, DataError, DataSource, Dataset, LabelNoise, Loader, ReadRequest, Remedy, Shape, Subset, fingerprint,
 };
 use ast_core::plugin::{Params, Registry};
 use ast_core::random::Random;
@@ -62,6 +62,9 @@ pub(crate) fn splits(config: &RunConfig) -> Result<[Arc<dyn Dataset>; 2], Failur
             return Err(Failure::usage(message));
         }
         train = Arc::new(Subset::new(train, 0..limit));
+    }
+    if *label_noise > 0.0 && matches!(train.shape(), Shape::Tokens(_)) {
+        return Err(Failure::usage("`data.label_noise` is for images: the targets of text are its own tokens"));
     }
     if *label_noise > 0.0 {
         train = Arc::new(LabelNoise::new(train, *label_noise, random));

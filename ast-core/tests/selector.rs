@@ -689,3 +689,79 @@ fn impossible_or_late_stages_are_refused() {
     train(&mut selector, batch);
     assert!(selector.set_stages(vec![stage(0)]).unwrap_err().to_string().contains("before the first batch"));
 }
+
+/// A warm-up trains every offered sample for its share of the budget and to within a chunk, for every policy; the whole run
+/// costs the same, and continues exactly from a state saved within the warm-up or after it.
+#[test]
+fn every_policy_can_begin_with_a_warm_up() {
+    let goal = Goal::budget(0.25, 12);
+    let (whole, batch) = ((SAMPLES * 12) as f64, BATCH as f64);
+    for name in names().into_iter().filter(|name| *name != "dense") {
+        let made = || {
+            let mut selector = selector(name, goal);
+            selector.set_warm_up(0.4).unwrap();
+            selector
+        };
+        let (mut all, mut warm) = (0, 0);
+        let expected = run(made(), |selector, _| {
+            let Some(batch) = selector.in_flight().front() else { return selector };
+            all += batch.len();
+            warm += if batch.stats().target == 1.0 && name != "dense-stopped" { batch.len() } else { 0 };
+            selector
+        });
+        if name != "dense-stopped" {
+            let expected = 0.4 * 0.25 * whole;
+            assert!((warm as f64 - expected).abs() <= 3.0 * batch, "{name}: {warm} of {all}, {expected}");
+        }
+        let again = run(made(), |old, steps| {
+            if !steps.is_multiple_of(7) {
+                return old;
+            }
+            let mut fresh = made();
+            fresh.restore(&old.save().unwrap()).unwrap();
+            fresh
+        });
+        assert_eq!(again, expected, "{name}");
+        let mut other = selector(name, goal);
+        assert!(other.restore(&made().save().unwrap()).is_err(), "{name}: a selector without a warm-up is another");
+    }
+}
+
+/// What `random` trains on is one sequence, whatever part of it is a warm-up, which may end within an epoch.
+#[test]
+fn a_warm_up_changes_neither_samples_nor_order_of_random() {
+    let ids = |warm_up: f64| {
+        let mut selector = selector("random", Goal::budget(0.25, 12));
+        selector.set_warm_up(warm_up).unwrap();
+        let mut ids = Vec::new();
+        while let Some(batch) = selector.next_batch(&mut NoProbe).unwrap() {
+            ids.extend(batch.ids());
+            train(&mut selector, batch);
+        }
+        ids
+    };
+    let expected = ids(0.0);
+    for warm_up in [0.01, 0.1, 0.34, 0.5, 0.99, 1.0] {
+        let ids = ids(warm_up);
+        let both = ids.len().min(expected.len());
+        assert_eq!(ids[..both], expected[..both], "{warm_up}");
+        assert!(ids.len().abs_diff(expected.len()) <= BATCH, "{warm_up}: {} {}", ids.len(), expected.len());
+    }
+}
+
+/// Without a budget the share is of the nominal epochs: a quarter at full rate, the rest at a fifth.
+#[test]
+fn a_warm_up_without_a_budget_is_of_the_epochs() {
+    let mut selector = selector("random", Goal::activation(0.2, 8));
+    selector.set_warm_up(0.25).unwrap();
+    while let Some(batch) = selector.next_batch(&mut NoProbe).unwrap() {
+        train(&mut selector, batch);
+    }
+    let expected = ((0.25 + 0.75 * 0.2) * 8.0 * SAMPLES as f64) as u64;
+    assert!(selector.counts().trained.abs_diff(expected) <= BATCH as u64, "{}", selector.counts().trained);
+    assert!(selector.set_warm_up(0.1).unwrap_err().to_string().contains("before the first batch"));
+    let mut fresh = self::selector("random", Goal::activation(0.2, 8));
+    for share in [-0.1, 1.1, f64::NAN] {
+        assert!(fresh.set_warm_up(share).unwrap_err().to_string().contains("0..=1"));
+    }
+}

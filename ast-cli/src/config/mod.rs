@@ -122,6 +122,7 @@ fn known_keys() -> Table {
     full.data.train_limit = Some(0);
     full.data.validation = Some(0);
     full.model.weights = Some("".into());
+    full.policy.warmup = 1.0;
     full.train.clip_norm = Some(1.0);
     full.train.sizes = Some(vec![32]);
     full.train.size_shares = Some(vec![1.0]);

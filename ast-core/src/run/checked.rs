@@ -28,6 +28,8 @@ pub struct Checked {
     /// See [`TrainConfig::label_smoothing`].
     pub(crate) label_smoothing: f64,
     pub(crate) clip_norm: Option<f64>,
+    /// See [`PolicyConfig::warmup`](crate::run::PolicyConfig::warmup).
+    pub(crate) warm_up: f64,
     pub(crate) lookahead: bool,
     pub(crate) seed: u64,
     pub(crate) on_nan: OnNan,
@@ -78,6 +80,7 @@ impl RunConfig {
             schedule: Schedule { peak: lr, fall: schedule, warm_up, start: lr_start, end: lr_end },
             label_smoothing,
             clip_norm,
+            warm_up: self.policy.warmup,
             lookahead,
             seed,
             on_nan,

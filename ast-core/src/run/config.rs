@@ -95,15 +95,23 @@ pub struct OptimizerConfig {
     pub params: BTreeMap<String, ParamValue>,
 }
 
-/// `policy.*`: a name, and the parameters that the policy declares.
+/// `policy.*`: a name, the parameters that the policy declares, and a key that all policies share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PolicyConfig {
     /// Name of the policy.
     pub name: String,
+    /// Share of the budget, 0..=1, in which every offered sample is trained on, before the policy begins. Without a budget it
+    /// is the share of the nominal epochs.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub warmup: f64,
     /// Its parameters.
     #[serde(flatten)]
     pub params: BTreeMap<String, ParamValue>,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// `scorer.*`: a name, and the parameters that the scorer declares.
@@ -322,7 +330,7 @@ impl Default for OptimizerConfig {
 
 impl Default for PolicyConfig {
     fn default() -> Self {
-        Self { name: "ast".into(), params: BTreeMap::new() }
+        Self { name: "ast".into(), warmup: 0.0, params: BTreeMap::new() }
     }
 }
 

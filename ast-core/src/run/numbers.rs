@@ -50,6 +50,7 @@ pub const NUMBERS: &[NumberSpec] = &[
     from_zero("data.label_noise", 1.0, |c| Some(c.data.label_noise)),
     integer("data.shift", 0, 16, |c| Some(c.data.shift as f64)),
     integer("data.workers", 0, 256, |c| Some(c.data.workers as f64)),
+    from_zero("policy.warmup", 1.0, |c| Some(c.policy.warmup)),
     above_zero("control.target", 1.0, |c| c.control.target),
     from_zero("control.kp", 1e6, |c| Some(c.control.kp)),
     above_zero("control.ki", 1e6, |c| Some(c.control.ki)),

@@ -24,6 +24,9 @@ pub enum SelectError {
     /// The stages are impossible, or are set too late.
     #[error("stages: {0}")]
     Stages(&'static str),
+    /// The warm-up is impossible, or is set too late.
+    #[error("warm-up: {0}")]
+    WarmUp(&'static str),
     /// An earlier call failed.
     #[error("the selector failed earlier and cannot continue: create a new one and restore the last saved state")]
     Broken,

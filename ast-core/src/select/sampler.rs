@@ -65,6 +65,13 @@ impl Sampler {
         Plan { coverage, candidates, chunk: self.chunk }
     }
 
+    /// Takes back the coverage of a plan from its chunk `chunk` on: it was not offered and is the next to be covered.
+    pub(crate) fn take_back(&mut self, plan: &Plan, chunk: u32) {
+        let rest: usize = (chunk..plan.chunks()).filter_map(|k| Some(plan.offer(0, k)?.coverage.len())).sum();
+        self.covered -= rest as u64;
+        self.owed -= rest as f64;
+    }
+
     fn covered_at(&mut self, place: u64) -> SampleId {
         let (round, within) = (place / self.samples as u64, (place % self.samples as u64) as usize);
         match &self.round {

@@ -56,6 +56,8 @@ pub struct Selector {
     batch_size: usize,
     costs: Vec<PassCost>,
     stages: Vec<Stage>,
+    /// Share of the budget that is trained on every offered sample first.
+    warm_up: f64,
     budget: Budget,
     state: State,
 }
@@ -121,12 +123,13 @@ impl Selector {
             ledger: Ledger::new(groups),
             counts: Counts::default(),
             stage: 0,
+            warming: false,
         };
         let step = DEFAULT_COST.step;
         let budget = goal.budget_for(policy.kind.run_length, samples, step, step);
         let made = format!("{goal:?}, {batch_size} samples a batch, seed {seed}, {title}");
         let (costs, stages) = (vec![DEFAULT_COST], Vec::new());
-        Ok(Self { made, broken: false, goal, policy, random, batch_size, costs, stages, budget, state })
+        Ok(Self { made, broken: false, goal, policy, random, batch_size, costs, stages, warm_up: 0.0, budget, state })
     }
 
     /// Sets the real cost of a sample at each level, in FLOPs for example. Call it before the first batch. If the goal
@@ -174,6 +177,34 @@ impl Selector {
         self.budget = self.goal.budget_for(self.policy.kind.run_length, self.state.ledger.samples(), step, cheapest);
         self.stages = stages;
         Ok(())
+    }
+
+    /// Trains on every offered sample until a share, 0..=1, of the budget is spent. The policy begins after that, and knows
+    /// the results of these steps. Call it before the first batch.
+    ///
+    /// The samples are those that coverage would name: a run that selects at random trains on the same samples in the same
+    /// order with it and without.
+    ///
+    /// # Errors
+    /// [`SelectError::WarmUp`] if the share is out of range, or after the first batch.
+    pub fn set_warm_up(&mut self, share: f64) -> Result<(), SelectError> {
+        if !(0.0..=1.0).contains(&share) {
+            return Err(SelectError::WarmUp("its share must be a number in 0..=1"));
+        }
+        if self.warm_up != 0.0 || self.state.counts != Counts::default() {
+            return Err(SelectError::WarmUp("it can only be set once, before the first batch"));
+        }
+        if share > 0.0 {
+            self.made.push_str(&format!(", every sample for {share} of the budget"));
+        }
+        self.warm_up = share;
+        Ok(())
+    }
+
+    /// The share of the budget that is trained on every offered sample, 0..=1.
+    #[must_use]
+    pub fn warm_up(&self) -> f64 {
+        self.warm_up
     }
 
     /// The level of the current stage; 0 without stages.
@@ -373,10 +404,10 @@ impl Selector {
         &self.policy
     }
 
-    /// The state of selection, as reported by the policy.
+    /// The state of selection, as reported by the policy; during a warm-up every sample is the target.
     #[must_use]
     pub fn stats(&self) -> SelectionStats {
-        self.policy.stats(&self.goal)
+        if self.state.warming { SelectionStats::of(1.0) } else { self.policy.stats(&self.goal) }
     }
 
     /// The goal of the run.

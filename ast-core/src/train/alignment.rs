@@ -4,13 +4,19 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::statistics::errors;
 
-/// FLOPs of [`measure`] for a batch: two products of a matrix with its transpose.
-pub(super) fn flops(batch: usize, classes: usize, width: usize) -> u64 {
-    2 * (batch * batch * (classes + width)) as u64
+/// FLOPs of [`measure`] for a batch with so many rows: two products of a matrix with its transpose; for text those of the
+/// gradients, and one.
+pub(super) fn flops(batch: usize, rows: usize, classes: usize, width: usize) -> u64 {
+    let multiply_adds = match rows == batch {
+        true => batch * batch * (classes + width),
+        false => (rows + batch * batch) * classes * (width + 1),
+    };
+    2 * multiply_adds as u64
 }
 
 /// The five sums of a batch for [`Alignment::of_sums`](crate::select::Alignment::of_sums), `[5]`, on the device.
-/// `coverage` marks the coverage samples.
+/// `coverage` marks the coverage samples. With several rows per sample, as for text, a sample's gradient is the mean over
+/// them; then memory is taken for `samples x classes x (width + 1)` numbers.
 pub(super) fn measure(
     logits: &Tensor<2>,
     features: &Tensor<2>,
@@ -18,9 +24,9 @@ pub(super) fn measure(
     coverage: &[bool],
 ) -> Tensor<1> {
     let (errors, features) = (errors(logits, targets), features.clone());
-    let kernel = errors.clone().matmul(errors.clone().transpose())
-        * (features.clone().matmul(features.clone().transpose()) + 1.0);
-    let squares = (errors.clone() * errors).sum_dim(1) * ((features.clone() * features).sum_dim(1) + 1.0);
+    let samples = coverage.len();
+    let (kernel, squares) =
+        if errors.dims()[0] == samples { by_rows(errors, features) } else { by_gradients(errors, features, samples) };
     let mask = |wanted: bool| {
         let ones: Vec<f32> = coverage.iter().map(|is| f32::from(u8::from(*is == wanted))).collect();
         Tensor::<2>::from_data(TensorData::new(ones, [coverage.len(), 1]), &squares.device())
@@ -29,6 +35,27 @@ pub(super) fn measure(
     let between = |a: &Tensor<2>, b: &Tensor<2>| (kernel.clone().matmul(a.clone()) * b.clone()).sum();
     let of = |a: &Tensor<2>| (squares.clone() * a.clone()).sum();
     Tensor::cat(vec![between(&c, &c), between(&c, &s), between(&s, &s), of(&c), of(&s)], 0)
+}
+
+/// The inner products of all pairs, `[samples, samples]`, and the squared norms, `[samples, 1]`, of gradients with one row
+/// each. A gradient is an outer product, so it need not be computed.
+fn by_rows(errors: Tensor<2>, features: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    let kernel = errors.clone().matmul(errors.clone().transpose())
+        * (features.clone().matmul(features.clone().transpose()) + 1.0);
+    let squares = (errors.clone() * errors).sum_dim(1) * ((features.clone() * features).sum_dim(1) + 1.0);
+    (kernel, squares)
+}
+
+/// The same for gradients that are means over several rows.
+fn by_gradients(errors: Tensor<2>, features: Tensor<2>, samples: usize) -> (Tensor<2>, Tensor<2>) {
+    let ([rows, classes], [_, width]) = (errors.dims(), features.dims());
+    let each = rows / samples;
+    let features = Tensor::cat(vec![features, Tensor::ones([rows, 1], &errors.device())], 1);
+    let of_rows = errors.reshape([samples, each, classes]).swap_dims(1, 2);
+    let gradients = of_rows.matmul(features.reshape([samples, each, width + 1])) / each as f64;
+    let gradients = gradients.reshape([samples, classes * (width + 1)]);
+    let squares = (gradients.clone() * gradients.clone()).sum_dim(1);
+    (gradients.clone().matmul(gradients.transpose()), squares)
 }
 
 #[cfg(test)]
@@ -42,23 +69,38 @@ mod tests {
     const CLASSES: usize = 5;
     const WIDTH: usize = 4;
 
-    /// Compared with explicit gradients: the outer product of error and features with a 1 appended.
+    /// Compared with explicit gradients: the outer product of error and features with a 1 appended, averaged over the rows
+    /// of a sample.
     #[test]
     fn the_sums_match_explicit_gradients_of_the_last_layer() {
+        for each in [1, 3] {
+            check(each);
+        }
+    }
+
+    fn check(each: usize) {
         let device = Device::flex();
         let mut stream = Random::new(3).stream(Purpose::Data, 0, 0);
         let mut normal = |n: usize| -> Vec<f32> { (0..n).map(|_| stream.normal() as f32).collect() };
-        let (logits, rows) = (normal(SAMPLES * CLASSES), normal(SAMPLES * WIDTH));
-        let labels: Vec<usize> = (0..SAMPLES).map(|i| i * 3 % CLASSES).collect();
-        let gradient = |i: usize| -> Vec<f64> {
+        let rows = SAMPLES * each;
+        let (logits, inputs) = (normal(rows * CLASSES), normal(rows * WIDTH));
+        let labels: Vec<usize> = (0..rows).map(|i| i * 3 % CLASSES).collect();
+        let of_row = |i: usize| -> Vec<f64> {
             let row: Vec<f64> = logits[CLASSES * i..][..CLASSES].iter().map(|x| f64::from(*x).exp()).collect();
             let sum: f64 = row.iter().sum();
             let error = |class: usize| row[class] / sum - f64::from(u8::from(labels[i] == class));
-            let features = rows[WIDTH * i..][..WIDTH].iter().map(|h| f64::from(*h)).chain([1.0]);
+            let features = inputs[WIDTH * i..][..WIDTH].iter().map(|h| f64::from(*h)).chain([1.0]);
             features
                 .flat_map(|h| (0..CLASSES).map(move |class| (class, h)))
                 .map(|(class, h)| error(class) * h)
                 .collect()
+        };
+        let gradient = |sample: usize| -> Vec<f64> {
+            let mut mean = vec![0.0; CLASSES * (WIDTH + 1)];
+            for row in (each * sample..each * (sample + 1)).map(of_row) {
+                mean.iter_mut().zip(row).for_each(|(mean, value)| *mean += value / each as f64);
+            }
+            mean
         };
         let coverage = [true, false, true, true, false, false, true];
         let mut expected = [0.0; 5];
@@ -76,9 +118,9 @@ mod tests {
                 }
             }
         }
-        let logits = Tensor::from_data(TensorData::new(logits.clone(), [SAMPLES, CLASSES]), &device);
-        let features = Tensor::from_data(TensorData::new(rows.clone(), [SAMPLES, WIDTH]), &device);
-        let targets = TensorData::new(labels.iter().map(|y| *y as i32).collect::<Vec<_>>(), [SAMPLES]);
+        let logits = Tensor::from_data(TensorData::new(logits.clone(), [rows, CLASSES]), &device);
+        let features = Tensor::from_data(TensorData::new(inputs.clone(), [rows, WIDTH]), &device);
+        let targets = TensorData::new(labels.iter().map(|y| *y as i32).collect::<Vec<_>>(), [rows]);
         let sums = measure(&logits, &features, &Tensor::from_data(targets, &device), &coverage);
         let sums: Vec<f32> = sums.into_data().try_into_vec().unwrap();
         for (got, expected) in sums.into_iter().zip(expected) {

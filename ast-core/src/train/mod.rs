@@ -134,6 +134,7 @@ impl<M: Model> Trainer<M> {
         let sizes = Sizes::new(&config, dataset.shape())?;
         let costs = sizes.shapes().iter().map(|shape| Ok(pass_cost(&model.layers(*shape)?)));
         selector.set_costs(costs.collect::<Result<_, NetworkError>>()?)?;
+        selector.set_warm_up(config.warm_up)?;
         if !sizes.stages.is_empty() {
             selector.set_stages(sizes.stages.clone())?;
         }

@@ -130,7 +130,10 @@ impl<M: Model> Trainer<M> {
         let share = match (kind.run_length, goal.limit) {
             (RunLength::Whole, _) => 1.0,
             (RunLength::Cut, None) => goal.target,
-            (RunLength::Budget, None) if kind.keeps_target => self.selector.stats().target,
+            (RunLength::Budget, None) if kind.keeps_target => {
+                let warm_up = self.selector.warm_up();
+                warm_up + (1.0 - warm_up) * self.selector.stats().target
+            }
             (RunLength::Cut, Some(_)) if !stages.is_empty() => return None,
             (_, Some(Limit::Fraction(fraction))) => fraction * cheaper,
             _ => return None,

@@ -25,15 +25,15 @@ pub(super) fn check<M: Model>(
     if selector.policy().kind.scorer == ScorerRule::Unused {
         // The policy does not use scores.
     } else if needs(Statistic::InputDeviation) && matches!(shape, Shape::Tokens(_)) {
-        let error = "it is for images: it needs the deviation of their pixels, which text does not have";
+        let error = "it is for images: it needs the deviation of their pixels; for text take another, such as `loss`";
         return Err(NetworkError::Unfit { user: name(), reason: error });
     } else if whole && shape.targets() != 1 {
         return lacks(name(), "one row of logits per sample");
     } else if (whole || needs(Statistic::FeatureNorm)) && !model.has_features() {
         return lacks(name(), "features (the input of a final linear layer)");
     }
-    if selector.watches() && !(model.has_features() && shape.targets() == 1) {
-        return lacks(policy(), "features with one row per sample for its guard (or set policy.guard = \"off\")");
+    if selector.watches() && !model.has_features() {
+        return lacks(policy(), "features for its guard (or set policy.guard = \"off\")");
     }
     Ok(())
 }

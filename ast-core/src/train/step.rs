@@ -118,7 +118,12 @@ impl<M: Model> Trainer<M> {
             && let Some(features) = &forwarded.forward.features
         {
             let logits = &forwarded.forward.logits;
-            self.selector.charge_watching(alignment::flops(batch.len(), logits.dims()[1], features.dims()[1]));
+            self.selector.charge_watching(alignment::flops(
+                batch.len(),
+                logits.dims()[0],
+                logits.dims()[1],
+                features.dims()[1],
+            ));
             extra.push(alignment::measure(logits, features, &forwarded.targets, &coverage));
         }
         let scoring = Scoring {

@@ -2,7 +2,7 @@
 //!
 //! Paul, Ganguli & Dziugaite, *Deep Learning on a Data Diet*, NeurIPS 2021: the norm of the error vector early in
 //! training shows which samples matter, and the top of them is kept. Deviations: the scores are from one network
-//! instead of the mean over ten, and it is the run's own network, after a warm-up on random samples. The pass is
+//! instead of the mean over ten, and it is the run's own network, after a start on random samples. The pass is
 //! charged.
 
 use crate::codec::{SnapshotError, decode, encode};
@@ -20,20 +20,20 @@ const BATCH: usize = 250;
 
 crate::register_policy! {
     name: "static-el2n",
-    summary: "one fixed subset for the whole run, the highest EL2N scores after a random warm-up (Paul et al. 2021); costs the target + one forward pass over the dataset",
+    summary: "one fixed subset for the whole run, the highest EL2N scores after a start on random samples (Paul et al. 2021); costs the target + one forward pass over the dataset",
     params: &[ParamSpec {
-        name: "warmup",
+        name: "score_after",
         summary: "share of the budget before the scoring pass, with random samples",
         kind: ParamKind::Number { default: 0.1, min: 0.0, max: 0.9 },
     }],
     scorer: ScorerRule::Prefer("el2n"),
-    build: |params, goal| Ok(Box::new(StaticEl2n { goal, warmup: params.number("warmup")?, due: false, member: Vec::new() })),
+    build: |params, goal| Ok(Box::new(StaticEl2n { goal, score_after: params.number("score_after")?, due: false, member: Vec::new() })),
 }
 
 struct StaticEl2n {
     goal: Goal,
-    warmup: f64,
-    /// Whether the warm-up is over.
+    score_after: f64,
+    /// Whether that share is spent.
     due: bool,
     /// Whether each sample is in the subset; empty before the scoring pass.
     member: Vec<bool>,
@@ -41,7 +41,7 @@ struct StaticEl2n {
 
 impl Policy for StaticEl2n {
     fn begin(&mut self, spent: f64) -> f64 {
-        self.due = spent >= self.warmup;
+        self.due = spent >= self.score_after;
         if self.due { 0.0 } else { self.goal.target }
     }
 
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn the_highest_of_the_scoring_pass_are_kept() {
         let goal = goal(0.4);
-        let mut policy = StaticEl2n { goal, warmup: 0.1, due: false, member: Vec::new() };
+        let mut policy = StaticEl2n { goal, score_after: 0.1, due: false, member: Vec::new() };
         let mut stage = Stage::new(&[0.1, 0.5, 0.2, 0.4, 0.3]);
         assert_eq!(policy.begin(0.05), 0.4);
         assert!(stage.offer(&mut policy).0.is_empty());

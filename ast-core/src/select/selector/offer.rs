@@ -12,12 +12,16 @@ use crate::select::sampler::Offer;
 impl Selector {
     /// Adds the coverage of the next chunk, and the candidates that the policy accepts, to the queue.
     pub(super) fn offer_chunk(&mut self, probe: &mut dyn Probe) -> Result<(), SelectError> {
-        let Cursor { epoch, chunk } = self.state.next;
         let before = self.spent(probe)?;
-        let stage = self.level();
+        let warming = before < self.warm_up;
+        if self.state.warming && !warming {
+            self.end_warm_up();
+        }
+        let (Cursor { epoch, chunk }, stage) = (self.state.next, self.level());
         let state = &mut self.state;
         if chunk == 0 {
-            let coverage = self.policy.begin(before);
+            state.warming = warming;
+            let coverage = if warming { 1.0 } else { self.policy.begin(before) };
             if !(0.0..=1.0).contains(&coverage) {
                 return Err(contract("begin", coverage, "a share in 0..=1"));
             }
@@ -26,13 +30,15 @@ impl Selector {
         }
         if let Some(offer) = state.plan.offer(epoch, chunk) {
             state.counts.offered += offer.len() as u64;
-            let mut chosen = Vec::new();
+            let (mut chosen, mut weights, mut levels) = (Vec::new(), Vec::new(), Vec::new());
             let (ledger, queue, random) = (&state.ledger, &state.queue, self.random);
             let charged = ChargedProbe::new(&mut *probe, &mut state.counts, ledger, queue).at(stage);
             let mut context = SelectionContext { spent: before, ledger, queue, random, probe: charged };
-            self.policy.select(offer, &mut context, &mut chosen)?;
-            let weights = self.policy.loss_weights(offer, &chosen, &context);
-            let levels = self.policy.levels(offer, &chosen, &context);
+            if !state.warming {
+                self.policy.select(offer, &mut context, &mut chosen)?;
+                weights = self.policy.loss_weights(offer, &chosen, &context);
+                levels = self.policy.levels(offer, &chosen, &context);
+            }
             check_choice(&offer, &chosen, &weights, &levels, state.ledger.samples())?;
             // Without coverage, the selected samples count as coverage: there is no more representative sample.
             let coverage = offer.coverage.iter().map(|id| (*id, true));
@@ -58,6 +64,18 @@ impl Selector {
         let last = chunk + 1 >= self.state.plan.chunks();
         self.state.next = if last { Cursor { epoch: epoch + 1, chunk: 0 } } else { Cursor { epoch, chunk: chunk + 1 } };
         Ok(())
+    }
+}
+
+impl Selector {
+    /// Ends the epoch of a warm-up where it is. The rest of its samples is trained by later coverage.
+    fn end_warm_up(&mut self) {
+        let state = &mut self.state;
+        state.warming = false;
+        if state.next.chunk > 0 {
+            state.sampler.take_back(&state.plan, state.next.chunk);
+            state.next = Cursor { epoch: state.next.epoch + 1, chunk: 0 };
+        }
     }
 }
 

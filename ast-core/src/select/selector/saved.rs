@@ -29,6 +29,9 @@ pub(crate) struct State {
     /// Number of the current stage. A stage that is over does not return.
     #[serde(default)]
     pub(crate) stage: usize,
+    /// Whether every sample of this epoch is trained on.
+    #[serde(default)]
+    pub(crate) warming: bool,
 }
 
 /// Epoch and number of the next chunk.

@@ -126,10 +126,10 @@ fn ast_that_is_random_is_called_random() {
     }
 }
 
-/// A preset that selects more than the default leads to a warning.
+/// To select more than by default leads to a warning.
 #[test]
 fn selection_in_a_short_run_leads_to_a_warning() {
-    let run = run(&[]);
+    let run = run(&["--set=policy.lambda=0.8"]);
     assert!(run.log.contains("because of policy.lambda = 0.8"), "{}", run.log);
     assert_eq!(run.summary["ran"]["acts_as"], Value::Null);
 }

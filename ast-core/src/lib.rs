@@ -44,7 +44,7 @@
 //! More than this example shows:
 //!
 //! * **Policies.** [`select::policy`] lists them. `dense` trains everything and ignores the target. `ast` equals
-//!   `random` in a run that trains each sample fewer than five times (target times epochs);
+//!   `random` in a run that trains each sample fewer than four times (target times epochs);
 //!   `policy("ast", &[("lambda", 0.8.into())])` selects anyway. `selector.policy().warning()` returns such warnings:
 //!   print it before the first step.
 //! * **Wrong labels.** Wrong labels have high losses. `ast` stops selecting where that does not pay, if it gets the

@@ -7,7 +7,7 @@
 //! `rate = c + (1 - c)(1 - threshold)`.
 //!
 //! With `lambda = 0` the policy equals `random`, sample for sample. This is the default in runs that train each sample
-//! less than five times on average, where no selective method has been shown to beat `random` (docs/results.md). A
+//! less than four times on average, where no selective method has been shown to beat `random` (docs/results.md). A
 //! guard measures whether selection pays; with wrong labels it does not. Scores come from the ledger unless another
 //! `source` is set, which is used only while lambda is above 0.
 
@@ -32,7 +32,7 @@ const KEY_WINDOW: usize = 4096;
 /// Default of `lambda` in a run that trains each sample at least [`SHOWN`] times on average.
 const LAMBDA: f64 = 0.8;
 /// Fewest visits per sample at which selection has been shown to beat `random` (docs/results.md).
-const SHOWN: f64 = 5.0;
+const SHOWN: f64 = 4.0;
 /// Largest share of the candidates that the gate may have to let through. Some of those cannot be trained on, because
 /// they are already in the queue or have reached their cap of visits.
 const MOST_PASSED: f64 = 0.9;
@@ -40,7 +40,7 @@ const MOST_PASSED: f64 = 0.9;
 const PARAMS: &[ParamSpec] = &[
     ParamSpec {
         name: "lambda",
-        summary: "largest share of the target that is chosen by significance; 0 is `random`; default: 0.8 in a run that trains each sample 5 times or more on average, else 0, because there nothing has been shown to beat `random`",
+        summary: "largest share of the target that is chosen by significance; 0 is `random`; default: 0.8 in a run that trains each sample 4 times or more on average, else 0, because there nothing has been shown to beat `random`",
         kind: ParamKind::Number { default: f64::NAN, min: 0.0, max: 0.95 },
     },
     ParamSpec {

@@ -162,13 +162,13 @@ fn pending_samples_are_not_selected_again() {
     assert!(accepted.is_empty());
 }
 
-/// The default follows docs/results.md: no selection at two visits per sample, selection at five.
+/// The default follows docs/results.md: no selection at two visits per sample, selection at four.
 #[test]
 fn the_default_selects_only_where_selection_is_shown_to_pay() {
     let defaults = Params::resolve(PARAMS, &BTreeMap::new()).unwrap();
     let epochs = |epochs| Goal::activation(0.1, epochs);
     for (goal, lambda) in
-        [(epochs(20), 0.0), (epochs(49), 0.0), (epochs(50), 0.8), (epochs(100), 0.8), (Goal::seconds(60.0, 0.1), 0.0)]
+        [(epochs(20), 0.0), (epochs(39), 0.0), (epochs(40), 0.8), (epochs(100), 0.8), (Goal::seconds(60.0, 0.1), 0.0)]
     {
         let mut ast = Ast::new(&defaults, goal).unwrap();
         assert!((ast.begin(0.5) - (1.0 - lambda) * 0.1).abs() < 1e-12, "{goal:?}");

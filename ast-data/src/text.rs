@@ -3,6 +3,8 @@
 //! The text is one file, or all `.txt` files of a folder in the order of their names. As in nanoGPT the first nine tenths
 //! are trained on and the rest is evaluated on. Each part is cut into windows, which share one token with the next.
 
+mod tokens;
+
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -16,12 +18,11 @@ use ast_core::random::Random;
 use ast_core::run::read_file;
 use ast_core::select::SampleId;
 
+use self::tokens::{Kind, Tokens};
 use crate::archive::differs;
 
 /// No larger text is read: it is kept in memory, with two bytes for each token.
 const MOST: u64 = 1 << 32;
-/// A token is kept in two bytes.
-const MOST_CHARACTERS: usize = 1 << 16;
 /// One in so many tokens is evaluated on.
 const EVALUATED: usize = 10;
 
@@ -33,8 +34,8 @@ const PARAMS: &[ParamSpec] = &[
     },
     ParamSpec {
         name: "tokens",
-        summary: "`characters`, all that occur in the text, or `bytes`, whatever the text is",
-        kind: ParamKind::Choice(&["characters", "bytes"]),
+        summary: "`characters`, all that occur in the text; `bytes`, whatever the text is; with the cargo feature `bpe` also `gpt2`, the 50,257 byte pairs of GPT-2",
+        kind: ParamKind::Choice(Kind::NAMES),
     },
 ];
 
@@ -71,16 +72,15 @@ fn shakespeare() -> Published {
 
 struct Text {
     context: usize,
-    /// Whether each byte is a token. If not, each character is.
-    bytes: bool,
+    kind: Kind,
     /// Whether the text is Shakespeare's.
     shakespeare: bool,
 }
 
 impl Text {
     fn new(params: &Params, shakespeare: bool) -> Result<Self, ParamError> {
-        let bytes = params.word("tokens")? == "bytes";
-        Ok(Self { context: params.integer("context")? as usize, bytes, shakespeare })
+        let kind = Kind::named(params.word("tokens")?);
+        Ok(Self { context: params.integer("context")? as usize, kind, shakespeare })
     }
 
     /// The files of the text, in order.
@@ -112,7 +112,7 @@ impl Text {
             let left = MOST - text.len() as u64;
             let read = read_file(&file, left).map_err(|error| wrong(error.to_string()))?;
             let read = read.ok_or_else(|| wrong(format!("with this file the text has more than {MOST} bytes")))?;
-            if !self.bytes
+            if self.kind != Kind::Bytes
                 && let Err(error) = std::str::from_utf8(&read)
             {
                 let at = error.valid_up_to();
@@ -121,16 +121,7 @@ impl Text {
             }
             text.extend(read);
         }
-        if self.bytes {
-            return Ok(Tokens::bytes(&text));
-        }
-        // Every file is UTF-8, so their sequence is.
-        let text = String::from_utf8_lossy(&text);
-        let advice = "read it with --set data.tokens=bytes";
-        Tokens::characters(&text).ok_or_else(|| TextError::Malformed {
-            file: dir.to_path_buf(),
-            reason: format!("it has more than {MOST_CHARACTERS} different characters; {advice}"),
-        })
+        Tokens::of(&text, self.kind).map_err(|reason| TextError::Malformed { file: dir.to_path_buf(), reason })
     }
 }
 
@@ -169,39 +160,6 @@ impl DataSource for Text {
             published.files().into_iter().filter(of).map(|file| file.name()).collect()
         };
         Ok(Verified { splits, modified: self.published().map(differing) })
-    }
-}
-
-/// A text as numbers.
-struct Tokens {
-    text: Vec<u16>,
-    /// The bytes of each token.
-    vocabulary: Vec<Vec<u8>>,
-}
-
-impl Tokens {
-    fn bytes(text: &[u8]) -> Self {
-        Self {
-            text: text.iter().map(|byte| u16::from(*byte)).collect(),
-            vocabulary: (0..=255).map(|b| vec![b]).collect(),
-        }
-    }
-
-    /// The characters that occur, in the order of their code points, as in nanoGPT. `None` if there are too many.
-    fn characters(text: &str) -> Option<Self> {
-        // One place for every character that there can be.
-        let mut number = vec![None; char::MAX as usize + 1];
-        text.chars().for_each(|character| number[character as usize] = Some(0));
-        let occurring: Vec<char> =
-            ('\0'..=char::MAX).filter(|character| number[*character as usize].is_some()).collect();
-        if occurring.len() > MOST_CHARACTERS {
-            return None;
-        }
-        (0..=u16::MAX).zip(&occurring).for_each(|(token, character)| number[*character as usize] = Some(token));
-        Some(Self {
-            text: text.chars().filter_map(|character| number[character as usize]).collect(),
-            vocabulary: occurring.into_iter().map(|character| character.to_string().into_bytes()).collect(),
-        })
     }
 }
 
@@ -262,8 +220,8 @@ mod tests {
     use super::*;
     use ast_core::testing::check_dataset;
 
-    fn source(context: usize, bytes: bool) -> Text {
-        Text { context, bytes, shakespeare: false }
+    fn source(context: usize, kind: Kind) -> Text {
+        Text { context, kind, shakespeare: false }
     }
 
     fn read(source: &Text, dir: &Path) -> Result<Splits, String> {
@@ -289,7 +247,7 @@ mod tests {
     #[test]
     fn windows_follow_each_other_and_share_a_token() {
         let dir = folder(&[("b.txt", b"klmnopqrst"), ("a.txt", b"abcdefghij"), ("c.md", b"no text")]);
-        let Splits { train, test } = read(&source(1, false), dir.path()).unwrap();
+        let Splits { train, test } = read(&source(1, Kind::Characters), dir.path()).unwrap();
         let test = test.unwrap();
         assert_eq!((train.samples(), test.samples(), train.classes()), (17, 1, 20));
         assert_eq!((window(train.as_ref(), 0), window(train.as_ref(), 16)), ("ab".into(), "qr".into()));
@@ -304,13 +262,13 @@ mod tests {
     fn characters_are_counted_and_bytes_are_not_asked() {
         let text = "für Ärzte, 例: ".repeat(9);
         let dir = folder(&[("a.txt", text.as_bytes())]);
-        let Splits { train, test } = read(&source(4, false), dir.path()).unwrap();
+        let Splits { train, test } = read(&source(4, Kind::Characters), dir.path()).unwrap();
         let different: std::collections::BTreeSet<char> = text.chars().collect();
         assert_eq!((train.classes(), train.token(0)), (different.len(), Some(&b" "[..])));
         assert_eq!(train.samples(), (text.chars().count() * 9 / 10 - 1) / 4);
         assert_eq!(window(train.as_ref(), 0), "für Ä");
         assert_eq!(test.unwrap().classes(), different.len(), "one vocabulary");
-        let bytes = read(&source(4, true), dir.path()).unwrap().train;
+        let bytes = read(&source(4, Kind::Bytes), dir.path()).unwrap().train;
         assert_eq!((bytes.classes(), bytes.token(0xc3)), (256, Some(&[0xc3][..])));
         assert_eq!(bytes.samples(), (text.len() * 9 / 10 - 1) / 4);
     }
@@ -318,36 +276,36 @@ mod tests {
     #[test]
     fn text_keeps_the_contract() {
         let dir = folder(&[("a.txt", "To be, or not to be: that is the question.\n".repeat(40).as_bytes())]);
-        for (context, bytes) in [(1, false), (8, false), (8, true)] {
+        for (context, kind) in [(1, Kind::Characters), (8, Kind::Characters), (8, Kind::Bytes)] {
             let request = ReadRequest { dir: Some(dir.path()), random: Random::new(0), samples: None };
-            check_dataset(&source(context, bytes), &request);
+            check_dataset(&source(context, kind), &request);
             // A file alone is the same text.
-            let alone = read(&source(context, bytes), &dir.path().join("a.txt")).unwrap().train;
-            let whole = read(&source(context, bytes), dir.path()).unwrap().train;
+            let alone = read(&source(context, kind), &dir.path().join("a.txt")).unwrap().train;
+            let whole = read(&source(context, kind), dir.path()).unwrap().train;
             assert_eq!(ast_core::data::fingerprint(alone.as_ref()), ast_core::data::fingerprint(whole.as_ref()));
         }
     }
 
     #[test]
     fn what_is_wrong_is_said() {
-        let error = |files: &[(&str, &[u8])]| read(&source(8, false), folder(files).path()).err().unwrap();
+        let error = |files: &[(&str, &[u8])]| read(&source(8, Kind::Characters), folder(files).path()).err().unwrap();
         assert!(error(&[("a.md", b"x")]).ends_with("no .txt file is in this folder"));
         let message = error(&[("a.txt", b"ab\xff")]);
         assert!(message.contains("a.txt: it is not UTF-8 at byte 2; convert it"), "{message}");
         let message = error(&[("a.txt", b"0123456789")]);
         assert!(message.contains("its 10 tokens") && message.contains("must be 81 or more"), "{message}");
         assert!(error(&[("a.txt", &[b'x'; 80])]).contains("its 80 tokens"));
-        assert!(read(&source(8, false), folder(&[("a.txt", &[b'x'; 81])]).path()).is_ok());
+        assert!(read(&source(8, Kind::Characters), folder(&[("a.txt", &[b'x'; 81])]).path()).is_ok());
         let dir = folder(&[]);
         let request = ReadRequest { dir: Some(dir.path()), random: Random::new(0), samples: None };
-        let missing = Text { shakespeare: true, ..source(8, false) }.read(&request).err().unwrap();
+        let missing = Text { shakespeare: true, ..source(8, Kind::Characters) }.read(&request).err().unwrap();
         assert!(matches!(missing, DataError::Files { remedy: Remedy::Fetch(_), .. }), "{missing}");
         assert!(
-            matches!(read(&source(8, false), &dir.path().join("nowhere")), Err(message) if message.contains("nowhere"))
+            matches!(read(&source(8, Kind::Characters), &dir.path().join("nowhere")), Err(message) if message.contains("nowhere"))
         );
         // Bytes take what characters do not.
         let dir = folder(&[("a.txt", &[0xff; 200])]);
-        assert!(read(&source(8, true), dir.path()).is_ok());
+        assert!(read(&source(8, Kind::Bytes), dir.path()).is_ok());
     }
 
     #[test]
@@ -358,7 +316,7 @@ mod tests {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(&file, "Before we proceed any further, hear me speak. ".repeat(20)).unwrap();
             fs::write(dir.path().join("other.txt"), "not read").unwrap();
-            let source = Text { shakespeare: true, ..source(8, false) };
+            let source = Text { shakespeare: true, ..source(8, Kind::Characters) };
             assert!(source.find(dir.path()).is_ok());
             let Verified { splits, modified } = source.verify(dir.path()).unwrap();
             assert_eq!((window(splits.train.as_ref(), 0), modified.unwrap()), ("Before we".into(), vec!["input"]));

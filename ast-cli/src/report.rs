@@ -96,6 +96,11 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
             false => format!("`{}` keeps no target", config.policy.name),
         }
     )?;
+    if config.policy.warmup > 0.0 {
+        let of = if config.budget.fraction.or(config.budget.seconds).is_some() { "budget" } else { "nominal epochs" };
+        let share = percent(config.policy.warmup);
+        writeln!(out, "  warm-up           {share:>8}   of the {of} on every offered sample, before the policy began")?;
+    }
     if let Some(sizes) = &config.train.sizes {
         let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
         writeln!(

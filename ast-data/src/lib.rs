@@ -11,6 +11,7 @@ mod cifar10;
 mod cifar100;
 mod fetch;
 mod idx;
+mod image_folder;
 mod images;
 mod loader;
 mod mnist;
@@ -18,6 +19,7 @@ mod procedural;
 
 pub use archive::{ArchiveError, extract, modified_files};
 pub use fetch::{FetchError, FetchOptions, fetch, sha256};
+pub use image_folder::{ImportError, ImportProgress, import};
 pub use images::Images;
 pub use loader::OrderedLoader;
 pub use procedural::{Difficulty, Split, procedural};

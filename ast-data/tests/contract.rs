@@ -27,7 +27,7 @@ const GENERATED: &[Case] = &[
 const OF_FILES: &[Case] = &[("cifar10", &[])];
 
 /// Those whose files the tests make up, here and in the crate.
-const MADE_UP: &[&str] = &["arrays", "cifar100", "fashion-mnist", "mnist"];
+const MADE_UP: &[&str] = &["arrays", "cifar100", "fashion-mnist", "image-folder", "mnist"];
 
 fn check((name, params): Case, dir: Option<PathBuf>) {
     println!("{name} {params:?}");
@@ -86,6 +86,9 @@ fn datasets_of_made_up_files_keep_the_contract() {
     }
     for split in ["train.npz", "test.npz"] {
         fs::copy(Path::new("tests/arrays").join(split), at(split)).unwrap();
+    }
+    for name in ["train/a/1.jpg", "train/b/2.jpg", "val/a/3.jpg"] {
+        fs::copy("tests/image_folder/baseline.jpg", at(name)).unwrap();
     }
     MADE_UP.iter().for_each(|name| check((name, &[]), Some(dir.path().to_path_buf())));
 }

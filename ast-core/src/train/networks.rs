@@ -2,7 +2,6 @@
 
 use super::error::TrainError;
 use super::{Callback, Setup, Trainer, load_weights, safetensors};
-use crate::codec::SnapshotError;
 use crate::model::zoo::{Airbench, ResNet, SimpleCnn, VitTiny};
 use crate::model::{Network, NetworkError, Weights};
 use crate::plugin::{Entry, Params, Registry};
@@ -35,8 +34,8 @@ pub trait Training {
     /// running statistics with which it was evaluated.
     ///
     /// # Errors
-    /// [`SnapshotError`].
-    fn weights(&self) -> Result<Vec<u8>, SnapshotError>;
+    /// [`TrainError`].
+    fn weights(&self) -> Result<Vec<u8>, TrainError>;
 }
 
 impl<M: Network> Training for Trainer<M> {
@@ -49,8 +48,8 @@ impl<M: Network> Training for Trainer<M> {
     fn ran(&self) -> Ran {
         Self::ran(self)
     }
-    fn weights(&self) -> Result<Vec<u8>, SnapshotError> {
-        safetensors(&self.for_evaluation())
+    fn weights(&self) -> Result<Vec<u8>, TrainError> {
+        Ok(safetensors(&self.for_evaluation()?.0)?)
     }
 }
 

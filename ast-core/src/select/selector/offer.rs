@@ -26,11 +26,18 @@ impl Selector {
         }
         if let Some(offer) = state.plan.offer(epoch, chunk) {
             state.counts.offered += offer.len() as u64;
+            let there = |ids: &[SampleId]| -> Vec<SampleId> {
+                ids.iter().copied().filter(|id| !state.left_out.contains(id)).collect()
+            };
+            let (coverage, candidates) = (there(offer.coverage), there(offer.candidates));
+            let offer = Offer { coverage: &coverage, candidates: &candidates, ..offer };
             let mut chosen = Vec::new();
             let (ledger, queue, random) = (&state.ledger, &state.queue, self.random);
             let charged = ChargedProbe::new(&mut *probe, &mut state.counts, ledger, queue).at(stage);
             let mut context = SelectionContext { spent: before, ledger, queue, random, probe: charged };
-            self.policy.select(offer, &mut context, &mut chosen)?;
+            if offer.len() > 0 {
+                self.policy.select(offer, &mut context, &mut chosen)?;
+            }
             let weights = self.policy.loss_weights(offer, &chosen, &context);
             let levels = self.policy.levels(offer, &chosen, &context);
             check_choice(&offer, &chosen, &weights, &levels, state.ledger.samples())?;

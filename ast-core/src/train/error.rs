@@ -110,7 +110,7 @@ pub enum TrainError {
         /// Number of steps skipped.
         u64,
     ),
-    /// Every sample of the training data was left out.
+    /// Every training sample that was selected was left out.
     #[error("none of the training samples can be loaded: {0}")]
     AllBad(
         /// The file of the last, and what is wrong.

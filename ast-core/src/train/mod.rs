@@ -113,6 +113,8 @@ pub struct Trainer<M> {
     /// The snapshot to return to after a NaN, if rollback is enabled.
     last: Option<Snapshot>,
     rollbacks: u32,
+    /// Why the last sample that could not be loaded could not.
+    last_bad: Option<String>,
     /// Warnings that the callback does not know yet.
     warnings: Vec<String>,
 }
@@ -172,6 +174,7 @@ impl<M: Model> Trainer<M> {
             mean_input_deviation: dataset.mean_input_deviation(),
             last: None,
             rollbacks: 0,
+            last_bad: None,
             warnings: Vec::new(),
             config,
             ran,

@@ -12,12 +12,12 @@ use crate::model::{Mode, Model};
 use crate::random::{Purpose, Random};
 use crate::select::{SampleId, Visit};
 
-/// Number of training samples to measure on, from the first on.
+/// Number of training samples to measure on: the first ones, or of files, which are sorted by class, ones at equal distances.
 const SAMPLES: usize = 2000;
 /// Samples per forward pass.
 const BATCH: usize = 250;
 
-/// The network with the running statistics of the first training samples, at full size and without augmentation: the mean
+/// The network with the running statistics of some training samples, at full size and without augmentation: the mean
 /// over batches of what each measures in a forward pass in training mode; and what was read for that. `device` is without
 /// autodiff. A network without running statistics is returned after one pass, unchanged.
 pub(super) fn remeasured<M: Model>(
@@ -26,11 +26,13 @@ pub(super) fn remeasured<M: Model>(
     random: Random,
     device: &Device,
 ) -> Result<(M, Reads), PassError> {
-    let samples = loader.dataset().samples().min(SAMPLES);
+    let dataset = loader.dataset();
+    let samples = dataset.samples().min(SAMPLES);
+    let distance = if dataset.reads_files() { dataset.samples() / samples.max(1) } else { 1 } as SampleId;
     let (mut batches, mut total) = (0_u64, Reads::default());
     for from in (0..samples).step_by(BATCH) {
         let ids = from as SampleId..samples.min(from + BATCH) as SampleId;
-        let visits = ids.map(|id| Visit { id, epoch: 0, earlier: 0 }).collect();
+        let visits = ids.map(|i| Visit { id: i * distance, epoch: 0, earlier: 0 }).collect();
         let host = loader.load(&Request { visits, augment: None, size: None })?;
         let Received { data, reads, .. } = Received::new(host, device);
         total += reads;

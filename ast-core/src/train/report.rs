@@ -184,7 +184,9 @@ impl<M: Model> Trainer<M> {
 
     /// The error of a run without a single step.
     fn nothing_trained(&self) -> TrainError {
-        if self.config.goal.limit.is_some() && self.counts().scoring_cost() > 0 {
+        if let Some(reason) = &self.last_bad {
+            TrainError::AllBad(reason.clone())
+        } else if self.config.goal.limit.is_some() && self.counts().scoring_cost() > 0 {
             TrainError::NothingLeft
         } else {
             TrainError::NothingTrained

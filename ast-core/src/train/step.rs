@@ -69,9 +69,10 @@ impl<M: Model> Trainer<M> {
                 self.selector.leave_out([*id]);
             }
         }
-        match bad.last() {
-            Some(last) if self.selector.left_out().len() == self.selector.ledger().samples() => {
-                Err(TrainError::AllBad(last.reason.clone()))
+        self.last_bad = bad.last().map(|last| last.reason.clone()).or(self.last_bad.take());
+        match &self.last_bad {
+            Some(reason) if self.selector.left_out().len() == self.selector.ledger().samples() => {
+                Err(TrainError::AllBad(reason.clone()))
             }
             _ => Ok(()),
         }

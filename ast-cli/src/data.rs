@@ -282,14 +282,11 @@ fn bring(folder: &Path, to: &Path) -> Result<(), Failure> {
     });
     bar.finish_and_clear();
     result.map_err(|error| {
-        let kind = match &error {
-            ImportError::Exists(_) => Kind::Usage,
-            ImportError::Data(_) => Kind::Data,
-            ImportError::Write { .. } => Kind::Io,
-        };
-        let more = match kind {
-            Kind::Data => "; `ast data verify image-folder --deep` names every broken image",
-            _ => "",
+        let (kind, more) = match &error {
+            ImportError::Exists(_) => (Kind::Usage, ""),
+            ImportError::Folder(_) => (Kind::Data, ""),
+            ImportError::Image(_) => (Kind::Data, "; `ast data verify image-folder --deep` names every broken image"),
+            ImportError::Write { .. } => (Kind::Io, ""),
         };
         Failure::new(kind, format!("{error}{more}"))
     })?;

@@ -179,7 +179,9 @@ fn open(
         RunTarget::Stopped(run) => run,
     };
     let (claim, mut checkpoints) = (Claim::of(run)?, checkpoints(run));
-    let Some(point) = resume::find(&claim, &mut checkpoints, effective, identity)? else {
+    let Some(point) =
+        resume::find(&claim, &mut checkpoints, effective, identity, setup.train.dataset().fingerprinted())?
+    else {
         let trainer = trainer(setup)?;
         note(&format!("{}: no checkpoint to resume from: starting over", run.display()));
         return Ok((begin(RunFolder::start_over(claim, config)?), trainer));

@@ -259,6 +259,35 @@ fn a_run_goes_on_without_broken_files() {
     assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));
 }
 
+/// A file with another time is another file; the message says how to copy.
+#[test]
+fn a_folder_that_changed_is_not_resumed() {
+    let folder = Folder::new();
+    stop_after(folder.run("data", "stopped", &["--policy=dense"]), &folder.at("stopped"), 2);
+    let path = folder.at("data/train/green/007.png");
+    let (bytes, time) = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().modified().unwrap());
+    put(&path, &bytes, SystemTime::UNIX_EPOCH);
+    let output = folder.resume("stopped").output().unwrap();
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(65), "{text}");
+    assert!(text.contains("of labels, paths, sizes and times of files) differ from"), "{text}");
+    assert!(text.contains("copy the files with their times (`cp -p`); nothing was changed"), "{text}");
+    put(&path, &bytes, time);
+    succeed(folder.resume("stopped"));
+}
+
+/// What would read the whole folder is refused.
+#[test]
+fn images_in_files_are_not_held_on_the_device() {
+    let folder = Folder::new();
+    let output = folder.run("data", "held", &["--set=device.hold_data=on"]).output().unwrap();
+    let text = stderr(&output);
+    assert!(
+        output.status.code() == Some(2) && text.contains("`device.hold_data`: the training images are read"),
+        "{text}"
+    );
+}
+
 /// When nothing can be loaded, the run ends.
 #[test]
 fn a_run_on_broken_files_alone_ends() {

@@ -11,6 +11,7 @@ mod import;
 mod index;
 mod orientation;
 mod packed;
+mod rgb;
 mod statistics;
 mod store;
 mod view;

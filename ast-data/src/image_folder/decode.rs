@@ -13,6 +13,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use super::orientation::{Orientation, of_exif};
+use super::rgb::Rgb;
 
 /// No larger image is decoded: a small file can claim to be huge.
 const MOST_PIXELS: usize = 100_000_000;
@@ -20,15 +21,6 @@ const MOST_PIXELS: usize = 100_000_000;
 const LONGEST: usize = 65_535;
 const JPEG: [u8; 3] = [0xff, 0xd8, 0xff];
 const PNG: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
-
-/// A decoded image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rgb {
-    pub(super) height: usize,
-    pub(super) width: usize,
-    /// `[height, width, 3]`.
-    pub(super) pixels: Vec<u8>,
-}
 
 /// Decodes the bytes of a file. The format is told by its first bytes, whatever the name of the file.
 ///

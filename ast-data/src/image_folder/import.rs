@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::decode::{Rgb, sides};
+use super::decode::sides;
 use super::error::{FolderError, ImageError};
 use super::index::{Found, Index};
 use super::listed;
 use super::packed::{Contents, MAGIC, RECORD, Record, footer};
+use super::rgb::Rgb;
 use super::store::{Files, Store};
 
 /// Images decoded before they are written.
@@ -34,9 +35,12 @@ pub struct ImportProgress {
 /// What stopped an import. No file is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The folder or one of its images cannot be read.
+    /// The folder cannot be read.
     #[error("{0}")]
-    Data(String),
+    Folder(String),
+    /// One of its images cannot be read.
+    #[error("{0}")]
+    Image(String),
     /// There is a file of that name.
     #[error("{} is there already: remove it, or give another name", .0.display())]
     Exists(PathBuf),
@@ -61,7 +65,7 @@ pub fn import(folder: &Path, to: &Path, progress: &mut dyn FnMut(ImportProgress)
     if to.symlink_metadata().is_ok() {
         return Err(ImportError::Exists(to.to_path_buf()));
     }
-    let data = |error: FolderError| ImportError::Data(error.to_string());
+    let data = |error: FolderError| ImportError::Folder(error.to_string());
     let (train, test) = listed(folder).map_err(data)?;
     let (classes, images) = (train.classes.clone(), [train.len(), test.as_ref().map_or(0, Index::len)]);
     let splits: Vec<Files> = std::iter::once(train).chain(test).map(Files).collect();
@@ -76,14 +80,14 @@ pub fn import(folder: &Path, to: &Path, progress: &mut dyn FnMut(ImportProgress)
                 .into_par_iter()
                 .map(|image| size(&split.0.found(image)))
                 .collect::<Result<_, _>>()
-                .map_err(|error| ImportError::Data(error.to_string()))?;
+                .map_err(|error| ImportError::Image(error.to_string()))?;
             pixels += sizes.iter().sum::<u64>();
             state.measured += until - from;
             progress(state);
         }
     }
     let contents = Contents { classes, images: images.map(|images| images as u64) };
-    let rest = footer(&contents, &[], 0).map_err(ImportError::Data)?.len() + RECORD * all;
+    let rest = footer(&contents, &[], 0).map_err(ImportError::Folder)?.len() + RECORD * all;
     state.bytes = MAGIC.len() as u64 + pixels + rest as u64;
     progress(state);
 
@@ -97,7 +101,7 @@ pub fn import(folder: &Path, to: &Path, progress: &mut dyn FnMut(ImportProgress)
         progress(state);
     })
     .map_err(|error| match error {
-        Stopped::Image(error) => ImportError::Data(error.to_string()),
+        Stopped::Image(error) => ImportError::Image(error.to_string()),
         Stopped::Write(source) => failed(source),
     })?;
     part.as_file().sync_all().map_err(failed)?;

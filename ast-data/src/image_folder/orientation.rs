@@ -1,6 +1,6 @@
 //! How an image is turned, from its EXIF data.
 
-use super::decode::Rgb;
+use super::rgb::Rgb;
 
 /// The tag `Orientation` of EXIF: how the stored image is to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -13,8 +13,8 @@ use ast_core::codec::{decode, encode, seal, unseal};
 use ast_core::data::Reads;
 use serde::{Deserialize, Serialize};
 
-use super::decode::Rgb;
 use super::error::{FolderError, ImageError};
+use super::rgb::Rgb;
 use super::store::Store;
 
 pub(super) const MAGIC: &[u8; 16] = b"ast images v0001";

@@ -4,8 +4,8 @@ use ast_core::random::{Purpose, Random};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::decode::Rgb;
 use super::error::ImageError;
+use super::rgb::Rgb;
 use super::store::Store;
 
 /// Images that are measured. Nothing decodes a whole dataset.

@@ -5,9 +5,10 @@ use std::io;
 use ast_core::data::Reads;
 use ast_core::run::read_file;
 
-use super::decode::{Rgb, decode};
+use super::decode::decode;
 use super::error::ImageError;
 use super::index::{Found, Index};
+use super::rgb::Rgb;
 
 /// The images of a split, wherever they are.
 pub(super) trait Store: Send + Sync {

@@ -3,7 +3,7 @@
 use ast_core::data::{Taps, triangles};
 use ast_core::random::Stream;
 
-use super::decode::Rgb;
+use super::rgb::Rgb;
 
 /// Share of the image's area that a random crop has, least and most (torchvision's `RandomResizedCrop`).
 const AREA: [f64; 2] = [0.08, 1.0];

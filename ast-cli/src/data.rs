@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ast_core::data::{BuildDataset, DataSource, Download, Published, Splits, Verified, VerifiedContents, fingerprint};
 use ast_core::plugin::{Params, Registry};
+use ast_core::random::Random;
 use ast_data::{
     ArchiveError, FetchError, FetchOptions, ImportError, ImportProgress, extract, fetch, import, modified_files,
 };
@@ -30,9 +31,9 @@ pub(crate) struct Offer {
 pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
         DataCommand::List => list(),
-        DataCommand::Info { name, data_dir } => match named(name) {
-            Ok(offer) => info(&offer),
-            Err(_) => tell(&Own::named(name)?, data_dir.as_deref()),
+        DataCommand::Info { name, data_dir } => match (named(name), data_dir) {
+            (Err(_), Some(dir)) => tell(&Own::named(name)?, dir),
+            (offer, _) => info(&offer?),
         },
         DataCommand::Fetch { name, data_dir } => get(&named(name)?, folder(data_dir.as_deref())),
         DataCommand::Verify { name, data_dir, deep } => {
@@ -64,7 +65,7 @@ pub(crate) fn offers() -> Result<Vec<Offer>, Failure> {
     Ok(found)
 }
 
-/// Any registered dataset, published or not.
+/// A registered dataset that is read from files, published or not.
 struct Own {
     name: &'static str,
     summary: &'static str,
@@ -81,18 +82,22 @@ impl Own {
         let entry = registry.iter().find(|entry| entry.name == name).ok_or_else(unknown)?;
         let params = Params::resolve(entry.params, &Default::default()).map_err(|error| bug(error.to_string()))?;
         let source = (entry.build)(&params).map_err(|error| bug(error.to_string()))?;
+        let nothing = ReadRequest { dir: None, random: Random::new(0), samples: Some(1) };
+        if source.read(&nothing).is_ok() {
+            return Err(Failure::usage(format!("dataset `{name}` has no files: it is generated")));
+        }
         Ok(Self { name: entry.name, summary: entry.summary, source })
     }
 }
 
 /// Says what is in a folder of one's own.
-fn tell(own: &Own, dir: Option<&Path>) -> Result<(), Failure> {
-    let mut lines = vec![format!("{}: {}", own.name, own.summary)];
-    if let Some(dir) = dir {
-        let told = own.source.describe(dir).map_err(|error| refusal(own.name, error))?;
-        lines.extend(told.into_iter().map(|(what, text)| format!("{what:8} {text}")));
+fn tell(Own { name, summary, source }: &Own, dir: &Path) -> Result<(), Failure> {
+    let told = source.describe(dir).map_err(|error| refusal(name, error))?;
+    if told.is_empty() {
+        return Err(Failure::usage(format!("`{name}` says nothing of its files; `ast data verify {name}` reads them")));
     }
-    print(&lines.join("\n"))
+    let lines = told.into_iter().map(|(what, text)| format!("{what:8} {text}"));
+    print(&std::iter::once(format!("{name}: {summary}")).chain(lines).collect::<Vec<_>>().join("\n"))
 }
 
 fn named(name: &str) -> Result<Offer, Failure> {

@@ -101,7 +101,7 @@ fn ast(args: &[&str]) -> Output {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AST_")) {
         command.env_remove(name);
     }
-    command.args(args).env("XDG_CACHE_HOME", "/nowhere/to/cache").output().unwrap()
+    command.args(args).env("XDG_CACHE_HOME", "/dev/null/cache").output().unwrap()
 }
 
 fn number(summary: &Value, path: &str) -> u64 {

@@ -46,7 +46,7 @@ pub(crate) enum Command {
 pub(crate) enum DataCommand {
     /// List the datasets that can be downloaded, with size and licence
     List,
-    /// Show where a dataset comes from (page, licence, files, checksums), or what is in a folder of your own
+    /// Show where a dataset comes from, or what is in a folder of images
     Info {
         /// Name of the dataset; `ast data list` lists those that can be downloaded, `ast datasets` all
         name: String,
@@ -89,7 +89,7 @@ Exit codes: 0 complete, 2 usage, 65 incomplete or damaged.")]
         #[arg(long)]
         deep: bool,
     },
-    /// Write the images of an image-folder, decoded, into one file that is faster to read
+    /// Write the images of an image-folder, decoded, into one file
     #[command(after_help = "\
 Training on the file (--data-dir FILE) gives the same bits as training on the folder. The file holds every image at
 its own size, 3 bytes for each pixel: its size is printed before anything is written.

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::data::{BuildDataset, DataSource, Download, Published, Splits, Verified, VerifiedContents, fingerprint};
+use ast_core::data::{
+    BuildDataset, DataSource, Download, Published, ReadRequest, Splits, Verified, VerifiedContents, fingerprint,
+};
 use ast_core::plugin::{Params, Registry};
 use ast_core::random::Random;
 use ast_data::{

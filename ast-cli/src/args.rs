@@ -48,10 +48,13 @@ pub(crate) enum Command {
 pub(crate) enum DataCommand {
     /// List the datasets that can be downloaded, with size and licence
     List,
-    /// Show where a dataset comes from: page, licence, files, checksums
+    /// Show where a dataset comes from, or what is in a folder of images
     Info {
-        /// Name of the dataset; `ast data list` lists them
+        /// Name of the dataset; `ast data list` lists those that can be downloaded, `ast datasets` all
         name: String,
+        /// Folder of your own images, for example of an image-folder
+        #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
+        data_dir: Option<PathBuf>,
     },
     /// Download a dataset, check it and unpack it
     #[command(after_help = "\
@@ -68,10 +71,13 @@ Exit codes: 0 the dataset is there, 2 usage, 65 its files differ, 74 cannot writ
         #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
         data_dir: Option<PathBuf>,
     },
-    /// Check that a dataset is whole and as published, and print its checksums
+    /// Check that a dataset is whole and, if it is published, unchanged, and print its checksums
     #[command(after_help = "\
 A copy is complete if file sizes, labels and the number of images per class are right. A complete copy that
 differs from the published files, such as a JPEG-compressed one, is reported as modified. It can be trained on.
+
+The files of an image-folder are listed, and only some of them read. With --deep every file is read and decoded,
+and each broken one is named.
 
 Exit codes: 0 complete, 2 usage, 65 incomplete or damaged.")]
     Verify {
@@ -81,6 +87,22 @@ Exit codes: 0 complete, 2 usage, 65 incomplete or damaged.")]
         /// Folder of its files [default: data]
         #[arg(long, value_name = "DIR", env = "AST_DATA_DIR", hide_env_values = true)]
         data_dir: Option<PathBuf>,
+        /// Read and decode every file
+        #[arg(long)]
+        deep: bool,
+    },
+    /// Write the images of an image-folder, decoded, into one file
+    #[command(after_help = "\
+Training on the file (--data-dir FILE) gives the same bits as training on the folder. The file holds every image at
+its own size, 3 bytes for each pixel: its size is printed before anything is written.
+
+Exit codes: 0 the file is there, 2 usage, 65 a folder or an image cannot be read, 74 cannot write.")]
+    Import {
+        /// The folder
+        folder: PathBuf,
+        /// The file to write; must not exist
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
     },
 }
 

@@ -1,11 +1,16 @@
-//! `ast data`: downloads the files of a dataset and compares them with the published ones.
+//! `ast data`: downloads the files of a dataset and checks them; tells of folders of images, and imports them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::data::{BuildDataset, DataError, DataSource, Download, Published, Shape, Splits, Verified, fingerprint};
+use ast_core::data::{
+    BuildDataset, DataSource, Download, Published, ReadRequest, Splits, Verified, VerifiedContents, fingerprint,
+};
 use ast_core::plugin::{Params, Registry};
-use ast_data::{ArchiveError, FetchError, FetchOptions, extract, fetch, modified_files};
+use ast_core::random::Random;
+use ast_data::{
+    ArchiveError, FetchError, FetchOptions, ImportError, ImportProgress, extract, fetch, import, modified_files,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::DataCommand;
@@ -28,9 +33,18 @@ pub(crate) struct Offer {
 pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
         DataCommand::List => list(),
-        DataCommand::Info { name } => info(&named(name)?),
+        DataCommand::Info { name, data_dir } => match (named(name), data_dir) {
+            (Err(_), Some(dir)) => tell(&Own::named(name)?, dir),
+            (offer, _) => info(&offer?),
+        },
         DataCommand::Fetch { name, data_dir } => get(&named(name)?, folder(data_dir.as_deref())),
-        DataCommand::Verify { name, data_dir } => verify(&named(name)?, folder(data_dir.as_deref())),
+        DataCommand::Verify { name, data_dir, deep } => {
+            let dir = folder(data_dir.as_deref());
+            let Own { name, source, .. } = Own::named(name)?;
+            verify(name, source.as_ref(), dir)?;
+            if *deep { verify_contents(name, source.as_ref(), dir) } else { Ok(()) }
+        }
+        DataCommand::Import { folder, to } => bring(folder, to),
     }
 }
 
@@ -51,6 +65,41 @@ pub(crate) fn offers() -> Result<Vec<Offer>, Failure> {
         found.extend(source.published().map(|published| Offer { name, summary, source, published }));
     }
     Ok(found)
+}
+
+/// A registered dataset that is read from files, published or not.
+struct Own {
+    name: &'static str,
+    summary: &'static str,
+    source: Box<dyn DataSource>,
+}
+
+impl Own {
+    fn named(name: &str) -> Result<Self, Failure> {
+        let bug = |error: String| Failure::new(Kind::Bug, error);
+        let registry = Registry::<BuildDataset>::linked().map_err(|error| bug(error.to_string()))?;
+        let names: Vec<&str> = registry.iter().map(|entry| entry.name).collect();
+        let (list, hint) = (names.join(", "), did_you_mean(name, names.iter().copied()));
+        let unknown = || Failure::usage(format!("there is no dataset `{name}`; available: {list}{hint}"));
+        let entry = registry.iter().find(|entry| entry.name == name).ok_or_else(unknown)?;
+        let params = Params::resolve(entry.params, &Default::default()).map_err(|error| bug(error.to_string()))?;
+        let source = (entry.build)(&params).map_err(|error| bug(error.to_string()))?;
+        let nothing = ReadRequest { dir: None, random: Random::new(0), samples: Some(1) };
+        if source.read(&nothing).is_ok() {
+            return Err(Failure::usage(format!("dataset `{name}` has no files: it is generated")));
+        }
+        Ok(Self { name: entry.name, summary: entry.summary, source })
+    }
+}
+
+/// Says what is in a folder of one's own.
+fn tell(Own { name, summary, source }: &Own, dir: &Path) -> Result<(), Failure> {
+    let told = source.describe(dir).map_err(|error| refusal(name, error))?;
+    if told.is_empty() {
+        return Err(Failure::usage(format!("`{name}` says nothing of its files; `ast data verify {name}` reads them")));
+    }
+    let lines = told.into_iter().map(|(what, text)| format!("{what:8} {text}"));
+    print(&std::iter::once(format!("{name}: {summary}")).chain(lines).collect::<Vec<_>>().join("\n"))
 }
 
 fn named(name: &str) -> Result<Offer, Failure> {
@@ -94,10 +143,6 @@ impl Offer {
         };
         format!("ast train {chosen} --data-dir {}", quoted(dir))
     }
-
-    fn refused(&self, error: DataError) -> Failure {
-        refusal(self.name, error)
-    }
 }
 
 fn get(offer: &Offer, dir: &Path) -> Result<(), Failure> {
@@ -125,14 +170,14 @@ fn get(offer: &Offer, dir: &Path) -> Result<(), Failure> {
     }
     let there = |path: &str, bytes: u64| fs::metadata(dir.join(path)).is_ok_and(|file| file.len() == bytes);
     if files.iter().all(|file| there(file.path, file.bytes)) {
-        verify(offer, dir)?;
+        verify(name, source.as_ref(), dir)?;
         return print(&format!("already there; {next}"));
     }
     note(&format!("{name}: licence: {}; {}", published.licence, published.page));
     for download in &published.downloads {
         one(download, dir)?;
     }
-    verify(offer, dir)?;
+    verify(name, source.as_ref(), dir)?;
     print(&next)
 }
 
@@ -145,9 +190,8 @@ fn one(download: &Download, dir: &Path) -> Result<(), Failure> {
         ..FetchOptions::default()
     };
     note(&format!("fetching {} into {}", download.path, dir.display()));
-    let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar =
-        ProgressBar::with_draw_target(Some(download.bytes), ProgressDrawTarget::stderr_with_hz(5)).with_style(style);
+    let bar = bar(BAR);
+    bar.set_length(download.bytes);
     let file = fetch(download, dir, &options, &mut |have| bar.set_position(have));
     bar.finish_and_clear();
     let file: PathBuf = file.map_err(|error| Failure::new(kind_of(&error), error.to_string()))?;
@@ -174,10 +218,11 @@ fn kind_of(error: &FetchError) -> Kind {
 }
 
 /// Checks that a dataset is complete and as published, and prints checksums to compare two machines.
-fn verify(offer: &Offer, dir: &Path) -> Result<(), Failure> {
-    let verified = offer.source.verify(dir).map_err(|error| offer.refused(error))?;
+fn verify(name: &str, source: &dyn DataSource, dir: &Path) -> Result<(), Failure> {
+    let verified = source.verify(dir).map_err(|error| refusal(name, error))?;
     let Verified { splits: Splits { train, test }, modified } = verified;
     let origin = match modified.as_deref() {
+        None if source.published().is_none() => "your own: there is nothing published to compare with".into(),
         None => "not compared with the published files, which are packed".into(),
         Some([]) => "the published files, by the SHA-256 of each".into(),
         Some(modified) => format!("a modified copy: differs from the published files in {}", modified.join(", ")),
@@ -186,19 +231,76 @@ fn verify(offer: &Offer, dir: &Path) -> Result<(), Failure> {
         Some(test) => (test.samples(), fingerprint(test.as_ref())),
         None => (0, "none".into()),
     };
-    let what = match train.shape() {
-        Shape::Image(_) => "labels and pixels",
-        Shape::Tokens(_) => "all windows",
-    };
+    let of = train.fingerprinted();
     print(&format!(
-        "{} in {}: {} training and {of_test} test samples in {} classes\n\
+        "{name} in {}: {} training and {of_test} test samples in {} classes\n\
          {origin}\n\
-         sha256 of {what}, training {}\n\
-         sha256 of {what}, test     {sum}",
-        offer.name,
+         sha256 of {of}, training {}\n\
+         sha256 of {of}, test     {sum}",
         dir.display(),
         train.samples(),
         train.classes(),
         fingerprint(train.as_ref()),
     ))
+}
+
+/// Broken samples that are named.
+const NAMED: usize = 20;
+
+/// Reads every sample.
+fn verify_contents(name: &str, source: &dyn DataSource, dir: &Path) -> Result<(), Failure> {
+    let bar = bar("{wide_bar} {pos} of {len} images, {eta} left");
+    let contents = source.verify_contents(dir, &mut |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let Some(VerifiedContents { splits, broken }) = contents.map_err(|error| refusal(name, error))? else {
+        return print("every sample was read");
+    };
+    for (split, samples, sha256) in &splits {
+        print(&format!("sha256 of labels and contents, {split:8} {sha256}, {samples} images read"))?;
+    }
+    if broken.is_empty() {
+        return print("every image can be decoded");
+    }
+    broken.iter().take(NAMED).for_each(|broken| note(broken));
+    let more = broken.len().checked_sub(NAMED + 1).map_or(String::new(), |_| format!(", {NAMED} of which are named"));
+    let what = format!(
+        "{} images are broken{more}: replace or remove them, or train without them, with --set data.on_bad=skip",
+        broken.len()
+    );
+    Err(Failure::new(Kind::Data, what))
+}
+
+/// Writes the binary form of a folder.
+fn bring(folder: &Path, to: &Path) -> Result<(), Failure> {
+    let bar = bar("{wide_bar} {pos} of {len} images, {eta} left");
+    let mut announced = false;
+    let result = import(folder, to, &mut |progress: ImportProgress| {
+        let ImportProgress { measured, written, images, bytes } = progress;
+        bar.set_length(images as u64);
+        if bytes > 0 && !announced {
+            announced = true;
+            let megabytes = bytes.div_ceil(1_000_000);
+            bar.suspend(|| note(&format!("{} will take {bytes} bytes ({megabytes} MB)", to.display())));
+        }
+        bar.set_position(if bytes > 0 { written } else { measured } as u64);
+    });
+    bar.finish_and_clear();
+    result.map_err(|error| {
+        let (kind, more) = match &error {
+            ImportError::Exists(_) => (Kind::Usage, ""),
+            ImportError::Folder(_) => (Kind::Data, ""),
+            ImportError::Image(_) => (Kind::Data, "; `ast data verify image-folder --deep` names every broken image"),
+            ImportError::Write { .. } => (Kind::Io, ""),
+        };
+        Failure::new(kind, format!("{error}{more}"))
+    })?;
+    print(&format!("next: ast train --dataset image-folder --data-dir {}", quoted(to)))
+}
+
+fn bar(template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5)).with_style(style)
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ast_core::run::{Event, Ran, RunConfig, Summary, TextResult};
+use ast_core::data::Reads;
+use ast_core::run::{Event, LeftOut, Ran, RunConfig, Summary, TextResult};
 use ast_core::select::Decision;
 use ast_core::train::Phase;
 
@@ -115,6 +116,28 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
             "  skipped steps     {:>8}   or undone: a loss, score or gradient was NaN or infinite",
             summary.skipped
         )?;
+    }
+    if let Some(reads) = &summary.reads {
+        let of = |reads: &Reads| format!("{:.1} MB", reads.bytes as f64 / 1e6);
+        let all = [("training", &reads.training), ("scoring", &reads.scoring), ("evaluation", &reads.evaluation)];
+        let parts: Vec<String> = all
+            .iter()
+            .filter(|(_, reads)| reads.bytes > 0)
+            .map(|(what, reads)| format!("{} for {what}", of(reads)))
+            .collect();
+        let decodes = reads.training.decodes + reads.scoring.decodes;
+        let parts = if parts.is_empty() { "nothing".into() } else { parts.join(", ") };
+        writeln!(out, "  read from files              {parts}; {decodes} images decoded outside evaluation")?;
+    }
+    if let Some(LeftOut { training, test }) = summary.left_out {
+        writeln!(
+            out,
+            "  left out          {:>8}   broken images: {training} to train on, {test} to test on",
+            training + test
+        )?;
+    }
+    if let [first, .., last] = &summary.class_names[..] {
+        writeln!(out, "  classes           {:>8}   {first} to {last}", summary.class_names.len())?;
     }
     let decisions: Vec<String> = run.events.iter().filter_map(decision).collect();
     if !decisions.is_empty() {

@@ -42,6 +42,7 @@ pub(crate) fn find(
     checkpoints: &mut Checkpoints,
     config: &RunConfig,
     now: &RunIdentity,
+    fingerprinted: &str,
 ) -> Result<Option<Point>, Failure> {
     let run = claim.path();
     let folder = run.join(CHECKPOINTS);
@@ -57,10 +58,10 @@ pub(crate) fn find(
             return Err(refusal(run, &format!("no checkpoint can be used ({})", reasons.join("; "))));
         }
         let begun = Builds::data(claim)?.unwrap_or_else(|| now.data.clone());
-        other_data("training data", &begun, &now.data, config).map_err(|why| refusal(run, &why))?;
+        other_data("training data", &begun, &now.data, config, fingerprinted).map_err(|why| refusal(run, &why))?;
         return Ok(None);
     };
-    is_the_same(&manifest.run, config, now).map_err(|why| refusal(run, &why))?;
+    is_the_same(&manifest.run, config, now, fingerprinted).map_err(|why| refusal(run, &why))?;
     let log = claim.read(METRICS)?.unwrap_or_default();
     let kept = log::keep(&log, snapshot.step, &manifest.run).map_err(|why| {
         refusal(run, &format!("{METRICS} {why}; without the file the run continues, with a gap in the log"))
@@ -95,23 +96,26 @@ pub(crate) fn refusal(run: &Path, why: &str) -> Failure {
     Failure::new(Kind::Data, message)
 }
 
-fn is_the_same(then: &RunIdentity, config: &RunConfig, now: &RunIdentity) -> Result<(), String> {
+fn is_the_same(then: &RunIdentity, config: &RunConfig, now: &RunIdentity, fingerprinted: &str) -> Result<(), String> {
     let differing = keys::differing(&then.config, &now.config, &keys::defaults(config));
     if !differing.is_empty() {
         let rule = "these keys decide results and cannot change during a run";
         return Err(format!("{}: {rule}", differing.join(", ")));
     }
-    other_data("training data", &then.data, &now.data, config)?;
-    other_data("evaluation data", &then.evaluation, &now.evaluation, config)
+    other_data("training data", &then.data, &now.data, config, fingerprinted)?;
+    other_data("evaluation data", &then.evaluation, &now.evaluation, config, fingerprinted)
 }
 
-fn other_data(what: &str, then: &str, now: &str, config: &RunConfig) -> Result<(), String> {
+fn other_data(what: &str, then: &str, now: &str, config: &RunConfig, fingerprinted: &str) -> Result<(), String> {
     if then == now {
         return Ok(());
     }
     let place = config.data.dir.as_deref().map(|dir| format!(" in {}", dir.display())).unwrap_or_default();
+    // Pixels stay the same when files are copied, times need not.
+    let of = if fingerprinted.contains("times") { format!(" of {fingerprinted}") } else { String::new() };
+    let copy = if of.is_empty() { "" } else { ", or copy the files with their times (`cp -p`)" };
     Err(format!(
-        "the {what}{place} (sha256 {now:.12}) differ from those that the run started with ({then:.12}); name the right folder with \
-         --data-dir or AST_DATA_DIR"
+        "the {what}{place} (sha256 {now:.12}{of}) differ from those that the run started with ({then:.12}); name the right folder with \
+         --data-dir or AST_DATA_DIR{copy}"
     ))
 }

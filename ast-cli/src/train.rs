@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ast_core::data::Shape;
+use ast_core::data::{LoadError, Shape};
 use ast_core::run::{Checkpoints, Origin, Ran, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
 use ast_core::train::{PassError, Resolved, Setup, TrainError, Training, WeightsError};
 
@@ -184,7 +184,9 @@ fn open(
         RunTarget::Stopped(run) => run,
     };
     let (claim, mut checkpoints) = (Claim::of(run)?, checkpoints(run));
-    let Some(point) = resume::find(&claim, &mut checkpoints, effective, identity)? else {
+    let Some(point) =
+        resume::find(&claim, &mut checkpoints, effective, identity, setup.train.dataset().fingerprinted())?
+    else {
         let trainer = trainer(setup)?;
         note(&format!("{}: no checkpoint to resume from: starting over", run.display()));
         return Ok((begin(RunFolder::start_over(claim, config)?), trainer));
@@ -266,7 +268,9 @@ fn provenance<'a>(
 fn failure(error: &TrainError, run: &Path) -> Failure {
     let kind = match error {
         TrainError::NotFinite { .. } | TrainError::Diverged { .. } | TrainError::AllSkipped(_) => Kind::Data,
-        TrainError::Weights { .. } => Kind::Data,
+        TrainError::Weights { .. } | TrainError::AllBad(_) => Kind::Data,
+        TrainError::Load(LoadError::Sample { .. }) => Kind::Data,
+        TrainError::Pass(PassError::Load(LoadError::Sample { .. }) | PassError::AllBad(_)) => Kind::Data,
         TrainError::Pass(PassError::NotFinite(_)) => Kind::Data,
         TrainError::Pass(PassError::Resolution | PassError::NoProxy)
         | TrainError::NothingTrained
@@ -280,8 +284,9 @@ fn failure(error: &TrainError, run: &Path) -> Failure {
         | TrainError::Network(_)
         | TrainError::Snapshot(_) => Kind::Bug,
     };
+    let sample = matches!(error, TrainError::Load(_) | TrainError::Pass(PassError::Load(_)));
     let next = match kind {
-        Kind::Io => {
+        Kind::Io | Kind::Data if kind == Kind::Io || sample => {
             let saved = run.join(CHECKPOINTS).read_dir().is_ok_and(|mut entries| entries.next().is_some());
             let how =
                 if saved { "continues from the last checkpoint" } else { "starts again: there is no checkpoint yet" };

@@ -173,11 +173,8 @@ fn verify_finds_damage() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().to_str().unwrap();
     refused(&ast(&["verify"], &[]), 65, &["data: there is no such folder", "--data-dir data"]);
-    refused(
-        &ast(&["verify", "procedural"], &[]),
-        2,
-        &["`procedural` has published files; available: cifar10, cifar100,"],
-    );
+    refused(&ast(&["verify", "procedural"], &[]), 2, &["dataset `procedural` has no files: it is generated"]);
+    refused(&ast(&["verify", "cifar"], &[]), 2, &["there is no dataset `cifar`; available: arrays, cifar10,"]);
     refused(&ast(&["verify", "--data-dir", at], &[]), 65, &["cifar-10-batches-bin"]);
     made_up(dir.path(), |r| (r % 10) as u8);
     let output = ast(&["verify", "--data-dir", at], &[]);

@@ -50,6 +50,10 @@ pub enum Purpose {
     HeldOut = 20,
     /// The next token of a text that is written; key: place.
     Generate = 22,
+    /// The part of an image that is cut out and scaled; key: epoch, sample.
+    ResizedCrop = 24,
+    /// The samples that the statistics of a dataset are measured on; key: sample. Not of the run's seed.
+    Measured = 25,
 }
 
 /// Counter-based randomness: every number is a function of the run's seed, a [`Purpose`] and up to two counters.

@@ -11,6 +11,7 @@ mod cifar10;
 mod cifar100;
 mod fetch;
 mod idx;
+mod image_folder;
 mod images;
 mod loader;
 mod mnist;
@@ -19,6 +20,7 @@ mod text;
 
 pub use archive::{ArchiveError, extract, modified_files};
 pub use fetch::{FetchError, FetchOptions, fetch, sha256};
+pub use image_folder::{ImportError, ImportProgress, import};
 pub use images::Images;
 pub use loader::OrderedLoader;
 pub use procedural::{Difficulty, Split, procedural};

@@ -7,7 +7,8 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 /// Assembles batches on worker threads and returns them in the order of their requests.
 ///
 /// A batch is a function of its request: the number of workers changes when it is ready, but not its content. With 0
-/// workers the calling thread assembles a batch when it receives it.
+/// workers the calling thread assembles a batch when it receives it. A batch of images that are read from files is
+/// assembled by all workers, each a part of it; one from memory by one of them.
 pub struct OrderedLoader {
     dataset: Arc<dyn Dataset>,
     pool: Option<ThreadPool>,
@@ -16,7 +17,8 @@ pub struct OrderedLoader {
 
 enum Pending {
     Here(Request),
-    Worker(mpsc::Receiver<HostBatch>),
+    /// The parts of a batch, in order.
+    Workers(Vec<mpsc::Receiver<Result<HostBatch, LoadError>>>),
 }
 
 impl OrderedLoader {
@@ -32,29 +34,52 @@ impl OrderedLoader {
     }
 }
 
+impl OrderedLoader {
+    /// Starts to assemble a batch, on a pool.
+    fn start(&self, pool: &ThreadPool, request: &Request) -> Vec<mpsc::Receiver<Result<HostBatch, LoadError>>> {
+        let parts = if self.dataset.reads_files() { pool.current_num_threads() } else { 1 };
+        let start = |part: Request| {
+            let (sender, receiver) = mpsc::sync_channel(1);
+            let dataset = self.dataset.clone();
+            // Sending fails only if the loader was dropped; then the batch is not needed.
+            pool.spawn_fifo(move || drop(sender.send(part.collate(dataset.as_ref()))));
+            receiver
+        };
+        request.split(parts).into_iter().map(start).collect()
+    }
+}
+
+/// Waits for all parts, so that the first error in the order of the samples is reported, whichever worker is first.
+fn wait(parts: Vec<mpsc::Receiver<Result<HostBatch, LoadError>>>) -> Result<HostBatch, LoadError> {
+    let received = parts.into_iter().map(|part| part.recv().unwrap_or(Err(LoadError::Worker)));
+    HostBatch::join(received.collect::<Result<Vec<_>, _>>()?).ok_or(LoadError::Worker)
+}
+
 impl Loader for OrderedLoader {
     fn dataset(&self) -> &Arc<dyn Dataset> {
         &self.dataset
     }
 
     fn request(&mut self, request: Request) {
-        self.batches.push_back(match &self.pool {
+        let pending = match &self.pool {
             None => Pending::Here(request),
-            Some(pool) => {
-                let (sender, receiver) = mpsc::sync_channel(1);
-                let dataset = self.dataset.clone();
-                // Sending fails only if the loader was dropped; then the batch is not needed.
-                pool.spawn_fifo(move || drop(sender.send(request.collate(dataset.as_ref()))));
-                Pending::Worker(receiver)
-            }
-        });
+            Some(pool) => Pending::Workers(self.start(pool, &request)),
+        };
+        self.batches.push_back(pending);
     }
 
     fn receive(&mut self) -> Result<Option<HostBatch>, LoadError> {
         match self.batches.pop_front() {
             None => Ok(None),
-            Some(Pending::Here(request)) => Ok(Some(request.collate(self.dataset.as_ref()))),
-            Some(Pending::Worker(batch)) => batch.recv().map(Some).map_err(|_| LoadError),
+            Some(Pending::Here(request)) => request.collate(self.dataset.as_ref()).map(Some),
+            Some(Pending::Workers(parts)) => wait(parts).map(Some),
+        }
+    }
+
+    fn load(&self, request: &Request) -> Result<HostBatch, LoadError> {
+        match &self.pool {
+            Some(pool) if self.dataset.reads_files() => wait(self.start(pool, request)),
+            _ => request.collate(self.dataset.as_ref()),
         }
     }
 }

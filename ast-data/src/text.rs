@@ -183,7 +183,6 @@ impl Dataset for Windows {
     fn label(&self, _: SampleId) -> usize {
         0
     }
-    fn write(&self, _: SampleId, _: &mut [f32]) {}
     fn write_tokens(&self, id: SampleId, out: &mut [i32]) {
         let from = self.part.start + self.context * id as usize;
         out.iter_mut().zip(&self.tokens.text[from..]).for_each(|(out, token)| *out = i32::from(*token));
@@ -191,8 +190,8 @@ impl Dataset for Windows {
     fn token(&self, token: usize) -> Option<&[u8]> {
         self.tokens.vocabulary.get(token).map(Vec::as_slice)
     }
-    fn input_deviation(&self, _: SampleId) -> f32 {
-        0.0
+    fn fingerprinted(&self) -> &'static str {
+        "all windows"
     }
 }
 

@@ -27,7 +27,7 @@ const GENERATED: &[Case] = &[
 const OF_FILES: &[Case] = &[("cifar10", &[])];
 
 /// Those whose files the tests make up, here and in the crate.
-const MADE_UP: &[&str] = &["arrays", "cifar100", "fashion-mnist", "mnist", "text", "tiny-shakespeare"];
+const MADE_UP: &[&str] = &["arrays", "cifar100", "fashion-mnist", "image-folder", "mnist", "text", "tiny-shakespeare"];
 
 fn check((name, params): Case, dir: Option<PathBuf>) {
     println!("{name} {params:?}");
@@ -89,5 +89,8 @@ fn datasets_of_made_up_files_keep_the_contract() {
     }
     let line = |n: u32| format!("{n} of them are not what they seem to be.\n");
     fs::write(at("input.txt"), (0..99).map(line).collect::<String>()).unwrap();
+    for name in ["train/a/1.jpg", "train/b/2.jpg", "val/a/3.jpg"] {
+        fs::copy("tests/image_folder/baseline.jpg", at(name)).unwrap();
+    }
     MADE_UP.iter().for_each(|name| check((name, &[]), Some(dir.path().to_path_buf())));
 }

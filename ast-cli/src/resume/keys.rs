@@ -14,10 +14,12 @@ use toml::{Table, Value};
 
 use crate::failure::{Failure, Kind};
 
-/// Keys that may change when a run is resumed: paths, how the run is computed, and how future NaNs are handled. All of
+/// Keys that may change when a run is resumed: paths, how the run is computed, and how future NaNs and broken files
+/// are handled. All of
 /// `checkpoint` may change as well.
-const FREE: [&str; 7] = [
+const FREE: [&str; 8] = [
     "data.dir",
+    "data.on_bad",
     "data.workers",
     "device.hold_data",
     "device.name",

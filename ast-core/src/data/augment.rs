@@ -67,6 +67,11 @@ impl Augment {
         Self { random, flip: Flip::Random, shift: 4, padding: Padding::Zeros }
     }
 
+    /// The same flips without shifts.
+    pub(crate) fn without_shift(self) -> Self {
+        Self { shift: 0, ..self }
+    }
+
     fn draw(&self, visit: Visit) -> Drawn {
         let sample = u64::from(visit.id);
         let mut stream = self.random.stream(Purpose::Augment, u64::from(visit.epoch), sample);

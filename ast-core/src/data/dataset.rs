@@ -2,10 +2,15 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
-use crate::data::Shape;
-use crate::select::SampleId;
+use crate::data::{LoadedSample, SampleError, Shape};
+use crate::random::Random;
+use crate::select::{SampleId, Visit};
 
 /// A dataset of labelled images or of windows of text.
+///
+/// Images in memory implement [`write`](Self::write) and [`input_deviation`](Self::input_deviation). A dataset that reads
+/// its images from files as they are selected implements [`load`](Self::load) and
+/// [`reads_files`](Self::reads_files) instead.
 pub trait Dataset: Send + Sync {
     /// Number of samples.
     fn samples(&self) -> usize;
@@ -17,7 +22,33 @@ pub trait Dataset: Send + Sync {
     fn label(&self, id: SampleId) -> usize;
     /// Writes the normalised pixels of an image into `out`, channels first (channels x height x width values). Not called
     /// for text. Augmentation is not its business: see [`Request`](crate::data::Request).
-    fn write(&self, id: SampleId, out: &mut [f32]);
+    fn write(&self, _: SampleId, out: &mut [f32]) {
+        out.fill(0.0);
+    }
+    /// Writes an image as [`write`](Self::write) does, for one visit, and says what that took. `random` is the randomness
+    /// of the run if the image is augmented; a dataset that [crops](Self::crops) its images at random then does so, as a
+    /// function of `random` and the visit alone.
+    ///
+    /// # Errors
+    /// [`SampleError`], which names the file, if the image cannot be read or decoded.
+    fn load(&self, visit: Visit, _random: Option<Random>, out: &mut [f32]) -> Result<LoadedSample, SampleError> {
+        self.write(visit.id, out);
+        Ok(LoadedSample { input_deviation: self.input_deviation(visit.id), ..LoadedSample::default() })
+    }
+    /// Whether [`load`](Self::load) reads a file. If so, images are never held in memory or on the device, and what is read
+    /// is counted.
+    fn reads_files(&self) -> bool {
+        false
+    }
+    /// Whether [`load`](Self::load) crops augmented images at random. Augmentation then flips them, but does not shift
+    /// them.
+    fn crops(&self) -> bool {
+        false
+    }
+    /// The names of the classes, in their order; empty if they have none.
+    fn class_names(&self) -> &[String] {
+        &[]
+    }
     /// Whether the mirror image of a sample is of the same class. If not, augmentation does not flip.
     fn mirrors(&self) -> bool {
         true
@@ -31,11 +62,23 @@ pub trait Dataset: Send + Sync {
     fn token(&self, _: usize) -> Option<&[u8]> {
         None
     }
-    /// Standard deviation of the pixels, in 0..1, over all channels and places, before augmentation.
-    fn input_deviation(&self, id: SampleId) -> f32;
+    /// Standard deviation of the pixels, in 0..1, over all channels and places, before augmentation. Not called for a
+    /// dataset that [reads files](Self::reads_files).
+    fn input_deviation(&self, _: SampleId) -> f32 {
+        0.0
+    }
+    /// The mean of the input deviation over all samples; an estimate for a dataset that [reads files](Self::reads_files).
+    fn mean_input_deviation(&self) -> f64 {
+        let total: f64 = (0..self.samples() as SampleId).map(|id| f64::from(self.input_deviation(id))).sum();
+        total / self.samples().max(1) as f64
+    }
     /// The group of a sample, such as `hard`, if the dataset knows it (procedural data does).
     fn group(&self, _: SampleId) -> Option<&'static str> {
         None
+    }
+    /// What the [`fingerprint`] is of, in words.
+    fn fingerprinted(&self) -> &'static str {
+        "labels and pixels"
     }
     /// The bytes that identify a sample besides its label, for the [`fingerprint`]. By default its values.
     fn content(&self, id: SampleId) -> Cow<'_, [u8]> {

@@ -3,18 +3,20 @@
 mod augment;
 mod batch;
 mod dataset;
+mod load;
 mod resize;
 mod shape;
 mod source;
 mod view;
 
 pub use augment::{Augment, Flip, Padding};
-pub use batch::{HostBatch, LoadError, Loader, Request, Values};
+pub use batch::{HostBatch, Loader, Request, Values};
 pub use dataset::{Dataset, fingerprint};
-pub use resize::{ImageSize, Resize};
+pub use load::{BadSample, LoadError, LoadedSample, Reads, SampleError};
+pub use resize::{ImageSize, Resize, Taps, triangles};
 pub use shape::Shape;
 pub use source::{
     BuildDataset, DataError, DataSource, DatasetEntry, Download, Published, PublishedFile, ReadRequest, Remedy, Splits,
-    Verified,
+    Verified, VerifiedContents,
 };
 pub use view::{LabelNoise, Subset};

@@ -41,9 +41,12 @@ pub(crate) struct Resizer {
 }
 
 /// Consecutive pixels and their weights, which add up to 1.
-struct Taps {
-    first: usize,
-    weights: Vec<f32>,
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taps {
+    /// The first of the pixels.
+    pub first: usize,
+    /// The weight of each.
+    pub weights: Vec<f32>,
 }
 
 impl Resizer {
@@ -91,9 +94,13 @@ impl Resizer {
     }
 }
 
-/// The triangle filter from `from` pixels to `to`, at most as many. Pixel `i` of the result has its centre at
-/// `(i + 1/2) scale`, `scale = from/to`; the weight of a pixel falls linearly to 0 at a distance of `scale` from there.
-fn triangles(from: usize, to: usize) -> Vec<Taps> {
+/// The triangle filter from `from` pixels to `to`, both above 0: for each pixel of the result, those that it is a mean of.
+///
+/// Pixel `i` of the result has its centre at `(i + 1/2) scale`, `scale = from/to`; the weight of a pixel falls linearly to
+/// 0 at a distance of `scale` from there, and of 1 where the result is larger. This is PyTorch's `F.interpolate(...,
+/// mode="bilinear", antialias=True)`.
+#[must_use]
+pub fn triangles(from: usize, to: usize) -> Vec<Taps> {
     let scale = (from as f64 / to as f64).max(1.0);
     let pixel = |i: usize| {
         let centre = (i as f64 + 0.5) * (from as f64 / to as f64);

@@ -36,6 +36,36 @@ pub trait DataSource {
         let splits = self.read(&ReadRequest { dir: Some(dir), random: Random::new(0), samples: None })?;
         Ok(Verified { splits, modified: None })
     }
+
+    /// What is in `dir`, as lines of a name and a text for people; empty if it says nothing. No sample is read.
+    ///
+    /// # Errors
+    /// [`DataError`].
+    fn describe(&self, _dir: &Path) -> Result<Vec<(&'static str, String)>, DataError> {
+        Ok(Vec::new())
+    }
+
+    /// Reads the contents of every sample in `dir`; `None` if [`verify`](Self::verify) does that already. `progress` gets
+    /// the number of samples read, and of all.
+    ///
+    /// # Errors
+    /// [`DataError`] if the samples cannot be listed. A broken sample is not an error: see [`VerifiedContents`].
+    fn verify_contents(
+        &self,
+        _dir: &Path,
+        _progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Option<VerifiedContents>, DataError> {
+        Ok(None)
+    }
+}
+
+/// Samples whose contents were all read: see [`DataSource::verify_contents`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedContents {
+    /// Number of samples of each split that has some, and the SHA-256 of their labels and contents, in hexadecimal.
+    pub splits: Vec<(&'static str, usize, String)>,
+    /// The broken samples, by file, and what is wrong with each.
+    pub broken: Vec<String>,
 }
 
 /// The arguments for reading a dataset.

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::data::{Dataset, Shape};
+use crate::data::{Dataset, LoadedSample, SampleError, Shape};
 use crate::random::{Purpose, Random};
-use crate::select::SampleId;
+use crate::select::{SampleId, Visit};
 
 /// Some samples of a dataset, renumbered from 0.
 pub struct Subset {
@@ -60,6 +60,21 @@ impl Dataset for Subset {
     fn write(&self, id: SampleId, out: &mut [f32]) {
         self.of.write(self.there(id), out);
     }
+    fn load(&self, visit: Visit, random: Option<Random>, out: &mut [f32]) -> Result<LoadedSample, SampleError> {
+        self.of.load(Visit { id: self.there(visit.id), ..visit }, random, out)
+    }
+    fn reads_files(&self) -> bool {
+        self.of.reads_files()
+    }
+    fn crops(&self) -> bool {
+        self.of.crops()
+    }
+    fn class_names(&self) -> &[String] {
+        self.of.class_names()
+    }
+    fn fingerprinted(&self) -> &'static str {
+        self.of.fingerprinted()
+    }
     fn mirrors(&self) -> bool {
         self.of.mirrors()
     }
@@ -71,6 +86,13 @@ impl Dataset for Subset {
     }
     fn input_deviation(&self, id: SampleId) -> f32 {
         self.of.input_deviation(self.there(id))
+    }
+    fn mean_input_deviation(&self) -> f64 {
+        if self.reads_files() {
+            return self.of.mean_input_deviation();
+        }
+        let total: f64 = self.ids.iter().map(|id| f64::from(self.of.input_deviation(*id))).sum();
+        total / self.ids.len().max(1) as f64
     }
     fn group(&self, id: SampleId) -> Option<&'static str> {
         self.of.group(self.there(id))
@@ -121,6 +143,21 @@ impl Dataset for LabelNoise {
     fn write(&self, id: SampleId, out: &mut [f32]) {
         self.of.write(id, out);
     }
+    fn load(&self, visit: Visit, random: Option<Random>, out: &mut [f32]) -> Result<LoadedSample, SampleError> {
+        self.of.load(visit, random, out)
+    }
+    fn reads_files(&self) -> bool {
+        self.of.reads_files()
+    }
+    fn crops(&self) -> bool {
+        self.of.crops()
+    }
+    fn class_names(&self) -> &[String] {
+        self.of.class_names()
+    }
+    fn fingerprinted(&self) -> &'static str {
+        self.of.fingerprinted()
+    }
     fn mirrors(&self) -> bool {
         self.of.mirrors()
     }
@@ -132,6 +169,9 @@ impl Dataset for LabelNoise {
     }
     fn input_deviation(&self, id: SampleId) -> f32 {
         self.of.input_deviation(id)
+    }
+    fn mean_input_deviation(&self) -> f64 {
+        self.of.mean_input_deviation()
     }
     fn group(&self, id: SampleId) -> Option<&'static str> {
         let wrong = self.label(id) != self.of.label(id);

@@ -28,6 +28,6 @@ pub use not_finite::NotFinite;
 pub use numbers::{NUMBERS, NumberRange, NumberSpec};
 pub use snapshot::Snapshot;
 pub use summary::{
-    Accuracy, Activation, Flops, Group, Joules, Loss, Origin, Ran, Samples, Savings, Seconds, Summary, TestSet,
-    TextResult,
+    Accuracy, Activation, Flops, Group, Joules, LeftOut, Loss, Origin, Ran, ReadsBy, Samples, Savings, Seconds,
+    Summary, TestSet, TextResult,
 };

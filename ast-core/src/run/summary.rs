@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::Reads;
+
 /// The result of a run: `summary.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -34,6 +36,15 @@ pub struct Summary {
     pub activation: Activation,
     /// Samples, counted.
     pub samples: Samples,
+    /// What was read from files, counted; `None` if the data is in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<ReadsBy>,
+    /// Broken samples that the run went on without; `None` if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
+    /// The names of the classes, in their order; empty if they have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
     /// Floating-point operations, counted.
     pub flops: Flops,
     /// Wall-clock time.
@@ -163,6 +174,26 @@ pub struct Samples {
     /// Samples in the forward passes of auxiliary networks.
     #[serde(rename = "small_scored", default)]
     pub auxiliary_scored: u64,
+}
+
+/// `reads.*`: bytes read from files and images decoded, counted when their batch is received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReadsBy {
+    /// For training steps.
+    pub training: Reads,
+    /// For extra forward passes that only score, and for auxiliary networks.
+    pub scoring: Reads,
+    /// For evaluations, and for statistics that are measured again before one.
+    pub evaluation: Reads,
+}
+
+/// `left_out.*`: numbers of broken samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Training samples that were selected and could not be loaded.
+    pub training: usize,
+    /// Test samples. Accuracy and loss are of the others.
+    pub test: usize,
 }
 
 /// `flops.*`, counted.

@@ -1,9 +1,10 @@
 //! The selector: returns the ids of the samples to train on next, and records the results of the steps.
 
+mod leave_out;
 mod offer;
 mod saved;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::alignment::Alignment;
 use super::batch::{Batch, Outcome};
@@ -124,6 +125,7 @@ impl Selector {
             counts: Counts::default(),
             stage: 0,
             warming: false,
+            left_out: BTreeSet::new(),
         };
         let step = DEFAULT_COST.step;
         let budget = goal.budget_for(policy.kind.run_length, samples, step, step);

@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::data::{DataSource, Dataset, ReadRequest, Shape, fingerprint};
-use crate::select::SampleId;
+use crate::random::Random;
+use crate::select::{SampleId, Visit};
 
 /// Samples of a split that are looked at one by one: the first and the last.
 const SOME: usize = 64;
@@ -10,7 +12,8 @@ const SOME: usize = 64;
 ///
 /// * Reading it twice gives the same samples.
 /// * There are training samples, and test samples of the same shape and classes if there are any; every label is a class.
-/// * Every value is written, is finite, and is the same each time.
+/// * Every value is written, is finite, and is the same each time, augmented or not.
+/// * Names of classes, if there are any, are as many as classes, and differ.
 /// * The deviation of an input is finite and not negative.
 /// * Training and test data have different fingerprints.
 /// * A dataset that is published says what is missing in an empty folder, instead of reading nothing.
@@ -48,10 +51,15 @@ pub fn check_dataset(source: &dyn DataSource, request: &ReadRequest<'_>) {
 fn check_split(data: &dyn Dataset, which: &str) {
     let samples = data.samples();
     assert!(samples > 0, "there are {which} samples");
+    let names = data.class_names();
+    if !names.is_empty() {
+        assert_eq!(names.len(), data.classes(), "each class has a name");
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "classes have different names");
+    }
+    let mean = data.mean_input_deviation();
+    assert!(mean.is_finite() && mean >= 0.0, "mean deviation of {which} samples: {mean}");
     for id in (0..samples).filter(|id| *id < SOME || samples - id <= SOME).map(|id| id as SampleId) {
         assert!(data.label(id) < data.classes(), "{which} sample {id}: its label is a class");
-        let deviation = data.input_deviation(id);
-        assert!(deviation.is_finite() && deviation >= 0.0, "{which} sample {id}: deviation {deviation}");
         assert_eq!(data.content(id), data.content(id), "{which} sample {id}: its content is the same each time");
         match data.shape() {
             Shape::Image(sides) => check_image(data, id, sides.iter().product()),
@@ -61,14 +69,22 @@ fn check_split(data: &dyn Dataset, which: &str) {
 }
 
 fn check_image(data: &dyn Dataset, id: SampleId, size: usize) {
-    let written = || {
+    let written = |random| {
         let mut out = vec![f32::NAN; size];
-        data.write(id, &mut out);
-        out
+        let visit = Visit { id, epoch: 3, earlier: 1 };
+        let loaded = data.load(visit, random, &mut out).unwrap_or_else(|error| panic!("sample {id}: {error}"));
+        assert!(
+            loaded.input_deviation.is_finite() && loaded.input_deviation >= 0.0,
+            "sample {id}: deviation {}",
+            loaded.input_deviation
+        );
+        (loaded, out)
     };
-    let values = written();
-    assert!(values.iter().all(|value| value.is_finite()), "sample {id}: every value is written and finite");
-    assert!(values == written(), "sample {id}: the same request gives the same values");
+    for random in [None, Some(Random::new(1))] {
+        let (loaded, values) = written(random);
+        assert!(values.iter().all(|value| value.is_finite()), "sample {id}: every value is written and finite");
+        assert!((loaded, values) == written(random), "sample {id}: the same request gives the same values");
+    }
 }
 
 fn check_window(data: &dyn Dataset, id: SampleId, context: usize) {

@@ -169,6 +169,6 @@ impl Loader for DirectLoader {
         self.requests.push_back(request);
     }
     fn receive(&mut self) -> Result<Option<HostBatch>, LoadError> {
-        Ok(self.requests.pop_front().map(|request| request.collate(self.dataset.as_ref())))
+        self.requests.pop_front().map(|request| request.collate(self.dataset.as_ref())).transpose()
     }
 }

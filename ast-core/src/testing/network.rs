@@ -132,7 +132,7 @@ pub fn check_network<M: Network + 'static>(
 fn batch(shape: Shape, classes: usize, ids: &[SampleId], device: &Device) -> (Input, Tensor<1, Int>) {
     let visits = ids.iter().map(|id| Visit { id: *id, epoch: 0, earlier: 0 }).collect();
     let host = Request { visits, augment: None, size: None }.collate(&RandomSamples { shape, classes });
-    let Uploaded { input, targets, .. } = upload(host, device);
+    let Uploaded { input, targets, .. } = upload(host.expect("samples in memory can be loaded"), device);
     (input, targets)
 }
 

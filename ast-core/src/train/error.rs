@@ -16,6 +16,12 @@ pub enum PassError {
     /// A batch could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// No test sample can be loaded.
+    #[error("none of the test samples can be loaded: {0}")]
+    AllBad(
+        /// The file of the last, and what is wrong.
+        String,
+    ),
     /// The scorer failed.
     #[error(transparent)]
     Score(#[from] ScoreError),
@@ -103,6 +109,12 @@ pub enum TrainError {
     AllSkipped(
         /// Number of steps skipped.
         u64,
+    ),
+    /// Every training sample that was selected was left out.
+    #[error("none of the training samples can be loaded: {0}")]
+    AllBad(
+        /// The file of the last, and what is wrong.
+        String,
     ),
     /// The device failed.
     #[error("the device failed: {0}")]

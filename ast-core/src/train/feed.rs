@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::data::{Dataset, HostBatch, LoadError, Loader, Request, Shape, Values};
+use crate::data::{BadSample, Dataset, HostBatch, LoadError, Loader, Reads, Request, Shape, Values};
 use crate::model::Input;
 use crate::select::SampleId;
 
@@ -16,6 +16,23 @@ pub(crate) struct Uploaded {
     pub(crate) input: Input,
     /// `[rows]`: one per sample for images, one per token for text.
     pub(crate) targets: Tensor<1, Int>,
+}
+
+/// The answer to a request.
+pub(super) struct Received {
+    /// The samples that could be loaded; `None` if none could.
+    pub(super) data: Option<Uploaded>,
+    /// The others.
+    pub(super) bad: Vec<BadSample>,
+    pub(super) reads: Reads,
+}
+
+impl Received {
+    /// Moves a batch to a device.
+    pub(super) fn new(mut host: HostBatch, device: &Device) -> Self {
+        let (bad, reads) = (std::mem::take(&mut host.bad), host.reads);
+        Self { data: (!host.ids.is_empty()).then(|| upload(host, device)), bad, reads }
+    }
 }
 
 /// The training data of a run, in the order of the requests.
@@ -44,6 +61,10 @@ impl Feed {
         self.loader.dataset()
     }
 
+    pub(super) fn loader(&self) -> &dyn Loader {
+        self.loader.as_ref()
+    }
+
     /// Requests a batch.
     pub(super) fn request(&mut self, request: Request) {
         match &mut self.resident {
@@ -53,22 +74,35 @@ impl Feed {
     }
 
     /// The oldest requested batch that was not received yet; `None` if there is none.
-    pub(super) fn receive(&mut self) -> Result<Option<Uploaded>, LoadError> {
+    pub(super) fn receive(&mut self) -> Result<Option<Received>, LoadError> {
         let Some(Resident { images, requests }) = &mut self.resident else {
-            return Ok(self.loader.receive()?.map(|host| upload(host, &self.device)));
+            return Ok(self.loader.receive()?.map(|host| Received::new(host, &self.device)));
         };
         let dataset = self.loader.dataset().as_ref();
-        Ok(requests.pop_front().map(|request| match request.size {
-            None => gather(&request, images, dataset),
+        let received = |request: Request| match request.size {
+            None => {
+                let data = Some(gather(&request, images, dataset));
+                Ok(Received { data, bad: Vec::new(), reads: Reads::default() })
+            }
             // Interpolation would round differently.
-            Some(_) => upload(request.collate(dataset), &self.device),
-        }))
+            Some(_) => Ok(Received::new(request.collate(dataset)?, &self.device)),
+        };
+        requests.pop_front().map(received).transpose()
+    }
+
+    /// Forgets all requests.
+    pub(super) fn clear(&mut self) {
+        // A batch that cannot be loaded is not needed either.
+        while !matches!(self.receive(), Ok(None)) {}
     }
 }
 
-/// Bytes of the images of a dataset on a device; `None` if it has no images.
+/// Bytes of the images of a dataset on a device; `None` if it has no images, or reads them from files.
 pub(super) fn image_bytes(dataset: &dyn Dataset) -> Option<usize> {
     let Shape::Image(sides) = dataset.shape() else { return None };
+    if dataset.reads_files() {
+        return None;
+    }
     Some(size_of::<f32>() * dataset.samples() * sides.iter().product::<usize>())
 }
 
@@ -117,7 +151,7 @@ fn gather(request: &Request, images: &Tensor<4>, dataset: &dyn Dataset) -> Uploa
 
 /// Moves a batch to a device.
 pub(crate) fn upload(host: HostBatch, device: &Device) -> Uploaded {
-    let HostBatch { ids, values, targets, input_deviation } = host;
+    let HostBatch { ids, values, targets, input_deviation, .. } = host;
     let batch = ids.len();
     let input = match values {
         Values::Pixels(pixels, [channels, height, width]) => {
@@ -188,7 +222,8 @@ mod tests {
                 [&mut host, &mut held].into_iter().for_each(|feed| feed.request(request.clone()));
             }
             for _ in 0..4 {
-                let [host, held] = [&mut host, &mut held].map(|feed| bits(feed.receive().unwrap().unwrap()));
+                let [host, held] =
+                    [&mut host, &mut held].map(|feed| bits(feed.receive().unwrap().unwrap().data.unwrap()));
                 assert_eq!(host, held, "{augment:?}");
             }
         }

@@ -30,6 +30,8 @@ mod step;
 mod summary;
 mod tta;
 
+use std::collections::BTreeSet;
+
 use ast_control::Ema;
 use burn::tensor::Device;
 
@@ -39,10 +41,10 @@ use self::learner::{Learner, StepRule};
 use self::lookahead::Lookahead;
 use self::sizes::Sizes;
 use self::state::State;
-use crate::data::Loader;
+use crate::data::{LoadError, Loader};
 use crate::model::{LayerCost, Model, NetworkError};
 use crate::random::Random;
-use crate::run::{Checked, EnergyCounter, Event, Ran, Snapshot, Summary};
+use crate::run::{Checked, ConfigError, EnergyCounter, Event, Ran, ReadsBy, Snapshot, Summary};
 use crate::score::Scorer;
 use crate::select::{Counts, Groups, PassCost, SampleId, SelectError, Selector};
 
@@ -111,6 +113,10 @@ pub struct Trainer<M> {
     /// The snapshot to return to after a NaN, if rollback is enabled.
     last: Option<Snapshot>,
     rollbacks: u32,
+    /// Why the last sample that could not be loaded could not.
+    last_bad: Option<String>,
+    /// Warnings that the callback does not know yet.
+    warnings: Vec<String>,
 }
 
 impl<M: Model> Trainer<M> {
@@ -126,8 +132,7 @@ impl<M: Model> Trainer<M> {
         let Resolved { checked: config, policy, scorer, optimizer, .. } = run;
         let dataset = train.dataset().clone();
         let (samples, random) = (dataset.samples(), config.random());
-        let ids = 0..samples as SampleId;
-        let groups = Groups::of(ids.clone().map(|id| dataset.label(id))).map_err(SelectError::from)?;
+        let groups = Groups::of((0..samples as SampleId).map(|id| dataset.label(id))).map_err(SelectError::from)?;
         let mut selector = Selector::of(groups, policy, config.goal, config.batch_size, config.seed)?;
         config.check_data(dataset.shape(), dataset.mirrors())?;
         requirements::check(&model, dataset.shape(), scorer.as_ref(), &ran, &selector)?;
@@ -143,10 +148,13 @@ impl<M: Model> Trainer<M> {
         let (cpu, bytes) = (is_cpu(&device), image_bytes(dataset.as_ref()));
         let hold = config.hold_data.is_on(!cpu && bytes.is_some_and(|bytes| bytes <= MOST_HELD));
         clock.enter(Phase::Data);
+        if hold && dataset.reads_files() {
+            let reason = "the training images are read from files when they are selected".into();
+            return Err(ConfigError::Unfit { key: "device.hold_data", reason }.into());
+        }
         let train = Feed::new(train, device.clone(), hold);
         clock.enter(Phase::Select);
         let phases_apart = config.phase_times.is_on(cpu);
-        let total: f64 = ids.map(|id| f64::from(dataset.input_deviation(id))).sum();
         let state = State {
             reference: Vec::new(),
             mean_loss: Ema::new(MEAN_LOSS_EMA),
@@ -156,14 +164,19 @@ impl<M: Model> Trainer<M> {
             lr_scale: 1.0,
             warnings: Vec::new(),
             small: None,
+            reads: ReadsBy::default(),
+            bad_test: BTreeSet::new(),
+            class_names: dataset.class_names().to_vec(),
         };
         Ok(Self {
             learner: Learner::new(model, rule, optimizer.clone(), device),
             lookahead: Lookahead::default(),
             auxiliary: AuxiliaryNetworks::none(rule, optimizer),
-            mean_input_deviation: total / samples.max(1) as f64,
+            mean_input_deviation: dataset.mean_input_deviation(),
             last: None,
             rollbacks: 0,
+            last_bad: None,
+            warnings: Vec::new(),
             config,
             ran,
             selector,
@@ -185,12 +198,24 @@ impl<M: Model> Trainer<M> {
     /// [`TrainError`]; everything written before stays valid.
     pub fn run(&mut self, callback: &mut dyn Callback) -> Result<Option<Summary>, TrainError> {
         self.begin(callback)?;
-        while let Some(events) = self.advance()? {
+        while let Some(events) = self.advance().or_else(|error| self.save_before(error, callback))? {
             if self.report(&events, callback)? == Flow::Stop {
                 return Ok(None);
             }
         }
         self.finish(callback).map(Some)
+    }
+
+    /// Saves the run if a batch could not be loaded: nothing has changed then, and once the file is back the run continues
+    /// from here.
+    fn save_before<T>(&mut self, error: TrainError, callback: &mut dyn Callback) -> Result<T, TrainError> {
+        if matches!(error, TrainError::Load(LoadError::Sample { .. })) && self.counts().steps > 0 {
+            self.clock.end();
+            let saved = self.snapshot().map_err(TrainError::from).and_then(|snapshot| Ok(callback.save(&snapshot)?));
+            // The first error is the one to report; an earlier checkpoint is as good.
+            drop(saved);
+        }
+        Err(error)
     }
 
     /// Makes one optimizer step with the selection before it. The step may be skipped. `None` at the end of the budget.

@@ -6,7 +6,6 @@ use burn::tensor::{Device, Tensor};
 
 use super::error::TrainError;
 use super::{Callback, Setup, Trainer, WeightsError, load_weights, safetensors};
-use crate::codec::SnapshotError;
 use crate::data::Shape;
 use crate::model::zoo::{Airbench, Gpt, ResNet, SimpleCnn, VitTiny};
 use crate::model::{Input, Mode, Model, Network, NetworkError, Weights};
@@ -107,8 +106,8 @@ pub trait Training {
     /// running statistics with which it was evaluated.
     ///
     /// # Errors
-    /// [`SnapshotError`].
-    fn weights(&self) -> Result<Vec<u8>, SnapshotError>;
+    /// [`TrainError`].
+    fn weights(&self) -> Result<Vec<u8>, TrainError>;
 }
 
 impl<M: Network> Training for Trainer<M> {
@@ -121,8 +120,8 @@ impl<M: Network> Training for Trainer<M> {
     fn ran(&self) -> Ran {
         Self::ran(self)
     }
-    fn weights(&self) -> Result<Vec<u8>, SnapshotError> {
-        safetensors(&self.for_evaluation())
+    fn weights(&self) -> Result<Vec<u8>, TrainError> {
+        Ok(safetensors(&self.for_evaluation()?.0)?)
     }
 }
 

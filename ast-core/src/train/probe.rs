@@ -1,14 +1,16 @@
 //! Extra passes over candidates, by the run's network and by auxiliary networks.
 
+use std::collections::HashMap;
+
 use burn::tensor::Device;
 
 use super::auxiliary::{Auxiliary, AuxiliaryNetworks};
 use super::clock::{Clock, Phase};
 use super::error::PassError;
-use super::feed::{Uploaded, upload};
+use super::feed::{Received, Uploaded};
 use super::sizes::Sizes;
 use super::statistics::{ForwardedBatch, Scored, Scoring, gradient_sum};
-use crate::data::{Augment, Dataset, Request};
+use crate::data::{Augment, BadSample, Loader, Reads, Request};
 use crate::model::{Forward, Input, Mode, Model, cross_entropy, per_sample};
 use crate::optim::Schedule;
 use crate::random::Purpose;
@@ -20,7 +22,8 @@ use crate::select::{Ledger, Level, PassCost, Probe, ProbeError, ProbeRequest, Pr
 pub(super) struct TrainerProbe<'a, M> {
     pub(super) model: &'a M,
     pub(super) auxiliary: &'a mut AuxiliaryNetworks<M>,
-    pub(super) dataset: &'a dyn Dataset,
+    pub(super) loader: &'a dyn Loader,
+    pub(super) loaded: ProbeLoads,
     /// A device with autodiff.
     pub(super) device: &'a Device,
     pub(super) clock: &'a mut Clock,
@@ -42,10 +45,28 @@ pub(super) struct TrainerProbe<'a, M> {
     pub(super) coming: f64,
 }
 
+/// What was loaded for extra passes.
+#[derive(Default)]
+pub(super) struct ProbeLoads {
+    pub(super) reads: Reads,
+    /// Samples that cannot be loaded.
+    pub(super) bad: Vec<BadSample>,
+    /// Input deviations of the last pass: a policy may ask for them after it, and a file need not be read twice then.
+    deviations: HashMap<SampleId, f32>,
+}
+
 impl<M: Model> TrainerProbe<'_, M> {
-    fn load(&self, visits: &[Visit], device: &Device) -> Uploaded {
+    /// Loads samples; `None` if none of them can be loaded.
+    fn load(&mut self, visits: &[Visit], device: &Device) -> Result<Option<Uploaded>, PassError> {
         let request = Request { visits: visits.to_vec(), augment: self.augment, size: self.sizes.request(self.level) };
-        upload(request.collate(self.dataset), device)
+        let Received { data, bad, reads } = Received::new(self.loader.load(&request)?, device);
+        self.loaded.reads += reads;
+        self.loaded.bad.extend(bad);
+        self.loaded.deviations.clear();
+        if let Some(Uploaded { ids, input_deviation, .. }) = &data {
+            self.loaded.deviations.extend(ids.iter().copied().zip(input_deviation.iter().copied()));
+        }
+        Ok(data)
     }
 
     /// A forward pass without gradients, by any network, at a given number of FLOPs per sample.
@@ -59,17 +80,23 @@ impl<M: Model> TrainerProbe<'_, M> {
         // Loading is charged to scoring too, because a dense run does not load for scoring.
         self.clock.enter(Phase::Score);
         let device = self.device.clone().without_autodiff();
-        let Uploaded { ids, input_deviation, input, targets } = self.load(visits, &device);
+        let Some(data) = self.load(visits, &device)? else {
+            self.clock.enter(Phase::Select);
+            return Ok(of_visits(visits, &[], Probed::default()));
+        };
+        let Uploaded { ids, input_deviation, input, targets } = data;
+        let known = ids.clone();
         let forward = forward(input).ok_or(PassError::Resolution)?;
         let loss = per_sample(cross_entropy(forward.logits.clone(), targets.clone()), ids.len());
         let forwarded = ForwardedBatch { ids, input_deviation, forward, targets, loss };
         let scored = self.scoring.read_back(forwarded, ledger, Vec::new())?;
-        if let Some(what) = scored.fault(visits.iter().map(|visit| visit.id)).filter(|_| self.abort) {
+        if let Some(what) = scored.fault(known.iter().copied()).filter(|_| self.abort) {
             return Err(PassError::NotFinite(what));
         }
         let Scored { score, loss, .. } = scored;
         self.clock.enter(Phase::Select);
-        Ok(Probed { loss, score, cost: visits.len() as u64 * flops, skipped: false })
+        let cost = known.len() as u64 * flops;
+        Ok(of_visits(visits, &known, Probed { loss, score, cost, skipped: false }))
     }
 
     fn network(&mut self, request: &ProbeRequest<'_>, training: bool) -> Result<Probed, PassError> {
@@ -96,13 +123,17 @@ impl<M: Model> TrainerProbe<'_, M> {
         spent: f64,
     ) -> Result<Probed, PassError> {
         self.clock.enter(Phase::Score);
-        let data = self.load(visits, self.device);
+        let Some(data) = self.load(visits, self.device)? else {
+            self.clock.enter(Phase::Select);
+            return Ok(of_visits(visits, &[], Probed::default()));
+        };
+        let known = data.ids.clone();
         let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device)?;
         let (forwarded, gradients) = network.gradients(data, spent);
-        let cost = visits.len() as u64 * network.cost(self.sizes.shape(self.level))?.step;
+        let cost = known.len() as u64 * network.cost(self.sizes.shape(self.level))?.step;
         let sum = gradient_sum(network.model(), &gradients.params);
         let scored = self.scoring.read_back(forwarded, ledger, vec![sum])?;
-        let broken = scored.fault(visits.iter().map(|visit| visit.id));
+        let broken = scored.fault(known.iter().copied());
         match broken {
             None => network.update(self.schedule.at(spent), gradients),
             Some(what) if self.abort => return Err(PassError::NotFinite(what)),
@@ -110,7 +141,7 @@ impl<M: Model> TrainerProbe<'_, M> {
         }
         self.clock.enter(Phase::Select);
         let Scored { score, loss, .. } = scored;
-        Ok(Probed { loss, score, cost, skipped: broken.is_some() })
+        Ok(of_visits(visits, &known, Probed { loss, score, cost, skipped: broken.is_some() }))
     }
 
     /// A forward pass of an auxiliary network, without dropout.
@@ -127,6 +158,19 @@ impl<M: Model> TrainerProbe<'_, M> {
     }
 }
 
+/// The result of a pass over the samples `known`, for all visits in order: NaN for those that could not be loaded.
+fn of_visits(visits: &[Visit], known: &[SampleId], probed: Probed) -> Probed {
+    if known.len() == visits.len() {
+        return probed;
+    }
+    let all = |values: &[f32]| -> Vec<f32> {
+        let mut known = known.iter().zip(values).peekable();
+        let value = |visit: &Visit| known.next_if(|(id, _)| **id == visit.id).map_or(f32::NAN, |(_, value)| *value);
+        visits.iter().map(value).collect()
+    };
+    Probed { loss: all(&probed.loss), score: all(&probed.score), ..probed }
+}
+
 impl<M: Model> Probe for TrainerProbe<'_, M> {
     fn score(&mut self, request: &ProbeRequest<'_>) -> Result<Probed, ProbeError> {
         let ProbeRequest { visits, by, ledger, level, .. } = *request;
@@ -141,12 +185,41 @@ impl<M: Model> Probe for TrainerProbe<'_, M> {
     }
 
     fn input_deviation(&mut self, ids: &[SampleId]) -> Result<Vec<f32>, ProbeError> {
-        Ok(ids.iter().map(|id| self.dataset.input_deviation(*id)).collect())
+        let dataset = self.loader.dataset().clone();
+        if !dataset.reads_files() {
+            return Ok(ids.iter().map(|id| dataset.input_deviation(*id)).collect());
+        }
+        let unknown = |id: &SampleId| !self.loaded.deviations.contains_key(id);
+        let visits: Vec<_> = ids.iter().copied().filter(unknown).map(|id| Visit { id, epoch: 0, earlier: 0 }).collect();
+        if !visits.is_empty() {
+            let request = Request { visits, augment: None, size: None };
+            let host = self.loader.load(&request).map_err(PassError::from)?;
+            self.loaded.reads += host.reads;
+            self.loaded.bad.extend(host.bad);
+            self.loaded.deviations.extend(host.ids.into_iter().zip(host.input_deviation));
+        }
+        // A sample that cannot be loaded has none, and is not selected.
+        Ok(ids.iter().map(|id| self.loaded.deviations.get(id).copied().unwrap_or(f32::NAN)).collect())
     }
 
     fn seconds(&mut self) -> Result<f64, ProbeError> {
         // Time passes even if no sample is accepted.
         self.clock.enter(Phase::Select);
         Ok(self.clock.training_seconds(self.charges_scoring) + self.coming)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_that_could_not_be_loaded_has_no_score() {
+        let visits = [5, 2, 9, 7].map(|id| Visit { id, epoch: 0, earlier: 0 });
+        let probed = Probed { loss: vec![1.0, 2.0], score: vec![3.0, 4.0], cost: 6, skipped: false };
+        let all = of_visits(&visits, &[2, 7], probed);
+        assert!(all.loss[0].is_nan() && all.loss[2].is_nan() && all.score[0].is_nan() && all.score[2].is_nan());
+        assert_eq!((all.loss[1], all.loss[3], all.score[1], all.score[3], all.cost), (1.0, 2.0, 3.0, 4.0, 6));
+        assert!(of_visits(&visits, &[], Probed::default()).score.iter().all(|score| score.is_nan()));
     }
 }

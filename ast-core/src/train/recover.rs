@@ -42,7 +42,7 @@ impl<M: Model> Trainer<M> {
         self.lookahead = self.learner.restore_average(&snapshot.lookahead)?;
         let (model, device) = (&self.learner.model, &self.learner.device);
         self.auxiliary.restore(&snapshot.auxiliary, model, self.random, device)?;
-        while self.train.receive()?.is_some() {} // discards batches in flight
+        self.train.clear(); // discards batches in flight
         self.clock.put_back(state.clock.clone());
         self.state = state;
         let requests: Vec<Request> = self.selector.in_flight().iter().map(|batch| self.request(batch)).collect();
@@ -64,12 +64,13 @@ impl<M: Model> Trainer<M> {
 
     fn roll_back(&mut self, step: u64, what: NotFinite) -> Result<Vec<Event>, TrainError> {
         let Some(last) = self.last.take() else { return Err(TrainError::NotFinite { step, what }) };
-        let (abandoned, clock, evaluated) = (*self.counts(), self.clock.booked().clone(), self.state.evaluated);
+        let (abandoned, clock) = (*self.counts(), self.clock.booked().clone());
+        let (evaluated, reads) = (self.state.evaluated, self.state.reads);
         self.restore(&last)?;
         // A rollback refunds nothing.
         self.selector.abandon(&abandoned);
         self.clock.put_back(clock);
-        self.state.evaluated = evaluated;
+        (self.state.evaluated, self.state.reads) = (evaluated, reads);
         self.rollbacks += 1;
         self.state.lr_scale *= 0.5_f64.powi(self.rollbacks as i32);
         let (to, lr_scale) = (last.step, self.state.lr_scale);

@@ -1,13 +1,13 @@
 //! Start and end of a run, evaluations, and the calls of the callback.
 
 use super::clock::Phase;
-use super::error::TrainError;
+use super::error::{PassError, TrainError};
 use super::evaluate::{Measured, evaluate};
 use super::export::safetensors;
 use super::remeasure::remeasured;
 use super::resolve::ignored_target;
 use super::{Callback, Flow, Trainer};
-use crate::data::Shape;
+use crate::data::{BadSample, Reads, Shape};
 use crate::model::Model;
 use crate::run::{Evaluation, Event, Ran, SCHEMA, StepEvent, Summary};
 use crate::select::{Limit, RunLength, ScorerRule, Stage};
@@ -30,6 +30,7 @@ impl<M: Model> Trainer<M> {
     /// Passes the events to the callback, evaluates if that is due, and does what the callback asks for.
     pub(super) fn report(&mut self, events: &[Event], callback: &mut dyn Callback) -> Result<Flow, TrainError> {
         self.clock.enter(Phase::Checkpoint);
+        self.warn(callback)?;
         for event in events {
             callback.event(event)?;
         }
@@ -81,10 +82,19 @@ impl<M: Model> Trainer<M> {
         self.learner.device.sync()?;
         self.clock.enter(Phase::Eval);
         let device = self.learner.device.clone().without_autodiff();
-        let model = self.for_evaluation();
-        let Measured { accuracy, loss, tta, passes } = evaluate(&model, self.test.as_mut(), &device, self.config.tta)?;
+        let (model, read) = self.for_evaluation()?;
+        self.state.reads.evaluation += read;
+        let Measured { accuracy, loss, tta, passes, reads, bad } =
+            evaluate(&model, self.test.as_mut(), &device, self.config.tta)?;
         self.clock.enter(Phase::Checkpoint);
         self.state.evaluated += passes;
+        self.state.reads.evaluation += reads;
+        for BadSample { id, reason } in bad {
+            if self.state.bad_test.insert(id) {
+                self.warnings.push(format!("test sample {id} is left out of the evaluation: {reason}"));
+            }
+        }
+        self.warn(callback)?;
         let step = self.counts().steps;
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step, loss });
@@ -98,22 +108,31 @@ impl<M: Model> Trainer<M> {
         if best { callback.best(&|| safetensors(&model)) } else { Ok(()) }
     }
 
-    /// The network with running statistics that fit images of full size. The run's own network is not changed.
-    pub(super) fn for_evaluation(&self) -> M {
+    /// The network with running statistics that fit images of full size, and what was read for them. The run's own network
+    /// is not changed.
+    pub(super) fn for_evaluation(&self) -> Result<(M, Reads), PassError> {
         let model = self.learner.model.valid();
         match self.state.small {
             Some(last) if self.counts().steps.saturating_sub(last) < FORGOTTEN => {
                 let device = self.learner.device.clone().without_autodiff();
-                remeasured(model, self.train.dataset().as_ref(), self.random, &device)
+                remeasured(model, self.train.loader(), self.random, &device)
             }
-            _ => model,
+            _ => Ok((model, Reads::default())),
         }
+    }
+
+    /// Passes on what there is to warn of since the last call.
+    pub(super) fn warn(&mut self, callback: &mut dyn Callback) -> Result<(), TrainError> {
+        for message in self.warnings.drain(..) {
+            callback.event(&Event::Warning { message })?;
+        }
+        Ok(())
     }
 
     fn announce(&self, callback: &mut dyn Callback) -> Result<(), TrainError> {
         let (samples, epochs) = (self.selector.ledger().samples(), self.config.goal.epochs);
         callback.event(&Event::Started { schema: SCHEMA, samples, epochs, planned_steps: self.planned_steps() })?;
-        for message in self.warnings() {
+        for message in self.standing_warnings() {
             callback.event(&Event::Warning { message })?;
         }
         Ok(())
@@ -144,7 +163,7 @@ impl<M: Model> Trainer<M> {
     }
 
     /// Warnings to show before the run starts and in its summary.
-    fn warnings(&self) -> Vec<String> {
+    fn standing_warnings(&self) -> Vec<String> {
         let policy = self.selector.policy();
         let ignored = ignored_target(policy.kind, &self.ran.policy, &self.config);
         let (batch, samples) = (self.config.batch_size, self.selector.ledger().samples());
@@ -171,7 +190,9 @@ impl<M: Model> Trainer<M> {
 
     /// The error of a run without a single step.
     fn nothing_trained(&self) -> TrainError {
-        if self.config.goal.limit.is_some() && self.counts().scoring_cost() > 0 {
+        if let Some(reason) = &self.last_bad {
+            TrainError::AllBad(reason.clone())
+        } else if self.config.goal.limit.is_some() && self.counts().scoring_cost() > 0 {
             TrainError::NothingLeft
         } else {
             TrainError::NothingTrained
@@ -181,6 +202,6 @@ impl<M: Model> Trainer<M> {
     /// Policy and scorer of the run, and its warnings.
     #[must_use]
     pub fn ran(&self) -> Ran {
-        Ran { warnings: self.warnings(), ..self.ran.clone() }
+        Ran { warnings: self.standing_warnings(), ..self.ran.clone() }
     }
 }

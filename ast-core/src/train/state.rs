@@ -1,8 +1,11 @@
+use std::collections::BTreeSet;
+
 use ast_control::Ema;
 use serde::{Deserialize, Serialize};
 
 use super::clock::Booked;
-use crate::run::Evaluation;
+use crate::run::{Evaluation, ReadsBy};
+use crate::select::SampleId;
 
 /// The state of a run besides network, optimizer and selector.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,6 +26,15 @@ pub(super) struct State {
     /// The last step on images smaller than those of the dataset.
     #[serde(default)]
     pub(super) small: Option<u64>,
+    /// What was read from files.
+    #[serde(default)]
+    pub(super) reads: ReadsBy,
+    /// Test samples that cannot be loaded.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) bad_test: BTreeSet<SampleId>,
+    /// The names of the classes, if they have some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) class_names: Vec<String>,
 }
 
 #[cfg(test)]

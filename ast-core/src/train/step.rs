@@ -3,12 +3,12 @@
 use super::alignment;
 use super::clock::Phase;
 use super::error::TrainError;
-use super::feed::Uploaded;
+use super::feed::{Received, Uploaded};
 use super::learner::Gradients;
-use super::probe::TrainerProbe;
+use super::probe::{ProbeLoads, TrainerProbe};
 use super::statistics::{Scored, Scoring, gradient_sum};
 use super::{Selector, Trainer};
-use crate::data::{LoadError, Request};
+use crate::data::{BadSample, LoadError, Request};
 use crate::model::Model;
 use crate::random::Purpose;
 use crate::run::{Event, NotFinite, OnNan, StepEvent};
@@ -32,21 +32,50 @@ pub(super) struct StepOutcome {
 
 impl<M: Model> Trainer<M> {
     /// Returns the batch selected one step ago with its data. Selects the next batch, which loads while this one
-    /// trains.
+    /// trains. Samples that cannot be loaded are taken out of their batch.
     pub(super) fn next_batch(&mut self) -> Result<Option<(Batch, Loaded)>, TrainError> {
-        if self.selector.in_flight().is_empty() {
-            self.prepare()?; // trains the reference before the first step
-            self.select()?;
+        loop {
+            if self.selector.in_flight().is_empty() {
+                self.prepare()?; // trains the reference before the first step
+                self.select()?;
+            }
+            let begin = self.clock.step_clock();
+            let Some(batch) = self.selector.in_flight().front().cloned() else { return Ok(None) };
+            self.clock.enter(Phase::Data);
+            // A missing batch is an error: ending the run here would look like its regular end.
+            let Received { data, bad, reads } = self.train.receive()?.ok_or(LoadError::Worker)?;
+            self.state.reads.training += reads;
+            let batch = if bad.is_empty() { Some(batch) } else { self.without(batch, &bad)? };
+            let Some((batch, data)) = batch.zip(data) else { continue };
+            if self.selector.in_flight().len() == 1 {
+                self.select()?;
+            }
+            return Ok(Some((batch, Loaded { data, begin })));
         }
-        let begin = self.clock.step_clock();
-        let Some(batch) = self.selector.in_flight().front().cloned() else { return Ok(None) };
-        self.clock.enter(Phase::Data);
-        // A missing batch is an error: ending the run here would look like its regular end.
-        let data = self.train.receive()?.ok_or(LoadError)?;
-        if self.selector.in_flight().len() == 1 {
-            self.select()?;
+    }
+
+    /// The batch without its bad samples, which are left out of the run; `None` if no sample is left.
+    fn without(&mut self, batch: Batch, bad: &[BadSample]) -> Result<Option<Batch>, TrainError> {
+        self.leave_out(bad)?;
+        let ids: Vec<_> = bad.iter().map(|bad| bad.id).collect();
+        Ok(self.selector.shrink(batch, &ids)?)
+    }
+
+    /// Leaves bad samples out of the run, with a warning for each.
+    fn leave_out(&mut self, bad: &[BadSample]) -> Result<(), TrainError> {
+        for BadSample { id, reason } in bad {
+            if !self.selector.left_out().contains(id) {
+                self.warnings.push(format!("training sample {id} is left out: {reason}"));
+                self.selector.leave_out([*id]);
+            }
         }
-        Ok(Some((batch, Loaded { data, begin })))
+        self.last_bad = bad.last().map(|last| last.reason.clone()).or(self.last_bad.take());
+        match &self.last_bad {
+            Some(reason) if self.selector.left_out().len() == self.selector.ledger().samples() => {
+                Err(TrainError::AllBad(reason.clone()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Selects a batch and requests it from the loader, unless the budget is used up.
@@ -65,13 +94,20 @@ impl<M: Model> Trainer<M> {
     }
 
     /// Calls `act` with the selector and a probe of this trainer.
-    pub(super) fn with_probe<T>(&mut self, act: impl FnOnce(&mut Selector, &mut TrainerProbe<'_, M>) -> T) -> T {
+    pub(super) fn with_probe<T, E>(
+        &mut self,
+        act: impl FnOnce(&mut Selector, &mut TrainerProbe<'_, M>) -> Result<T, E>,
+    ) -> Result<T, TrainError>
+    where
+        TrainError: From<E>,
+    {
         let batches = self.selector.in_flight().len() as f64;
         let mut probe = TrainerProbe {
             coming: batches * self.clock.median_step().unwrap_or(0.0),
             model: &self.learner.model,
             auxiliary: &mut self.auxiliary,
-            dataset: self.train.dataset().as_ref(),
+            loader: self.train.loader(),
+            loaded: ProbeLoads::default(),
             device: &self.learner.device,
             clock: &mut self.clock,
             scoring: Scoring {
@@ -90,7 +126,12 @@ impl<M: Model> Trainer<M> {
             abort: self.config.on_nan == OnNan::Abort,
             charges_scoring: self.config.goal.charges_scoring,
         };
-        act(&mut self.selector, &mut probe)
+        let result = act(&mut self.selector, &mut probe);
+        let ProbeLoads { reads, bad, .. } = probe.loaded;
+        self.state.reads.scoring += reads;
+        let left_out = self.leave_out(&bad);
+        let result = result?;
+        left_out.map(|()| result)
     }
 
     /// Forward pass, backward pass and scores. Returns a fault if a value is NaN or infinite. Nothing is updated.

@@ -7,7 +7,7 @@ use super::clock::Phase;
 use crate::data::{Dataset, Shape};
 use crate::model::Model;
 use crate::run::{
-    Accuracy, Activation, Evaluation, Flops, Group, Joules, Loss, SCHEMA, Samples, Savings, Seconds, Summary,
+    Accuracy, Activation, Evaluation, Flops, Group, Joules, LeftOut, Loss, SCHEMA, Samples, Savings, Seconds, Summary,
     TextResult,
 };
 use crate::select::{Ledger, Limit, SampleId};
@@ -33,6 +33,7 @@ impl<M: Model> Trainer<M> {
         // Savings in joules need a measured dense run: only a comparison has one.
         let provenance =
             [("samples", "counted"), ("flops", "counted"), ("seconds", "estimated"), ("joules", "unavailable")];
+        let left_out = LeftOut { training: self.selector.left_out().len(), test: self.state.bad_test.len() };
         Summary {
             schema: SCHEMA,
             origin: None,
@@ -53,6 +54,9 @@ impl<M: Model> Trainer<M> {
                 auxiliary_trained: counts.auxiliary_trained,
                 auxiliary_scored: counts.auxiliary_scored,
             },
+            reads: self.train.dataset().reads_files().then_some(self.state.reads),
+            left_out: Some(left_out).filter(|left_out| *left_out != LeftOut::default()),
+            class_names: self.state.class_names.clone(),
             flops: Flops {
                 total: counts.cost(),
                 dense_equivalent: dense * cost.step,

@@ -30,11 +30,16 @@ impl Selector {
         }
         if let Some(offer) = state.plan.offer(epoch, chunk) {
             state.counts.offered += offer.len() as u64;
+            let there = |ids: &[SampleId]| -> Vec<SampleId> {
+                ids.iter().copied().filter(|id| !state.left_out.contains(id)).collect()
+            };
+            let (coverage, candidates) = (there(offer.coverage), there(offer.candidates));
+            let offer = Offer { coverage: &coverage, candidates: &candidates, ..offer };
             let (mut chosen, mut weights, mut levels) = (Vec::new(), Vec::new(), Vec::new());
             let (ledger, queue, random) = (&state.ledger, &state.queue, self.random);
             let charged = ChargedProbe::new(&mut *probe, &mut state.counts, ledger, queue).at(stage);
             let mut context = SelectionContext { spent: before, ledger, queue, random, probe: charged };
-            if !state.warming {
+            if !state.warming && offer.len() > 0 {
                 self.policy.select(offer, &mut context, &mut chosen)?;
                 weights = self.policy.loss_weights(offer, &chosen, &context);
                 levels = self.policy.levels(offer, &chosen, &context);

@@ -1,6 +1,6 @@
 //! Saving and restoring a selector, as bytes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use crate::select::batch::Batch;
 use crate::select::counts::Counts;
 use crate::select::ledger::Ledger;
 use crate::select::queue::Queue;
+use crate::select::sample::SampleId;
 use crate::select::sampler::{Plan, Sampler};
 
 /// The state of a selector without its policy.
@@ -32,6 +33,9 @@ pub(crate) struct State {
     /// Whether every sample of this epoch is trained on.
     #[serde(default)]
     pub(crate) warming: bool,
+    /// Samples that cannot be loaded. They are not offered any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) left_out: BTreeSet<SampleId>,
 }
 
 /// Epoch and number of the next chunk.

@@ -1,0 +1,368 @@
+//! Your own photographs: a folder for each class, with JPEG or PNG files.
+//!
+//! `DIR/train/CLASS/*.jpg` and `DIR/val/CLASS/*.jpg` (or `validation`, or `test`); or `DIR/CLASS/*.jpg` alone, without test
+//! samples. Classes and images are sorted by name. At the start the files are listed, not read, except at most 2,048 that
+//! the normalisation is measured on. An image is read and decoded when it was selected, in the loader's workers.
+
+mod cache;
+mod decode;
+mod error;
+mod import;
+mod index;
+mod orientation;
+mod packed;
+mod rgb;
+mod statistics;
+mod store;
+mod view;
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+
+use ast_core::data::{
+    DataError, DataSource, Dataset, LoadedSample, ReadRequest, SampleError, Shape, Splits, VerifiedContents,
+};
+use ast_core::plugin::{ParamError, ParamKind, ParamSpec, Params};
+use ast_core::random::{Purpose, Random};
+use ast_core::select::{SampleId, Visit};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use self::cache::Cached;
+use self::error::{FolderError, ImageError};
+use self::index::{Index, folders, is_image};
+use self::statistics::{Statistics, deviation};
+use self::store::{Files, Store};
+use self::view::{Sampling, random_region};
+
+pub use self::import::{ImportError, ImportProgress, import};
+
+/// Side of the network's input, unless the images are small: that of networks for ImageNet.
+const SIZE: usize = 224;
+/// Sides that can be set.
+const SIDES: [f64; 2] = [4.0, 4096.0];
+/// Images read before their order matters.
+const TOGETHER: usize = 256;
+/// Names of the folder of test samples; the first that is there counts.
+const TEST: [&str; 3] = ["val", "validation", "test"];
+
+ast_core::register_dataset! {
+    name: "image-folder",
+    summary: "your own photographs: `train/CLASS/*.jpg` and `val/CLASS/*.jpg` (JPEG or PNG), or a folder for each class; only selected images are read",
+    params: &[
+        ParamSpec {
+            name: "size",
+            summary: "side of the network's input, in pixels; by default 224, but images of one size of at most 64 x 64 stay as they are",
+            kind: ParamKind::Number { default: f64::NAN, min: SIDES[0], max: SIDES[1] },
+        },
+        ParamSpec {
+            name: "resize",
+            summary: "shorter side before the centre crop of evaluation, in pixels; by default 256/224 of the size",
+            kind: ParamKind::Number { default: f64::NAN, min: SIDES[0], max: SIDES[1] },
+        },
+        ParamSpec {
+            name: "on_bad",
+            summary: "what happens with a broken file: `refuse` ends the run, `skip` goes on without it, with a warning",
+            kind: ParamKind::Choice(&["refuse", "skip"]),
+        },
+        ParamSpec {
+            name: "mirrors",
+            summary: "whether the mirror image of an image is of the same class; if not, augmentation does not flip",
+            kind: ParamKind::Choice(&["yes", "no"]),
+        },
+    ],
+    build: |params| Ok(Box::new(ImageFolder::new(params)?)),
+}
+
+struct ImageFolder {
+    size: Option<usize>,
+    resize: Option<usize>,
+    skip: bool,
+    mirrors: bool,
+}
+
+impl ImageFolder {
+    fn new(params: &Params) -> Result<Self, ParamError> {
+        let side = |name| whole(name, params.optional(name)?);
+        let (size, resize) = (side("size")?, side("resize")?);
+        if let (Some(size), Some(resize)) = (size, resize)
+            && resize < size
+        {
+            let (key, value) = ("resize", (resize as f64).into());
+            return Err(ParamError::OutOfRange { key, value, allowed: format!("at least `size`, {size}") });
+        }
+        let (skip, mirrors) = (params.word("on_bad")? == "skip", params.word("mirrors")? == "yes");
+        Ok(Self { size, resize, skip, mirrors })
+    }
+
+    /// How images become the network's input.
+    fn view(&self, statistics: &Statistics) -> View {
+        match (self.size, statistics.small()) {
+            (None, Some(sides)) => View { sides, shorter: self.resize.unwrap_or(sides[0].min(sides[1])), crops: false },
+            (size, _) => {
+                let size = size.unwrap_or(SIZE);
+                let shorter = self.resize.unwrap_or(size * 256 / 224);
+                View { sides: [size; 2], shorter, crops: true }
+            }
+        }
+    }
+}
+
+fn whole(key: &'static str, given: Option<f64>) -> Result<Option<usize>, ParamError> {
+    let fraction = given.filter(|given| given.fract() != 0.0);
+    match fraction {
+        Some(value) => Err(ParamError::OutOfRange { key, value: value.into(), allowed: "a whole number".into() }),
+        None => Ok(given.map(|given| given as usize)),
+    }
+}
+
+impl DataSource for ImageFolder {
+    fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
+        let dir = request.dir.ok_or(DataError::NoFolder)?;
+        Ok(self.splits(dir, cache::folder().as_deref())?)
+    }
+
+    fn find(&self, dir: &Path) -> Result<(), DataError> {
+        opened(dir).map(drop).map_err(Into::into)
+    }
+
+    fn describe(&self, dir: &Path) -> Result<Vec<(&'static str, String)>, DataError> {
+        let Opened { classes, train, test } = opened(dir)?;
+        let of = |store: &dyn Store| {
+            let mut counts = vec![0; classes.len()];
+            (0..store.samples()).for_each(|image| counts[store.class(image)] += 1);
+            let [least, most] = [counts.iter().min(), counts.iter().max()].map(|count| count.copied().unwrap_or(0));
+            format!("{} images, {least} to {most} of a class; {} bytes", store.samples(), store.bytes())
+        };
+        let shown = match &classes[..] {
+            [first, second, .., last] if classes.len() > 12 => format!("{first}, {second}, ..., {last}"),
+            all => all.join(", "),
+        };
+        let test = test.map_or_else(|| "none: set data.validation".into(), |test| of(test.as_ref()));
+        Ok(vec![("training", of(train.as_ref())), ("test", test), ("classes", format!("{}: {shown}", classes.len()))])
+    }
+
+    fn verify_contents(
+        &self,
+        dir: &Path,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Option<VerifiedContents>, DataError> {
+        let Opened { train, test, .. } = opened(dir)?;
+        let all = train.samples() + test.as_ref().map_or(0, |test| test.samples());
+        let (mut splits, mut broken, mut done) = (Vec::new(), Vec::new(), 0);
+        for (name, store) in [("training", Some(train)), ("test", test)] {
+            let Some(store) = store else { continue };
+            let mut hash = Sha256::new();
+            for from in (0..store.samples()).step_by(TOGETHER) {
+                let until = store.samples().min(from + TOGETHER);
+                let read = |image| (store.class(image) as u32, store.content(image), store.image(image).err());
+                let images: Vec<_> = (from..until).into_par_iter().map(read).collect();
+                for (class, content, error) in images {
+                    hash.update(class.to_le_bytes());
+                    hash.update(content.unwrap_or_default());
+                    broken.extend(error.map(|error| error.to_string()));
+                }
+                done += until - from;
+                progress(done, all);
+            }
+            splits.push((name, store.samples(), format!("{:x}", hash.finalize())));
+        }
+        Ok(Some(VerifiedContents { splits, broken }))
+    }
+}
+
+impl ImageFolder {
+    fn splits(&self, dir: &Path, cache: Option<&Path>) -> Result<Splits, FolderError> {
+        let Opened { classes, train, test } = opened(dir)?;
+        let cached = Cached::new(cache, dir, identity(train.as_ref()));
+        let statistics = match cached.get() {
+            Some(statistics) => statistics,
+            None => {
+                let measured = Statistics::of(train.as_ref(), self.skip);
+                let statistics = measured.map_err(|error| FolderError::new(Path::new(&error.place), error.reason))?;
+                cached.put(&statistics);
+                statistics
+            }
+        };
+        if statistics.images == 0 {
+            return Err(FolderError::new(dir, "every image is broken"));
+        }
+        let (view, classes) = (self.view(&statistics), Arc::<[String]>::from(classes));
+        let normalise = [0, 1, 2].map(|channel| {
+            let (mean, deviation) = (statistics.mean[channel], statistics.deviation[channel]);
+            [mean as f32, deviation as f32]
+        });
+        let split = |store| -> Arc<dyn Dataset> {
+            let (classes, input_deviation) = (classes.clone(), statistics.input_deviation);
+            let (skip, mirrors) = (self.skip, self.mirrors);
+            Arc::new(Pictures { store, classes, view, normalise, input_deviation, skip, mirrors })
+        };
+        Ok(Splits { train: split(train), test: test.map(split) })
+    }
+}
+
+/// The images of a folder, or of its binary form.
+struct Opened {
+    classes: Vec<String>,
+    train: Arc<dyn Store>,
+    test: Option<Arc<dyn Store>>,
+}
+
+fn opened(place: &Path) -> Result<Opened, FolderError> {
+    if place.is_file() {
+        let (classes, train, test) = packed::open(place)?;
+        let test = test.map(|test| -> Arc<dyn Store> { Arc::new(test) });
+        return Ok(Opened { classes, train: Arc::new(train), test });
+    }
+    let (train, test) = listed(place)?;
+    let classes = train.classes.clone();
+    let test = test.map(|test| -> Arc<dyn Store> { Arc::new(Files(test)) });
+    Ok(Opened { classes, train: Arc::new(Files(train)), test })
+}
+
+/// The SHA-256 of what identifies each image, and of its class.
+fn identity(store: &dyn Store) -> String {
+    let mut hash = Sha256::new();
+    for image in 0..store.samples() {
+        hash.update((store.class(image) as u32).to_le_bytes());
+        hash.update(store.identity(image));
+    }
+    format!("{:x}", hash.finalize())
+}
+
+/// Lists the training images, and the test images if there are any.
+fn listed(dir: &Path) -> Result<(Index, Option<Index>), FolderError> {
+    let wrong = |file: &Path, reason: &str| Err(FolderError::new(file, reason));
+    let about = std::fs::metadata(dir).map_err(|error| FolderError::new(dir, error.to_string()))?;
+    if !about.is_dir() {
+        return wrong(dir, "it is neither a folder nor a file");
+    }
+    let split = dir.join("train").is_dir();
+    let root = if split { dir.join("train") } else { dir.to_path_buf() };
+    if folders(&root)?.is_empty() {
+        let loose = std::fs::read_dir(&root).is_ok_and(|mut entries| {
+            entries.any(|entry| entry.is_ok_and(|entry| is_image(entry.file_name().as_encoded_bytes())))
+        });
+        let reason = match loose {
+            true => "its images are in no class: put those of each class into a folder of its own",
+            false => "there are no folders in it; an image folder has one for each class",
+        };
+        return wrong(&root, reason);
+    }
+    let train = Index::of(&root)?;
+    if let Some((name, _)) = train.classes.iter().zip(train.counts()).find(|(_, count)| *count == 0) {
+        let nested = folders(&root.join(name)).is_ok_and(|folders| !folders.is_empty());
+        let inside = if nested { "; images in folders within it are not looked for" } else { "" };
+        let reason = format!("there is no image (.jpg, .jpeg, .png) in it{inside}: every folder here is a class");
+        return wrong(&root.join(name), &reason);
+    }
+    if let [only] = &train.classes[..] {
+        return wrong(&root, &format!("`{only}` is its only class: there is nothing to tell apart"));
+    }
+    let folder = TEST.iter().map(|name| dir.join(name)).find(|folder| split && folder.is_dir());
+    let test = folder.map(|folder| {
+        let test = Index::of(&folder)?.renumbered(&train.classes)?;
+        let empty = || FolderError::new(&folder, "there are no images in it");
+        if test.len() == 0 { Err(empty()) } else { Ok(test) }
+    });
+    Ok((train, test.transpose()?))
+}
+
+/// How images become the network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct View {
+    /// Height and width of the network's input.
+    sides: [usize; 2],
+    /// Shorter side of an image before its middle is cut out.
+    shorter: usize,
+    /// Whether training crops at random.
+    crops: bool,
+}
+
+/// The images of a split.
+struct Pictures {
+    store: Arc<dyn Store>,
+    classes: Arc<[String]>,
+    view: View,
+    /// Mean and standard deviation of each channel, of pixels in 0..1.
+    normalise: [[f32; 2]; 3],
+    input_deviation: f64,
+    skip: bool,
+    mirrors: bool,
+}
+
+impl Dataset for Pictures {
+    fn samples(&self) -> usize {
+        self.store.samples()
+    }
+
+    fn classes(&self) -> usize {
+        self.classes.len()
+    }
+
+    fn class_names(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn shape(&self) -> Shape {
+        let [height, width] = self.view.sides;
+        Shape::Image([3, height, width])
+    }
+
+    fn label(&self, id: SampleId) -> usize {
+        self.store.class(id as usize)
+    }
+
+    fn load(&self, visit: Visit, random: Option<Random>, out: &mut [f32]) -> Result<LoadedSample, SampleError> {
+        let (image, reads) = self.store.image(visit.id as usize).map_err(|error| self.refused(error))?;
+        let from = [image.height, image.width];
+        let sampling = match random.filter(|_| self.view.crops) {
+            Some(random) => {
+                let (epoch, sample) = (u64::from(visit.epoch), u64::from(visit.id));
+                let region = random_region(from, &mut random.stream(Purpose::ResizedCrop, epoch, sample));
+                Sampling::of_region(region, self.view.sides)
+            }
+            None => Sampling::of_middle(from, self.view.shorter, self.view.sides),
+        };
+        sampling.write(&image, out);
+        let [height, width] = self.view.sides;
+        for (plane, [mean, deviation]) in out.chunks_exact_mut(height * width).zip(self.normalise) {
+            plane.iter_mut().for_each(|value| *value = (*value / 255.0 - mean) / deviation);
+        }
+        Ok(LoadedSample { input_deviation: deviation(&image), reads })
+    }
+
+    fn reads_files(&self) -> bool {
+        true
+    }
+
+    fn crops(&self) -> bool {
+        self.view.crops
+    }
+
+    fn mirrors(&self) -> bool {
+        self.mirrors
+    }
+
+    fn mean_input_deviation(&self) -> f64 {
+        self.input_deviation
+    }
+
+    fn fingerprinted(&self) -> &'static str {
+        self.store.identified()
+    }
+
+    fn content(&self, id: SampleId) -> Cow<'_, [u8]> {
+        self.store.identity(id as usize).into()
+    }
+}
+
+impl Pictures {
+    fn refused(&self, error: ImageError) -> SampleError {
+        SampleError { may_be_left_out: error.broken && self.skip, error: Box::new(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

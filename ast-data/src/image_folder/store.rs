@@ -1,0 +1,83 @@
+//! Where the images of a split are: one file each.
+
+use std::io;
+
+use ast_core::data::Reads;
+use ast_core::run::read_file;
+
+use super::decode::decode;
+use super::error::ImageError;
+use super::index::{Found, Index};
+use super::rgb::Rgb;
+
+/// The images of a split, wherever they are.
+pub(super) trait Store: Send + Sync {
+    fn samples(&self) -> usize;
+    fn class(&self, image: usize) -> usize;
+    /// Reads and decodes an image.
+    fn image(&self, image: usize) -> Result<(Rgb, Reads), ImageError>;
+    /// The bytes that an image is stored as.
+    fn content(&self, image: usize) -> Result<Vec<u8>, ImageError>;
+    /// The bytes that all images are stored as.
+    fn bytes(&self) -> u64;
+    /// What identifies an image without reading it.
+    fn identity(&self, image: usize) -> Vec<u8>;
+    /// What that is, in words.
+    fn identified(&self) -> &'static str;
+}
+
+/// Images in files of a folder.
+pub(super) struct Files(pub(super) Index);
+
+impl Files {
+    /// The bytes of an image file, which must be as long as when it was listed.
+    pub(super) fn read(&self, image: usize) -> Result<Vec<u8>, ImageError> {
+        let Found { path, bytes, .. } = self.0.found(image);
+        let place = path.display().to_string();
+        let failed = |error: io::Error| ImageError { place: place.clone(), reason: error.to_string(), broken: false };
+        let file = read_file(&path, bytes).map_err(failed)?;
+        match file.filter(|file| file.len() as u64 == bytes) {
+            Some(file) => Ok(file),
+            None => {
+                let reason = format!("the file had {bytes} bytes when it was listed, and now has another size");
+                Err(ImageError { place, reason, broken: true })
+            }
+        }
+    }
+}
+
+impl Store for Files {
+    fn samples(&self) -> usize {
+        self.0.len()
+    }
+
+    fn class(&self, image: usize) -> usize {
+        self.0.class(image)
+    }
+
+    fn image(&self, image: usize) -> Result<(Rgb, Reads), ImageError> {
+        let file = self.read(image)?;
+        let broken = |reason| {
+            let place = self.0.found(image).path.display().to_string();
+            ImageError { place, reason, broken: true }
+        };
+        let reads = Reads { bytes: file.len() as u64, decodes: 1 };
+        Ok((decode(&file).map_err(broken)?, reads))
+    }
+
+    fn content(&self, image: usize) -> Result<Vec<u8>, ImageError> {
+        self.read(image)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+
+    fn identity(&self, image: usize) -> Vec<u8> {
+        self.0.identity(image)
+    }
+
+    fn identified(&self) -> &'static str {
+        "labels, paths, sizes and times of files"
+    }
+}

@@ -20,9 +20,12 @@ inventory::collect!(NetworkEntry);
 /// Its constructors.
 #[derive(Debug)]
 pub struct BuildNetwork {
-    train: fn(&Params, Setup<()>) -> Result<Box<dyn Training>, TrainError>,
-    load: fn(&Params, &Trained<'_>) -> Result<Box<dyn Inference>, WeightsError>,
+    train: BuildTraining,
+    load: LoadTrained,
 }
+
+type BuildTraining = fn(&Params, Setup<()>) -> Result<Box<dyn Training>, TrainError>;
+type LoadTrained = fn(&Params, &Trained<'_>) -> Result<Box<dyn Inference>, WeightsError>;
 
 impl BuildNetwork {
     /// The constructors of network `M`.

@@ -39,7 +39,7 @@ impl Selector {
             let (ledger, queue, random) = (&state.ledger, &state.queue, self.random);
             let charged = ChargedProbe::new(&mut *probe, &mut state.counts, ledger, queue).at(stage);
             let mut context = SelectionContext { spent: before, ledger, queue, random, probe: charged };
-            if !state.warming && offer.len() > 0 {
+            if !state.warming && !offer.is_empty() {
                 self.policy.select(offer, &mut context, &mut chosen)?;
                 weights = self.policy.loss_weights(offer, &chosen, &context);
                 levels = self.policy.levels(offer, &chosen, &context);

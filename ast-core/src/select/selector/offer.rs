@@ -35,7 +35,7 @@ impl Selector {
             let (ledger, queue, random) = (&state.ledger, &state.queue, self.random);
             let charged = ChargedProbe::new(&mut *probe, &mut state.counts, ledger, queue).at(stage);
             let mut context = SelectionContext { spent: before, ledger, queue, random, probe: charged };
-            if offer.len() > 0 {
+            if !offer.is_empty() {
                 self.policy.select(offer, &mut context, &mut chosen)?;
             }
             let weights = self.policy.loss_weights(offer, &chosen, &context);

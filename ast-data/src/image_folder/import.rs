@@ -91,11 +91,11 @@ pub fn import(folder: &Path, to: &Path, progress: &mut dyn FnMut(ImportProgress)
     state.bytes = MAGIC.len() as u64 + pixels + rest as u64;
     progress(state);
 
-    let failed = |source: io::Error| ImportError::Write { file: to.to_path_buf(), bytes: state.bytes, source };
+    let bytes = state.bytes;
+    let failed = |source: io::Error| ImportError::Write { file: to.to_path_buf(), bytes, source };
     let place = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Removed again unless it is kept under its name.
     let part = tempfile::Builder::new().prefix(".ast-import-").tempfile_in(place).map_err(failed)?;
-    let mut state = state;
     write(part.as_file(), &splits, &contents, &mut |written| {
         state.written = written;
         progress(state);

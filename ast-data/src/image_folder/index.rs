@@ -174,7 +174,7 @@ fn images(folder: &Path, class: u32) -> Result<Vec<(Vec<u8>, Entry)>, FolderErro
         }
         let modified = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let modified = modified.map_or(0, |time| time.as_nanos() as i64);
-        let refused = || FolderError::new(&folder.join(&entry.file_name()), "its name is not Unicode");
+        let refused = || FolderError::new(&folder.join(entry.file_name()), "its name is not Unicode");
         let name = from_name(name).ok_or_else(refused)?;
         found.push((name, Entry { end: 0, bytes: about.len(), modified, class }));
     }

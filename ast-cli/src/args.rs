@@ -186,8 +186,8 @@ pub(crate) struct GenerateArgs {
     /// Device: auto, flex (CPU), wgpu or cuda, of those compiled in
     #[arg(long)]
     pub(crate) device: Option<String>,
-    /// Threads of the CPU backend, 0: one per physical core
-    #[arg(long)]
+    /// Threads of the CPU backend, 0..=4096; 0: one per physical core
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=4096))]
     pub(crate) threads: Option<u32>,
 }
 

@@ -1,6 +1,5 @@
 //! `ast generate`: writes text with the language model of a finished run.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use ast_core::burn::tensor::{Tensor, TensorData};
@@ -15,6 +14,7 @@ use crate::config;
 use crate::device;
 use crate::failure::{Failure, Kind};
 use crate::input;
+use crate::output::put;
 use crate::run_folder::{MODEL, VOCABULARY};
 use crate::shell::quoted;
 use crate::train;
@@ -118,16 +118,6 @@ fn sample(logits: &[f32], temperature: f64, top_k: usize, uniform: f64) -> usize
         }
     }
     order[0]
-}
-
-/// Writes to standard output at once. `false` if nobody reads it any more.
-fn put(bytes: &[u8]) -> Result<bool, Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::new(Kind::Io, format!("cannot write to standard output: {error}"))),
-    }
 }
 
 #[cfg(test)]

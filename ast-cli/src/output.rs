@@ -6,12 +6,16 @@ use crate::failure::{Failure, Kind};
 
 /// Prints a result. A reader that closes the pipe early (`ast scorers | head -1`) is not a failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    put(format!("{text}\n").as_bytes()).map(drop)
+}
+
+/// Writes a part of a result at once. `false` if nobody reads it any more.
+pub(crate) fn put(bytes: &[u8]) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Kind::Io, format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::new(Kind::Io, format!("cannot write to standard output: {error}"))),
     }
 }
 

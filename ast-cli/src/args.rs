@@ -165,14 +165,14 @@ Exit codes: 0 done, 2 usage, 65 the run's files are damaged or missing, 69 devic
 pub(crate) struct GenerateArgs {
     /// Folder of a finished run on text
     pub(crate) run: PathBuf,
-    /// Text to go on from [default: a line feed]
-    #[arg(long, value_name = "TEXT", default_value = "\n", hide_default_value = true)]
-    pub(crate) prompt: String,
+    /// Text to go on from [default: a line feed, or the first token of a text without]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) prompt: Option<String>,
     /// Tokens to write
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub(crate) tokens: u32,
     /// Divides the logits, 0..=100: below 1 likely tokens become likelier still; 0 takes the most likely one
-    #[arg(long, default_value_t = 0.8, value_parser = temperature)]
+    #[arg(long, default_value_t = 0.8, value_parser = temperature, allow_hyphen_values = true)]
     pub(crate) temperature: f64,
     /// Draw from so many of the most likely tokens only
     #[arg(long, value_name = "K", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]

@@ -30,6 +30,9 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     let Some(ParamValue::Number(context)) = config.data.params.get("context") else { return Err(no_text(run)) };
     let context = *context as usize;
     let weights = args.weights.clone().unwrap_or_else(|| run.join(MODEL));
+    if args.weights.is_some() && !weights.is_file() {
+        return Err(Failure::new(Kind::Data, format!("--weights: {} is not a file", weights.display())));
+    }
     if !weights.is_file() {
         let resume = format!("`ast train --resume {}` finishes the run", quoted(run));
         let message =
@@ -41,25 +44,32 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     let (shape, classes) = (Shape::Tokens(context), vocabulary.len());
     let trained = Trained { model: &config.model, weights: &weights, shape, classes, device: &device };
     let model = trained.load().map_err(|error| {
-        let kind = if matches!(error, WeightsError::Read(_)) { Kind::Io } else { Kind::Data };
-        Failure::new(kind, format!("{}: {error}", weights.display()))
+        let so = "; it is not that of this run, or it or the run's config.toml or vocabulary.json was changed";
+        let (kind, so) = if matches!(error, WeightsError::Read(_)) { (Kind::Io, "") } else { (Kind::Data, so) };
+        Failure::new(kind, format!("{}: {error}{so}", weights.display()))
     })?;
 
-    let mut tokens = vocabulary.tokens(args.prompt.as_bytes()).map_err(|at| {
-        let rest: String = String::from_utf8_lossy(&args.prompt.as_bytes()[at..]).chars().take(1).collect();
+    // A text without line feeds begins with its first token.
+    let first = || vocabulary.tokens(b"\n").map_or_else(|_| vocabulary.token(0).to_vec(), |_| b"\n".to_vec());
+    let prompt = args.prompt.as_ref().map_or_else(first, |prompt| prompt.as_bytes().to_vec());
+    let mut tokens = vocabulary.tokens(&prompt).map_err(|at| {
+        let rest: String = String::from_utf8_lossy(&prompt[at..]).chars().take(1).collect();
         Failure::usage(format!("--prompt: {rest:?} does not occur in the text that the model was trained on"))
     })?;
     if tokens.is_empty() {
         return Err(Failure::usage("--prompt: it is empty; give at least a character to go on from"));
     }
-    let begun = if args.prompt == "\n" { "" } else { &args.prompt };
-    if !put(begun.as_bytes())? {
+    if !put(if prompt == b"\n" { b"" } else { &prompt })? {
         return Ok(());
     }
     let random = Random::new(u64::from(args.seed));
     for place in 0..args.tokens {
         let seen = &tokens[tokens.len().saturating_sub(context)..];
         let logits = last_logits(model.as_ref(), seen, classes, &device)?;
+        if logits.iter().any(|logit| !logit.is_finite()) {
+            let what = "the network's output for its weights is not a number: they are damaged, or training diverged";
+            return Err(Failure::new(Kind::Data, format!("{}: {what}", weights.display())));
+        }
         let uniform = random.stream(Purpose::Generate, place.into(), 0).uniform();
         let next = sample(&logits, args.temperature, args.top_k as usize, uniform);
         tokens.push(next as i32);

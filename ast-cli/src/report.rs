@@ -93,14 +93,20 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         samples.trained,
         samples.offered,
         match summary.activation.kept {
+            true if summary.activation.warmup.is_some() => {
+                format!("target after the warm-up {}", percent(summary.activation.target))
+            }
             true => format!("target {}", percent(summary.activation.target)),
             false => format!("`{}` keeps no target", config.policy.name),
         }
     )?;
-    if config.policy.warmup > 0.0 {
-        let of = if config.budget.fraction.or(config.budget.seconds).is_some() { "budget" } else { "nominal epochs" };
-        let share = percent(config.policy.warmup);
-        writeln!(out, "  warm-up           {share:>8}   of the {of} on every offered sample, before the policy began")?;
+    // Where all is trained on anyway, there is nothing to say.
+    if let Some(share) = summary.activation.warmup.filter(|_| summary.activation.realised < 1.0) {
+        let share = percent(share);
+        writeln!(
+            out,
+            "  warm-up           {share:>8}   of the budget on every offered sample, before the policy began"
+        )?;
     }
     if let Some(sizes) = &config.train.sizes {
         let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ast_core::data::{LoadError, Shape};
+use ast_core::model::NetworkError;
 use ast_core::run::{Checkpoints, Origin, Ran, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
 use ast_core::train::{PassError, Resolved, Setup, TrainError, Training, WeightsError};
 
@@ -91,9 +92,6 @@ pub(crate) fn run(
         None => {
             let provenance = provenance(&config, backend, &ran, scorer_origin, &fingerprint);
             log.folder.write_json(PROVENANCE, &provenance)?;
-            if let Some(vocabulary) = Vocabulary::of(data.as_ref()) {
-                log.folder.write_json(VOCABULARY, &vocabulary)?;
-            }
             Builds::begin(&provenance)?
         }
         Some((point, mut builds)) => {
@@ -103,6 +101,9 @@ pub(crate) fn run(
             builds
         }
     };
+    if let Some(vocabulary) = Vocabulary::of(data.as_ref()) {
+        log.folder.write_json(VOCABULARY, &vocabulary)?;
+    }
     let outcome = trainer.run(&mut log);
     log.progress.finish();
     let Some(mut summary) = outcome.map_err(|error| failure(&error, &path))? else { return Err(log.stopped()) };
@@ -114,6 +115,7 @@ pub(crate) fn run(
         version: Some(builds.all("version")),
         instructions: device::instructions(backend),
     });
+    let test_samples = test_samples - summary.left_out.map_or(0, |left_out| left_out.test).min(test_samples);
     summary.test = Some(TestSet { samples: test_samples, classes: data.classes() });
 
     let bug = |what: &str, error: String| Failure::new(Kind::Bug, format!("{what}: {error}"));
@@ -143,6 +145,10 @@ pub(crate) fn run(
 fn trainer(setup: Setup<()>) -> Result<Box<dyn Training>, Failure> {
     let name = setup.run.config.model.name.clone();
     setup.build().map_err(|error| match error {
+        TrainError::Network(error @ NetworkError::Unfit { .. }) => Failure::usage(error.to_string()),
+        TrainError::Network(error @ NetworkError::Shape { shape: Shape::Tokens(_), .. }) => {
+            Failure::usage(format!("`model.name` = \"{name}\": {error}; text is for --model gpt"))
+        }
         TrainError::Network(error) => Failure::usage(format!("`model.name` = \"{name}\": {error}")),
         TrainError::Weights { error: WeightsError::Read(_), .. } => Failure::new(Kind::Io, error.to_string()),
         TrainError::Config(error) => Failure::usage(error.to_string()),

@@ -209,6 +209,22 @@ fn a_run_continues_once_a_broken_file_is_replaced() {
     assert_same(&folder.at("spoilt"), &expected, "after it was replaced");
 }
 
+/// The same for a test image: the run is saved before the evaluation, and its weights are those that it would have had.
+#[test]
+fn a_run_continues_once_a_broken_test_image_is_replaced() {
+    let folder = Folder::new();
+    let short = ["--policy=dense", "--set=eval.every_epochs=0", "--set=checkpoint.every_steps=0"];
+    succeed(folder.run("data", "whole", &short));
+    let put_back = folder.spoil("data/val/green/501.png");
+    let output = folder.run("data", "spoilt", &short).output().unwrap();
+    let text = stderr(&output);
+    assert!(output.status.code() == Some(65) && text.contains("data/val/green/501.png"), "{text}");
+    assert!(text.contains("continues from the last checkpoint"), "{text}");
+    put_back();
+    succeed(folder.resume("spoilt"));
+    assert_same(&folder.at("spoilt"), &result(&folder.at("whole")), "after it was replaced");
+}
+
 /// The same for a file that is taken away while the program runs.
 #[test]
 fn a_run_continues_once_a_missing_file_is_back() {
@@ -243,6 +259,7 @@ fn a_run_goes_on_without_broken_files() {
     }
     let summary = folder.summary("skipped");
     assert_eq!((number(&summary, "/left_out/training"), number(&summary, "/left_out/test")), (3, 1));
+    assert_eq!(number(&summary, "/test/samples"), 3 * IMAGES[1] as u64 - 1, "those that were evaluated on");
     let (trained, decoded) = (number(&summary, "/samples/trained"), number(&summary, "/reads/training/decodes"));
     assert_eq!(trained, decoded, "broken files are not decoded");
     assert!(trained < number(&folder.summary("whole"), "/samples/trained"));

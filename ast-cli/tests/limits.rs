@@ -141,9 +141,24 @@ fn a_target_of_one_trains_every_sample() {
     assert_eq!(run.summary["ran"]["acts_as"], "random");
 }
 
+/// As much is trained as without it, and the summary and the report say what the target is of.
+#[test]
+fn a_warm_up_is_reported() {
+    let run = run(&["--policy=random", "--activation=0.25", "--set=policy.warmup=0.5"]);
+    assert_eq!(run.summary["activation"]["warmup"], 0.5);
+    assert_eq!(run.summary["activation"]["target"], 0.25);
+    let trained = run.summary["samples"]["trained"].as_f64().unwrap();
+    assert!((trained - 0.25 * 8.0 * 200.0).abs() <= 16.0, "{trained}");
+    assert!(run.report.contains("(target after the warm-up 25.0 %)"), "{}", run.report);
+    assert!(run.report.contains("50.0 %   of the budget on every offered sample"), "{}", run.report);
+    let run = self::run(&["--policy=dense", "--set=policy.warmup=0.5"]);
+    assert!(!run.report.contains("warm-up  "), "{}", run.report);
+}
+
 #[test]
 fn the_announced_number_of_steps_is_made() {
     for args in [
+        &["--policy=random", "--activation=0.2", "--set=policy.warmup=0.3"][..],
         &["--policy=dense-stopped", "--activation=0.2"][..],
         &["--policy=dense-stopped", "--budget=0.2"],
         &["--policy=random", "--activation=0.2"],

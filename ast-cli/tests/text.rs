@@ -98,6 +98,20 @@ fn a_language_model_learns_its_text_and_writes_it() {
     assert!(ast(&["generate", run, "--tokens=1", "--weights", &format!("{run}/best.safetensors")]).status.success());
 }
 
+/// A text without line feeds is gone on with from its first token, and a run that lost its vocabulary gets it again.
+#[test]
+fn a_text_without_line_feeds_is_written_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = written(folder.path(), "fox.txt", text().replace('\n', " "));
+    let run = folder.path().join("run");
+    succeed(start(&data, &run, &["--policy=dense", "--set=checkpoint.every_steps=20"]));
+    fs::remove_file(run.join("vocabulary.json")).unwrap();
+    fs::remove_file(run.join("summary.json")).unwrap();
+    succeed(resume(&run));
+    let output = ast(&["generate", run.to_str().unwrap(), "--tokens=3"]);
+    assert!(output.status.success() && output.stdout.len() == 5, "{output:?}");
+}
+
 /// Each policy and scorer either trains on text or is refused by name before it has a folder.
 #[test]
 fn every_policy_and_scorer_trains_on_text_or_says_why_not() {
@@ -194,7 +208,9 @@ fn what_is_no_text_or_no_language_model_is_refused() {
     let (data, run) = (written(folder.path(), "fox.txt", text()), folder.path().join("run"));
     let refused = |data: &Path, more: &[&str], code: i32, words: &str| {
         let mut command = program();
-        command.args(["--dataset=text", "--set=data.context=8", "--policy=dense", "--progress=none"]).args(more);
+        command
+            .args(["--dataset=text", "--set=data.context=8", "--set=policy.name=dense", "--progress=none"])
+            .args(more);
         let output = command.arg("--data-dir").arg(data).arg("--out").arg(&run).output().unwrap();
         let message = stderr(&output);
         assert!(output.status.code() == Some(code) && message.contains(words), "{words}: {message}");
@@ -209,6 +225,12 @@ fn what_is_no_text_or_no_language_model_is_refused() {
     let broken = written(folder.path(), "broken.txt", b"abc\xff");
     refused(&broken, &[gpt], 65, "broken.txt: it is not UTF-8 at byte 3");
     refused(&folder.path().join("nowhere"), &[gpt], 65, "nowhere");
+    let texts = folder.path().join("texts");
+    fs::create_dir_all(texts.join("b.txt")).unwrap();
+    written(&texts, "a.txt", text());
+    refused(&texts, &[gpt], 65, "b.txt: it has the name of a text, but is not a file");
+    refused(Path::new("/dev/null"), &[gpt], 65, "/dev/null: it is neither a file nor a folder");
+    refused(&data, &[gpt, "--policy=ast"], 2, "error: scorer `loss-intensity`: it is for images");
     let mut on_images = program();
     on_images.args(["--model=gpt", "--policy=dense", "--out"]).arg(&run);
     let message = stderr(&on_images.output().unwrap());
@@ -228,11 +250,24 @@ fn what_is_no_text_or_no_language_model_is_refused() {
     let path = run.to_str().unwrap();
     let unknown = ast(&["generate", path, "--prompt=the €"]);
     assert!(unknown.status.code() == Some(2) && stderr(&unknown).contains("\"€\" does not occur"));
-    assert_eq!(ast(&["generate", path, "--temperature=-1"]).status.code(), Some(2));
+    for odd in [["--temperature", "-1"], ["--threads", "99999"]] {
+        assert_eq!(ast(&[&["generate", path][..], &odd].concat()).status.code(), Some(2), "{odd:?}");
+    }
+    let hyphen = ast(&["generate", path, "--prompt", "-"]);
+    assert!(stderr(&hyphen).contains("\"-\" does not occur"), "{}", stderr(&hyphen));
+    let nowhere = ast(&["generate", path, "--weights", path]);
+    assert!(nowhere.status.code() == Some(65) && stderr(&nowhere).contains("is not a file"), "{}", stderr(&nowhere));
+    // All weights NaN, behind the header, whose length comes first.
+    let mut damaged = fs::read(run.join("model.safetensors")).unwrap();
+    let header = 8 + u64::from_le_bytes(damaged[..8].try_into().unwrap()) as usize;
+    damaged[header..].fill(0xff);
+    let damaged = written(folder.path(), "damaged.safetensors", damaged);
+    let damaged = ast(&["generate", path, "--weights", damaged.to_str().unwrap()]);
+    assert!(damaged.status.code() == Some(65) && stderr(&damaged).contains("is not a number"), "{}", stderr(&damaged));
     fs::write(run.join("vocabulary.json"), "[\"a\", \"b\"]").unwrap();
     let other = ast(&["generate", path, "--prompt=a"]);
     assert!(
-        other.status.code() == Some(65) && stderr(&other).contains("has 29 classes, the data 2"),
+        other.status.code() == Some(65) && stderr(&other).contains("is for another number of classes"),
         "{}",
         stderr(&other)
     );

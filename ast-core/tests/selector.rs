@@ -749,16 +749,20 @@ fn a_warm_up_changes_neither_samples_nor_order_of_random() {
     }
 }
 
-/// Without a budget the share is of the nominal epochs: a quarter at full rate, the rest at a fifth.
+/// Without a limit the run trains as much as without a warm-up, and offers less.
 #[test]
-fn a_warm_up_without_a_budget_is_of_the_epochs() {
+fn a_warm_up_without_a_limit_costs_nothing() {
     let mut selector = selector("random", Goal::activation(0.2, 8));
     selector.set_warm_up(0.25).unwrap();
     while let Some(batch) = selector.next_batch(&mut NoProbe).unwrap() {
         train(&mut selector, batch);
     }
-    let expected = ((0.25 + 0.75 * 0.2) * 8.0 * SAMPLES as f64) as u64;
-    assert!(selector.counts().trained.abs_diff(expected) <= BATCH as u64, "{}", selector.counts().trained);
+    let [trained, offered] = [selector.counts().trained, selector.counts().offered];
+    let expected = (0.2 * 8.0 * SAMPLES as f64) as u64;
+    assert!(trained.abs_diff(expected) <= BATCH as u64, "{trained}");
+    // A quarter of them was offered alone, the rest one in five.
+    let expected = ((0.25 + 0.75 / 0.2) * 0.2 * 8.0 * SAMPLES as f64) as u64;
+    assert!(offered.abs_diff(expected) <= 6 * BATCH as u64, "{offered} {expected}");
     assert!(selector.set_warm_up(0.1).unwrap_err().to_string().contains("before the first batch"));
     let mut fresh = self::selector("random", Goal::activation(0.2, 8));
     for share in [-0.1, 1.1, f64::NAN] {

@@ -86,8 +86,12 @@ impl Text {
     /// The files of the text, in order.
     fn files(&self, dir: &Path) -> Result<Vec<PathBuf>, TextError> {
         let wrong = |reason: String| TextError::Malformed { file: dir.to_path_buf(), reason };
-        if fs::metadata(dir).map_err(|error| wrong(error.to_string()))?.is_file() {
+        let about = fs::metadata(dir).map_err(|error| wrong(error.to_string()))?;
+        if about.is_file() {
             return Ok(vec![dir.to_path_buf()]);
+        }
+        if !about.is_dir() {
+            return Err(wrong("it is neither a file nor a folder".into()));
         }
         if self.shakespeare {
             let found = SHAKESPEARE.iter().map(|name| dir.join(name)).find(|file| file.is_file());
@@ -96,9 +100,12 @@ impl Text {
         let entries = fs::read_dir(dir).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let entries = entries.map_err(|error| wrong(error.to_string()))?;
         let paths = entries.into_iter().map(|entry| entry.path());
-        let mut files: Vec<_> =
-            paths.filter(|path| path.extension().is_some_and(|end| end == "txt") && path.is_file()).collect();
+        let mut files: Vec<_> = paths.filter(|path| path.extension().is_some_and(|end| end == "txt")).collect();
         files.sort_unstable();
+        if let Some(other) = files.iter().find(|file| !file.is_file()) {
+            let (file, reason) = (other.clone(), "it has the name of a text, but is not a file".into());
+            return Err(TextError::Malformed { file, reason });
+        }
         if files.is_empty() {
             return Err(wrong("no .txt file is in this folder".into()));
         }

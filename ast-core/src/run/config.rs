@@ -101,8 +101,8 @@ pub struct OptimizerConfig {
 pub struct PolicyConfig {
     /// Name of the policy.
     pub name: String,
-    /// Share of the budget, 0..=1, in which every offered sample is trained on, before the policy begins. Without a budget it
-    /// is the share of the nominal epochs.
+    /// Share of the budget, 0..=1, in which every offered sample is trained on, before the policy begins. Without a budget,
+    /// of the training that the activation rate allows; for a policy that keeps no target, of the nominal epochs.
     #[serde(skip_serializing_if = "is_zero")]
     pub warmup: f64,
     /// Its parameters.

@@ -154,6 +154,9 @@ pub struct Activation {
     /// Whether the policy keeps the target. If not, it decides by itself how much it trains.
     #[serde(default = "yes")]
     pub kept: bool,
+    /// The share of the budget in which every offered sample was trained on, before the policy began; absent without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<f64>,
 }
 
 /// `samples.*`, numbers of samples.

@@ -142,7 +142,7 @@ impl Selector {
     /// or after the first batch.
     pub fn set_costs(&mut self, levels: Vec<PassCost>) -> Result<(), SelectError> {
         let largest = u64::MAX / (self.state.ledger.samples() as u64 * u64::from(self.goal.epochs));
-        let step = levels.first().ok_or(SelectError::Costs("at least one level is needed"))?.step;
+        levels.first().ok_or(SelectError::Costs("at least one level is needed"))?;
         if levels.iter().any(|level| level.step == 0) {
             return Err(SelectError::Costs("a step must cost more than 0, or the run never ends"));
         }
@@ -153,7 +153,7 @@ impl Selector {
             return Err(SelectError::Costs("they can only be set before the first batch"));
         }
         self.costs = levels;
-        self.budget = self.goal.budget_for(self.policy.kind.run_length, self.state.ledger.samples(), step, step);
+        self.set_budget();
         Ok(())
     }
 
@@ -174,10 +174,8 @@ impl Selector {
         for Stage { level, share } in &stages {
             self.made.push_str(&format!(", level {level} for {share} of the budget"));
         }
-        let step = self.cost_of_a_sample().step;
-        let cheapest = stages.iter().map(|stage| self.costs[usize::from(stage.level)].step).min().unwrap_or(step);
-        self.budget = self.goal.budget_for(self.policy.kind.run_length, self.state.ledger.samples(), step, cheapest);
         self.stages = stages;
+        self.set_budget();
         Ok(())
     }
 
@@ -185,7 +183,9 @@ impl Selector {
     /// the results of these steps. Call it before the first batch.
     ///
     /// The samples are those that coverage would name: a run that selects at random trains on the same samples in the same
-    /// order with it and without.
+    /// order with it and without. A run costs the same with it and without: if the goal has no limit, a policy that keeps
+    /// its target has the target's share of a dense run as its budget. For other policies the budget is then the nominal
+    /// epochs.
     ///
     /// # Errors
     /// [`SelectError::WarmUp`] if the share is out of range, or after the first batch.
@@ -200,7 +200,19 @@ impl Selector {
             self.made.push_str(&format!(", every sample for {share} of the budget"));
         }
         self.warm_up = share;
+        self.set_budget();
         Ok(())
+    }
+
+    /// Sets the budget that follows from the goal, the costs, the stages and the warm-up.
+    fn set_budget(&mut self) {
+        let (kind, step) = (self.policy.kind, self.cost_of_a_sample().step);
+        let costs = self.stages.iter().map(|stage| self.costs[usize::from(stage.level)].step);
+        let cheapest = costs.min().unwrap_or(step);
+        let shortened = self.warm_up > 0.0 && self.goal.limit.is_none() && kind.keeps_target;
+        let limit = if shortened { Some(Limit::Fraction(self.goal.target)) } else { self.goal.limit };
+        let goal = Goal { limit, ..self.goal };
+        self.budget = goal.budget_for(kind.run_length, self.state.ledger.samples(), step, cheapest);
     }
 
     /// The share of the budget that is trained on every offered sample, 0..=1.

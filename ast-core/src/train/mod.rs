@@ -206,10 +206,17 @@ impl<M: Model> Trainer<M> {
         self.finish(callback).map(Some)
     }
 
-    /// Saves the run if a batch could not be loaded: nothing has changed then, and once the file is back the run continues
-    /// from here.
+    /// Saves the run if samples could not be loaded, to train on or to evaluate on: nothing has changed then, and once the
+    /// file is back the run continues from here.
     fn save_before<T>(&mut self, error: TrainError, callback: &mut dyn Callback) -> Result<T, TrainError> {
-        if matches!(error, TrainError::Load(LoadError::Sample { .. })) && self.counts().steps > 0 {
+        let missing = match &error {
+            TrainError::Load(error) | TrainError::Pass(PassError::Load(error)) => {
+                matches!(error, LoadError::Sample { .. })
+            }
+            TrainError::Pass(PassError::AllBad(_)) => true,
+            _ => false,
+        };
+        if missing && self.counts().steps > 0 {
             self.clock.end();
             let saved = self.snapshot().map_err(TrainError::from).and_then(|snapshot| Ok(callback.save(&snapshot)?));
             // The first error is the one to report; an earlier checkpoint is as good.

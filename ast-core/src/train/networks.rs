@@ -83,7 +83,7 @@ fn load<M: Network + 'static>(params: &Params, trained: &Trained<'_>) -> Result<
     let (model, anew) = load_weights(model, shape, weights)?;
     match anew {
         // Nothing trains the layer that would start anew.
-        Some(why) => Err(WeightsError::Differs(vec![format!("; {why}")])),
+        Some(_) => Err(WeightsError::Differs(vec!["; its last layer is for another number of classes".into()])),
         None => Ok(Box::new(Loaded(model))),
     }
 }

@@ -35,7 +35,7 @@ impl<M: Model> Trainer<M> {
             callback.event(event)?;
         }
         if let Some(epoch) = self.evaluation_is_due(events)? {
-            self.evaluate(epoch, callback)?;
+            self.evaluate(epoch, callback).or_else(|error| self.save_before(error, callback))?;
         }
         let flow = callback.flow(self.counts().steps);
         if flow != Flow::Continue {
@@ -54,7 +54,8 @@ impl<M: Model> Trainer<M> {
             (0, skipped) => return Err(TrainError::AllSkipped(skipped)),
             _ => {
                 self.learner.model = self.lookahead.apply(self.learner.model.clone());
-                self.evaluate(self.epochs(self.counts().offered), callback)?;
+                let epoch = self.epochs(self.counts().offered);
+                self.evaluate(epoch, callback).or_else(|error| self.save_before(error, callback))?;
             }
         }
         self.clock.end();
@@ -149,10 +150,7 @@ impl<M: Model> Trainer<M> {
         let share = match (kind.run_length, goal.limit) {
             (RunLength::Whole, _) => 1.0,
             (RunLength::Cut, None) => goal.target,
-            (RunLength::Budget, None) if kind.keeps_target => {
-                let warm_up = self.selector.warm_up();
-                warm_up + (1.0 - warm_up) * self.selector.stats().target
-            }
+            (RunLength::Budget, None) if kind.keeps_target => self.selector.policy().stats(&goal).target,
             (RunLength::Cut, Some(_)) if !stages.is_empty() => return None,
             (_, Some(Limit::Fraction(fraction))) => fraction * cheaper,
             _ => return None,

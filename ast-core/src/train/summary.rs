@@ -19,7 +19,8 @@ impl<M: Model> Trainer<M> {
         let (ledger, evaluations) = (self.selector.ledger(), &self.state.evaluations);
         // If the policy does not keep the target, the summary shows the target that was set.
         let kept = kind.keeps_target;
-        let target = if kept { self.selector.stats().target } else { goal.target };
+        let target = if kept { self.selector.policy().stats(&goal).target } else { goal.target };
+        let warmup = Some(self.selector.warm_up()).filter(|share| *share > 0.0);
         let last =
             evaluations.last().copied().unwrap_or(Evaluation { epoch: 0.0, accuracy: 0.0, loss: f64::NAN, tta: None });
         let best = evaluations.iter().map(|evaluation| evaluation.accuracy).fold(0.0, f64::max);
@@ -45,7 +46,12 @@ impl<M: Model> Trainer<M> {
             epochs: goal.epochs,
             steps: counts.steps,
             skipped: counts.skipped,
-            activation: Activation { target, realised: counts.trained as f64 / counts.offered.max(1) as f64, kept },
+            activation: Activation {
+                target,
+                realised: counts.trained as f64 / counts.offered.max(1) as f64,
+                kept,
+                warmup,
+            },
             samples: Samples {
                 offered: counts.offered,
                 trained: counts.trained,

@@ -288,7 +288,7 @@ fn bring(folder: &Path, to: &Path) -> Result<(), Failure> {
         bar.set_position(if bytes > 0 { written } else { measured } as u64);
     });
     bar.finish_and_clear();
-    result.map_err(|error| {
+    let tested = result.map_err(|error| {
         let (kind, more) = match &error {
             ImportError::Exists(_) => (Kind::Usage, ""),
             ImportError::Folder(_) => (Kind::Data, ""),
@@ -297,7 +297,8 @@ fn bring(folder: &Path, to: &Path) -> Result<(), Failure> {
         };
         Failure::new(kind, format!("{error}{more}"))
     })?;
-    print(&format!("next: ast train --dataset image-folder --data-dir {}", quoted(to)))
+    let validation = if tested { "" } else { " --set data.validation=IMAGES" };
+    print(&format!("next: ast train --dataset image-folder --data-dir {}{validation}", quoted(to)))
 }
 
 fn bar(template: &str) -> ProgressBar {

@@ -1,4 +1,4 @@
-//! Your own photographs: a folder for each class, with JPEG or PNG files.
+//! Your own photographs: a folder for each class, with JPEG or PNG files. Or Parquet files, see [`parquet`].
 //!
 //! `DIR/train/CLASS/*.jpg` and `DIR/val/CLASS/*.jpg` (or `validation`, or `test`); or `DIR/CLASS/*.jpg` alone, without test
 //! samples. Classes and images are sorted by name. At the start the files are listed, not read, except at most 2,048 that
@@ -11,6 +11,7 @@ mod import;
 mod index;
 mod orientation;
 mod packed;
+mod parquet;
 mod rgb;
 mod statistics;
 mod store;
@@ -49,7 +50,7 @@ const TEST: [&str; 3] = ["val", "validation", "test"];
 
 ast_core::register_dataset! {
     name: "image-folder",
-    summary: "your own photographs: `train/CLASS/*.jpg` and `val/CLASS/*.jpg` (JPEG or PNG), or a folder for each class; only selected images are read",
+    summary: "your own photographs: `train/CLASS/*.jpg` and `val/CLASS/*.jpg` (JPEG or PNG), or a folder for each class; only selected images are read. With the cargo feature `parquet` also Parquet files as Hugging Face publishes them",
     params: &[
         ParamSpec {
             name: "size",
@@ -202,7 +203,7 @@ impl ImageFolder {
     }
 }
 
-/// The images of a folder, or of its binary form.
+/// The images of a folder, of its binary form, or of Parquet files.
 struct Opened {
     classes: Vec<String>,
     train: Arc<dyn Store>,
@@ -210,12 +211,15 @@ struct Opened {
 }
 
 fn opened(place: &Path) -> Result<Opened, FolderError> {
-    if place.is_file() {
+    if place.is_file() && !parquet::is_parquet(place) {
         let (classes, train, test) = packed::open(place)?;
         let test = test.map(|test| -> Arc<dyn Store> { Arc::new(test) });
         return Ok(Opened { classes, train: Arc::new(train), test });
     }
-    let (train, test) = listed(place)?;
+    let (train, test) = match listed(place) {
+        Ok(listed) => listed,
+        Err(error) => return parquet::open(place)?.ok_or(error),
+    };
     let classes = train.classes.clone();
     let test = test.map(|test| -> Arc<dyn Store> { Arc::new(Files(test)) });
     Ok(Opened { classes, train: Arc::new(Files(train)), test })

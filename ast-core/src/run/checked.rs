@@ -107,7 +107,7 @@ impl Checked {
     ///
     /// # Errors
     /// [`ConfigError`], which names the key.
-    pub(crate) fn check_data(&self, shape: Shape, mirrors: bool) -> Result<(), ConfigError> {
+    pub fn check_data(&self, shape: Shape, mirrors: bool) -> Result<(), ConfigError> {
         let unfit = |key, reason: String| Err(ConfigError::Unfit { key, reason });
         let Shape::Image([_, height, width]) = shape else {
             return if self.tta {

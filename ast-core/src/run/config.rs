@@ -263,7 +263,8 @@ pub enum Switch {
 
 impl Switch {
     /// Whether it is on, where `auto` is what suits the device.
-    pub(crate) fn is_on(self, auto: bool) -> bool {
+    #[must_use]
+    pub fn is_on(self, auto: bool) -> bool {
         match self {
             Self::Auto => auto,
             Self::On => true,

@@ -1,23 +1,20 @@
-//! Writes the binary form of an image folder.
+//! Writes the binary form of an image folder, or of Parquet files.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::decode::sides;
 use super::error::{FolderError, ImageError};
-use super::index::{Found, Index};
-use super::listed;
-use super::packed::{Contents, MAGIC, RECORD, Record, footer};
+use super::packed::{Contents, MAGIC, RECORD, Record, footer, is_packed};
 use super::rgb::Rgb;
-use super::store::{Files, Store};
+use super::store::Store;
+use super::{Opened, opened};
 
 /// Images decoded before they are written.
 const TOGETHER: usize = 256;
-/// Bytes of a file in which its headers are looked for first.
-const HEAD: u64 = 1 << 16;
 
 /// How far an import is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +32,7 @@ pub struct ImportProgress {
 /// What stopped an import. No file is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The folder cannot be read.
+    /// The folder cannot be read, or has the binary form.
     #[error("{0}")]
     Folder(String),
     /// One of its images cannot be read.
@@ -56,19 +53,22 @@ pub enum ImportError {
     },
 }
 
-/// Writes the images of a folder, decoded, to a new file. Training on it gives the same bits as on the folder. `progress`
-/// is called between images, first once every image is measured.
+/// Writes the images of a folder, decoded, to a new file, and says whether there are test images among them. Training on it
+/// gives the same bits as on the folder. `progress` is called between images, first once every image is measured.
 ///
 /// # Errors
 /// [`ImportError`].
-pub fn import(folder: &Path, to: &Path, progress: &mut dyn FnMut(ImportProgress)) -> Result<(), ImportError> {
+pub fn import(folder: &Path, to: &Path, progress: &mut dyn FnMut(ImportProgress)) -> Result<bool, ImportError> {
     if to.symlink_metadata().is_ok() {
         return Err(ImportError::Exists(to.to_path_buf()));
     }
     let data = |error: FolderError| ImportError::Folder(error.to_string());
-    let (train, test) = listed(folder).map_err(data)?;
-    let (classes, images) = (train.classes.clone(), [train.len(), test.as_ref().map_or(0, Index::len)]);
-    let splits: Vec<Files> = std::iter::once(train).chain(test).map(Files).collect();
+    if is_packed(folder) {
+        return Err(data(FolderError::new(folder, "it has the binary form already: train on it with --data-dir")));
+    }
+    let Opened { classes, train, test } = opened(folder).map_err(data)?;
+    let images = [train.samples(), test.as_ref().map_or(0, |test| test.samples())];
+    let splits: Vec<Arc<dyn Store>> = std::iter::once(train).chain(test).collect();
     let all: usize = images.iter().sum();
     let mut state = ImportProgress { measured: 0, written: 0, images: all, bytes: 0 };
 
@@ -78,7 +78,7 @@ pub fn import(folder: &Path, to: &Path, progress: &mut dyn FnMut(ImportProgress)
             let until = split.samples().min(from + TOGETHER);
             let sizes: Vec<u64> = (from..until)
                 .into_par_iter()
-                .map(|image| size(&split.0.found(image)))
+                .map(|image| split.sides(image).map(|[height, width]| 3 * height as u64 * width as u64))
                 .collect::<Result<_, _>>()
                 .map_err(|error| ImportError::Image(error.to_string()))?;
             pixels += sizes.iter().sum::<u64>();
@@ -107,7 +107,7 @@ pub fn import(folder: &Path, to: &Path, progress: &mut dyn FnMut(ImportProgress)
     part.as_file().sync_all().map_err(failed)?;
     allow_reading(part.as_file()).map_err(failed)?;
     part.persist_noclobber(to).map_err(|error| failed(error.error))?;
-    Ok(())
+    Ok(images[1] > 0)
 }
 
 enum Stopped {
@@ -121,7 +121,12 @@ impl From<io::Error> for Stopped {
     }
 }
 
-fn write(file: &File, splits: &[Files], contents: &Contents, written: &mut dyn FnMut(usize)) -> Result<(), Stopped> {
+fn write(
+    file: &File,
+    splits: &[Arc<dyn Store>],
+    contents: &Contents,
+    written: &mut dyn FnMut(usize),
+) -> Result<(), Stopped> {
     let mut out = BufWriter::with_capacity(1 << 20, file);
     out.write_all(MAGIC)?;
     let (mut at, mut records) = (MAGIC.len() as u64, Vec::new());
@@ -146,23 +151,6 @@ fn write(file: &File, splits: &[Files], contents: &Contents, written: &mut dyn F
     let footer = footer(contents, &records, at).map_err(|error| Stopped::Write(io::Error::other(error)))?;
     out.write_all(&footer)?;
     Ok(out.flush()?)
-}
-
-/// Bytes of the pixels of an image, from its headers.
-fn size(found: &Found) -> Result<u64, FolderError> {
-    let wrong = |reason: String| FolderError::new(&found.path, reason);
-    let read = |most: u64| -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(&found.path)?.take(most).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let head = read(HEAD).map_err(|error| wrong(error.to_string()))?;
-    let [height, width] = match sides(&head) {
-        Err(_) if found.bytes > HEAD => sides(&read(found.bytes).map_err(|error| wrong(error.to_string()))?),
-        sides => sides,
-    }
-    .map_err(wrong)?;
-    Ok(3 * height as u64 * width as u64)
 }
 
 /// Temporary files are for their owner alone; the file that stays is for whoever may read the folder.

@@ -81,6 +81,17 @@ pub(super) struct Packed {
     records: Vec<Record>,
 }
 
+/// Whether a file ends as this form does.
+pub(super) fn is_packed(path: &Path) -> bool {
+    let end = || {
+        let (mut end, file) = ([0; MAGIC.len()], File::open(path).ok()?);
+        let size = file.metadata().ok()?.len();
+        read_at(&file, &mut end, size.checked_sub(MAGIC.len() as u64)?).ok()?;
+        Some(end)
+    };
+    path.is_file() && end().is_some_and(|end| &end == MAGIC)
+}
+
 /// Opens a file: the names of its classes, its training images, and its test images if there are any.
 ///
 /// # Errors
@@ -147,6 +158,11 @@ impl Store for Packed {
 
     fn class(&self, image: usize) -> usize {
         self.records[image].class as usize
+    }
+
+    fn sides(&self, image: usize) -> Result<[usize; 2], ImageError> {
+        let Record { height, width, .. } = self.records[image];
+        Ok([height as usize, width as usize])
     }
 
     fn image(&self, image: usize) -> Result<(Rgb, Reads), ImageError> {

@@ -1,19 +1,25 @@
 //! Where the images of a split are: one file each.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 
 use ast_core::data::Reads;
 use ast_core::run::read_file;
 
-use super::decode::decode;
+use super::decode::{decode, sides};
 use super::error::ImageError;
 use super::index::{Found, Index};
 use super::rgb::Rgb;
+
+/// Bytes of a file in which its headers are looked for first.
+const HEAD: u64 = 1 << 16;
 
 /// The images of a split, wherever they are.
 pub(super) trait Store: Send + Sync {
     fn samples(&self) -> usize;
     fn class(&self, image: usize) -> usize;
+    /// Height and width of an image, from its headers.
+    fn sides(&self, image: usize) -> Result<[usize; 2], ImageError>;
     /// Reads and decodes an image.
     fn image(&self, image: usize) -> Result<(Rgb, Reads), ImageError>;
     /// The bytes that an image is stored as.
@@ -53,6 +59,21 @@ impl Store for Files {
 
     fn class(&self, image: usize) -> usize {
         self.0.class(image)
+    }
+
+    fn sides(&self, image: usize) -> Result<[usize; 2], ImageError> {
+        let Found { path, bytes, .. } = self.0.found(image);
+        let wrong = |reason: String, broken| ImageError { place: path.display().to_string(), reason, broken };
+        let read = |most: u64| {
+            let mut bytes = Vec::new();
+            let read = File::open(&path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+            read.map(|_| bytes).map_err(|error| wrong(error.to_string(), false))
+        };
+        let found = match sides(&read(HEAD)?) {
+            Err(_) if bytes > HEAD => sides(&read(bytes)?),
+            found => found,
+        };
+        found.map_err(|reason| wrong(reason, true))
     }
 
     fn image(&self, image: usize) -> Result<(Rgb, Reads), ImageError> {

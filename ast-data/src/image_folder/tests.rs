@@ -11,14 +11,14 @@ use super::*;
 use crate::OrderedLoader;
 
 /// A folder in which files can be put.
-struct Folder(TempDir);
+pub(super) struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 
@@ -29,12 +29,12 @@ impl Folder {
     }
 
     /// Puts a fixture in a place.
-    fn put(&self, name: &str, fixture: &str) -> &Self {
+    pub(super) fn put(&self, name: &str, fixture: &str) -> &Self {
         fs::copy(Path::new("tests/image_folder").join(fixture), self.at(name)).unwrap();
         self
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> &Self {
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> &Self {
         fs::write(self.at(name), bytes).unwrap();
         self
     }
@@ -52,14 +52,14 @@ impl Folder {
     }
 }
 
-fn source(params: &[(&str, ParamValue)]) -> ImageFolder {
+pub(super) fn source(params: &[(&str, ParamValue)]) -> ImageFolder {
     let given: BTreeMap<String, ParamValue> =
         params.iter().map(|(key, value)| ((*key).to_string(), value.clone())).collect();
     let registry = ast_core::plugin::Registry::<ast_core::data::BuildDataset>::linked().unwrap();
     ImageFolder::new(&Params::resolve(registry.get("image-folder").unwrap().params, &given).unwrap()).unwrap()
 }
 
-fn read(place: &Path, params: &[(&str, ParamValue)]) -> Result<Splits, String> {
+pub(super) fn read(place: &Path, params: &[(&str, ParamValue)]) -> Result<Splits, String> {
     source(params).splits(place, None).map_err(|error| error.to_string())
 }
 

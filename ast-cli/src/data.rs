@@ -244,9 +244,6 @@ fn verify(name: &str, source: &dyn DataSource, dir: &Path) -> Result<(), Failure
     ))
 }
 
-/// Broken samples that are named.
-const NAMED: usize = 20;
-
 /// Reads every sample.
 fn verify_contents(name: &str, source: &dyn DataSource, dir: &Path) -> Result<(), Failure> {
     let bar = bar("{wide_bar} {pos} of {len} images, {eta} left");
@@ -264,13 +261,12 @@ fn verify_contents(name: &str, source: &dyn DataSource, dir: &Path) -> Result<()
     if broken.is_empty() {
         return print("every image can be decoded");
     }
-    broken.iter().take(NAMED).for_each(|broken| note(broken));
-    let more = broken.len().checked_sub(NAMED + 1).map_or(String::new(), |_| format!(", {NAMED} of which are named"));
-    let what = format!(
-        "{} images are broken{more}: replace or remove them, or train without them, with --set data.on_bad=skip",
-        broken.len()
-    );
-    Err(Failure::new(Kind::Data, what))
+    broken.iter().for_each(|broken| note(broken));
+    let them = match broken.len() {
+        1 => "1 image is broken: replace or remove it, or train without it".into(),
+        images => format!("{images} images are broken: replace or remove them, or train without them"),
+    };
+    Err(Failure::new(Kind::Data, format!("{them}, with --set data.on_bad=skip")))
 }
 
 /// Writes the binary form of a folder.

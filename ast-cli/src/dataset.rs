@@ -27,12 +27,21 @@ pub(crate) struct Data {
 pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
     let [train, test] = splits(config)?;
     let (fingerprint, evaluation) = (fingerprint(train.as_ref()), fingerprint(test.as_ref()));
+    let [train, test] = loaders([train, test], config)?;
+    Ok(Data { train, test, fingerprint, evaluation })
+}
+
+/// What loads the samples of datasets.
+pub(crate) fn loaders(
+    [train, test]: [Arc<dyn Dataset>; 2],
+    config: &RunConfig,
+) -> Result<[Box<dyn Loader>; 2], Failure> {
     let loader = |dataset| -> Result<Box<dyn Loader>, Failure> {
         let loader = OrderedLoader::new(dataset, config.data.workers)
             .map_err(|error| Failure::new(Kind::Io, format!("cannot start loader threads: {error}")))?;
         Ok(Box::new(loader))
     };
-    Ok(Data { train: loader(train)?, test: loader(test)?, fingerprint, evaluation })
+    Ok([loader(train)?, loader(test)?])
 }
 
 /// The training and the evaluation data of a run.

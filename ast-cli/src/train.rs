@@ -1,9 +1,10 @@
 //! `ast train`: resolves the configuration, opens the run folder, trains and reports.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ast_core::data::{LoadError, Shape};
+use ast_core::data::{Dataset, LoadError, Shape};
 use ast_core::model::NetworkError;
 use ast_core::run::{Checkpoints, Origin, Ran, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
 use ast_core::train::{PassError, Resolved, Setup, TrainError, Training, WeightsError};
@@ -139,6 +140,14 @@ pub(crate) fn run(
     };
     let report = report(&summary, &run);
     Ok(Finished { summary, report })
+}
+
+/// Checks that a run can begin on this data, by building all that it needs.
+pub(crate) fn can_begin(resolved: Resolved, data: [Arc<dyn Dataset>; 2]) -> Result<(), Failure> {
+    let [train, test] = dataset::loaders(data, &resolved.config)?;
+    let (backend, device) = device::choose(&resolved.config.device.name)?;
+    let (device, energy) = (device.autodiff(), energy::counter(backend));
+    trainer(Setup { run: resolved, train, test, model: (), device, energy }).map(drop)
 }
 
 /// Builds the trainer with the network named in the configuration.
@@ -296,7 +305,8 @@ fn failure(error: &TrainError, run: &Path) -> Failure {
             let saved = run.join(CHECKPOINTS).read_dir().is_ok_and(|mut entries| entries.next().is_some());
             let how =
                 if saved { "continues from the last checkpoint" } else { "starts again: there is no checkpoint yet" };
-            format!("; when that is fixed, `ast train --resume {}` {how}", quoted(run))
+            let others = if sample { " (`ast data verify --deep` finds all like it)" } else { "" };
+            format!("; when that is fixed{others}, `ast train --resume {}` {how}", quoted(run))
         }
         _ => format!("; the results until then are in {}", run.display()),
     };

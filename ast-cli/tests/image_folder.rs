@@ -347,7 +347,7 @@ fn the_data_commands_tell_of_a_folder() {
     let output = verify(&["--deep"]);
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(65), "{text}");
-    assert!(text.contains("data/val/red/502.png: it is neither") && text.contains("1 images are broken"), "{text}");
+    assert!(text.contains("data/val/red/502.png: it is neither") && text.contains("1 image is broken"), "{text}");
     let to = folder.at("x.images");
     let output = ast(&["data", "import", data, "--to", to.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));

@@ -231,6 +231,14 @@ fn what_is_no_text_or_no_language_model_is_refused() {
     refused(&texts, &[gpt], 65, "b.txt: it has the name of a text, but is not a file");
     refused(Path::new("/dev/null"), &[gpt], 65, "/dev/null: it is neither a file nor a folder");
     refused(&data, &[gpt, "--policy=ast"], 2, "error: scorer `loss-intensity`: it is for images");
+    // A comparison notices before its first run.
+    let mut compare = Command::new(env!("CARGO_BIN_EXE_ast"));
+    compare.args(["compare", "--dataset=text", "--set=data.context=8", "--seeds=1", "--epochs=1", gpt, "--data-dir"]);
+    let output = compare.arg(&data).args(["--arms=random,ast:lambda=0.5", "--out"]).arg(&run).output().unwrap();
+    let message = stderr(&output);
+    let expected = "error: arm ast:lambda=0.5: scorer `loss-intensity`: it is for images";
+    assert!(output.status.code() == Some(2) && message.contains(expected), "{message}");
+    assert!(!run.exists());
     let mut on_images = program();
     on_images.args(["--model=gpt", "--policy=dense", "--out"]).arg(&run);
     let message = stderr(&on_images.output().unwrap());

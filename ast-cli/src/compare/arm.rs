@@ -57,6 +57,11 @@ impl Arm {
         Ok(Self { name: canonical(&policy, &own), policy, own })
     }
 
+    /// Says which arm failed.
+    pub(super) fn named(&self, failure: Failure) -> Failure {
+        Failure::new(failure.kind, format!("arm {}: {failure}", self.name))
+    }
+
     /// Name of the arm's folder: its name without characters that a file system may refuse.
     pub(super) fn folder(&self) -> String {
         let kept = |c: char| if c.is_ascii_alphanumeric() || "-._=".contains(c) { c } else { '_' };

@@ -18,7 +18,7 @@ use crate::device;
 use crate::failure::{Failure, Kind};
 use crate::output::note;
 use crate::run_folder::{CONFIG, SUMMARY};
-use crate::train::summary_of;
+use crate::train::{can_begin, summary_of};
 
 /// One run of the comparison.
 pub(super) struct Run<'a> {
@@ -120,10 +120,16 @@ impl<'a> Plan<'a> {
             let config = run.resolve()?.config;
             if !looked {
                 device::choose(&config.device.name)?;
+            }
+            let data = dataset::splits(&config)?;
+            if !looked {
+                for (run, _) in of_seed().filter(|(_, summary)| summary.is_none()) {
+                    can_begin(run.resolve()?, data.clone()).map_err(|failure| run.arm.named(failure))?;
+                }
                 looked = true;
             }
-            let [train, test] = dataset::splits(&config)?;
-            let here = Fingerprints { data: fingerprint(train.as_ref()), evaluation: Some(fingerprint(test.as_ref())) };
+            let [here, evaluation] = data.map(|split| fingerprint(split.as_ref()));
+            let here = Fingerprints { data: here, evaluation: Some(evaluation) };
             for (other, summary) in of_seed().filter_map(|(other, summary)| Some((other, summary.as_ref()?))) {
                 let Some(there) = Fingerprints::of(summary) else { continue };
                 if let Some(what) = here.differ(&there) {
@@ -179,8 +185,8 @@ fn with_seed(common: &TrainArgs, arm: &Arm, seed: u64) -> TrainArgs {
 }
 
 fn resolve(common: &TrainArgs, arm: &Arm, seed: u64) -> Result<Resolved, Failure> {
-    let of_arm = |failure: Failure| Failure::new(failure.kind, format!("arm {}: {failure}", arm.name));
-    config::resolve_arm(&with_seed(common, arm, seed), &arm.own, arm.is_limited()).map_err(of_arm)
+    let resolved = config::resolve_arm(&with_seed(common, arm, seed), &arm.own, arm.is_limited());
+    resolved.map_err(|failure| arm.named(failure))
 }
 
 /// Refuses keys that arms and seeds decide, if they are set by flag or variable. In a file they are ignored with a

@@ -132,7 +132,7 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
             .map(|(what, reads)| format!("{} for {what}", of(reads)))
             .collect();
         let decodes = reads.training.decodes + reads.scoring.decodes;
-        let parts = if parts.is_empty() { "nothing".into() } else { parts.join(", ") };
+        let parts = if parts.is_empty() { "all at the start".into() } else { parts.join(", ") };
         writeln!(out, "  read from files              {parts}; {decodes} images decoded outside evaluation")?;
     }
     if let Some(LeftOut { training, test }) = summary.left_out {

@@ -3,10 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::data::{
-    BuildDataset, DataSource, Download, Published, ReadRequest, Splits, Verified, VerifiedContents, fingerprint,
-};
-use ast_core::plugin::{Params, Registry};
+use ast_core::data::{DataSource, Download, Published, ReadRequest, Splits, Verified, VerifiedContents, fingerprint};
 use ast_core::random::Random;
 use ast_data::{
     ArchiveError, FetchError, FetchOptions, ImportError, ImportProgress, extract, fetch, import, modified_files,
@@ -15,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::DataCommand;
 use crate::config;
-use crate::dataset::refusal;
+use crate::dataset::{Registered, refusal, registered};
 use crate::failure::{Failure, Kind, did_you_mean};
 use crate::output::{note, print};
 use crate::shell::quoted;
@@ -34,13 +31,13 @@ pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
         DataCommand::List => list(),
         DataCommand::Info { name, data_dir } => match (named(name), data_dir) {
-            (Err(_), Some(dir)) => tell(&Own::named(name)?, dir),
+            (Err(_), Some(dir)) => tell(&of_files(name)?, dir),
             (offer, _) => info(&offer?),
         },
         DataCommand::Fetch { name, data_dir } => get(&named(name)?, folder(data_dir.as_deref())),
         DataCommand::Verify { name, data_dir, deep } => {
             let dir = folder(data_dir.as_deref());
-            let Own { name, source, .. } = Own::named(name)?;
+            let Registered { name, source, .. } = of_files(name)?;
             verify(name, source.as_ref(), dir)?;
             if *deep { verify_contents(name, source.as_ref(), dir) } else { Ok(()) }
         }
@@ -55,45 +52,29 @@ fn folder(named: Option<&Path>) -> &Path {
 
 /// All registered datasets that can be downloaded.
 pub(crate) fn offers() -> Result<Vec<Offer>, Failure> {
-    let bug = |error: String| Failure::new(Kind::Bug, error);
-    let registry = Registry::<BuildDataset>::linked().map_err(|error| bug(error.to_string()))?;
-    let mut found = Vec::new();
-    for entry in registry.iter() {
-        let params = Params::resolve(entry.params, &Default::default()).map_err(|error| bug(error.to_string()))?;
-        let source = (entry.build)(&params).map_err(|error| bug(error.to_string()))?;
-        let (name, summary) = (entry.name, entry.summary);
-        found.extend(source.published().map(|published| Offer { name, summary, source, published }));
-    }
-    Ok(found)
+    let offer = |Registered { name, summary, source }| {
+        let published = source.published()?;
+        Some(Offer { name, summary, source, published })
+    };
+    Ok(registered()?.into_iter().filter_map(offer).collect())
 }
 
 /// A registered dataset that is read from files, published or not.
-struct Own {
-    name: &'static str,
-    summary: &'static str,
-    source: Box<dyn DataSource>,
-}
-
-impl Own {
-    fn named(name: &str) -> Result<Self, Failure> {
-        let bug = |error: String| Failure::new(Kind::Bug, error);
-        let registry = Registry::<BuildDataset>::linked().map_err(|error| bug(error.to_string()))?;
-        let names: Vec<&str> = registry.iter().map(|entry| entry.name).collect();
-        let (list, hint) = (names.join(", "), did_you_mean(name, names.iter().copied()));
-        let unknown = || Failure::usage(format!("there is no dataset `{name}`; available: {list}{hint}"));
-        let entry = registry.iter().find(|entry| entry.name == name).ok_or_else(unknown)?;
-        let params = Params::resolve(entry.params, &Default::default()).map_err(|error| bug(error.to_string()))?;
-        let source = (entry.build)(&params).map_err(|error| bug(error.to_string()))?;
-        let nothing = ReadRequest { dir: None, random: Random::new(0), samples: Some(1) };
-        if source.read(&nothing).is_ok() {
-            return Err(Failure::usage(format!("dataset `{name}` has no files: it is generated")));
-        }
-        Ok(Self { name: entry.name, summary: entry.summary, source })
+fn of_files(name: &str) -> Result<Registered, Failure> {
+    let all = registered()?;
+    let names: Vec<&str> = all.iter().map(|dataset| dataset.name).collect();
+    let (list, hint) = (names.join(", "), did_you_mean(name, names.iter().copied()));
+    let unknown = || Failure::usage(format!("there is no dataset `{name}`; available: {list}{hint}"));
+    let found = all.into_iter().find(|dataset| dataset.name == name).ok_or_else(unknown)?;
+    let nothing = ReadRequest { dir: None, random: Random::new(0), samples: Some(1) };
+    match found.source.read(&nothing) {
+        Ok(_) => Err(Failure::usage(format!("dataset `{name}` has no files: it is generated"))),
+        Err(_) => Ok(found),
     }
 }
 
 /// Says what is in a folder of one's own.
-fn tell(Own { name, summary, source }: &Own, dir: &Path) -> Result<(), Failure> {
+fn tell(Registered { name, summary, source }: &Registered, dir: &Path) -> Result<(), Failure> {
     let told = source.describe(dir).map_err(|error| refusal(name, error))?;
     if told.is_empty() {
         return Err(Failure::usage(format!("`{name}` says nothing of its files; `ast data verify {name}` reads them")));

@@ -81,6 +81,25 @@ pub(crate) fn splits(config: &RunConfig) -> Result<[Arc<dyn Dataset>; 2], Failur
     Ok([train, test])
 }
 
+/// A registered dataset with its default parameters.
+pub(crate) struct Registered {
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) source: Box<dyn DataSource>,
+}
+
+/// All registered datasets.
+pub(crate) fn registered() -> Result<Vec<Registered>, Failure> {
+    let bug = |error: String| Failure::new(Kind::Bug, error);
+    let datasets = Registry::<BuildDataset>::linked().map_err(|error| bug(error.to_string()))?;
+    let built = datasets.iter().map(|entry| {
+        let params = Params::resolve(entry.params, &Default::default()).map_err(|error| bug(error.to_string()))?;
+        let source = (entry.build)(&params).map_err(|error| bug(error.to_string()))?;
+        Ok(Registered { name: entry.name, summary: entry.summary, source })
+    });
+    built.collect()
+}
+
 /// The dataset named in a resolved configuration.
 fn source(config: &DataConfig) -> Result<Box<dyn DataSource>, Failure> {
     let bug = |error: String| Failure::new(Kind::Bug, format!("dataset `{}`: {error}", config.name));
@@ -93,11 +112,7 @@ fn source(config: &DataConfig) -> Result<Box<dyn DataSource>, Failure> {
 /// The failure for a dataset that cannot be read, with advice.
 pub(crate) fn refusal(name: &str, error: DataError) -> Failure {
     let fetch = |dir: &Path| format!("`ast data fetch {name} --data-dir {}`", quoted(dir));
-    let published = || {
-        let datasets = Registry::<BuildDataset>::linked().ok()?;
-        let entry = datasets.get(name).ok()?;
-        (entry.build)(&Params::resolve(entry.params, &Default::default()).ok()?).ok()?.published()
-    };
+    let published = || registered().ok()?.into_iter().find(|dataset| dataset.name == name)?.source.published();
     let remedy = match &error {
         DataError::NoFolder => {
             let fetched = format!("; `ast data fetch {name}` downloads them into data/");

@@ -19,6 +19,11 @@ pub(crate) fn put(bytes: &[u8]) -> Result<bool, Failure> {
     }
 }
 
+/// A number of things whose plural ends in s: `1 run`, `2 runs`.
+pub(crate) fn several(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+}
+
 /// A Markdown table, aligned so that it is readable as text. The first row is the header; all rows have the same number
 /// of cells.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {

@@ -8,6 +8,7 @@ use ast_core::run::{Event, LeftOut, Ran, RunConfig, Summary, TextResult};
 use ast_core::select::Decision;
 use ast_core::train::Phase;
 
+use crate::output::several;
 use crate::run_folder::{CONFIG, VOCABULARY};
 use crate::shell::quoted;
 
@@ -150,7 +151,7 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         writeln!(out, "  guard                        {}", decisions.join(", "))?;
     }
     match config.budget.seconds {
-        None => writeln!(out, "\n  saved, against the dense run of {} epochs:", summary.epochs)?,
+        None => writeln!(out, "\n  saved, against the dense run of {}:", several(summary.epochs as usize, "epoch"))?,
         Some(_) => writeln!(out, "\n  saved, against training on every offered sample:")?,
     }
     writeln!(out, "    samples         {:>8}   counted", percent(summary.savings.samples))?;

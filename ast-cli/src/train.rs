@@ -18,7 +18,7 @@ use crate::device;
 use crate::energy;
 use crate::failure::{Failure, Kind};
 use crate::log::Log;
-use crate::output::{note, print};
+use crate::output::{note, print, several};
 use crate::plot;
 use crate::progress::ProgressView;
 use crate::report::{Run, outcome, report};
@@ -81,8 +81,8 @@ pub(crate) fn run(
     let ran = trainer.ran();
     let path = place.folder.path().to_path_buf();
     if progress != Progress::None {
-        let threads = rayon::current_num_threads();
-        note(&format!("training on {backend}, {threads} threads; run folder {}", path.display()));
+        let threads = several(rayon::current_num_threads(), "thread");
+        note(&format!("training on {backend}, {threads}; run folder {}", path.display()));
     }
     let mut view = ProgressView::new(progress);
     view.of(data.samples(), config.train.epochs);
@@ -238,7 +238,11 @@ fn finished(run: &Path, json: bool) -> Result<(), Failure> {
     let summary = summary_of(run)?;
     let (path, outcome) = (run.display(), outcome(&summary));
     let what = if summary.text.is_some() { "" } else { "accuracy " };
-    show(&summary, &format!("{path} is finished: {what}{outcome} after {} steps", summary.steps), json)
+    show(
+        &summary,
+        &format!("{path} is finished: {what}{outcome} after {}", several(summary.steps as usize, "step")),
+        json,
+    )
 }
 
 fn show(summary: &Summary, text: &str, json: bool) -> Result<(), Failure> {

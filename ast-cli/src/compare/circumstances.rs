@@ -3,6 +3,7 @@
 use ast_core::run::{Origin, Summary};
 
 use super::caveat::{Caveat, Limits, caveat};
+use crate::output::several;
 
 /// How the runs of a comparison were made.
 pub(super) struct Circumstances<'a> {
@@ -123,8 +124,7 @@ fn differing(values: &[(&str, Option<String>)]) -> Option<String> {
             group.1.push(arm);
         }
     }
-    let runs = |n: usize| if n == 1 { "1 run".to_string() } else { format!("{n} runs") };
-    let list = groups.iter().map(|(value, arms, n)| format!("{value} ({} of {})", runs(*n), arms.join(", ")));
+    let list = groups.iter().map(|(value, arms, n)| format!("{value} ({} of {})", several(*n, "run"), arms.join(", ")));
     (groups.len() > 1).then(|| list.collect::<Vec<_>>().join(", "))
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::chance;
 use super::measured::{Measured, Spent};
 use super::statistics::{Estimate, LEAST_PAIRS, estimate, sign_flip};
+use crate::output::several;
 
 pub(super) const LEVEL: f64 = 0.05;
 /// The arms that others are compared with.
@@ -48,7 +49,7 @@ impl Terms {
             decimals: if text { 4 } else { 2 },
             cost: "FLOPs of dense".into(),
             noun: "FLOPs",
-            whole: format!("a dense run of {epochs} epochs"),
+            whole: format!("a dense run of {}", several(epochs as usize, "epoch")),
         }
     }
 }

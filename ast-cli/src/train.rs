@@ -107,7 +107,9 @@ pub(crate) fn run(
     }
     let outcome = trainer.run(&mut log);
     log.progress.finish();
-    let Some(mut summary) = outcome.map_err(|error| failure(&error, &path))? else { return Err(log.stopped()) };
+    let Some(mut summary) = outcome.map_err(|error| failure(&error, &path, &config.data.name))? else {
+        return Err(log.stopped());
+    };
     summary.origin = Some(Origin {
         commit: builds.all("commit"),
         device: builds.all("device"),
@@ -284,7 +286,7 @@ fn provenance<'a>(
     }
 }
 
-fn failure(error: &TrainError, run: &Path) -> Failure {
+fn failure(error: &TrainError, run: &Path, dataset: &str) -> Failure {
     let kind = match error {
         TrainError::NotFinite { .. } | TrainError::Diverged { .. } | TrainError::AllSkipped(_) => Kind::Data,
         TrainError::Weights { .. } | TrainError::AllBad(_) => Kind::Data,
@@ -309,7 +311,8 @@ fn failure(error: &TrainError, run: &Path) -> Failure {
             let saved = run.join(CHECKPOINTS).read_dir().is_ok_and(|mut entries| entries.next().is_some());
             let how =
                 if saved { "continues from the last checkpoint" } else { "starts again: there is no checkpoint yet" };
-            let others = if sample { " (`ast data verify --deep` finds all like it)" } else { "" };
+            let all = format!(" (`ast data verify {dataset} --deep` finds all like it)");
+            let others = if sample { &all } else { "" };
             format!("; when that is fixed{others}, `ast train --resume {}` {how}", quoted(run))
         }
         _ => format!("; the results until then are in {}", run.display()),

@@ -98,7 +98,8 @@ fn a_language_model_learns_its_text_and_writes_it() {
     assert!(ast(&["generate", run, "--tokens=1", "--weights", &format!("{run}/best.safetensors")]).status.success());
 }
 
-/// A text without line feeds is gone on with from its first token, and a run that lost its vocabulary gets it again.
+/// Without a prompt, writing begins with the first token of a text that has no line feeds. A run that lost its vocabulary
+/// writes it again when it is resumed.
 #[test]
 fn a_text_without_line_feeds_is_written_too() {
     let folder = tempfile::tempdir().unwrap();

@@ -210,19 +210,36 @@ struct Opened {
     test: Option<Arc<dyn Store>>,
 }
 
-fn opened(place: &Path) -> Result<Opened, FolderError> {
-    if place.is_file() && !parquet::is_parquet(place) {
-        let (classes, train, test) = packed::open(place)?;
+impl Opened {
+    fn of<S: Store + 'static>(classes: Vec<String>, train: S, test: Option<S>) -> Self {
         let test = test.map(|test| -> Arc<dyn Store> { Arc::new(test) });
-        return Ok(Opened { classes, train: Arc::new(train), test });
+        Self { classes, train: Arc::new(train), test }
+    }
+}
+
+/// Whether a place can only be the binary form.
+fn is_binary(place: &Path) -> bool {
+    place.is_file() && !parquet::is_parquet(place)
+}
+
+fn opened(place: &Path) -> Result<Opened, FolderError> {
+    if is_binary(place) {
+        let (classes, train, test) = packed::open(place)?;
+        return Ok(Opened::of(classes, train, test));
     }
     let (train, test) = match listed(place) {
         Ok(listed) => listed,
         Err(error) => return parquet::open(place)?.ok_or(error),
     };
-    let classes = train.classes.clone();
-    let test = test.map(|test| -> Arc<dyn Store> { Arc::new(Files(test)) });
-    Ok(Opened { classes, train: Arc::new(Files(train)), test })
+    Ok(Opened::of(train.classes.clone(), Files(train), test.map(Files)))
+}
+
+/// Refuses images that are all of one class.
+fn differ(place: &Path, classes: &[String]) -> Result<(), FolderError> {
+    match classes {
+        [only] => Err(FolderError::new(place, format!("`{only}` is its only class: there is nothing to tell apart"))),
+        _ => Ok(()),
+    }
 }
 
 /// The SHA-256 of what identifies each image, and of its class.
@@ -261,9 +278,7 @@ fn listed(dir: &Path) -> Result<(Index, Option<Index>), FolderError> {
         let reason = format!("there is no image (.jpg, .jpeg, .png) in it{inside}: every folder here is a class");
         return wrong(&root.join(name), &reason);
     }
-    if let [only] = &train.classes[..] {
-        return wrong(&root, &format!("`{only}` is its only class: there is nothing to tell apart"));
-    }
+    differ(&root, &train.classes)?;
     let folder = TEST.iter().map(|name| dir.join(name)).find(|folder| split && folder.is_dir());
     let test = folder.map(|folder| {
         let test = Index::of(&folder)?.renumbered(&train.classes)?;

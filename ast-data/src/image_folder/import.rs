@@ -8,10 +8,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::error::{FolderError, ImageError};
-use super::packed::{Contents, MAGIC, RECORD, Record, footer, is_packed};
+use super::packed::{Contents, MAGIC, RECORD, Record, footer};
 use super::rgb::Rgb;
 use super::store::Store;
-use super::{Opened, opened};
+use super::{Opened, is_binary, opened};
 
 /// Images decoded before they are written.
 const TOGETHER: usize = 256;
@@ -63,10 +63,10 @@ pub fn import(folder: &Path, to: &Path, progress: &mut dyn FnMut(ImportProgress)
         return Err(ImportError::Exists(to.to_path_buf()));
     }
     let data = |error: FolderError| ImportError::Folder(error.to_string());
-    if is_packed(folder) {
+    let Opened { classes, train, test } = opened(folder).map_err(data)?;
+    if is_binary(folder) {
         return Err(data(FolderError::new(folder, "it has the binary form already: train on it with --data-dir")));
     }
-    let Opened { classes, train, test } = opened(folder).map_err(data)?;
     let images = [train.samples(), test.as_ref().map_or(0, |test| test.samples())];
     let splits: Vec<Arc<dyn Store>> = std::iter::once(train).chain(test).collect();
     let all: usize = images.iter().sum();

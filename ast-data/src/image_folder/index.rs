@@ -182,7 +182,8 @@ fn images(folder: &Path, class: u32) -> Result<Vec<(Vec<u8>, Entry)>, FolderErro
     Ok(found)
 }
 
-fn is_hidden(name: &[u8]) -> bool {
+/// Whether a file of this name is passed over.
+pub(super) fn is_hidden(name: &[u8]) -> bool {
     name.starts_with(b".")
 }
 

@@ -81,17 +81,6 @@ pub(super) struct Packed {
     records: Vec<Record>,
 }
 
-/// Whether a file ends as this form does.
-pub(super) fn is_packed(path: &Path) -> bool {
-    let end = || {
-        let (mut end, file) = ([0; MAGIC.len()], File::open(path).ok()?);
-        let size = file.metadata().ok()?.len();
-        read_at(&file, &mut end, size.checked_sub(MAGIC.len() as u64)?).ok()?;
-        Some(end)
-    };
-    path.is_file() && end().is_some_and(|end| &end == MAGIC)
-}
-
 /// Opens a file: the names of its classes, its training images, and its test images if there are any.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::Opened;
 use super::error::FolderError;
+use super::index::is_hidden;
 
 /// Files of more bytes together are not held in memory.
 const LARGEST: u64 = 1 << 34;
@@ -87,7 +88,7 @@ fn shards(place: &Path) -> Result<Option<Shards>, FolderError> {
 /// The Parquet files in a folder and `below` it, sorted by name, without hidden ones.
 fn files(folder: &Path, below: usize) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let visible = entries.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+    let visible = entries.filter(|entry| !is_hidden(entry.file_name().as_encoded_bytes()));
     let mut found = Vec::new();
     for path in visible.map(|entry| entry.path()) {
         match path.is_dir() {

@@ -29,7 +29,7 @@ impl Folder {
     }
 
     /// Puts a fixture in a place.
-    pub(super) fn put(&self, name: &str, fixture: &str) -> &Self {
+    fn put(&self, name: &str, fixture: &str) -> &Self {
         fs::copy(Path::new("tests/image_folder").join(fixture), self.at(name)).unwrap();
         self
     }

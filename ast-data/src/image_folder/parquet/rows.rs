@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use ast_core::data::Reads;
 use parquet::basic::Type;
@@ -13,11 +12,11 @@ use parquet::file::metadata::FileMetaData;
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use serde_json::Value;
 
-use super::super::Opened;
 use super::super::decode::{decode, sides};
 use super::super::error::{FolderError, ImageError};
 use super::super::rgb::Rgb;
 use super::super::store::Store;
+use super::super::{Opened, differ};
 use super::Shards;
 
 /// Classes without names that are told apart.
@@ -28,14 +27,10 @@ pub(super) fn open(shards: &Shards) -> Result<Opened, FolderError> {
     let read = |files: &[PathBuf]| files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>();
     let (train, test) = (read(&shards.train)?, read(&shards.test)?);
     let classes = classes(&train)?;
-    if let [only] = &classes[..] {
-        let reason = format!("`{only}` is its only class: there is nothing to tell apart");
-        return Err(FolderError::new(&train[0].file, reason));
-    }
-    let train: Arc<dyn Store> = Arc::new(Rows::of(train, &classes)?);
+    differ(&train[0].file, &classes)?;
+    let train = Rows::of(train, &classes)?;
     let test = (!test.is_empty()).then(|| Rows::of(test, &classes)).transpose()?;
-    let test = test.map(|test| -> Arc<dyn Store> { Arc::new(test) });
-    Ok(Opened { classes, train, test })
+    Ok(Opened::of(classes, train, test))
 }
 
 /// Reads a file. The reader panics on some damaged ones.

@@ -37,13 +37,18 @@ fn check(store: &dyn Store, classes: &[String], expected: &[(&str, &str)]) {
     assert_eq!(store.bytes(), expected.iter().map(size).sum::<u64>());
 }
 
-/// As the `datasets` library publishes, in several files.
-#[test]
-fn a_published_dataset_is_read() {
-    let Opened { classes, train, test } = opened(&fixture("published")).unwrap();
+/// Whether a dataset has both splits.
+fn check_whole(dataset: &str) {
+    let Opened { classes, train, test } = opened(&fixture(dataset)).unwrap();
     assert_eq!(classes, ["ant", "cat"]);
     check(train.as_ref(), &classes, &TRAIN);
     check(test.unwrap().as_ref(), &classes, &TEST);
+}
+
+/// As the `datasets` library publishes, in several files.
+#[test]
+fn a_published_dataset_is_read() {
+    check_whole("published");
     for size in [16, 48] {
         let source = source(&[("size", size.into())]);
         let dir = fixture("published");
@@ -55,10 +60,7 @@ fn a_published_dataset_is_read() {
 /// missing, pages of one value, version 2 of pages.
 #[test]
 fn files_of_other_writers_are_read() {
-    let Opened { classes, train, test } = opened(&fixture("words")).unwrap();
-    assert_eq!(classes, ["ant", "cat"]);
-    check(train.as_ref(), &classes, &TRAIN);
-    check(test.unwrap().as_ref(), &classes, &TEST);
+    check_whole("words");
     let Opened { classes, train, test } = opened(&fixture("numbers.parquet")).unwrap();
     assert_eq!(classes, ["0", "1"]);
     check(train.as_ref(), &["ant".into(), "cat".into()], &TRAIN);
@@ -128,7 +130,7 @@ fn the_binary_form_has_the_same_images() {
     assert!(!import(&fixture("numbers.parquet"), &out.path().join("one.images"), &mut |_| ()).unwrap());
 }
 
-/// Cut off anywhere, or with any byte changed: an error or other images, never a panic.
+/// Cut off, or with a byte changed, every one of the footer: an error or other images, never a panic.
 #[test]
 fn damaged_files_do_no_harm() {
     for file in

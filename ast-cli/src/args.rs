@@ -1,4 +1,7 @@
 mod compare;
+mod eval;
+mod ledger;
+mod report;
 mod run;
 
 use std::path::PathBuf;
@@ -7,6 +10,9 @@ use ast_control::PiConfig;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use compare::CompareArgs;
+pub(crate) use eval::EvalArgs;
+pub(crate) use ledger::{LedgerArgs, SortBy};
+pub(crate) use report::ReportArgs;
 pub(crate) use run::{Key, PlaceArgs, RunArgs};
 
 /// Adaptive sparse training: train on the most significant samples, and measure whether that pays.
@@ -23,6 +29,12 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     /// Compare policies at equal cost, paired by seed, with statistics
     Compare(Box<CompareArgs>),
+    /// Write a page about a finished run: one HTML file
+    Report(ReportArgs),
+    /// Evaluate the weights of a run or of a file on a test set
+    Eval(EvalArgs),
+    /// Show what a finished run did with each training sample, and which labels are probably wrong
+    Ledger(LedgerArgs),
     /// Write text with the language model of a finished run
     Generate(GenerateArgs),
     /// Run policies in closed loop without a network: which hold the target, and how soon
@@ -274,6 +286,8 @@ pub(crate) enum Progress {
     Bar,
     /// Plain lines at intervals
     Plain,
+    /// JSON lines: every event, and a step each second with what was saved so far
+    Json,
     /// No progress
     None,
 }

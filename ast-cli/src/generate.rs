@@ -7,16 +7,16 @@ use ast_core::data::Shape;
 use ast_core::model::Input;
 use ast_core::plugin::ParamValue;
 use ast_core::random::{Purpose, Random};
-use ast_core::train::{Inference, Trained, WeightsError};
+use ast_core::train::{Inference, Trained};
 
 use crate::args::GenerateArgs;
 use crate::config;
 use crate::device;
 use crate::failure::{Failure, Kind};
+use crate::inference;
 use crate::input;
 use crate::output::put;
-use crate::run_folder::{MODEL, VOCABULARY};
-use crate::shell::quoted;
+use crate::run_folder::VOCABULARY;
 use crate::train;
 use crate::vocabulary::Vocabulary;
 
@@ -29,25 +29,13 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     let vocabulary = vocabulary(run)?;
     let Some(ParamValue::Number(context)) = config.data.params.get("context") else { return Err(no_text(run)) };
     let context = *context as usize;
-    let weights = args.weights.clone().unwrap_or_else(|| run.join(MODEL));
-    if args.weights.is_some() && !weights.is_file() {
-        return Err(Failure::new(Kind::Data, format!("--weights: {} is not a file", weights.display())));
-    }
-    if !weights.is_file() {
-        let resume = format!("`ast train --resume {}` finishes the run", quoted(run));
-        let message =
-            format!("{}: no such file: the weights are written at the end of a run; {resume}", weights.display());
-        return Err(Failure::new(Kind::Data, message));
-    }
+    let weights = inference::weights(run, args.weights.as_deref())?;
     train::set_threads(args.threads.unwrap_or(0) as usize)?;
     let (_, device) = device::choose(args.device.as_deref().unwrap_or("auto"))?;
     let (shape, classes) = (Shape::Tokens(context), vocabulary.len());
     let trained = Trained { model: &config.model, weights: &weights, shape, classes, device: &device };
-    let model = trained.load().map_err(|error| {
-        let so = "; it is not that of this run, or it or the run's config.toml or vocabulary.json was changed";
-        let (kind, so) = if matches!(error, WeightsError::Read(_)) { (Kind::Io, "") } else { (Kind::Data, so) };
-        Failure::new(kind, format!("{}: {error}{so}", weights.display()))
-    })?;
+    let so = "; it is not that of this run, or it or the run's config.toml or vocabulary.json was changed";
+    let model = inference::load(&trained, so)?;
 
     // A text without line feeds begins with its first token.
     let first = || vocabulary.tokens(b"\n").map_or_else(|_| vocabulary.token(0).to_vec(), |_| b"\n".to_vec());

@@ -10,20 +10,27 @@ mod catalogue;
 mod claim;
 mod compare;
 mod config;
+mod confusion;
 mod data;
 mod dataset;
 mod device;
 mod doctor;
 mod energy;
+mod eval;
 mod failure;
 mod generate;
+mod inference;
 mod input;
+mod interval;
+mod ledger;
 mod log;
 mod memory;
 mod output;
+mod page;
 mod plot;
 mod plugins;
 mod progress;
+mod records;
 mod report;
 mod resume;
 mod run_folder;
@@ -69,6 +76,12 @@ fn run(args: Args) -> Result<(), Failure> {
             memory::keep();
             compare::compare(&args)
         }
+        Command::Report(args) => page::report(&args),
+        Command::Eval(args) => {
+            memory::keep();
+            eval::eval(&args)
+        }
+        Command::Ledger(args) => ledger::ledger(&args),
         Command::Generate(args) => generate::generate(&args),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Scorers(format) => catalogue::scorers(format),

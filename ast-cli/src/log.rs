@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ast_core::codec::SnapshotError;
 use ast_core::run::{CheckpointConfig, CheckpointError, Checkpoints, Event, Fingerprint, RunIdentity, Snapshot};
-use ast_core::train::{Callback, Flow, TrainError};
+use ast_core::train::{Activity, Callback, Flow, SavedSoFar, TrainError};
 
 use crate::failure::{Failure, Kind};
 use crate::progress::ProgressView;
@@ -70,6 +70,14 @@ impl Callback for Log {
         self.progress.event(event);
         self.events.push(event.clone());
         self.folder.log(event)
+    }
+
+    fn saved(&mut self, saved: &dyn Fn() -> SavedSoFar) {
+        self.progress.saved(saved);
+    }
+
+    fn begins(&mut self, activity: Activity) {
+        self.progress.begins(activity);
     }
 
     fn flow(&mut self, step: u64) -> Flow {

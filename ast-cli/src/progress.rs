@@ -1,23 +1,40 @@
-//! Progress on standard error: a bar on a terminal, else a line now and then.
+//! Progress on standard error: a bar on a terminal, else a line now and then, for a person or as JSON.
+
+use std::time::{Duration, Instant};
 
 use ast_core::run::{Event, StepEvent};
 use ast_core::select::{Decision, Evidence};
+use ast_core::train::{Activity, SavedSoFar};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
 
 use crate::args::Progress;
 use crate::output::note;
 
 /// Number of lines over a whole run, without a bar.
 const LINES: u64 = 20;
+/// Least time between two computations of what was saved, and between two steps as JSON.
+const OFTEN: Duration = Duration::from_millis(200);
+const EACH_SECOND: Duration = Duration::from_secs(1);
 /// The message takes the rest of the line and is cut there. From 40 columns on there is room for it.
-const BAR: &str = "{bar:10} {percent:>3} %  {elapsed}, {eta} left  {wide_msg}";
+const BAR: &str = "{prefix}{bar:10} {percent:>3} %  {elapsed}, {eta} left  {wide_msg}";
 
 pub(crate) struct ProgressView {
     bar: Option<ProgressBar>,
     plain: bool,
+    json: bool,
+    /// Whether there is only the bar, and no lines above it.
+    quiet: bool,
     total: u64,
     epochs: u32,
     printed: u64,
+    begin: Instant,
+    /// Samples offered when this process began.
+    from: Option<u64>,
+    /// When the last step was printed as JSON.
+    shown: Option<Instant>,
+    /// What was saved, and when that was computed.
+    saved: Option<(SavedSoFar, Instant)>,
     /// The last evaluation, in a few words.
     evaluated: Option<String>,
     /// Whether it is a language model.
@@ -35,8 +52,37 @@ impl ProgressView {
         // A bar is hidden, with everything printed through it, if standard error is a file or a terminal that cannot
         // move its cursor (TERM=dumb).
         let bar = matches!(progress, Progress::Auto | Progress::Bar).then(draw).filter(|bar| !bar.is_hidden());
-        let plain = bar.is_none() && progress != Progress::None;
-        Self { bar, plain, total: 0, epochs: 0, printed: 0, evaluated: None, text: false, held_out: false }
+        let json = progress == Progress::Json;
+        Self {
+            plain: bar.is_none() && !json && progress != Progress::None,
+            bar,
+            json,
+            quiet: false,
+            total: 0,
+            epochs: 0,
+            printed: 0,
+            begin: Instant::now(),
+            from: None,
+            shown: None,
+            saved: None,
+            evaluated: None,
+            text: false,
+            held_out: false,
+        }
+    }
+
+    /// A bar that begins with these words, if there is a terminal, and nothing else; without words nothing.
+    pub(crate) fn only_bar(words: Option<&str>) -> Self {
+        let view = Self::new(if words.is_some() { Progress::Bar } else { Progress::None });
+        if let Some(bar) = &view.bar {
+            bar.set_prefix(format!("{}  ", words.unwrap_or_default()));
+        }
+        Self { plain: false, quiet: true, ..view }
+    }
+
+    /// Whether the start of the run is to be told.
+    pub(crate) fn tells_the_start(&self) -> bool {
+        !self.quiet && (self.bar.is_some() || self.plain)
     }
 
     /// Sets the length of the run.
@@ -48,6 +94,9 @@ impl ProgressView {
     }
 
     pub(crate) fn event(&mut self, event: &Event) {
+        if self.json {
+            self.as_json(event);
+        }
         match event {
             Event::Started { samples, epochs, .. } => self.of(*samples, *epochs),
             Event::Warning { message } => self.print(&format!("warning: {message}")),
@@ -76,7 +125,10 @@ impl ProgressView {
     }
 
     fn step(&mut self, step: &StepEvent) {
-        let text = describe(step, self.epochs);
+        let mut text = describe(step, self.epochs);
+        if let Some((saved, _)) = &self.saved {
+            text.push_str(&describe_saved(saved));
+        }
         if let Some(bar) = &self.bar {
             bar.set_position(step.offered);
             let evaluated = self.evaluated.as_ref().map(|words| format!("{words}  ")).unwrap_or_default();
@@ -89,8 +141,51 @@ impl ProgressView {
         }
     }
 
+    /// What was saved so far; computed only when it is to be shown.
+    pub(crate) fn saved(&mut self, saved: &dyn Fn() -> SavedSoFar) {
+        let shown = self.bar.is_some() || self.plain || self.json;
+        if shown && self.saved.is_none_or(|(_, at)| at.elapsed() > OFTEN) {
+            self.saved = Some((saved(), Instant::now()));
+        }
+    }
+
+    /// Something begins that takes longer than a step.
+    pub(crate) fn begins(&self, activity: Activity) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(match activity {
+                Activity::Evaluating => "evaluating ...",
+                Activity::Saving => "saving ...",
+            });
+        }
+    }
+
+    /// Events as in metrics.jsonl, but of steps only one a second, with what was saved and the time.
+    fn as_json(&mut self, event: &Event) {
+        let Ok(mut line) = serde_json::to_value(event) else { return };
+        if let (Event::Step(step), Some(fields)) = (event, line.as_object_mut()) {
+            let from = *self.from.get_or_insert(step.offered);
+            if self.shown.is_some_and(|at| at.elapsed() < EACH_SECOND) {
+                return;
+            }
+            self.shown = Some(Instant::now());
+            let seconds = self.begin.elapsed().as_secs_f64();
+            let done = step.offered.saturating_sub(from);
+            let left = self.total.saturating_sub(step.offered) as f64 / done as f64 * seconds;
+            fields.insert("epochs".into(), json!(self.epochs));
+            fields.insert("seconds".into(), json!(seconds));
+            fields.insert("seconds_left".into(), json!(Some(left).filter(|left| left.is_finite())));
+            let saved = self.saved.map(|(saved, _)| {
+                let SavedSoFar { samples, flops, seconds } = saved;
+                json!({"samples": samples, "flops": flops, "seconds": seconds})
+            });
+            fields.insert("saved".into(), json!(saved));
+        }
+        note(&line.to_string());
+    }
+
     fn print(&self, line: &str) {
         match &self.bar {
+            Some(_) if self.quiet => {}
             Some(bar) => bar.println(line),
             None if self.plain => note(line),
             None => {}
@@ -117,7 +212,14 @@ fn describe_decision(Decision { selecting, evidence }: &Decision) -> String {
 /// The epoch line of the original, but with the measured share that was trained instead of a claimed saving.
 fn describe(step: &StepEvent, epochs: u32) -> String {
     let rate = 100.0 * step.activation;
-    let threshold = step.control.threshold.map(|t| format!("  threshold {t:.3}")).unwrap_or_default();
+    let selected = step.selected.map(|share| format!(", {:.0} % of these by significance", 100.0 * share));
+    let selected = selected.unwrap_or_default();
     let size = step.size.map(|[height, width]| format!("  {height} x {width} pixels")).unwrap_or_default();
-    format!("epoch {:5.1}/{epochs}  loss {:.3}  trained {rate:.1} % of offered{threshold}{size}", step.epoch, step.loss)
+    format!("epoch {:5.1}/{epochs}  loss {:.3}  trained {rate:.1} % of offered{selected}{size}", step.epoch, step.loss)
+}
+
+fn describe_saved(SavedSoFar { samples, flops, seconds }: &SavedSoFar) -> String {
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    let seconds = seconds.map_or(String::new(), |share| format!(", seconds {}", percent(share)));
+    format!("  saved so far: samples {}, FLOPs {}{seconds}", percent(*samples), percent(*flops))
 }

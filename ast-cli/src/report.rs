@@ -8,12 +8,19 @@ use ast_core::run::{Event, LeftOut, Ran, RunConfig, Summary, TextResult};
 use ast_core::select::Decision;
 use ast_core::train::Phase;
 
+use crate::config::{self, DenseResult};
+use crate::interval::half_width;
 use crate::output::several;
-use crate::run_folder::{CONFIG, VOCABULARY};
+use crate::records::{LEDGER, PREDICTIONS};
+use crate::run_folder::{CONFIG, PAGE, VOCABULARY};
 use crate::shell::quoted;
 
+/// A run that saves less is a dense one: the last batch may be cut off.
+const ALL_OF_IT: f64 = 5e-4;
+
 /// The files that a run leaves for its user.
-const FILES: [&str; 8] = [
+const FILES: [&str; 11] = [
+    PAGE,
     "run.svg",
     "summary.json",
     "model.safetensors",
@@ -21,6 +28,8 @@ const FILES: [&str; 8] = [
     "metrics.jsonl",
     "config.toml",
     "run.json",
+    LEDGER,
+    PREDICTIONS,
     VOCABULARY,
 ];
 
@@ -51,7 +60,6 @@ pub(crate) fn report(summary: &Summary, run: &Run<'_>) -> String {
 
 fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result {
     let (config, samples, seconds) = (run.config, summary.samples, &summary.seconds);
-    let percent = |fraction: f64| format!("{:.1} %", 100.0 * fraction);
     writeln!(
         out,
         "\n{} on {}, seed {}: {:.0} s",
@@ -63,14 +71,29 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     writeln!(out)?;
     let set = if config.data.validation.is_some() { "held-out" } else { "test" };
     match summary.text {
-        None => writeln!(
-            out,
-            "  {:17} {:6.1} %   {} images, final weights; guessing gives {:.0} %",
-            format!("{set} accuracy"),
-            summary.accuracy.last,
-            run.test_samples,
-            100.0 / run.classes as f64
-        )?,
+        None => {
+            writeln!(
+                out,
+                "  {:17} {:6.1} %   +- {:.1}: {} images, final weights; guessing gives {:.0} %",
+                format!("{set} accuracy"),
+                summary.accuracy.last,
+                100.0 * half_width(summary.accuracy.last / 100.0, run.test_samples),
+                run.test_samples,
+                100.0 / run.classes as f64
+            )?;
+            if summary.savings.flops > ALL_OF_IT {
+                match config::dense_result(config) {
+                    Some(DenseResult { accuracy, provenance }) => writeln!(
+                        out,
+                        "  dense run         {accuracy:6.1} %   the same epochs on every sample ({provenance})"
+                    )?,
+                    None => writeln!(
+                        out,
+                        "  dense run          unknown   the same epochs on every sample: what that would reach"
+                    )?,
+                }
+            }
+        }
         Some(TextResult { perplexity, bits_per_character }) => {
             writeln!(
                 out,
@@ -151,39 +174,11 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         writeln!(out, "  guard                        {}", decisions.join(", "))?;
     }
     match config.budget.seconds {
-        None => writeln!(out, "\n  saved, against the dense run of {}:", several(summary.epochs as usize, "epoch"))?,
+        None => writeln!(out, "\n  saved, against a dense run of {}:", several(summary.epochs as usize, "epoch"))?,
         Some(_) => writeln!(out, "\n  saved, against training on every offered sample:")?,
     }
-    writeln!(out, "    samples         {:>8}   counted", percent(summary.savings.samples))?;
-    let tera = |flops: u64| flops as f64 / 1e12;
-    writeln!(
-        out,
-        "    FLOPs           {:>8}   counted: {:.2} of {:.2} TFLOP, scoring included",
-        percent(summary.savings.flops),
-        tera(summary.flops.total),
-        tera(summary.flops.dense_equivalent)
-    )?;
-    if config.budget.free_scoring {
-        writeln!(out, "                               an ablation: scoring was not charged to the budget")?;
-    }
-    match (summary.savings.seconds, seconds.dense_equivalent) {
-        (Some(saved), Some(dense)) => {
-            let spent = seconds.total - seconds.phases.get(Phase::Eval.name()).copied().unwrap_or(0.0);
-            writeln!(
-                out,
-                "    seconds         {:>8}   estimated: {spent:.1} s spent, {dense:.0} s at this run's median step",
-                percent(saved)
-            )?;
-        }
-        _ => writeln!(out, "    seconds          unknown   no batch was full and of full size")?,
-    }
-    match summary.joules.total {
-        Some(joules) => writeln!(
-            out,
-            "    joules           unknown   {joules:.0} J spent, {}; `ast compare` measures a dense run too",
-            summary.joules.method
-        )?,
-        None => writeln!(out, "    joules           unknown   {}", summary.joules.method)?,
+    for Row { name, value, meaning } in savings(summary, config) {
+        writeln!(out, "    {name:15} {value:>8}   {meaning}")?;
     }
     writeln!(out, "    (without evaluation)")?;
     writeln!(out, "\n  seconds by phase:")?;
@@ -205,7 +200,7 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     }
     let files = FILES.into_iter().filter(|name| run.folder.join(name).exists()).collect::<Vec<_>>().join(", ");
     writeln!(out, "\n  files: {}/ ({files})", run.folder.display())?;
-    let advice = advice(summary.ran.as_ref(), &config.policy.name, run.folder);
+    let advice = advice(summary, &config.policy.name, run.folder);
     match summary.text {
         None => writeln!(out, "\nNext: {advice}"),
         Some(_) => {
@@ -214,8 +209,52 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     }
 }
 
-/// A decision of the policy's guard.
-fn decision(event: &Event) -> Option<String> {
+/// A line of a table: a quantity, its value, and where that comes from.
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    pub(crate) meaning: String,
+}
+
+/// The four savings.
+pub(crate) fn savings(summary: &Summary, config: &RunConfig) -> Vec<Row> {
+    let (seconds, joules) = (&summary.seconds, &summary.joules);
+    let tera = |flops: u64| flops as f64 / 1e12;
+    let unknown = || "unknown".to_string();
+    let row = |name: &str, value: String, meaning: String| Row { name: name.into(), value, meaning };
+    let flops = format!(
+        "counted: {:.2} of {:.2} TFLOP, {}",
+        tera(summary.flops.total),
+        tera(summary.flops.dense_equivalent),
+        if config.budget.free_scoring {
+            "an ablation: scoring was not charged to the budget"
+        } else {
+            "scoring included"
+        }
+    );
+    let (saved, estimate) = match (summary.savings.seconds, seconds.dense_equivalent) {
+        (Some(saved), Some(dense)) => {
+            let spent = seconds.total - seconds.phases.get(Phase::Eval.name()).copied().unwrap_or(0.0);
+            (percent(saved), format!("estimated: {spent:.1} s spent, {dense:.0} s at this run's median step"))
+        }
+        _ => (unknown(), "no batch was full and of full size".into()),
+    };
+    let spent = joules.total.map(|joules| format!("{joules:.0} J spent, "));
+    let dense = spent.as_ref().map_or("", |_| "; `ast compare` measures a dense run too");
+    vec![
+        row("samples", percent(summary.savings.samples), "counted".into()),
+        row("FLOPs", percent(summary.savings.flops), flops),
+        row("seconds", saved, estimate),
+        row("joules", unknown(), format!("{}{}{dense}", spent.unwrap_or_default(), joules.method)),
+    ]
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{:.1} %", 100.0 * fraction)
+}
+
+/// A decision of the policy's guard, in words.
+pub(crate) fn decision(event: &Event) -> Option<String> {
     let Event::Decided { epoch, decision: Decision { selecting, evidence }, .. } = event else { return None };
     Some(match (selecting, evidence) {
         (false, _) => format!("selection paused at epoch {epoch:.1}"),
@@ -224,21 +263,34 @@ fn decision(event: &Event) -> Option<String> {
     })
 }
 
-fn advice(ran: Option<&Ran>, policy: &str, run: &Path) -> String {
+/// What to do next.
+fn advice(summary: &Summary, policy: &str, run: &Path) -> String {
     let ast = program();
-    let same = format!("{ast} train --config {}", quoted(&run.join(CONFIG)));
-    match ran.and_then(|ran| ran.acts_as.as_deref()).unwrap_or(policy) {
+    let config = quoted(&run.join(CONFIG));
+    match summary.ran.as_ref().and_then(|ran| ran.acts_as.as_deref()).unwrap_or(policy) {
         "random" if policy == "ast" => {
-            format!("`{same} --set policy.lambda=0.8` selects;\n      `{ast} compare` measures what that is worth")
+            format!(
+                "`{ast} train --config {config} --set policy.lambda=0.8` selects;\n      `{ast} compare` measures what that is worth"
+            )
         }
-        "random" | "dense" => {
-            format!("`{same} --policy ast` selects by significance;\n      `{ast} policies` lists what else can select")
-        }
-        _ => format!(
-            "`{same} --policy random` is the control: the same budget without significance.\n      \
-             `{ast} scorers` lists what significance can be, `{ast} train --help` what can be set"
+        "random" | "dense" => format!(
+            "`{ast} train --config {config} --policy ast` selects by significance;\n      `{ast} policies` lists what else can select"
         ),
+        other => {
+            let arm = if other == policy { policy } else { other };
+            format!(
+                "is it better than random?{}\n      `{ast} compare --config {config} --arms dense,random,{arm}` answers",
+                duration(summary).map_or(String::new(), |minutes| format!(" In about {minutes}, with six seeds,"))
+            )
+        }
     }
+}
+
+/// How long six runs like this one take, each beside a random and a dense one, roughly.
+fn duration(summary: &Summary) -> Option<String> {
+    let seconds = 6.0 * (2.0 * summary.seconds.total + summary.seconds.dense_equivalent?);
+    let minutes = (seconds / 60.0).ceil();
+    Some(if minutes < 90.0 { several(minutes as usize, "minute") } else { format!("{:.0} hours", minutes / 60.0) })
 }
 
 /// How the program is called. Under `cargo run` it is not on the path.

@@ -1,17 +1,19 @@
 //! The folder of a run: `config.toml`, `run.json`, `metrics.jsonl`, `checkpoints/`, `best.safetensors`, and after the
-//! end `summary.json`, `run.svg` and `model.safetensors`. Files that a resumed run could not use are in `aside-1/`,
+//! end `summary.json`, `run.svg`, `model.safetensors`, `ledger.csv`, `predictions.csv` and `report.html`. Files that a resumed run could not use are in `aside-1/`,
 //! `aside-2/` and so on. A `lock` keeps a second process out.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ast_core::run::{Event, Fingerprint, Ran, RunConfig, RunningFingerprint};
+use ast_core::run::{Event, Fingerprint, Ran, RunConfig, RunningFingerprint, Summary};
 use serde::Serialize;
 
 use crate::claim::{Claim, LOCK, lock, put_aside};
 use crate::failure::{Failure, Kind};
 use crate::output::note;
+use crate::records::{LEDGER, PREDICTIONS};
+use crate::shell::quoted;
 
 /// Where run folders are created by default.
 const RUNS: &str = "runs";
@@ -23,10 +25,24 @@ pub(crate) const PROVENANCE: &str = "run.json";
 pub(crate) const VOCABULARY: &str = "vocabulary.json";
 /// The weights at the end of the run.
 pub(crate) const MODEL: &str = "model.safetensors";
+/// A page about the run.
+pub(crate) const PAGE: &str = "report.html";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// The files of a run besides its configuration, in the order in which they are moved aside. The checkpoints are last:
 /// without them a resumed run starts its log again, so the log must be safe first.
-const LEFT: [&str; 8] = [SUMMARY, METRICS, PROVENANCE, VOCABULARY, "best.safetensors", MODEL, "run.svg", CHECKPOINTS];
+const LEFT: [&str; 11] = [
+    SUMMARY,
+    METRICS,
+    PROVENANCE,
+    VOCABULARY,
+    "best.safetensors",
+    MODEL,
+    "run.svg",
+    PAGE,
+    LEDGER,
+    PREDICTIONS,
+    CHECKPOINTS,
+];
 
 /// The folder of a run, with its open log.
 pub(crate) struct RunFolder {
@@ -146,6 +162,18 @@ impl RunFolder {
 fn write_config(run: &Path, config: &RunConfig) -> Result<(), Failure> {
     let text = toml::to_string(config).map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
     write(&run.join(CONFIG), text.as_bytes())
+}
+
+/// Reads the summary of a finished run.
+pub(crate) fn summary_of(run: &Path) -> Result<Summary, Failure> {
+    let file = run.join(SUMMARY);
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())))?;
+    let damaged = |error| {
+        let (file, run) = (file.display(), quoted(run));
+        format!("{file}: {error}; move it away, and `ast train --resume {run}` continues from the last checkpoint")
+    };
+    serde_json::from_str(&text).map_err(|error: serde_json::Error| Failure::new(Kind::Data, damaged(error)))
 }
 
 /// Removes what a process left that was killed before it wrote a configuration.

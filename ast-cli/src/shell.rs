@@ -1,20 +1,26 @@
-//! Quotes paths in commands that the user copies into a shell.
+//! Quotes paths and arguments in commands that the user copies into a shell.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// The path as one word of a POSIX shell, unquoted if nothing in it is special.
 pub(crate) fn quoted(path: &Path) -> String {
-    let bytes = path.as_os_str().as_encoded_bytes();
     // A leading dash would be read as an option.
-    let here = if bytes.starts_with(b"-") { "./" } else { "" };
+    let option = path.as_os_str().as_encoded_bytes().starts_with(b"-");
+    if option { word(Path::new(".").join(path).as_os_str()) } else { word(path.as_os_str()) }
+}
+
+/// Any argument as one word of a POSIX shell.
+pub(crate) fn word(text: &OsStr) -> String {
+    let bytes = text.as_encoded_bytes();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_@%+=:,./-".contains(byte);
-    match path.to_str() {
-        Some(text) if !text.is_empty() && bytes.iter().all(plain) => format!("{here}{text}"),
-        Some(text) if !text.chars().any(char::is_control) => format!("'{here}{}'", text.replace('\'', r"'\''")),
+    match text.to_str() {
+        Some(text) if !text.is_empty() && bytes.iter().all(plain) => text.to_string(),
+        Some(text) if !text.chars().any(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
         // Line breaks and bytes that are not text do not survive copying.
         _ => {
             let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
-            format!("$'{here}{escaped}'")
+            format!("$'{escaped}'")
         }
     }
 }

@@ -9,7 +9,7 @@ use ast_core::model::NetworkError;
 use ast_core::run::{Checkpoints, Origin, Ran, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
 use ast_core::train::{PassError, Resolved, Setup, TrainError, Training, WeightsError};
 
-use crate::args::{Progress, TrainArgs};
+use crate::args::TrainArgs;
 use crate::builds::Builds;
 use crate::claim::Claim;
 use crate::config;
@@ -19,11 +19,13 @@ use crate::energy;
 use crate::failure::{Failure, Kind};
 use crate::log::Log;
 use crate::output::{note, print, several};
+use crate::page;
 use crate::plot;
 use crate::progress::ProgressView;
+use crate::records::{self, LEDGER, PREDICTIONS};
 use crate::report::{Run, outcome, report};
 use crate::resume::{self, Point};
-use crate::run_folder::{CHECKPOINTS, MODEL, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY};
+use crate::run_folder::{CHECKPOINTS, MODEL, PAGE, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY, summary_of};
 use crate::shell::quoted;
 use crate::signals::Signals;
 use crate::vocabulary::Vocabulary;
@@ -40,7 +42,7 @@ pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
         Some(run) => RunTarget::Stopped(run),
         None => RunTarget::New(args.out.as_deref()),
     };
-    let Finished { summary, report } = run(resolved, place, args.progress, signals)?;
+    let Finished { summary, report } = run(resolved, place, ProgressView::new(args.progress), signals, true)?;
     show(&summary, &report, args.json)
 }
 
@@ -61,12 +63,13 @@ pub(crate) struct Finished {
     report: String,
 }
 
-/// Executes a run and writes all files of its folder.
+/// Executes a run and writes all files of its folder, with a page about it or without.
 pub(crate) fn run(
     resolved: Resolved,
     place: RunTarget<'_>,
-    progress: Progress,
+    mut view: ProgressView,
     signals: Signals,
+    with_page: bool,
 ) -> Result<Finished, Failure> {
     let (config, effective) = (resolved.config.clone(), resolved.effective());
     let scorer_origin = resolved.scorer_entry.map(|(_, origin)| origin);
@@ -75,16 +78,15 @@ pub(crate) fn run(
     let (backend, device) = device::choose(&config.device.name)?;
 
     let device = device.autodiff();
-    let (data, test_samples) = (train.dataset().clone(), test.dataset().samples());
+    let (data, test_data) = (train.dataset().clone(), test.dataset().clone());
     let setup = Setup { run: resolved, train, test, model: (), device, energy: energy::counter(backend) };
     let (place, mut trainer) = open(place, &config, &effective, &identity, setup)?;
     let ran = trainer.ran();
     let path = place.folder.path().to_path_buf();
-    if progress != Progress::None {
+    if view.tells_the_start() {
         let threads = several(rayon::current_num_threads(), "thread");
         note(&format!("training on {backend}, {threads}; run folder {}", path.display()));
     }
-    let mut view = ProgressView::new(progress);
     view.of(data.samples(), config.train.epochs);
     view.held_out = config.data.validation.is_some();
     view.text = matches!(data.shape(), Shape::Tokens(_));
@@ -118,12 +120,17 @@ pub(crate) fn run(
         version: Some(builds.all("version")),
         instructions: device::instructions(backend),
     });
+    let test_samples = test_data.samples();
     let test_samples = test_samples - summary.left_out.map_or(0, |left_out| left_out.test).min(test_samples);
     summary.test = Some(TestSet { samples: test_samples, classes: data.classes() });
 
     let bug = |what: &str, error: String| Failure::new(Kind::Bug, format!("{what}: {error}"));
     let weights = trainer.weights().map_err(|error| bug(MODEL, error.to_string()))?;
     log.folder.write(MODEL, &weights)?;
+    log.folder.write(LEDGER, &records::csv(records::visited(trainer.ledger(), data.as_ref()))?)?;
+    if !trainer.answers().is_empty() {
+        log.folder.write(PREDICTIONS, &records::csv(records::predicted(trainer.answers(), test_data.as_ref()))?)?;
+    }
     let title = format!("{} on {}, seed {}", ran.title(), config.data.name, config.train.seed);
     let picture = plot::svg(&log.events, &title, summary.text.is_some()).map_err(|error| bug("run.svg", error))?;
     if let Err(failure) = log.folder.write("run.svg", picture.as_bytes()) {
@@ -132,6 +139,12 @@ pub(crate) fn run(
     }
     // Written last, because a run with a summary counts as finished.
     log.folder.write_json(SUMMARY, &summary)?;
+    if with_page
+        && let Err(failure) =
+            page::page(&path, Ok(data.as_ref())).and_then(|page| log.folder.write(PAGE, page.as_bytes()))
+    {
+        note(&format!("warning: {failure}"));
+    }
     let run = Run {
         config: &config,
         device: backend,
@@ -223,18 +236,6 @@ pub(crate) fn listen() -> Result<Signals, Failure> {
     Signals::listen().map_err(|error| Failure::new(Kind::Bug, format!("cannot await signals: {error}")))
 }
 
-/// Reads the summary of a finished run.
-pub(crate) fn summary_of(run: &Path) -> Result<Summary, Failure> {
-    let file = run.join(SUMMARY);
-    let text = std::fs::read_to_string(&file)
-        .map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())))?;
-    let damaged = |error| {
-        let (file, run) = (file.display(), quoted(run));
-        format!("{file}: {error}; move it away, and `ast train --resume {run}` continues from the last checkpoint")
-    };
-    serde_json::from_str(&text).map_err(|error: serde_json::Error| Failure::new(Kind::Data, damaged(error)))
-}
-
 /// Reports that the run is already finished, with its result.
 fn finished(run: &Path, json: bool) -> Result<(), Failure> {
     let summary = summary_of(run)?;
@@ -286,8 +287,9 @@ fn provenance<'a>(
     }
 }
 
-fn failure(error: &TrainError, run: &Path, dataset: &str) -> Failure {
-    let kind = match error {
+/// The kind of failure that an error is.
+pub(crate) fn kind_of(error: &TrainError) -> Kind {
+    match error {
         TrainError::NotFinite { .. } | TrainError::Diverged { .. } | TrainError::AllSkipped(_) => Kind::Data,
         TrainError::Weights { .. } | TrainError::AllBad(_) => Kind::Data,
         TrainError::Load(LoadError::Sample { .. }) => Kind::Data,
@@ -304,7 +306,11 @@ fn failure(error: &TrainError, run: &Path, dataset: &str) -> Failure {
         | TrainError::Config(_)
         | TrainError::Network(_)
         | TrainError::Snapshot(_) => Kind::Bug,
-    };
+    }
+}
+
+fn failure(error: &TrainError, run: &Path, dataset: &str) -> Failure {
+    let kind = kind_of(error);
     let sample = matches!(error, TrainError::Load(_) | TrainError::Pass(PassError::Load(_)));
     let next = match kind {
         Kind::Io | Kind::Data if kind == Kind::Io || sample => {

@@ -368,6 +368,14 @@ impl Dataset for Pictures {
         self.input_deviation
     }
 
+    fn normalisation(&self) -> Vec<[f32; 2]> {
+        self.normalise.to_vec()
+    }
+
+    fn place(&self, id: SampleId) -> Option<String> {
+        Some(self.store.place(id as usize))
+    }
+
     fn fingerprinted(&self) -> &'static str {
         self.store.identified()
     }

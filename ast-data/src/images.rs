@@ -13,6 +13,8 @@ pub struct Images {
     groups: Vec<&'static str>,
     mirrors: bool,
     input_deviation: Vec<f32>,
+    /// Mean and standard deviation of each channel.
+    normalisation: Vec<[f32; 2]>,
     /// Per channel, the normalised value of every byte: writing an image is one table look-up per pixel.
     normalised: Vec<[f32; 256]>,
 }
@@ -30,8 +32,9 @@ impl Images {
         assert_eq!(pixels.len(), labels.len() * size, "an image is {shape:?}");
         let input_deviation = pixels.chunks_exact(size).map(deviation).collect();
         let plain = std::array::from_fn(|byte| byte as f32 / 255.0);
-        let (normalised, groups) = (vec![plain; shape[0]], Vec::new());
-        Self { normalised, shape, classes, pixels, labels, groups, mirrors: true, input_deviation }
+        let (normalisation, normalised) = (vec![[0.0, 1.0]; shape[0]], vec![plain; shape[0]]);
+        let groups = Vec::new();
+        Self { normalisation, normalised, shape, classes, pixels, labels, groups, mirrors: true, input_deviation }
     }
 
     /// Sets the normalisation of each channel by its mean and standard deviation, both for pixels in 0..1.
@@ -40,6 +43,7 @@ impl Images {
         for (table, (mean, deviation)) in self.normalised.iter_mut().zip(mean.iter().zip(deviation)) {
             *table = std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / deviation);
         }
+        self.normalisation = mean.iter().zip(deviation).map(|(mean, deviation)| [*mean, *deviation]).collect();
         self
     }
 
@@ -99,6 +103,10 @@ impl Dataset for Images {
         for ((bytes, out), table) in planes.zip(&self.normalised) {
             out.iter_mut().zip(bytes).for_each(|(out, byte)| *out = table[usize::from(*byte)]);
         }
+    }
+
+    fn normalisation(&self) -> Vec<[f32; 2]> {
+        self.normalisation.clone()
     }
 
     fn mirrors(&self) -> bool {

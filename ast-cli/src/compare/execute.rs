@@ -4,22 +4,25 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use ast_core::run::Summary;
 
 use super::plan::Run;
-use crate::args::Progress;
 use crate::failure::{Failure, Kind};
 use crate::output::note;
+use crate::progress::ProgressView;
 use crate::report::outcome;
-use crate::run_folder::{clear, write};
+use crate::run_folder::{clear, summary_of, write};
 use crate::signals::Signals;
-use crate::train::{self, Finished, RunTarget, summary_of};
+use crate::train::{self, Finished, RunTarget};
 
 /// Makes the unfinished runs in order, `jobs` at a time. Returns all summaries in the same order.
 pub(super) fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Result<Vec<Summary>, Failure> {
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
     let to_do = runs.iter().filter(|run| !run.is_finished()).count();
+    let work_left = || runs.iter().filter(|run| !run.is_finished()).map(|run| run.share).sum::<f64>();
+    let (begin, work) = (Instant::now(), work_left());
     // Another process that works on the same comparison is noticed when it has a run locked.
     let beside = AtomicBool::new(jobs.min(to_do) > 1);
     let work = || {
@@ -29,16 +32,16 @@ pub(super) fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Resul
             if run.is_finished() {
                 continue;
             }
-            match run.execute(beside.load(Ordering::Relaxed), signals.clone()) {
-                Ok(Finished { summary, .. }) => note(&format!(
-                    "{}/{}  {} seed {}: {} in {:.0} s",
-                    place + 1,
-                    runs.len(),
-                    run.arm.name,
-                    run.seed,
-                    outcome(&summary),
-                    summary.seconds.total
-                )),
+            let name = format!("{}/{}  {} seed {}", place + 1, runs.len(), run.arm.name, run.seed);
+            // Several bars would overwrite each other.
+            let view = ProgressView::only_bar(if jobs == 1 { Some(&name) } else { None });
+            match run.execute(beside.load(Ordering::Relaxed), signals.clone(), view) {
+                Ok(Finished { summary, .. }) => {
+                    let (left, seconds) = (work_left(), begin.elapsed().as_secs_f64());
+                    let minutes = (seconds / 60.0 * left / (work - left)).ceil();
+                    let left = if left > 0.0 { format!("; about {minutes:.0} min left") } else { String::new() };
+                    note(&format!("{name}: {} in {:.0} s{left}", outcome(&summary), summary.seconds.total));
+                }
                 Err(failure) if failure.kind == Kind::TryAgain => {
                     note(&format!("{failure}: skipped"));
                     beside.store(true, Ordering::Relaxed);
@@ -71,8 +74,8 @@ pub(super) fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Resul
 }
 
 impl Run<'_> {
-    fn execute(&self, beside: bool, signals: Signals) -> Result<Finished, Failure> {
-        let finished = self.make(beside, signals);
+    fn execute(&self, beside: bool, signals: Signals, view: ProgressView) -> Result<Finished, Failure> {
+        let finished = self.make(beside, signals, view);
         if finished.as_ref().is_err_and(|failure| failure.kind == Kind::TryAgain) {
             write(&self.mark(), b"")?;
         }
@@ -80,7 +83,7 @@ impl Run<'_> {
     }
 
     /// Starts the run, or resumes it.
-    fn make(&self, beside: bool, signals: Signals) -> Result<Finished, Failure> {
+    fn make(&self, beside: bool, signals: Signals, view: ProgressView) -> Result<Finished, Failure> {
         let of_arm =
             |failure: Failure| Failure::new(failure.kind, format!("{} seed {}: {failure}", self.arm.name, self.seed));
         let resolved = self.resolve().map_err(of_arm)?;
@@ -97,7 +100,7 @@ impl Run<'_> {
         } else if !stopped {
             let _ = fs::remove_file(self.mark());
         }
-        train::run(resolved, place, Progress::None, signals).map_err(of_arm)
+        train::run(resolved, place, view, signals, false).map_err(of_arm)
     }
 
     /// Whether other runs shared the machine. Seconds and joules are then not only this run's.

@@ -52,6 +52,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     train::set_threads(plan.threads)?;
     let seeds_raised = begun::fix(&args.out, begun.as_deref(), &seeds)?;
     plan.create_folders()?;
+    note(&plan.announcement());
     let summaries = execute::execute(&plan.runs, usize::from(args.jobs), &signals)?;
     plan.are_on_the_same_data(&summaries)?;
 

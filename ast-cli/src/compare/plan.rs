@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ast_core::data::fingerprint;
 use ast_core::run::Summary;
+use ast_core::select::RunLength;
 use ast_core::train::Resolved;
 use toml::Table;
 
@@ -16,15 +17,17 @@ use crate::config::{self, assigned, leaves};
 use crate::dataset;
 use crate::device;
 use crate::failure::{Failure, Kind};
-use crate::output::note;
-use crate::run_folder::{CONFIG, SUMMARY};
-use crate::train::{can_begin, summary_of};
+use crate::output::{note, several};
+use crate::run_folder::{CONFIG, SUMMARY, summary_of};
+use crate::train::can_begin;
 
 /// One run of the comparison.
 pub(super) struct Run<'a> {
     pub(super) arm: &'a Arm,
     pub(super) seed: u64,
     pub(super) folder: PathBuf,
+    /// What it costs at most, as a share of a dense run.
+    pub(super) share: f64,
     args: TrainArgs,
 }
 
@@ -67,6 +70,7 @@ impl<'a> Plan<'a> {
                 let run = Run {
                     arm,
                     seed: *seed,
+                    share: share(&resolved, plan.epochs),
                     folder: folder.join(format!("seed-{seed}")),
                     args: with_seed(&common, arm, *seed),
                 };
@@ -96,6 +100,18 @@ impl<'a> Plan<'a> {
         for warning in resolved.warnings() {
             note(&format!("{}: {warning}", arm.name));
             self.warnings.push(format!("{}: {warning}", arm.name));
+        }
+    }
+
+    /// How much there is to do.
+    pub(super) fn announcement(&self) -> String {
+        let to_do = self.runs.iter().filter(|run| !run.is_finished());
+        let (count, work) = to_do.fold((0, 0.0), |(count, work), run| (count + 1, work + run.share));
+        let all = format!("{}, {} finished", several(self.runs.len(), "run"), self.runs.len() - count);
+        match self.limits {
+            _ if count == 0 => all,
+            Limits::Seconds => all,
+            _ => format!("{all}; the others cost at most as much as {work:.1} dense runs"),
         }
     }
 
@@ -177,6 +193,16 @@ impl Run<'_> {
     pub(super) fn is_begun(&self) -> bool {
         self.folder.join(CONFIG).is_file()
     }
+}
+
+/// The cost that a configuration allows, as a share of that of a dense run of so many epochs.
+fn share(resolved: &Resolved, epochs: u32) -> f64 {
+    let config = &resolved.config;
+    let share = match resolved.policy.kind.run_length {
+        RunLength::Whole => 1.0,
+        _ => config.budget.fraction.or(config.control.target).unwrap_or(1.0),
+    };
+    share * f64::from(config.train.epochs) / f64::from(epochs)
 }
 
 fn with_seed(common: &TrainArgs, arm: &Arm, seed: u64) -> TrainArgs {

@@ -5,6 +5,7 @@ mod extremes;
 mod kinds;
 mod layers;
 pub(crate) use layers::{assigned, leaves, of_surroundings, overlay};
+pub(crate) use presets::DenseResult;
 #[cfg(test)]
 mod malformed;
 mod presets;
@@ -108,6 +109,23 @@ pub(crate) fn of_run_folder(run: &Path) -> Result<RunConfig, Failure> {
 pub(crate) fn preset_on(dataset: &str) -> Option<&'static str> {
     let on = |text: &str| text.parse::<Table>().is_ok_and(|table| table["data"]["name"].as_str() == Some(dataset));
     presets::ALL.iter().find(|(_, text)| on(text)).map(|(name, _)| *name)
+}
+
+/// What a dense run with the network, data and recipe of this one reaches, if that is known. Policy, budget and seed may
+/// differ, and what does not decide the result.
+pub(crate) fn dense_result(config: &RunConfig) -> Option<&'static DenseResult> {
+    let recipe = |config: RunConfig| {
+        let RunConfig { mut data, model, optimizer, mut train, .. } = config;
+        (data.dir, data.workers, train.seed) = (None, 0, 0);
+        RunConfig { data, model, optimizer, train, ..RunConfig::default() }
+    };
+    let of_preset = |name: &str| {
+        let (_, text) = presets::ALL.iter().find(|(preset, _)| *preset == name)?;
+        Some(resolve_table(text.parse().ok()?).ok()?.effective())
+    };
+    let own = recipe(config.clone().resolve().ok()?.effective());
+    let is_own = |(preset, _): &&(&str, DenseResult)| of_preset(preset).is_some_and(|config| recipe(config) == own);
+    presets::DENSE.iter().find(is_own).map(|(_, dense)| dense)
 }
 
 /// The names of the presets.

@@ -49,6 +49,11 @@ pub trait Dataset: Send + Sync {
     fn class_names(&self) -> &[String] {
         &[]
     }
+    /// Mean and standard deviation of each channel, of pixels in 0..1, with which images are normalised; empty if pixels have
+    /// no such scale. Images are shown to people with it.
+    fn normalisation(&self) -> Vec<[f32; 2]> {
+        Vec::new()
+    }
     /// Whether the mirror image of a sample is of the same class. If not, augmentation does not flip.
     fn mirrors(&self) -> bool {
         true
@@ -74,6 +79,10 @@ pub trait Dataset: Send + Sync {
     }
     /// The group of a sample, such as `hard`, if the dataset knows it (procedural data does).
     fn group(&self, _: SampleId) -> Option<&'static str> {
+        None
+    }
+    /// Where a sample comes from, such as its file, if a person can look there.
+    fn place(&self, _: SampleId) -> Option<String> {
         None
     }
     /// What the [`fingerprint`] is of, in words.

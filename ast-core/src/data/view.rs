@@ -75,6 +75,9 @@ impl Dataset for Subset {
     fn fingerprinted(&self) -> &'static str {
         self.of.fingerprinted()
     }
+    fn normalisation(&self) -> Vec<[f32; 2]> {
+        self.of.normalisation()
+    }
     fn mirrors(&self) -> bool {
         self.of.mirrors()
     }
@@ -96,6 +99,9 @@ impl Dataset for Subset {
     }
     fn group(&self, id: SampleId) -> Option<&'static str> {
         self.of.group(self.there(id))
+    }
+    fn place(&self, id: SampleId) -> Option<String> {
+        self.of.place(self.there(id))
     }
     fn content(&self, id: SampleId) -> Cow<'_, [u8]> {
         self.of.content(self.there(id))
@@ -158,6 +164,9 @@ impl Dataset for LabelNoise {
     fn fingerprinted(&self) -> &'static str {
         self.of.fingerprinted()
     }
+    fn normalisation(&self) -> Vec<[f32; 2]> {
+        self.of.normalisation()
+    }
     fn mirrors(&self) -> bool {
         self.of.mirrors()
     }
@@ -176,6 +185,9 @@ impl Dataset for LabelNoise {
     fn group(&self, id: SampleId) -> Option<&'static str> {
         let wrong = self.label(id) != self.of.label(id);
         if wrong { Some("mislabelled") } else { self.of.group(id).or(Some("clean")) }
+    }
+    fn place(&self, id: SampleId) -> Option<String> {
+        self.of.place(id)
     }
     fn content(&self, id: SampleId) -> Cow<'_, [u8]> {
         self.of.content(id)

@@ -120,6 +120,9 @@ pub struct StepEvent {
     pub activation: f64,
     /// State of the selection when this batch was complete.
     pub control: SelectionStats,
+    /// Share of the batch that was selected by significance, not by coverage, 0..=1; absent if there was no selection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selected: Option<f64>,
     /// Height and width of the images of the batch; absent if the run has one size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,

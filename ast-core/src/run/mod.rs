@@ -21,7 +21,7 @@ pub use config::{
     OnNan, OptimizerConfig, PolicyConfig, RunConfig, ScorerConfig, Switch, TrainConfig,
 };
 pub use energy::EnergyCounter;
-pub use evaluation::Evaluation;
+pub use evaluation::{Answer, Evaluation};
 pub use event::{Event, SCHEMA, StepEvent};
 pub use file::read_file;
 pub use not_finite::NotFinite;

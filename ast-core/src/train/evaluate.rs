@@ -1,3 +1,4 @@
+use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::error::PassError;
@@ -6,6 +7,7 @@ use super::statistics::read;
 use super::tta;
 use crate::data::{BadSample, Loader, Reads, Request};
 use crate::model::{Input, Mode, Model, cross_entropy, top1};
+use crate::run::Answer;
 use crate::select::{SampleId, Visit};
 
 /// Samples per forward pass.
@@ -14,19 +16,22 @@ const BATCH: usize = 250;
 const AHEAD: usize = 2;
 
 /// The results over a whole dataset.
-pub(super) struct Measured {
-    /// Correct answers, percent.
-    pub(super) accuracy: f64,
-    /// Mean cross-entropy, nats.
-    pub(super) loss: f64,
+#[derive(Debug, Clone)]
+pub struct Evaluated {
+    /// Correct answers, percent; for text, tokens that were the most likely ones.
+    pub accuracy: f64,
+    /// Mean cross-entropy, nats; for text, per token.
+    pub loss: f64,
     /// Correct answers with test-time augmentation, percent, if it is wanted.
-    pub(super) tta: Option<f64>,
+    pub tta: Option<f64>,
     /// Samples that were forwarded, each view of a sample counted.
-    pub(super) passes: u64,
+    pub passes: u64,
     /// What was read from files.
-    pub(super) reads: Reads,
+    pub reads: Reads,
     /// Samples that could not be loaded. The results are of the others.
-    pub(super) bad: Vec<BadSample>,
+    pub bad: Vec<BadSample>,
+    /// The plain answer for each image that could be loaded, in order; empty for text.
+    pub answers: Vec<Answer>,
 }
 
 /// Evaluates on the whole dataset of `loader`, without autodiff; with test-time augmentation if `augmented`.
@@ -35,7 +40,7 @@ pub(super) fn evaluate<M: Model>(
     loader: &mut dyn Loader,
     device: &Device,
     augmented: bool,
-) -> Result<Measured, PassError> {
+) -> Result<Evaluated, PassError> {
     let (samples, rows) = (loader.dataset().samples() as SampleId, loader.dataset().shape().targets());
     let mut requests = (0..samples).step_by(BATCH).map(|from| {
         let visits =
@@ -43,21 +48,36 @@ pub(super) fn evaluate<M: Model>(
         Request { visits, augment: None, size: None }
     });
     requests.by_ref().take(AHEAD).for_each(|request| loader.request(request));
-    let (mut sums, mut reads, mut bad) = ([0.0; 3], Reads::default(), Vec::new());
+    let (mut sums, mut reads, mut bad, mut answers) = ([0.0; 3], Reads::default(), Vec::new(), Vec::new());
     while let Some(host) = loader.receive()? {
         requests.by_ref().take(1).for_each(|request| loader.request(request));
         let received = Received::new(host, device);
         reads += received.reads;
         bad.extend(received.bad);
-        let Some(Uploaded { input, targets, .. }) = received.data else { continue };
+        let Some(Uploaded { ids, input, targets, .. }) = received.data else { continue };
         let logits = model.forward(input.clone(), &mut Mode::Eval).logits;
-        let correct = |logits: Tensor<2>| top1(logits, targets.clone()).sum();
-        let mut columns = vec![correct(logits.clone()), cross_entropy(logits.clone(), targets.clone()).sum()];
-        if let (true, Input::Image(images)) = (augmented, input) {
-            columns.push(correct(tta::averaged(model, images, logits)));
+        let correct = |logits: Tensor<2>| top1(logits, targets.clone());
+        let mut columns = vec![correct(logits.clone()), cross_entropy(logits.clone(), targets.clone())];
+        if let Input::Image(images) = input {
+            if augmented {
+                columns.push(correct(tta::averaged(model, images, logits.clone())));
+            }
+            columns.push(logits.clone().argmax(1).squeeze_dim::<1>(1).float());
+            columns.push(softmax(logits, 1).max_dim(1).squeeze_dim(1));
         }
+        // One transfer for all columns.
+        let rows = targets.dims()[0];
         let values = read(Tensor::cat(columns, 0))?;
-        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(value));
+        let columns: Vec<&[f32]> = values.chunks_exact(rows).collect();
+        let (results, answered) = columns.split_at(if augmented { 3 } else { 2 }.min(columns.len()));
+        for (sum, column) in sums.iter_mut().zip(results) {
+            *sum += column.iter().map(|value| f64::from(*value)).sum::<f64>();
+        }
+        if let [classes, confidences] = answered {
+            let of =
+                |(i, id)| Answer { id, class: classes[i] as usize, confidence: confidences[i], loss: results[1][i] };
+            answers.extend(ids.into_iter().enumerate().map(of));
+        }
     }
     let loaded = u64::from(samples) - bad.len() as u64;
     if let (0, Some(last)) = (loaded, bad.last()) {
@@ -65,12 +85,13 @@ pub(super) fn evaluate<M: Model>(
     }
     let rows = loaded.max(1) as f64 * rows as f64;
     let [correct, loss, augmented_correct] = sums;
-    Ok(Measured {
+    Ok(Evaluated {
         accuracy: 100.0 * correct / rows,
         loss: loss / rows,
         tta: augmented.then(|| 100.0 * augmented_correct / rows),
         passes: loaded * if augmented { tta::VIEWS } else { 1 },
         reads,
         bad,
+        answers,
     })
 }

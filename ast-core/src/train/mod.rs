@@ -44,19 +44,21 @@ use self::state::State;
 use crate::data::{LoadError, Loader};
 use crate::model::{LayerCost, Model, NetworkError};
 use crate::random::Random;
-use crate::run::{Checked, ConfigError, EnergyCounter, Event, Ran, ReadsBy, Snapshot, Summary};
+use crate::run::{Answer, Checked, ConfigError, EnergyCounter, Event, Ran, ReadsBy, Snapshot, Summary};
 use crate::score::Scorer;
 use crate::select::{Counts, Groups, PassCost, SampleId, SelectError, Selector};
 
-pub use callback::{Callback, Flow};
+pub use callback::{Activity, Callback, Flow, SavedSoFar};
 pub use clock::{Clock, Phase};
 pub use error::{PassError, TrainError};
+pub use evaluate::Evaluated;
 pub use export::safetensors;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use feed::{Uploaded, upload};
 pub use import::{WeightsError, load_weights};
 pub use networks::{BuildNetwork, Inference, NetworkEntry, Trained, Training};
 pub use resolve::{DEFAULT_SCORER, ResolveError, Resolved};
+pub use summary::text_result;
 
 /// Weight of the newest batch in the smoothed mean loss, which scorers may use.
 const MEAN_LOSS_EMA: f64 = 0.1;
@@ -117,6 +119,8 @@ pub struct Trainer<M> {
     last_bad: Option<String>,
     /// Warnings that the callback does not know yet.
     warnings: Vec<String>,
+    /// The answers of the last evaluation.
+    answers: Vec<Answer>,
 }
 
 impl<M: Model> Trainer<M> {
@@ -177,6 +181,7 @@ impl<M: Model> Trainer<M> {
             rollbacks: 0,
             last_bad: None,
             warnings: Vec::new(),
+            answers: Vec::new(),
             config,
             ran,
             selector,
@@ -248,6 +253,12 @@ impl<M: Model> Trainer<M> {
     #[must_use]
     pub fn selector(&self) -> &Selector {
         &self.selector
+    }
+
+    /// What the network answered in the last evaluation, for each image that could be loaded; empty for text.
+    #[must_use]
+    pub fn answers(&self) -> &[Answer] {
+        &self.answers
     }
 
     /// Counts of the work executed so far.

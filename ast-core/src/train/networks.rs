@@ -4,14 +4,16 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 
-use super::error::TrainError;
+use super::error::{PassError, TrainError};
+use super::evaluate::{Evaluated, evaluate};
 use super::{Callback, Setup, Trainer, WeightsError, load_weights, safetensors};
-use crate::data::Shape;
+use crate::data::{Loader, Shape};
 use crate::model::zoo::{Airbench, Gpt, ResNet, SimpleCnn, VitTiny};
 use crate::model::{Input, Mode, Model, Network, NetworkError, Weights};
 use crate::plugin::{Entry, Params, Registry};
 use crate::random::Random;
-use crate::run::{ModelConfig, Ran, Snapshot, Summary};
+use crate::run::{Answer, ModelConfig, Ran, Snapshot, Summary};
+use crate::select::Ledger;
 
 /// A registered network.
 pub type NetworkEntry = Entry<BuildNetwork>;
@@ -54,6 +56,13 @@ pub struct Trained<'a> {
 pub trait Inference {
     /// The logits of a batch, `[rows, classes]`, one row per target.
     fn logits(&self, input: Input) -> Tensor<2>;
+
+    /// Evaluates on the whole dataset of `loader`, with test-time augmentation if `augmented`. `device` is the one that it was
+    /// loaded to.
+    ///
+    /// # Errors
+    /// [`PassError`] if samples cannot be loaded or results not be read back.
+    fn evaluate(&self, loader: &mut dyn Loader, device: &Device, augmented: bool) -> Result<Evaluated, PassError>;
 }
 
 struct Loaded<M>(M);
@@ -61,6 +70,9 @@ struct Loaded<M>(M);
 impl<M: Model> Inference for Loaded<M> {
     fn logits(&self, input: Input) -> Tensor<2> {
         self.0.forward(input, &mut Mode::Eval).logits
+    }
+    fn evaluate(&self, loader: &mut dyn Loader, device: &Device, augmented: bool) -> Result<Evaluated, PassError> {
+        evaluate(&self.0, loader, device, augmented)
     }
 }
 
@@ -105,6 +117,12 @@ pub trait Training {
     /// See [`Trainer::ran`].
     fn ran(&self) -> Ran;
 
+    /// See [`Trainer::answers`].
+    fn answers(&self) -> &[Answer];
+
+    /// The selector's memory of every sample.
+    fn ledger(&self) -> &Ledger;
+
     /// The network in its current state, in the safetensors format. If its last steps were on smaller images, it has the
     /// running statistics with which it was evaluated.
     ///
@@ -122,6 +140,12 @@ impl<M: Network> Training for Trainer<M> {
     }
     fn ran(&self) -> Ran {
         Self::ran(self)
+    }
+    fn answers(&self) -> &[Answer] {
+        Self::answers(self)
+    }
+    fn ledger(&self) -> &Ledger {
+        self.selector.ledger()
     }
     fn weights(&self) -> Result<Vec<u8>, TrainError> {
         Ok(safetensors(&self.for_evaluation()?.0)?)

@@ -2,11 +2,11 @@
 
 use super::clock::Phase;
 use super::error::{PassError, TrainError};
-use super::evaluate::{Measured, evaluate};
+use super::evaluate::{Evaluated, evaluate};
 use super::export::safetensors;
 use super::remeasure::remeasured;
 use super::resolve::ignored_target;
-use super::{Callback, Flow, Trainer};
+use super::{Activity, Callback, Flow, SavedSoFar, Trainer};
 use crate::data::{BadSample, Reads, Shape};
 use crate::model::Model;
 use crate::run::{Evaluation, Event, Ran, SCHEMA, StepEvent, Summary};
@@ -34,11 +34,13 @@ impl<M: Model> Trainer<M> {
         for event in events {
             callback.event(event)?;
         }
+        callback.saved(&|| self.saved_so_far());
         if let Some(epoch) = self.evaluation_is_due(events)? {
             self.evaluate(epoch, callback).or_else(|error| self.save_before(error, callback))?;
         }
         let flow = callback.flow(self.counts().steps);
         if flow != Flow::Continue {
+            callback.begins(Activity::Saving);
             self.clock.end();
             let snapshot = self.snapshot()?;
             callback.save(&snapshot)?;
@@ -79,15 +81,17 @@ impl<M: Model> Trainer<M> {
 
     /// Evaluates on the whole test set, outside the budget.
     fn evaluate(&mut self, epoch: f64, callback: &mut dyn Callback) -> Result<(), TrainError> {
+        callback.begins(Activity::Evaluating);
         // The update of the last step belongs to the run.
         self.learner.device.sync()?;
         self.clock.enter(Phase::Eval);
         let device = self.learner.device.clone().without_autodiff();
         let (model, read) = self.for_evaluation()?;
         self.state.reads.evaluation += read;
-        let Measured { accuracy, loss, tta, passes, reads, bad } =
+        let Evaluated { accuracy, loss, tta, passes, reads, bad, answers } =
             evaluate(&model, self.test.as_mut(), &device, self.config.tta)?;
         self.clock.enter(Phase::Checkpoint);
+        self.answers = answers;
         self.state.evaluated += passes;
         self.state.reads.evaluation += reads;
         for BadSample { id, reason } in bad {
@@ -119,6 +123,18 @@ impl<M: Model> Trainer<M> {
                 remeasured(model, self.train.loader(), self.random, &device)
             }
             _ => Ok((model, Reads::default())),
+        }
+    }
+
+    fn saved_so_far(&self) -> SavedSoFar {
+        let (counts, clock) = (self.counts(), &self.clock);
+        let offered = counts.offered.max(1) as f64;
+        let saved = |spent: f64, dense: f64| 1.0 - spent / dense;
+        let dense = clock.median_step().map(|step| step * offered / self.config.batch_size as f64);
+        SavedSoFar {
+            samples: saved(counts.trained as f64, offered),
+            flops: saved(counts.cost() as f64, offered * self.selector.cost_of_a_sample().step as f64),
+            seconds: dense.map(|dense| saved(clock.total() - clock.seconds(Phase::Eval), dense)),
         }
     }
 

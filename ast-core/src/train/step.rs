@@ -207,6 +207,8 @@ impl<M: Model> Trainer<M> {
         if covered().next().is_some() {
             self.state.mean_loss.update(covered().sum::<f64>() / covered().count() as f64);
         }
+        let by_score = batch.coverage().into_iter().filter(|coverage| !coverage).count() as f64 / batch.len() as f64;
+        let selected = Some(by_score).filter(|share| *share > 0.0);
         let (size, level) = (self.sizes.sides(batch.level()), batch.level());
         let (epoch, offered, control) = (self.epochs(batch.offered()), batch.offered(), *batch.stats());
         let decision = alignment.and_then(|alignment| self.selector.watch(&batch, &alignment));
@@ -227,6 +229,7 @@ impl<M: Model> Trainer<M> {
             lr,
             activation: counts.trained as f64 / offered as f64,
             control,
+            selected,
             size,
         };
         let decided = decision.map(|decision| Event::Decided { step: counts.steps, epoch, decision });

@@ -42,7 +42,7 @@ impl<M: Model> Trainer<M> {
             test: None,
             accuracy: Accuracy { last: last.accuracy, best, tta: last.tta },
             loss: Loss { last: last.loss },
-            text: text(last.loss, self.test.dataset().as_ref()),
+            text: text_result(last.loss, self.test.dataset().as_ref()),
             epochs: goal.epochs,
             steps: counts.steps,
             skipped: counts.skipped,
@@ -97,8 +97,9 @@ impl<M: Model> Trainer<M> {
     }
 }
 
-/// The units of language models for a loss on this data; `None` for images.
-fn text(loss: f64, data: &dyn Dataset) -> Option<TextResult> {
+/// The units of language models for a loss, in nats a token, on this data; `None` for images.
+#[must_use]
+pub fn text_result(loss: f64, data: &dyn Dataset) -> Option<TextResult> {
     let Shape::Tokens(context) = data.shape() else { return None };
     // In UTF-8 every byte but those of the form 10xxxxxx begins a character.
     let begins = |bytes: &[u8]| bytes.iter().filter(|byte| *byte & 0xc0 != 0x80).count() as u64;
@@ -165,7 +166,7 @@ mod tests {
     /// Two characters in three bytes, each byte as uncertain as a coin: 1.5 bits a character.
     #[test]
     fn bits_are_counted_by_characters() {
-        let TextResult { perplexity, bits_per_character } = text(std::f64::consts::LN_2, &Bytes).unwrap();
+        let TextResult { perplexity, bits_per_character } = text_result(std::f64::consts::LN_2, &Bytes).unwrap();
         assert!((perplexity - 2.0).abs() < 1e-12 && (bits_per_character - 1.5).abs() < 1e-12);
     }
 }

@@ -156,10 +156,7 @@ impl Store for Packed {
 
     fn image(&self, image: usize) -> Result<(Rgb, Reads), ImageError> {
         let record = self.records[image];
-        let failed = |reason: String, broken| {
-            let place = format!("{}, image {image}, bytes from {}", self.path.display(), record.at);
-            ImageError { place, reason, broken }
-        };
+        let failed = |reason: String, broken| ImageError { place: self.place(image), reason, broken };
         let mut pixels = vec![0; record.bytes() as usize];
         read_at(&self.file, &mut pixels, record.at).map_err(|error| failed(error.to_string(), false))?;
         if crc32fast::hash(&pixels) != record.checksum {
@@ -167,6 +164,10 @@ impl Store for Packed {
         }
         let reads = Reads { bytes: record.bytes(), decodes: 0 };
         Ok((Rgb { height: record.height as usize, width: record.width as usize, pixels }, reads))
+    }
+
+    fn place(&self, image: usize) -> String {
+        format!("{}, image {image}, bytes from {}", self.path.display(), self.records[image].at)
     }
 
     fn content(&self, image: usize) -> Result<Vec<u8>, ImageError> {

@@ -22,6 +22,8 @@ pub(super) trait Store: Send + Sync {
     fn sides(&self, image: usize) -> Result<[usize; 2], ImageError>;
     /// Reads and decodes an image.
     fn image(&self, image: usize) -> Result<(Rgb, Reads), ImageError>;
+    /// Where an image is: its file, and its place in a file of several.
+    fn place(&self, image: usize) -> String;
     /// The bytes that an image is stored as.
     fn content(&self, image: usize) -> Result<Vec<u8>, ImageError>;
     /// The bytes that all images are stored as.
@@ -39,7 +41,7 @@ impl Files {
     /// The bytes of an image file, which must be as long as when it was listed.
     pub(super) fn read(&self, image: usize) -> Result<Vec<u8>, ImageError> {
         let Found { path, bytes, .. } = self.0.found(image);
-        let place = path.display().to_string();
+        let place = self.place(image);
         let failed = |error: io::Error| ImageError { place: place.clone(), reason: error.to_string(), broken: false };
         let file = read_file(&path, bytes).map_err(failed)?;
         match file.filter(|file| file.len() as u64 == bytes) {
@@ -63,7 +65,7 @@ impl Store for Files {
 
     fn sides(&self, image: usize) -> Result<[usize; 2], ImageError> {
         let Found { path, bytes, .. } = self.0.found(image);
-        let wrong = |reason: String, broken| ImageError { place: path.display().to_string(), reason, broken };
+        let wrong = |reason: String, broken| ImageError { place: self.place(image), reason, broken };
         let read = |most: u64| {
             let mut bytes = Vec::new();
             let read = File::open(&path).and_then(|file| file.take(most).read_to_end(&mut bytes));
@@ -78,12 +80,13 @@ impl Store for Files {
 
     fn image(&self, image: usize) -> Result<(Rgb, Reads), ImageError> {
         let file = self.read(image)?;
-        let broken = |reason| {
-            let place = self.0.found(image).path.display().to_string();
-            ImageError { place, reason, broken: true }
-        };
+        let broken = |reason| ImageError { place: self.place(image), reason, broken: true };
         let reads = Reads { bytes: file.len() as u64, decodes: 1 };
         Ok((decode(&file).map_err(broken)?, reads))
+    }
+
+    fn place(&self, image: usize) -> String {
+        self.0.found(image).path.display().to_string()
     }
 
     fn content(&self, image: usize) -> Result<Vec<u8>, ImageError> {

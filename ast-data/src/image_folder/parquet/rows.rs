@@ -244,9 +244,7 @@ impl Rows {
     }
 
     fn broken(&self, image: usize, reason: String) -> ImageError {
-        let of = self.files.partition_point(|(_, first)| *first <= image) - 1;
-        let (file, first) = &self.files[of];
-        ImageError { place: format!("{}, row {}", file.display(), image - first), reason, broken: true }
+        ImageError { place: self.place(image), reason, broken: true }
     }
 }
 
@@ -267,6 +265,12 @@ impl Store for Rows {
 
     fn sides(&self, image: usize) -> Result<[usize; 2], ImageError> {
         sides(self.images[image].data()).map_err(|reason| self.broken(image, reason))
+    }
+
+    fn place(&self, image: usize) -> String {
+        let of = self.files.partition_point(|(_, first)| *first <= image) - 1;
+        let (file, first) = &self.files[of];
+        format!("{}, row {}", file.display(), image - first)
     }
 
     fn content(&self, image: usize) -> Result<Vec<u8>, ImageError> {

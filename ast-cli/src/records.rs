@@ -1,0 +1,110 @@
+//! Two tables of a finished run: `ledger.csv`, what it did with each training sample, and `predictions.csv`, what the
+//! network answered for each test image.
+
+use std::path::Path;
+
+use ast_core::data::{Dataset, Shape};
+use ast_core::run::Answer;
+use ast_core::select::{Ledger, SampleId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Kind};
+use crate::input;
+
+pub(crate) const LEDGER: &str = "ledger.csv";
+pub(crate) const PREDICTIONS: &str = "predictions.csv";
+/// Upper bound for the size of a table: 16 GiB would be 100 million samples.
+const LARGEST: u64 = 1 << 34;
+
+/// A line of `ledger.csv`: a training sample. Absent values are empty.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Visited {
+    pub(crate) id: SampleId,
+    /// The class; absent for text.
+    pub(crate) label: Option<usize>,
+    /// The group, if the data has groups.
+    pub(crate) group: Option<String>,
+    /// How often it was trained on.
+    pub(crate) visits: u16,
+    /// Loss at the last visit, nats.
+    pub(crate) loss: Option<f32>,
+    /// Moving average of the absolute change of the loss between visits, nats.
+    pub(crate) loss_change: Option<f32>,
+    /// How often its answer changed from right to wrong.
+    pub(crate) forgotten: u16,
+    /// Whether the answer was right at the last visit.
+    pub(crate) correct: Option<bool>,
+    /// Rank of the last score, 0..=1; 1 is the most significant.
+    pub(crate) rank: Option<f64>,
+    /// Where it comes from, such as its file.
+    pub(crate) place: Option<String>,
+}
+
+/// A line of `predictions.csv`: a test image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Predicted {
+    pub(crate) id: SampleId,
+    pub(crate) label: usize,
+    /// The most likely class.
+    pub(crate) predicted: usize,
+    /// Its probability, 0..=1.
+    pub(crate) confidence: f32,
+    /// Cross-entropy, nats.
+    pub(crate) loss: f32,
+    /// Where it comes from, such as its file.
+    pub(crate) place: Option<String>,
+}
+
+/// What a run did with the samples of its training data.
+pub(crate) fn visited(ledger: &Ledger, data: &dyn Dataset) -> impl Iterator<Item = Visited> {
+    let images = matches!(data.shape(), Shape::Image(_));
+    (0..data.samples() as SampleId).map(move |id| {
+        let seen = ledger.visits(id) > 0;
+        Visited {
+            id,
+            label: images.then(|| data.label(id)),
+            group: data.group(id).map(String::from),
+            visits: ledger.visits(id),
+            loss: ledger.loss(id),
+            loss_change: (ledger.visits(id) > 1).then(|| ledger.loss_change(id)),
+            forgotten: ledger.forgotten(id),
+            correct: seen.then(|| ledger.was_correct(id)),
+            // Without fading.
+            rank: ledger.score(id, f64::INFINITY),
+            place: data.place(id),
+        }
+    })
+}
+
+/// The answers for the images of a dataset.
+pub(crate) fn predicted(answers: &[Answer], data: &dyn Dataset) -> impl Iterator<Item = Predicted> {
+    answers.iter().map(|answer| {
+        let Answer { id, class, confidence, loss } = *answer;
+        Predicted { id, label: data.label(id), predicted: class, confidence, loss, place: data.place(id) }
+    })
+}
+
+/// A table as CSV, with a line of names.
+pub(crate) fn csv(rows: impl Iterator<Item = impl Serialize>) -> Result<Vec<u8>, Failure> {
+    let bug = |error: String| Failure::new(Kind::Bug, error);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(|error| bug(error.to_string()))?;
+    }
+    writer.into_inner().map_err(|error| bug(error.to_string()))
+}
+
+/// Reads the table `name` of a run's folder; `None` if there is no such file.
+pub(crate) fn read<T: DeserializeOwned>(run: &Path, name: &str) -> Result<Option<Vec<T>>, Failure> {
+    let file = run.join(name);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let text = input::read(&file, LARGEST, Kind::Data, ": too large for a table of samples")?;
+    let mut reader = csv::Reader::from_reader(text.as_slice());
+    let wrong = |error: csv::Error| Failure::new(Kind::Data, format!("{}: {error}", file.display()));
+    reader.deserialize().collect::<Result<_, _>>().map(Some).map_err(wrong)
+}

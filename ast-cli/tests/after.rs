@@ -1,0 +1,277 @@
+//! What can be done with a finished run: `ast eval`, `ast ledger`, `ast report`, through the real program.
+#![forbid(unsafe_code)]
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use common::{SMALL, copy, start, stderr, succeed};
+use serde_json::Value;
+
+fn ast(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AST_")) {
+        command.env_remove(name);
+    }
+    command.args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Standard output of a command that succeeds.
+fn printed(args: &[&str]) -> String {
+    let output = ast(args);
+    assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Exit code and message of a command that fails.
+fn refused(args: &[&str]) -> (i32, String) {
+    let output = ast(args);
+    assert!(!output.status.success(), "{args:?}");
+    (output.status.code().unwrap(), stderr(&output))
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn summary(run: &Path) -> Value {
+    json(&fs::read_to_string(run.join("summary.json")).unwrap())
+}
+
+/// A column of a table, as text.
+fn column(file: &str, name: &str) -> Vec<String> {
+    let mut reader = csv::Reader::from_reader(file.as_bytes());
+    let place = reader.headers().unwrap().iter().position(|header| header == name).unwrap();
+    reader.records().map(|record| record.unwrap()[place].to_string()).collect()
+}
+
+/// The evaluation is the one that the run ended with, to the last bit: from its weights alone, and with any number of
+/// threads.
+#[test]
+fn weights_are_evaluated_as_at_the_end_of_their_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(start(&run, &["--set=train.lr=0.003"]));
+    let (path, answers) = (run.to_str().unwrap(), folder.path().join("answers.csv"));
+    let result = json(&printed(&["eval", path, "--json", "--threads=2", "--csv", answers.to_str().unwrap()]));
+    let summary = summary(&run);
+    assert_eq!(result["accuracy"], summary["accuracy"]["final"]);
+    assert_eq!(result["loss"], summary["loss"]["final"]);
+    assert_eq!(result["samples"], summary["test"]["samples"]);
+    assert_eq!(fs::read(&answers).unwrap(), fs::read(run.join("predictions.csv")).unwrap());
+
+    // Independently of the program: from the table of answers.
+    let text = fs::read_to_string(&answers).unwrap();
+    let (labels, predicted) = (column(&text, "label"), column(&text, "predicted"));
+    let right = labels.iter().zip(&predicted).filter(|(label, predicted)| label == predicted).count();
+    assert_eq!(100.0 * right as f64 / labels.len() as f64, result["accuracy"].as_f64().unwrap());
+    let losses: f64 = column(&text, "loss").iter().map(|loss| loss.parse::<f64>().unwrap()).sum();
+    assert!((losses / labels.len() as f64 - result["loss"].as_f64().unwrap()).abs() < 1e-6);
+    for (class, row) in result["confusion"].as_array().unwrap().iter().enumerate() {
+        for (answer, count) in row.as_array().unwrap().iter().enumerate() {
+            let is_it = |(label, predicted): &(&String, &String)| {
+                **label == class.to_string() && **predicted == answer.to_string()
+            };
+            assert_eq!(count.as_u64().unwrap() as usize, labels.iter().zip(&predicted).filter(is_it).count());
+        }
+    }
+
+    let report = printed(&["eval", path]);
+    let accuracy = format!("{:.1} +- ", result["accuracy"].as_f64().unwrap());
+    assert!(report.contains(&accuracy) && report.contains("500 test images of procedural"), "{report}");
+    let best = run.join("best.safetensors");
+    let best = json(&printed(&["eval", best.to_str().unwrap(), "--json"]));
+    assert_eq!(best["accuracy"], summary["accuracy"]["best"]);
+    let held_out = json(&printed(&["eval", path, "--json", "--set=data.validation=100", "--set=data.train_limit=100"]));
+    assert_eq!(held_out["samples"], 100);
+}
+
+/// What, where, and what to do.
+#[test]
+fn what_cannot_be_evaluated_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(start(&run, &["--epochs=1"]));
+    let (path, weights) = (run.to_str().unwrap(), run.join("model.safetensors"));
+    let file = weights.to_str().unwrap();
+
+    let (code, message) = refused(&["eval", path, "--model", "resnet18", "--set=model.width=8"]);
+    assert!(code == 65 && message.contains("model.safetensors") && message.contains("of this network"), "{message}");
+    let alone = folder.path().join("alone.safetensors");
+    fs::copy(&weights, &alone).unwrap();
+    let (code, message) = refused(&["eval", alone.to_str().unwrap()]);
+    assert!(code == 2 && message.contains("name the network with --config, --preset or --model"), "{message}");
+    assert!(ast(&["eval", alone.to_str().unwrap(), "--model", "simple-cnn"]).status.success());
+    let (code, message) = refused(&["eval", "nowhere"]);
+    assert!(code != 0 && message.contains("nowhere"), "{message}");
+    let (code, message) = refused(&["eval", file, "--csv", "/nowhere/answers.csv"]);
+    assert!(code == 74 && message.contains("/nowhere/answers.csv"), "{message}");
+
+    let bytes = fs::read(&weights).unwrap();
+    fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    let (code, message) = refused(&["eval", path]);
+    assert!(code == 65 && message.contains("model.safetensors"), "{code} {message}");
+    fs::remove_file(&weights).unwrap();
+    let (code, message) = refused(&["eval", path]);
+    assert!(code == 65 && message.contains("ast train --resume"), "{message}");
+}
+
+/// The table agrees with the counts of the summary, is the same whatever the number of threads, and after a resume.
+#[test]
+fn the_ledger_is_written_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, again) = (folder.path().join("run"), folder.path().join("again"));
+    succeed(start(&run, &[]));
+    let mut other = common::program();
+    other
+        .args(SMALL.into_iter().filter(|flag| !flag.starts_with("--threads")))
+        .args(["--threads=2", "--set=data.workers=3"]);
+    other.arg("--out").arg(&again);
+    succeed(other);
+    let table = fs::read_to_string(run.join("ledger.csv")).unwrap();
+    for name in ["ledger.csv", "predictions.csv"] {
+        assert_eq!(fs::read(run.join(name)).unwrap(), fs::read(again.join(name)).unwrap(), "{name}");
+    }
+    fs::remove_file(again.join("summary.json")).unwrap();
+    fs::remove_file(again.join("ledger.csv")).unwrap();
+    succeed(common::resume(&again));
+    assert_eq!(fs::read_to_string(again.join("ledger.csv")).unwrap(), table);
+
+    let visits = column(&table, "visits");
+    assert_eq!(visits.len(), 256);
+    let total: u64 = visits.iter().map(|visits| visits.parse::<u64>().unwrap()).sum();
+    assert_eq!(summary(&run)["samples"]["trained"], total);
+    let groups = column(&table, "group");
+    let hard = |values: &[String]| -> u64 {
+        let of = groups.iter().zip(values).filter(|(group, _)| *group == "hard");
+        of.map(|(_, visits)| visits.parse::<u64>().unwrap()).sum()
+    };
+    let share = summary(&run)["groups"]["hard"]["passes"].as_f64().unwrap();
+    assert!((hard(&visits) as f64 / total as f64 - share).abs() < 1e-9);
+    let never = visits.iter().filter(|visits| *visits == "0").count();
+    let empty = |name: &str| column(&table, name).iter().filter(|value| value.is_empty()).count();
+    assert_eq!((empty("loss"), empty("correct")), (never, never), "no loss without a visit");
+
+    let path = run.to_str().unwrap();
+    let report = printed(&["ledger", path]);
+    assert!(report.contains(&format!("256 training samples, {total} visits")), "{report}");
+    assert!(report.contains(&format!("{never} never trained on")) && report.contains("| hard"), "{report}");
+    let sorted = column(&printed(&["ledger", path, "--csv", "--sort=loss"]), "loss");
+    let losses: Vec<f64> = sorted.iter().map(|loss| loss.parse().unwrap()).collect();
+    assert!(losses.len() == 256 - never && losses.is_sorted_by(|a, b| a >= b), "{losses:?}");
+
+    fs::write(run.join("ledger.csv"), &table[..table.len() / 2]).unwrap();
+    let (code, message) = refused(&["ledger", path]);
+    assert!(code == 65 && message.contains("ledger.csv"), "{message}");
+    fs::remove_file(run.join("ledger.csv")).unwrap();
+    let (code, message) = refused(&["ledger", path]);
+    assert!(code == 65 && message.contains("written at the end of a run"), "{message}");
+}
+
+/// The shares that are printed, counted from the table.
+#[test]
+fn suspects_are_compared_with_the_labels_that_are_known_to_be_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(start(&run, &["--policy=dense", "--set=data.label_noise=0.3"]));
+    let path = run.to_str().unwrap();
+    let table = printed(&["ledger", path, "--suspects", "--csv"]);
+    let wrong: Vec<bool> = column(&table, "group").iter().map(|group| group == "mislabelled").collect();
+    let total = wrong.iter().filter(|wrong| **wrong).count();
+    let found = |first: usize| wrong[..first].iter().filter(|wrong| **wrong).count();
+    let report = printed(&["ledger", path, "--suspects", "--top=30"]);
+    let line = format!("{} of these 30 ({:.1} %)", found(30), found(30) as f64 / 0.3);
+    assert!(report.contains(&line), "{line}: {report}");
+    assert!(report.contains(&format!("Of the first {total}, as many as are wrong, {} are", found(total))), "{report}");
+}
+
+/// One file, small, that refers to nothing outside, with a description of every picture; and without its data, the reason.
+#[test]
+fn the_page_stands_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(start(&run, &["--set=train.lr=0.003"]));
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    let mut without = page.clone();
+    for allowed in ["http://www.w3.org/2000/svg"] {
+        without = without.replace(allowed, "");
+    }
+    for outside in ["http:", "https:", "src=\"/", "@import", "url("] {
+        assert!(!without.contains(outside), "{outside}");
+    }
+    let count = |what: &str| page.matches(what).count();
+    assert!(count("<svg") >= 5 && count("<svg") == count("role=\"img\" aria-label=\""), "{} pictures", count("<svg"));
+    assert!(count("<img ") == 72 && count("<img ") == count(" alt=\"training sample "), "{} images", count("<img "));
+    let accuracy = summary(&run)["accuracy"]["final"].as_f64().unwrap();
+    assert!(page.contains(&format!("It answers {accuracy:.1} \u{b1} ")), "the result in words");
+    assert!(page.contains("what the network answered") && page.contains("the dense run would reach is not known"));
+
+    let other = folder.path().join("other.html");
+    let path = run.to_str().unwrap();
+    printed(&["report", path, "--out", other.to_str().unwrap()]);
+    assert_eq!(fs::read_to_string(&other).unwrap(), page, "the same page from the folder alone");
+    // A run whose data is gone, and with a name that is no HTML.
+    let moved = folder.path().join("moved");
+    copy(&run, &moved);
+    let config = fs::read_to_string(moved.join("config.toml")).unwrap();
+    let sections =
+        config.split("\n[").filter(|section| !section.starts_with("data]") && !section.starts_with("[data]"));
+    let sections: Vec<&str> = sections.collect();
+    let data = "[data]\nname = \"cifar10\"\ndir = \"/no<b>where\"\n";
+    fs::write(moved.join("config.toml"), format!("{data}\n[{}", sections.join("\n[").trim_start_matches('['))).unwrap();
+    printed(&["report", moved.to_str().unwrap()]);
+    let page = fs::read_to_string(moved.join("report.html")).unwrap();
+    assert!(page.contains("The samples cannot be shown: ") && !page.contains("no<b>where") && !page.contains("<img"));
+    let (code, message) = refused(&["report", folder.path().to_str().unwrap()]);
+    assert!(code != 0 && message.contains("config.toml"), "{message}");
+}
+
+/// Text has no classes: its page shows windows, and its evaluation a loss.
+#[test]
+fn a_language_model_is_evaluated_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let text: String = (0..400).map(|i| format!("line {} of <nothing> & more\n", i * i % 97)).collect();
+    fs::write(folder.path().join("text.txt"), text).unwrap();
+    let run = folder.path().join("run");
+    let set = ["model.width=16", "model.depth=1", "model.heads=2", "data.context=16", "train.epochs=2"];
+    let set: Vec<String> = set.iter().map(|set| format!("--set={set}")).collect();
+    let mut args = vec!["train", "--preset=shakespeare", "--dataset=text", "--progress=none", "--data-dir"];
+    args.push(folder.path().to_str().unwrap());
+    args.extend(set.iter().map(String::as_str));
+    args.extend(["--out", run.to_str().unwrap()]);
+    printed(&args);
+    let result = json(&printed(&["eval", run.to_str().unwrap(), "--json"]));
+    assert_eq!(result["loss"], summary(&run)["loss"]["final"]);
+    assert_eq!(result["text"], summary(&run)["text"]);
+    assert!(!run.join("predictions.csv").exists());
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(
+        page.contains("<blockquote>") && !page.contains("<nothing>") && page.contains("&#60;nothing&#62;"),
+        "escaped"
+    );
+    assert!(printed(&["ledger", run.to_str().unwrap()]).contains("training samples"));
+    let (code, _) = refused(&["eval", run.to_str().unwrap(), "--csv", "x.csv"]);
+    assert_eq!(code, 2);
+}
+
+/// The run itself, at its end, shows the error of its accuracy, the price and the next question.
+#[test]
+fn a_report_has_the_price_beside_the_savings() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = |more: &[&str], out: &str| {
+        let out = folder.path().join(out);
+        let mut args = vec!["train", "--out", out.to_str().unwrap()];
+        args.extend(SMALL);
+        args.extend(more);
+        printed(&args)
+    };
+    let report = train(&["--set=policy.lambda=0.8"], "own");
+    assert!(report.contains("500 images, final weights"), "{report}");
+    assert!(report.contains("dense run          unknown"), "{report}");
+    assert!(report.contains("is it better than random?") && report.contains("compare --config "), "{report}");
+    assert!(!train(&["--policy=dense"], "dense").contains("dense run  "), "a dense run has no price");
+}

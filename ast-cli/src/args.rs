@@ -1,4 +1,5 @@
 mod compare;
+mod config;
 mod eval;
 mod ledger;
 mod report;
@@ -10,6 +11,7 @@ use ast_control::PiConfig;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use compare::CompareArgs;
+pub(crate) use config::{ConfigCommand, ShowArgs};
 pub(crate) use eval::EvalArgs;
 pub(crate) use ledger::{LedgerArgs, SortBy};
 pub(crate) use report::ReportArgs;
@@ -33,27 +35,55 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Evaluate the weights of a run or of a file on a test set
     Eval(EvalArgs),
-    /// Show what a finished run did with each training sample, and which labels are probably wrong
+    /// Show what a run did with each training sample, and labels that may be wrong
     Ledger(LedgerArgs),
     /// Write text with the language model of a finished run
     Generate(GenerateArgs),
+    /// List the runs in a folder: what, when, result, cost
+    Runs {
+        /// Folder to look in, with all folders below it
+        #[arg(default_value = "runs")]
+        folder: PathBuf,
+    },
+    /// Show configurations: of a run, of what differs, of what can be set
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Run policies in closed loop without a network: which hold the target, and how soon
     Simulate(SimulateArgs),
     /// List the scorers compiled in: the definitions of significance
-    Scorers(Format),
+    Scorers(CatalogueArgs),
     /// List the policies compiled in: the ways to select samples
-    Policies(Format),
+    Policies(CatalogueArgs),
     /// List the networks compiled in
-    Models(Format),
+    Models(CatalogueArgs),
     /// List the datasets compiled in
-    Datasets(Format),
+    Datasets(CatalogueArgs),
     /// List the optimizers compiled in
-    Optimizers(Format),
+    Optimizers(CatalogueArgs),
     /// Download a dataset's files, or check them
     #[command(subcommand)]
     Data(DataCommand),
     /// Show which devices, features, data and energy counters work here
     Doctor,
+    /// Print what completes commands in a shell
+    #[command(after_help = "\
+Examples:
+  ast completions bash > ~/.local/share/bash-completion/completions/ast
+  ast completions zsh > ~/.zfunc/_ast
+  ast completions fish > ~/.config/fish/completions/ast.fish")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    #[command(after_help = "\
+Examples:
+  ast man --out ~/.local/share/man/man1 && man ast-train")]
+    Man {
+        /// Folder for the pages, one for each command; must exist
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,6 +160,8 @@ Examples:
   ast train --resume runs/mine                continue after Ctrl-C, a kill or a full disk
 
 Ctrl-C finishes the batch, saves and stops; a second one stops at once. SIGUSR1 saves and continues.
+
+The run folder then has a page about the run, report.html; `ast eval` and `ast ledger` say more.
 
 docs/configuration.md lists every key; `ast policies --markdown` and its like list parameters.
 AST__SECTION__KEY variables set keys as well.
@@ -290,6 +322,14 @@ pub(crate) enum Progress {
     Json,
     /// No progress
     None,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct CatalogueArgs {
+    /// Show only this one, with its parameters
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Clone, Copy, clap::Args)]

@@ -53,6 +53,11 @@ pub(crate) fn lock(path: &Path) -> Result<File, Failure> {
     }
 }
 
+/// Whether another process is using a folder. Changes nothing there.
+pub(crate) fn is_locked(path: &Path) -> bool {
+    path.join(LOCK).is_file() && lock(path).is_err_and(|failure| failure.kind == Kind::TryAgain)
+}
+
 /// Moves the files `names` of `folder`, as far as they exist, into `aside-1` or the next free number, in that order.
 /// Returns that folder; `None` if there was nothing to move. Moving within a folder copies nothing, so an interruption
 /// loses nothing.

@@ -24,6 +24,7 @@ mod input;
 mod interval;
 mod ledger;
 mod log;
+mod manual;
 mod memory;
 mod output;
 mod page;
@@ -34,6 +35,8 @@ mod records;
 mod report;
 mod resume;
 mod run_folder;
+mod runs;
+mod settings;
 mod shell;
 mod signals;
 mod simulate;
@@ -83,13 +86,17 @@ fn run(args: Args) -> Result<(), Failure> {
         }
         Command::Ledger(args) => ledger::ledger(&args),
         Command::Generate(args) => generate::generate(&args),
+        Command::Runs { folder } => runs::runs(&folder),
+        Command::Config(command) => settings::settings(&command),
         Command::Simulate(args) => simulate::simulate(&args),
-        Command::Scorers(format) => catalogue::scorers(format),
-        Command::Policies(format) => catalogue::policies(format),
-        Command::Models(format) => catalogue::models(format),
-        Command::Datasets(format) => catalogue::datasets(format),
-        Command::Optimizers(format) => catalogue::optimizers(format),
+        Command::Scorers(args) => catalogue::scorers(&args),
+        Command::Policies(args) => catalogue::policies(&args),
+        Command::Models(args) => catalogue::models(&args),
+        Command::Datasets(args) => catalogue::datasets(&args),
+        Command::Optimizers(args) => catalogue::optimizers(&args),
         Command::Data(command) => data::data(&command),
         Command::Doctor => doctor::doctor(),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { out } => manual::pages(&out),
     }
 }

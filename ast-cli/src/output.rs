@@ -38,6 +38,21 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     lines.concat()
 }
 
+/// Breaks text into lines of at most `most` characters, between words.
+pub(crate) fn wrapped(text: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= most => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines
+}
+
 /// Prints a message to standard error. Errors are ignored, so that training continues without a reader.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");

@@ -48,6 +48,33 @@ fn a_file_always_gets_plain_lines() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 
+/// A line is an event, as in metrics.jsonl; a step also says what was saved, and how long it will take.
+#[test]
+fn a_program_gets_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
+    let output = plain(&mut command).arg("train").args(TINY).arg("json").arg("--out").arg(&out).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let lines = String::from_utf8(output.stderr).unwrap();
+    let events: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!((of("started"), of("warning"), of("evaluated")), (1, 1, 2), "{lines}");
+    let steps: Vec<_> = events.iter().filter(|event| event["event"] == "step").collect();
+    assert!(!steps.is_empty() && steps.len() < 16, "one a second at most: {lines}");
+    let log = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    for step in steps {
+        assert_eq!(step["epochs"], 4);
+        assert!(step["seconds"].as_f64().unwrap() >= 0.0 && step.get("seconds_left").is_some(), "{step}");
+        let mut logged = step.clone();
+        for key in ["epochs", "seconds", "seconds_left", "saved"] {
+            logged.as_object_mut().unwrap().remove(key).unwrap();
+        }
+        let is_it = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap() == logged;
+        assert!(log.lines().any(is_it), "{step}");
+    }
+}
+
 /// The output on a terminal with `columns` columns, simulated by util-linux's `script`.
 #[cfg(target_os = "linux")]
 fn on_a_terminal(term: &str, columns: usize, progress: &str, out: &Path) -> String {

@@ -26,7 +26,8 @@ Examples:
       --set data.train_limit=12500 --out comparisons/quarter
   ast compare --from results.csv --out comparisons/mine
 
-The output folder has a run folder ARM/seed-N per run, and comparison.md, .json and .svg; with --from only the three.")]
+The output folder has a run folder ARM/seed-N per run, and report.html, comparison.md, .json and
+.svg; with --from only these files.")]
 pub(crate) struct CompareArgs {
     /// Arms, separated by commas; the others are compared with random and dense
     #[arg(long, default_value = "dense,random,ast", value_name = "ARM")]

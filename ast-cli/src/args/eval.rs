@@ -13,8 +13,8 @@ Examples:
   ast eval runs/mine --dataset image-folder --data-dir photos   on other images of the same classes
   ast eval resnet18.safetensors --model resnet18 --dataset cifar10 --data-dir DIR
 
-Network and data are those of the run's config.toml, unless they are named here. With --set data.validation=N the
-weights are evaluated on the N training samples that such a run holds out.
+Network and data are those of the run's config.toml, unless they are named here. With --set
+data.validation=N the weights are evaluated on the N training samples that such a run holds out.
 
 Exit codes: 0 done, 2 usage, 65 data or weights, 69 device, 74 cannot read or write.")]
 pub(crate) struct EvalArgs {

@@ -11,11 +11,12 @@ Examples:
   ast ledger runs/mine --suspects                the labels that are probably wrong
   ast ledger runs/mine --csv > ledger.csv        every sample
 
-Columns: visits, how often it was trained on; loss, at the last visit; forgotten, how often its answer changed from
-right to wrong; rank, of its last score among recent ones, 1 is the most significant.
+Columns: visits, how often it was trained on; loss, at the last visit; forgotten, how often its
+answer changed from right to wrong; rank, of its last score among recent ones, 1 is the most
+significant.
 
-A suspect is a sample with a high loss at its last visit: such labels are often wrong. If the data says which labels
-are (procedural data, data.label_noise), the share of true ones among the suspects is printed.
+A suspect is a sample with a high loss at its last visit: such labels are often wrong. If the data
+says which labels are (procedural data, data.label_noise), their share in the list is printed.
 
 Exit codes: 0 done, 2 usage, 65 the run's files are damaged or missing, 74 cannot read.")]
 pub(crate) struct LedgerArgs {

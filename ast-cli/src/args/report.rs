@@ -7,8 +7,9 @@ Examples:
   ast report runs/0001-procedural-ast
   ast report runs/mine --out mine.html
 
-`ast train` writes the page by itself, RUN/report.html. It shows the result and its price, curves, what was selected,
-and the result by class. The samples in it come from the run's data, so AST_DATA_DIR must name it if it has moved.
+`ast train` writes the page by itself, RUN/report.html. It shows the result and its price, curves,
+what was selected, and the result by class. The samples in it come from the run's data: if that has
+moved, AST_DATA_DIR must say where.
 
 Exit codes: 0 done, 2 usage, 65 the run's files are damaged or missing, 74 cannot read or write.")]
 pub(crate) struct ReportArgs {

@@ -10,6 +10,7 @@ mod csv;
 mod execute;
 mod from;
 mod measured;
+mod page;
 mod picture;
 mod plan;
 mod same;
@@ -23,7 +24,8 @@ use std::path::Path;
 use crate::args::CompareArgs;
 use crate::failure::{Failure, Kind};
 use crate::output::{note, print};
-use crate::run_folder::write;
+use crate::page::ArmRuns;
+use crate::run_folder::{PAGE, write};
 use crate::train;
 use arm::{Arm, seeds};
 use circumstances::Circumstances;
@@ -33,13 +35,13 @@ use plan::Plan;
 use verdict::Terms;
 
 /// The files that a comparison writes.
-const FILES: [&str; 3] = ["comparison.md", "comparison.json", "comparison.svg"];
+const FILES: [&str; 4] = ["comparison.md", "comparison.json", "comparison.svg", PAGE];
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     if let Some(file) = &args.from {
         let comparison = from::comparison(file)?;
         from::may_write(&args.out)?;
-        return show(&comparison, &args.out, args.json, "");
+        return show(&comparison, Vec::new(), &args.out, args.json, "");
     }
     let signals = train::listen()?;
     let arms: Vec<Arm> =
@@ -71,20 +73,26 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         warnings: &plan.warnings,
     });
     let comparison = Comparison { seeds_raised, ..Comparison::of(&results, terms, plan.limits, caveats) };
-    show(&comparison, &args.out, args.json, ", a folder per run")
+    let runs_of = |arm: &Arm| {
+        let own = runs().filter(|(run, _)| run.arm == arm);
+        own.map(|(run, summary)| (run.folder.clone(), summary)).collect()
+    };
+    let arms = arms.iter().map(|arm| (arm.name.as_str(), runs_of(arm))).collect();
+    show(&comparison, arms, &args.out, args.json, ", a folder per run")
 }
 
-/// Writes the three files and prints one of them.
-fn show(comparison: &Comparison, out: &Path, as_json: bool, more: &str) -> Result<(), Failure> {
+/// Writes the files and prints one of them.
+fn show(comparison: &Comparison, runs: ArmRuns<'_>, out: &Path, as_json: bool, more: &str) -> Result<(), Failure> {
     let bug = |error: String| Failure::new(Kind::Bug, error);
     let json = serde_json::to_string(comparison).map_err(|error| bug(error.to_string()))?;
     let svg = picture::svg(comparison).map_err(|error| bug(format!("cannot draw: {error}")))?;
     let text = comparison.text();
+    let page = comparison.page(runs, &svg).map_err(|error| bug(format!("{PAGE}: {error}")))?;
     let cannot = |error| Failure::new(Kind::Create, format!("cannot create {}: {error}", out.display()));
     fs::create_dir_all(out).map_err(cannot)?;
-    for (name, content) in FILES.into_iter().zip([&text, &json, &svg]) {
+    for (name, content) in FILES.into_iter().zip([&text, &json, &svg, &page]) {
         write(&out.join(name), content.as_bytes())?;
     }
-    note(&format!("files: {}/ (comparison.md, .json and .svg{more})", out.display()));
+    note(&format!("files: {}/ ({PAGE}, comparison.md, .json and .svg{more})", out.display()));
     print(if as_json { &json } else { &text })
 }

@@ -5,6 +5,7 @@ use plotters::prelude::*;
 
 use super::comparison::Comparison;
 use super::verdict::{Difference, LEVEL, REFERENCES, Terms};
+use crate::output::wrapped;
 use crate::plot::{BLUE_LINE, GREY_LINE, ORANGE_LINE, Outcome};
 
 const HEAD: u32 = 82;
@@ -15,21 +16,6 @@ const PANEL: u32 = 380;
 const LINE: u32 = 17;
 /// Approximate width of a character of the arms' names.
 const CHARACTER: u32 = 7;
-
-/// Breaks text into lines of at most `most` characters, between words.
-fn wrapped(text: &str, most: u32) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= most as usize => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_string()),
-        }
-    }
-    lines
-}
 
 /// What a row shows in one panel.
 struct Marks<'a> {
@@ -55,7 +41,7 @@ fn draw(comparison: &Comparison, text: &mut String) -> Outcome {
     let panels = 1 + u32::from(reference.is_some());
     let width = (labels + panels * PANEL).max(780);
     let chart = HEAD + ROW * rows.len() as u32 + AXIS;
-    let below = |text: &str| wrapped(text, (width - 40) / 6);
+    let below = |text: &str| wrapped(text, (width as usize - 40) / 6);
     let notes: Vec<String> = caveats.iter().flat_map(|caveat| below(&caveat.text)).collect();
     let size = (width, chart + if notes.is_empty() { 0 } else { LINE * (1 + notes.len() as u32) });
 

@@ -18,38 +18,54 @@ impl Comparison {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let Terms { result, cost, whole, decimals, .. } = &self.terms;
-        let ours = self.arms.iter().any(|row| matches!(row.spent, Spent::Run { .. }));
-        let mut head = vec!["arm", "n", result, "- random", "- dense"];
-        match ours {
-            true => head.extend(["activation", cost, "of these scoring", "seconds", "overhead", "joules"]),
-            false => head.push(cost),
-        }
-        let mut rows = vec![head.into_iter().map(String::from).collect()];
-        rows.extend(self.arms.iter().map(|row| row.cells(*decimals)));
-        out.push_str(&table(&rows));
-        if ours {
-            writeln!(
-                out,
-                "\nOverhead is the measured share of the seconds spent on scoring and selecting. FLOPs are counted, as a share of \
-                 those of {whole}. Seconds and joules exclude evaluation."
-            )?;
-        } else {
-            writeln!(out, "\nCosts are shares of the cost of {whole}.")?;
-        }
-        writeln!(
-            out,
-            "In brackets: 95 % BCa bootstrap intervals. With few values they are too narrow: with six they contain the mean about 86 \
-             times in 100, with ten 90. Differences are paired by seed, p is from the exact sign-flip test.\n\nEstablished means: \
-             {LEAST_PAIRS} pairs or more, an interval without 0, and p of at most {LEVEL}.\n"
-        )?;
-        for (row, difference) in self.differences() {
-            writeln!(out, "* {}", difference.sentence(&row.arm, &self.terms, &self.but(row, difference)))?;
+        out.push_str(&table(&self.rows()));
+        writeln!(out, "\n{}\n\n{}\n", self.units(), established())?;
+        for verdict in self.verdicts() {
+            writeln!(out, "* {verdict}")?;
         }
         for caveat in &self.caveats {
             writeln!(out, "* {}", caveat.text)?;
         }
         Ok(())
+    }
+
+    /// Whether the runs are this program's.
+    fn ours(&self) -> bool {
+        self.arms.iter().any(|row| matches!(row.spent, Spent::Run { .. }))
+    }
+
+    /// The table, its head first.
+    pub(super) fn rows(&self) -> Vec<Vec<String>> {
+        let Terms { result, cost, decimals, .. } = &self.terms;
+        let mut head = vec!["arm", "n", result, "- random", "- dense"];
+        match self.ours() {
+            true => head.extend(["activation", cost, "of these scoring", "seconds", "overhead", "joules"]),
+            false => head.push(cost),
+        }
+        let head = head.into_iter().map(String::from).collect();
+        std::iter::once(head).chain(self.arms.iter().map(|row| row.cells(*decimals))).collect()
+    }
+
+    /// What the columns are.
+    pub(super) fn units(&self) -> String {
+        let whole = &self.terms.whole;
+        let costs = match self.ours() {
+            true => format!(
+                "Overhead is the measured share of the seconds spent on scoring and selecting. FLOPs are counted, as a share of \
+                 those of {whole}. Seconds and joules exclude evaluation."
+            ),
+            false => format!("Costs are shares of the cost of {whole}."),
+        };
+        format!(
+            "{costs}\nIn brackets: 95 % BCa bootstrap intervals. With few values they are too narrow: with six they contain the mean \
+             about 86 times in 100, with ten 90. Differences are paired by seed, p is from the exact sign-flip test."
+        )
+    }
+
+    /// A sentence for each difference.
+    pub(super) fn verdicts(&self) -> impl Iterator<Item = String> {
+        self.differences()
+            .map(|(row, difference)| difference.sentence(&row.arm, &self.terms, &self.but(row, difference)))
     }
 
     pub(super) fn differences(&self) -> impl Iterator<Item = (&Row, &Difference)> {
@@ -66,6 +82,11 @@ impl Comparison {
         let cost = if unequal { format!(", at {times:.2} times its {}", self.terms.noun) } else { String::new() };
         format!("{cost}{}", if near { ", near chance" } else { "" })
     }
+}
+
+/// What established means.
+pub(super) fn established() -> String {
+    format!("Established means: {LEAST_PAIRS} pairs or more, an interval without 0, and p of at most {LEVEL}.")
 }
 
 impl Row {

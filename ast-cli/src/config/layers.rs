@@ -41,21 +41,32 @@ pub(super) fn of_run(file: &Path, args: &TrainArgs) -> Result<Table, Failure> {
 /// Merges the layers. Every key is checked to exist, or is a parameter in one of the [`OPEN`] sections.
 pub(super) fn merge(args: &TrainArgs) -> Result<Table, Failure> {
     let mut merged = Table::new();
-    let preset = args.run.preset.as_deref().or(args.run.config.is_none().then_some("quickstart"));
-    let layers = [preset.map(of_preset), args.run.config.as_deref().map(of_file)];
+    for (_, layer) in layers(args)? {
+        put(&mut merged, layer);
+    }
+    Ok(merged)
+}
+
+/// The layers above the defaults, the lowest first, each with its name.
+pub(crate) fn layers(args: &TrainArgs) -> Result<Vec<(String, Table)>, Failure> {
+    let mut layers = Vec::new();
+    if let Some(name) = args.run.preset.as_deref().or(args.run.config.is_none().then_some("quickstart")) {
+        layers.push((format!("preset {name}"), of_preset(name)?));
+    }
+    if let Some(file) = &args.run.config {
+        layers.push((file.display().to_string(), of_file(file)?));
+    }
     // Variables that are not UTF-8 are not ours.
     let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-    for layer in layers.into_iter().flatten().chain([of_environment(variables)]) {
-        put(&mut merged, layer?);
-    }
+    layers.push(("environment".into(), of_environment(variables)?));
     // Flags and --set are one layer, so that a parameter given with --set belongs to the policy given by a flag.
     let mut command_line = Table::new();
     for assignment in &args.run.set {
         overlay(&mut command_line, of_assignment(assignment)?);
     }
     overlay(&mut command_line, of_flags(args)?);
-    put(&mut merged, command_line);
-    Ok(merged)
+    layers.push(("command line".into(), command_line));
+    Ok(layers)
 }
 
 /// The layers of an arm of a comparison: those of a run, then the arm's `own` keys. An arm that is not `limited`, the

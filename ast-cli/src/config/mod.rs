@@ -4,7 +4,7 @@
 mod extremes;
 mod kinds;
 mod layers;
-pub(crate) use layers::{assigned, leaves, of_surroundings, overlay};
+pub(crate) use layers::{assigned, layers, leaves, of_surroundings, overlay};
 pub(crate) use presets::DenseResult;
 #[cfg(test)]
 mod malformed;
@@ -102,7 +102,12 @@ fn refusal(error: &ResolveError) -> Failure {
 
 /// The configuration of a run, with the defaults of all parameters.
 pub(crate) fn of_run_folder(run: &Path) -> Result<RunConfig, Failure> {
-    Ok(resolve_table(layers::of_run(&run.join(CONFIG), &TrainArgs::default())?)?.effective())
+    of_file(&run.join(CONFIG))
+}
+
+/// The configuration in a file, with the defaults of all parameters.
+pub(crate) fn of_file(file: &Path) -> Result<RunConfig, Failure> {
+    Ok(resolve_table(layers::of_run(file, &TrainArgs::default())?)?.effective())
 }
 
 /// The first preset that trains on a dataset.

@@ -1,6 +1,7 @@
 //! `ast report`: a page about a run, as one HTML file that needs nothing else.
 
 mod chart;
+mod compared;
 mod run;
 mod sheet;
 
@@ -11,6 +12,7 @@ use ast_core::data::Dataset;
 use ast_core::run::Event;
 use serde_json::Value;
 
+pub(crate) use self::compared::{ArmRuns, Compared};
 use self::run::{RunData, RunPage};
 use crate::args::ReportArgs;
 use crate::config;
@@ -42,26 +44,31 @@ pub(crate) fn page(run: &Path, data: Result<&dyn Dataset, String>) -> Result<Str
     page.render().map_err(|error| bug(error.to_string()))
 }
 
+/// The events of a run; lines of a newer program are passed over, as is a last one that is torn.
+fn events(run: &Path) -> Result<Vec<Event>, Failure> {
+    let log = text(&run.join(METRICS), LARGEST_LOG)?;
+    Ok(log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+fn text(file: &Path, most: u64) -> Result<String, Failure> {
+    let bytes = input::read(file, most, Kind::Data, ": too large")?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 fn read(run: &Path) -> Result<RunData, Failure> {
-    let text = |name: &str, most: u64| -> Result<String, Failure> {
-        let bytes = input::read(&run.join(name), most, Kind::Data, ": too large")?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    // Lines of a newer program are passed over.
-    let events: Vec<Event> =
-        text(METRICS, LARGEST_LOG)?.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let origin: Value = serde_json::from_str(&text(PROVENANCE, 1 << 20).unwrap_or_default()).unwrap_or_default();
+    let origin = text(&run.join(PROVENANCE), 1 << 20).unwrap_or_default();
+    let origin: Value = serde_json::from_str(&origin).unwrap_or_default();
     let of = |key: &str| origin[key].as_str().unwrap_or("unknown").to_string();
     let command: Vec<&str> = origin["command"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let threads = origin["threads"].as_u64().map_or(String::new(), |threads| format!(", {threads} threads"));
     Ok(RunData {
         config: config::of_run_folder(run)?,
         summary: summary_of(run)?,
-        events,
+        events: events(run)?,
         ledger: records::read(run, LEDGER)?.unwrap_or_default(),
         predictions: records::read(run, PREDICTIONS)?.unwrap_or_default(),
         command: command.iter().map(|text| word(text.as_ref())).collect::<Vec<_>>().join(" "),
-        file: text(CONFIG, 1 << 20)?,
+        file: text(&run.join(CONFIG), 1 << 20)?,
         provenance: format!("ast {}, commit {}, on {}{threads}.", of("version"), of("commit"), of("device")),
     })
 }

@@ -51,7 +51,11 @@ fn arms_are_paired_and_no_run_is_made_twice() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("comparison");
     let arms = ["--arms=dense,random,ast:lambda=0,ast:gate=hard", "--seeds=2", "--budget=0.5"];
-    let first = result(&compare(&out, &arms));
+    let output = compare(&out, &arms);
+    let plan = "8 runs, 0 finished; the others cost at most as much as 5.0 dense runs";
+    assert!(stderr(&output).contains(plan), "{}", stderr(&output));
+    assert!(stderr(&output).contains("min left") && stderr(&output).contains("8/8  ast:gate=hard seed 1: "));
+    let first = result(&output);
     let rows = first["arms"].as_array().unwrap();
     assert_eq!(rows.len(), 4);
     for (row, flops) in rows.iter().zip([1.0, 0.5, 0.5, 0.5]) {
@@ -78,6 +82,15 @@ fn arms_are_paired_and_no_run_is_made_twice() {
     for words in ["dense", "gate=hard", "difference to random, points"] {
         assert!(picture.contains(words), "{words}: {picture}");
     }
+    // The page has them all, and a curve with a band for each arm.
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    for words in
+        ["fewer than 6 pairs can establish nothing", "ast:gate=hard", "difference to random, points", "--seeds=2"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert_eq!(page.matches("<polygon").count(), 4, "{page}");
+    assert!(!page.contains("https:") && page.len() < 2_000_000);
 
     // Repeating the comparison only reads the runs. A further arm only adds its runs.
     let written = || fs::metadata(out.join("dense/seed-0/summary.json")).unwrap().modified().unwrap();

@@ -1,0 +1,112 @@
+//! `ast config`: shows configurations, and what can be set.
+
+use std::path::Path;
+
+use ast_core::run::RunConfig;
+use toml::{Table, Value};
+
+use crate::args::{ConfigCommand, ShowArgs};
+use crate::config;
+use crate::failure::{Failure, Kind};
+use crate::output::{print, table, wrapped};
+
+/// The documentation of every key. A test holds it against the program.
+const PAGE: &str = include_str!("../../docs/configuration.md");
+/// Columns of a line.
+const COLUMNS: usize = 100;
+
+pub(crate) fn settings(command: &ConfigCommand) -> Result<(), Failure> {
+    match command {
+        ConfigCommand::Show(args) => show(args),
+        ConfigCommand::Diff { one, other } => diff(one, other),
+        ConfigCommand::Keys { prefix } => keys(prefix.as_deref().unwrap_or_default()),
+    }
+}
+
+fn show(args: &ShowArgs) -> Result<(), Failure> {
+    let run = args.of_run();
+    let config = values(&config::resolve(&run)?.effective())?;
+    if !args.origin {
+        let text = toml::to_string(&config).map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
+        return print(text.trim_end());
+    }
+    let layers = config::layers(&run)?;
+    let origin = |key: &str| {
+        let has = |layer: &&(String, Table)| config::leaves(&layer.1).iter().any(|(of, _)| of == key);
+        layers.iter().rev().find(has).map_or("default", |(name, _)| name.as_str())
+    };
+    let row = |(key, value): (String, &Value)| vec![origin(&key).to_string(), key, value.to_string()];
+    let rows = config::leaves(&config).into_iter().map(row).map(|mut row| {
+        row.rotate_left(1);
+        row
+    });
+    print(table(&std::iter::once(head(["key", "value", "from"])).chain(rows).collect::<Vec<_>>()).trim_end())
+}
+
+fn diff(one: &Path, other: &Path) -> Result<(), Failure> {
+    let [first, second] = [of(one)?, of(other)?];
+    let [first, second] = [config::leaves(&first), config::leaves(&second)];
+    let mut keys: Vec<&String> = first.iter().chain(&second).map(|(key, _)| key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let value = |all: &[(String, &Value)], key: &String| {
+        all.iter().find(|(of, _)| of == key).map_or_else(|| "none".into(), |(_, value)| value.to_string())
+    };
+    let rows = keys.into_iter().map(|key| vec![key.clone(), value(&first, key), value(&second, key)]);
+    let rows: Vec<Vec<String>> = rows.filter(|row| row[1] != row[2]).collect();
+    if rows.is_empty() {
+        return print("They do not differ.");
+    }
+    let head = vec!["key".into(), one.display().to_string(), other.display().to_string()];
+    print(table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()).trim_end())
+}
+
+fn keys(prefix: &str) -> Result<(), Failure> {
+    let mut lines = Vec::new();
+    for row in PAGE.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<String> = row.trim_matches('|').split(" | ").map(|cell| cell.trim().replace('`', "")).collect();
+        if let [key, default, allowed, meaning] = &cells[..]
+            && key.starts_with(prefix)
+        {
+            lines.push(format!("{key} = {default}"));
+            let text = format!("{}; {allowed}", plain(meaning));
+            lines.extend(wrapped(&text, COLUMNS - 4).into_iter().map(|line| format!("    {line}")));
+        }
+    }
+    if lines.is_empty() {
+        return Err(Failure::usage(format!("no key begins with `{prefix}`; `ast config keys` lists all")));
+    }
+    print(&lines.join("\n"))
+}
+
+/// Text of a Markdown page without its links: `[text](address)` is `text`.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("](");
+    let first = parts.next().unwrap_or_default().replace('[', "");
+    let rest = parts.map(|part| part.split_once(')').map_or(part, |(_, after)| after).replace('[', ""));
+    std::iter::once(first).chain(rest).collect()
+}
+
+fn head<const N: usize>(names: [&str; N]) -> Vec<String> {
+    names.map(String::from).to_vec()
+}
+
+fn values(config: &RunConfig) -> Result<Table, Failure> {
+    Table::try_from(config).map_err(|error| Failure::new(Kind::Bug, error.to_string()))
+}
+
+/// The configuration of a run folder or a file, with the defaults of all parameters.
+fn of(place: &Path) -> Result<Table, Failure> {
+    values(&if place.is_dir() { config::of_run_folder(place) } else { config::of_file(place) }?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_read_as_their_text() {
+        assert_eq!(plain("see [datasets](datasets.md), and [below](#x)."), "see datasets, and below.");
+        assert_eq!(plain("none"), "none");
+    }
+}

@@ -8,7 +8,7 @@ use plotters::prelude::*;
 const SIZE: (u32, u32) = (860, 900);
 pub(crate) const BLUE_LINE: RGBColor = RGBColor(0x1f, 0x77, 0xb4);
 pub(crate) const ORANGE_LINE: RGBColor = RGBColor(0xd6, 0x5f, 0x0e);
-pub(crate) const GREY_LINE: RGBColor = RGBColor(0x88, 0x88, 0x88);
+pub(crate) const GREY_LINE: RGBColor = RGBColor(0x6b, 0x6b, 0x6b);
 
 pub(crate) type Points = Vec<(f64, f64)>;
 pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;

@@ -19,16 +19,22 @@ use crate::run_folder::{CONFIG, PROVENANCE, SUMMARY, summary_of};
 const DEPTH: usize = 4;
 
 pub(crate) fn runs(folder: &Path) -> Result<(), Failure> {
-    let mut found = Vec::new();
-    look(folder, DEPTH, &mut found)
-        .map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", folder.display())))?;
-    found.sort();
+    let found = found_in(folder)?;
     if found.is_empty() {
         return print(&format!("There are no runs in {}; `ast train` makes one.", folder.display()));
     }
     let head = ["run", "when", "what", "result", "FLOPs", "time"].map(String::from).to_vec();
     let rows = found.iter().map(|run| row(run));
     print(table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()).trim_end())
+}
+
+/// The run folders in `folder` and below it, or itself.
+pub(crate) fn found_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    look(folder, DEPTH, &mut found)
+        .map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", folder.display())))?;
+    found.sort();
+    Ok(found)
 }
 
 /// Adds the run folders in `folder` and below it.

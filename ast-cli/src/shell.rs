@@ -25,6 +25,12 @@ pub(crate) fn word(text: &OsStr) -> String {
     }
 }
 
+/// A command line of this program, to be repeated: with its name, wherever it is.
+pub(crate) fn command_line(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
+    let own = arguments.into_iter().skip(1).map(|text| word(text.as_ref()));
+    std::iter::once("ast".to_string()).chain(own).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use std::ffi::OsStr;

@@ -196,10 +196,8 @@ fn the_page_stands_for_itself() {
     succeed(start(&run, &["--set=train.lr=0.003"]));
     let page = fs::read_to_string(run.join("report.html")).unwrap();
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
-    let mut without = page.clone();
-    for allowed in ["http://www.w3.org/2000/svg"] {
-        without = without.replace(allowed, "");
-    }
+    // The name of a format is no address.
+    let without = page.replace("http://www.w3.org/2000/svg", "");
     for outside in ["http:", "https:", "src=\"/", "@import", "url("] {
         assert!(!without.contains(outside), "{outside}");
     }

@@ -24,10 +24,13 @@ Examples:
   ast compare --budget 0.25                   dense, random and ast, six seeds, no download
   ast compare --preset cifar10 --data-dir DIR --arms random,ast,infobatch --budget 0.25 --epochs 20
       --set data.train_limit=12500 --out comparisons/quarter
+  ast compare --runs runs/0001-procedural-ast,runs/0002-procedural-random --out comparisons/pair
   ast compare --from results.csv --out comparisons/mine
 
+--runs makes the same table of runs that are finished. Runs that differ in nothing but the seed are one arm.
+
 The output folder has a run folder ARM/seed-N per run, and report.html, comparison.md, .json and
-.svg; with --from only these files.")]
+.svg; with --from and --runs only these files.")]
 pub(crate) struct CompareArgs {
     /// Arms, separated by commas; the others are compared with random and dense
     #[arg(long, default_value = "dense,random,ast", value_name = "ARM")]
@@ -46,6 +49,9 @@ pub(crate) struct CompareArgs {
     /// Compare the runs of another program, from a CSV file with the columns arm, seed, cost, result
     #[arg(long, value_name = "FILE", conflicts_with_all = ["arms", "seeds", "RunArgs", "PlaceArgs", "jobs"])]
     pub(crate) from: Option<PathBuf>,
+    /// Compare finished runs, separated by commas: run folders, or folders of run folders
+    #[arg(long, value_name = "RUN", value_delimiter = ',', conflicts_with_all = ["arms", "seeds", "RunArgs", "PlaceArgs", "jobs", "from"])]
+    pub(crate) runs: Vec<PathBuf>,
     /// Output folder
     #[arg(long, value_name = "DIR", default_value = "runs/comparison")]
     pub(crate) out: PathBuf,

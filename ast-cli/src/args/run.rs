@@ -137,6 +137,7 @@ mod tests {
     fn what_is_there_already_takes_no_configuration() {
         all_conflict("train", "--resume", &["RunArgs"]);
         all_conflict("compare", "--from", &["RunArgs", "PlaceArgs"]);
+        all_conflict("compare", "--runs", &["RunArgs", "PlaceArgs"]);
         let place = ["--data-dir=x", "--device=flex", "--threads=2"];
         assert!(Args::try_parse_from(["ast", "train", "--resume", "x"].iter().chain(&place)).is_ok());
     }

@@ -8,6 +8,7 @@ mod circumstances;
 mod comparison;
 mod csv;
 mod execute;
+mod finished;
 mod from;
 mod measured;
 mod page;
@@ -30,6 +31,7 @@ use crate::train;
 use arm::{Arm, seeds};
 use circumstances::Circumstances;
 use comparison::Comparison;
+use finished::Group;
 use measured::Measured;
 use plan::Plan;
 use verdict::Terms;
@@ -42,6 +44,13 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         let comparison = from::comparison(file)?;
         from::may_write(&args.out)?;
         return show(&comparison, Vec::new(), &args.out, args.json, "");
+    }
+    if !args.runs.is_empty() {
+        let (comparison, groups) = finished::comparison(&args.runs)?;
+        from::may_write(&args.out)?;
+        let arms = groups.iter().map(Group::of_page).collect();
+        let comparison = Comparison { from: Some("finished runs".into()), ..comparison };
+        return show(&comparison, arms, &args.out, args.json, "");
     }
     let signals = train::listen()?;
     let arms: Vec<Arm> =
@@ -56,7 +65,8 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     plan.create_folders()?;
     note(&plan.announcement());
     let summaries = execute::execute(&plan.runs, usize::from(args.jobs), &signals)?;
-    plan.are_on_the_same_data(&summaries)?;
+    let paired = plan.runs.iter().zip(&summaries).map(|(run, summary)| (run.seed, run.folder.as_path(), summary));
+    plan::are_on_the_same_data(&paired.collect::<Vec<_>>())?;
 
     let runs = || plan.runs.iter().zip(&summaries);
     let of_arm = |arm: &Arm| {

@@ -4,7 +4,7 @@ use super::comparison::Comparison;
 use super::text::established;
 use crate::output::several;
 use crate::page::{ArmRuns, Compared};
-use crate::shell::word;
+use crate::shell::command_line;
 
 impl Comparison {
     /// The page, with the picture of all pairs. An error is that of a drawing or of the template.
@@ -18,7 +18,7 @@ impl Comparison {
             Some((row, difference)) => format!(
                 "Is {} better than a random choice at this cost? {}",
                 row.arm,
-                difference.sentence(&row.arm, &self.terms, "")
+                self.verdict(row, difference)
             ),
             None => "There is no arm `random` and another beside it, so nothing says whether selecting by significance pays.".into(),
         };
@@ -36,7 +36,7 @@ impl Comparison {
             table: self.rows(),
             picture,
             arms: runs,
-            command: std::env::args_os().map(|text| word(&text)).collect::<Vec<_>>().join(" "),
+            command: command_line(std::env::args_os()),
         };
         compared.page()
     }

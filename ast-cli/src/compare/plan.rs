@@ -164,20 +164,19 @@ impl<'a> Plan<'a> {
         }
         Ok(())
     }
+}
 
-    /// Refuses pairs of runs on different data, as far as their summaries record the data.
-    pub(super) fn are_on_the_same_data(&self, summaries: &[Summary]) -> Result<(), Failure> {
-        let known =
-            || self.runs.iter().zip(summaries).filter_map(|(run, summary)| Some((run, Fingerprints::of(summary)?)));
-        for (i, (run, data)) in known().enumerate() {
-            for (other, others) in known().take(i).filter(|(other, _)| other.seed == run.seed) {
-                if let Some(what) = data.differ(&others) {
-                    return Err(no_pair(&run.folder, &other.folder.display().to_string(), what));
-                }
+/// Refuses pairs of runs, given by seed, folder and summary, on different data, as far as their summaries record the data.
+pub(super) fn are_on_the_same_data(runs: &[(u64, &Path, &Summary)]) -> Result<(), Failure> {
+    let known = || runs.iter().filter_map(|(seed, folder, summary)| Some((seed, folder, Fingerprints::of(summary)?)));
+    for (i, (seed, folder, data)) in known().enumerate() {
+        for (_, other, others) in known().take(i).filter(|(other, ..)| *other == seed) {
+            if let Some(what) = data.differ(&others) {
+                return Err(no_pair(folder, &other.display().to_string(), what));
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 impl Run<'_> {

@@ -64,8 +64,11 @@ impl Comparison {
 
     /// A sentence for each difference.
     pub(super) fn verdicts(&self) -> impl Iterator<Item = String> {
-        self.differences()
-            .map(|(row, difference)| difference.sentence(&row.arm, &self.terms, &self.but(row, difference)))
+        self.differences().map(|(row, difference)| self.verdict(row, difference))
+    }
+
+    pub(super) fn verdict(&self, row: &Row, difference: &Difference) -> String {
+        difference.sentence(&row.arm, &self.terms, &self.but(row, difference))
     }
 
     pub(super) fn differences(&self) -> impl Iterator<Item = (&Row, &Difference)> {

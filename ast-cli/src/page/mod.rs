@@ -22,7 +22,7 @@ use crate::input;
 use crate::output::note;
 use crate::records::{self, LEDGER, PREDICTIONS};
 use crate::run_folder::{CONFIG, METRICS, PAGE, PROVENANCE, summary_of, write};
-use crate::shell::word;
+use crate::shell::command_line;
 
 /// Upper bound for the size of a log.
 const LARGEST_LOG: u64 = 1 << 32;
@@ -67,7 +67,7 @@ fn read(run: &Path) -> Result<RunData, Failure> {
         events: events(run)?,
         ledger: records::read(run, LEDGER)?.unwrap_or_default(),
         predictions: records::read(run, PREDICTIONS)?.unwrap_or_default(),
-        command: command.iter().map(|text| word(text.as_ref())).collect::<Vec<_>>().join(" "),
+        command: command_line(command),
         file: text(&run.join(CONFIG), 1 << 20)?,
         provenance: format!("ast {}, commit {}, on {}{threads}.", of("version"), of("commit"), of("device")),
     })

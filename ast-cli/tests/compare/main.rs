@@ -101,6 +101,32 @@ fn arms_are_paired_and_no_run_is_made_twice() {
     assert_eq!(result(&more)["arms"][0]["accuracies"], first["arms"][1]["accuracies"]);
     assert_eq!(written(), before);
 
+    // The same from the runs alone, wherever they are.
+    let alone = |name: &str, runs: &[&str]| {
+        let runs: Vec<String> = runs.iter().map(|run| out.join(run).display().to_string()).collect();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
+        command.args(["compare", "--json", "--runs", &runs.join(","), "--out"]).arg(folder.path().join(name));
+        command.output().unwrap()
+    };
+    let same = result(&alone("alone", &["dense", "random/seed-0", "random/seed-1", "ast_gate=hard"]));
+    let numbers = |row: &Value| ["accuracies", "differences", "seeds", "flops"].map(|key| row[key].clone());
+    for (row, place) in same["arms"].as_array().unwrap().iter().zip([0, 1, 3]) {
+        assert_eq!(numbers(row), numbers(&rows[place]), "{row}");
+    }
+    assert_eq!(same["arms"][2]["arm"], "ast");
+    assert!(folder.path().join("alone/report.html").is_file());
+    let both = result(&alone("both", &["random", "ast_gate=hard", "ast_lambda=0"]));
+    assert_eq!(both["arms"][1]["arm"], "ast:gate=\"hard\"");
+    assert_eq!(both["arms"][2]["arm"], "ast:gate=\"randomised\":lambda=0.0");
+    for (runs, word) in [
+        (&["dense", "dense/seed-0"][..], "the same configuration and the same seed"),
+        (&["dense", "nowhere"], "nowhere"),
+        (&["comparison.md"], "comparison.md"),
+    ] {
+        let refused = alone("refused", runs);
+        assert!(!refused.status.success() && stderr(&refused).contains(word), "{}", stderr(&refused));
+    }
+
     // Further seeds are run, and reported as a caveat.
     let raised = result(&compare(&out, &["--arms=random", "--seeds=3", "--budget=0.5"]));
     assert_eq!(raised["seeds_raised"], true);

@@ -4,18 +4,20 @@ mod eval;
 mod ledger;
 mod report;
 mod run;
+mod sweep;
 
 use std::path::PathBuf;
 
 use ast_control::PiConfig;
 use clap::{Parser, Subcommand, ValueEnum};
 
-pub(crate) use compare::CompareArgs;
+pub(crate) use compare::{CompareArgs, Shard};
 pub(crate) use config::{ConfigCommand, ShowArgs};
 pub(crate) use eval::EvalArgs;
 pub(crate) use ledger::{LedgerArgs, SortBy};
 pub(crate) use report::ReportArgs;
 pub(crate) use run::{Key, PlaceArgs, RunArgs};
+pub(crate) use sweep::SweepArgs;
 
 /// Adaptive sparse training: train on the most significant samples, and measure whether that pays.
 #[derive(Debug, Parser)]
@@ -31,6 +33,8 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     /// Compare policies at equal cost, paired by seed, with statistics
     Compare(Box<CompareArgs>),
+    /// Run every combination of some values, with every seed
+    Sweep(Box<SweepArgs>),
     /// Write a page about a finished run: one HTML file
     Report(ReportArgs),
     /// Evaluate the weights of a run or of a file on a test set
@@ -191,6 +195,12 @@ pub(crate) struct TrainArgs {
     /// How to show progress
     #[arg(long, value_enum, default_value_t)]
     pub(crate) progress: Progress,
+    /// Also write event files for TensorBoard, into RUN/tensorboard
+    #[arg(long)]
+    pub(crate) tensorboard: bool,
+    /// Also write metrics.csv, and emissions.csv with the columns of CodeCarbon
+    #[arg(long)]
+    pub(crate) csv: bool,
     /// Print the summary as one JSON line on standard output, everything else on standard error
     #[arg(long)]
     pub(crate) json: bool,

@@ -17,6 +17,7 @@ mod device;
 mod doctor;
 mod energy;
 mod eval;
+mod export;
 mod failure;
 mod generate;
 mod inference;
@@ -40,6 +41,7 @@ mod settings;
 mod shell;
 mod signals;
 mod simulate;
+mod tensorboard;
 mod train;
 mod vocabulary;
 
@@ -78,6 +80,10 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Compare(args) => {
             memory::keep();
             compare::compare(&args)
+        }
+        Command::Sweep(args) => {
+            memory::keep();
+            compare::sweep(&args)
         }
         Command::Report(args) => page::report(&args),
         Command::Eval(args) => {

@@ -13,11 +13,13 @@ use crate::resume::Point;
 use crate::run_folder::RunFolder;
 use crate::shell::quoted;
 use crate::signals::Signals;
+use crate::tensorboard::EventFile;
 
 pub(crate) struct Log {
     pub(crate) folder: RunFolder,
     pub(crate) progress: ProgressView,
     pub(crate) events: Vec<Event>,
+    pub(crate) tensorboard: Option<EventFile>,
     signals: Signals,
     config: CheckpointConfig,
     checkpoints: Checkpoints,
@@ -39,6 +41,7 @@ impl Log {
         Self {
             progress,
             events: Vec::new(),
+            tensorboard: None,
             signals,
             config,
             checkpoints,
@@ -68,6 +71,9 @@ impl Log {
 impl Callback for Log {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.progress.event(event);
+        if let Some(file) = &mut self.tensorboard {
+            file.write(event)?;
+        }
         self.events.push(event.clone());
         self.folder.log(event)
     }

@@ -9,17 +9,19 @@ use ast_core::select::Decision;
 use ast_core::train::Phase;
 
 use crate::config::{self, DenseResult};
+use crate::export;
 use crate::interval::half_width;
 use crate::output::several;
 use crate::records::{LEDGER, PREDICTIONS};
 use crate::run_folder::{CONFIG, PAGE, VOCABULARY};
 use crate::shell::quoted;
+use crate::tensorboard;
 
 /// A run that saves less is a dense one: the last batch may be cut off.
 const ALL_OF_IT: f64 = 5e-4;
 
 /// The files that a run leaves for its user.
-const FILES: [&str; 11] = [
+const FILES: [&str; 14] = [
     PAGE,
     "run.svg",
     "summary.json",
@@ -30,6 +32,9 @@ const FILES: [&str; 11] = [
     "run.json",
     LEDGER,
     PREDICTIONS,
+    export::METRICS,
+    export::EMISSIONS,
+    tensorboard::FOLDER,
     VOCABULARY,
 ];
 

@@ -10,13 +10,15 @@ use ast_core::run::{Event, Fingerprint, Ran, RunConfig, RunningFingerprint, Summ
 use serde::Serialize;
 
 use crate::claim::{Claim, LOCK, lock, put_aside};
+use crate::export;
 use crate::failure::{Failure, Kind};
 use crate::output::note;
 use crate::records::{LEDGER, PREDICTIONS};
 use crate::shell::quoted;
+use crate::tensorboard;
 
 /// Where run folders are created by default.
-const RUNS: &str = "runs";
+pub(crate) const RUNS: &str = "runs";
 pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const SUMMARY: &str = "summary.json";
 pub(crate) const METRICS: &str = "metrics.jsonl";
@@ -30,7 +32,7 @@ pub(crate) const PAGE: &str = "report.html";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// The files of a run besides its configuration, in the order in which they are moved aside. The checkpoints are last:
 /// without them a resumed run starts its log again, so the log must be safe first.
-const LEFT: [&str; 11] = [
+const LEFT: [&str; 14] = [
     SUMMARY,
     METRICS,
     PROVENANCE,
@@ -39,6 +41,9 @@ const LEFT: [&str; 11] = [
     MODEL,
     "run.svg",
     PAGE,
+    export::METRICS,
+    export::EMISSIONS,
+    tensorboard::FOLDER,
     LEDGER,
     PREDICTIONS,
     CHECKPOINTS,

@@ -13,13 +13,14 @@ use crate::config;
 use crate::failure::{Failure, Kind};
 use crate::interval::with_error;
 use crate::output::{print, table};
-use crate::run_folder::{CONFIG, PROVENANCE, SUMMARY, summary_of};
+use crate::run_folder::{CONFIG, PROVENANCE, RUNS, SUMMARY, summary_of};
 
 /// How deep runs are looked for: a comparison has COMPARISON/ARM/seed-N.
 const DEPTH: usize = 4;
 
 pub(crate) fn runs(folder: &Path) -> Result<(), Failure> {
-    let found = found_in(folder)?;
+    // The default folder is made by the first run.
+    let found = if folder == Path::new(RUNS) && !folder.exists() { Vec::new() } else { found_in(folder)? };
     if found.is_empty() {
         return print(&format!("There are no runs in {}; `ast train` makes one.", folder.display()));
     }

@@ -16,6 +16,7 @@ use crate::config;
 use crate::dataset::{self, Data};
 use crate::device;
 use crate::energy;
+use crate::export;
 use crate::failure::{Failure, Kind};
 use crate::log::Log;
 use crate::output::{note, print, several};
@@ -28,6 +29,7 @@ use crate::resume::{self, Point};
 use crate::run_folder::{CHECKPOINTS, MODEL, PAGE, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY, summary_of};
 use crate::shell::quoted;
 use crate::signals::Signals;
+use crate::tensorboard::EventFile;
 use crate::vocabulary::Vocabulary;
 
 pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
@@ -42,7 +44,8 @@ pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
         Some(run) => RunTarget::Stopped(run),
         None => RunTarget::New(args.out.as_deref()),
     };
-    let Finished { summary, report } = run(resolved, place, ProgressView::new(args.progress), signals, true)?;
+    let wanted = Wanted { page: true, tensorboard: args.tensorboard, csv: args.csv };
+    let Finished { summary, report } = run(resolved, place, ProgressView::new(args.progress), signals, wanted)?;
     show(&summary, &report, args.json)
 }
 
@@ -63,13 +66,21 @@ pub(crate) struct Finished {
     report: String,
 }
 
-/// Executes a run and writes all files of its folder, with a page about it or without.
+/// What a run writes besides its results.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wanted {
+    page: bool,
+    tensorboard: bool,
+    csv: bool,
+}
+
+/// Executes a run and writes all files of its folder.
 pub(crate) fn run(
     resolved: Resolved,
     place: RunTarget<'_>,
     mut view: ProgressView,
     signals: Signals,
-    with_page: bool,
+    wanted: Wanted,
 ) -> Result<Finished, Failure> {
     let (config, effective) = (resolved.config.clone(), resolved.effective());
     let scorer_origin = resolved.scorer_entry.map(|(_, origin)| origin);
@@ -107,6 +118,9 @@ pub(crate) fn run(
     if let Some(vocabulary) = Vocabulary::of(data.as_ref()) {
         log.folder.write_json(VOCABULARY, &vocabulary)?;
     }
+    if wanted.tensorboard {
+        log.tensorboard = Some(EventFile::create(&path)?);
+    }
     let outcome = trainer.run(&mut log);
     log.progress.finish();
     let Some(mut summary) = outcome.map_err(|error| failure(&error, &path, &config.data.name))? else {
@@ -137,9 +151,14 @@ pub(crate) fn run(
         // A missing picture must not cost the result.
         note(&format!("warning: {failure}"));
     }
+    if wanted.csv {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        log.folder.write(export::METRICS, &export::metrics(&log.events)?)?;
+        log.folder.write(export::EMISSIONS, &export::emissions(&summary, name, backend)?)?;
+    }
     // Written last, because a run with a summary counts as finished.
     log.folder.write_json(SUMMARY, &summary)?;
-    if with_page
+    if wanted.page
         && let Err(failure) =
             page::page(&path, Ok(data.as_ref())).and_then(|page| log.folder.write(PAGE, page.as_bytes()))
     {

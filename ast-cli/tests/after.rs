@@ -273,3 +273,58 @@ fn a_report_has_the_price_beside_the_savings() {
     assert!(report.contains("is it better than random?") && report.contains("compare --config "), "{report}");
     assert!(!train(&["--policy=dense"], "dense").contains("dense run  "), "a dense run has no price");
 }
+
+/// The log as tables. The columns of energy are CodeCarbon's (3.3.2, `EmissionsData`), empty where nothing was measured.
+#[test]
+fn a_run_is_exported_as_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(start(&run, &["--csv"]));
+    let metrics = fs::read_to_string(run.join("metrics.csv")).unwrap();
+    let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let events: Vec<Value> = log.lines().map(json).collect();
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).collect::<Vec<_>>();
+    let numbers = |column: &str| -> Vec<f64> {
+        let values = self::column(&metrics, column);
+        values.iter().filter(|value| !value.is_empty()).map(|value| value.parse().unwrap()).collect()
+    };
+    let logged = |kind: &str, key: &str| of(kind).iter().map(|event| event[key].as_f64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(numbers("loss"), logged("step", "loss"));
+    assert_eq!(numbers("lr"), logged("step", "lr"));
+    assert_eq!(numbers("test_accuracy"), logged("evaluated", "accuracy"));
+    assert_eq!(numbers("step").len(), of("step").len() + of("evaluated").len());
+
+    let emissions = fs::read_to_string(run.join("emissions.csv")).unwrap();
+    let columns = "timestamp,project_name,run_id,experiment_id,duration,emissions,emissions_rate,cpu_power,gpu_power,ram_power,\
+                   cpu_energy,gpu_energy,ram_energy,energy_consumed,water_consumed,country_name,country_iso_code,region,\
+                   cloud_provider,cloud_region,os,python_version,codecarbon_version,cpu_count,cpu_model,gpu_count,gpu_model,\
+                   longitude,latitude,ram_total_size,tracking_mode,cpu_utilization_percent,gpu_utilization_percent,\
+                   ram_utilization_percent,ram_used_gb,on_cloud,pue,wue";
+    assert_eq!(emissions.lines().next().unwrap(), columns);
+    assert_eq!(column(&emissions, "run_id"), ["run"]);
+    let joules = summary(&run)["joules"]["total"].as_f64();
+    let energy = column(&emissions, "energy_consumed")[0].parse::<f64>().ok();
+    assert_eq!(energy.map(|kwh| (kwh * 3.6e6).round()), joules.map(f64::round), "{emissions}");
+    assert_eq!(column(&emissions, "emissions"), [""], "the carbon intensity is not known");
+}
+
+/// Every record of the event file has the checksums of its format; what the records say is read by TensorBoard itself, in
+/// `tensorboard/read`.
+#[test]
+fn event_files_are_whole_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    succeed(start(&run, &["--tensorboard"]));
+    let file = fs::read_dir(run.join("tensorboard")).unwrap().next().unwrap().unwrap();
+    assert!(file.file_name().to_str().unwrap().starts_with("events.out.tfevents."));
+    let bytes = fs::read(file.path()).unwrap();
+    let (mut at, mut records) = (0, 0);
+    while at < bytes.len() {
+        let length = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+        assert!(records > 0 || bytes[at + 12..][..length].ends_with(b"brain.Event:2"));
+        (at, records) = (at + 8 + 4 + length + 4, records + 1);
+    }
+    let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let numbers = log.lines().filter(|line| line.contains("\"step\"") && !line.contains("\"skipped\""));
+    assert_eq!((at, records), (bytes.len(), 1 + numbers.count()));
+}

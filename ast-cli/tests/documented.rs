@@ -3,24 +3,31 @@
 
 use std::process::{Command, Output};
 
-const README: &str = include_str!("../../README.md");
+/// The pages whose commands a newcomer copies.
+const PAGES: [&str; 2] = [include_str!("../../README.md"), include_str!("../../docs/first-steps.md")];
 
-fn ast(args: &[&str]) -> Output {
+fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AST_")) {
         command.env_remove(name);
     }
-    command.args(args).env("AST_OFFLINE", "1").output().expect("the binary starts")
+    command.args(args).env("AST_OFFLINE", "1");
+    command
 }
 
-/// The arguments of every `cargo run --release -- ...` in the README.
+fn ast(args: &[&str]) -> Output {
+    command(args).output().expect("the binary starts")
+}
+
+/// The arguments of every `cargo run --release -- ...` in these pages.
 fn commands() -> Vec<Vec<&'static str>> {
-    let lines = README.lines().filter_map(|line| line.strip_prefix("cargo run --release -- "));
+    let lines =
+        PAGES.iter().flat_map(|page| page.lines()).filter_map(|line| line.strip_prefix("cargo run --release -- "));
     lines.map(|line| line.split('#').next().unwrap().split_whitespace().collect()).collect()
 }
 
 #[test]
-fn every_command_of_the_readme_runs() {
+fn every_command_of_the_first_pages_runs() {
     let commands = commands();
     assert!(commands.len() >= 9, "{commands:?}");
     let folder = tempfile::tempdir().unwrap();
@@ -42,7 +49,7 @@ fn every_command_of_the_readme_runs() {
         match args[0] {
             _ if args.contains(&"--help") => {}
             "train" => args.extend(small.into_iter().chain(out.to_str())),
-            "compare" => args.extend(
+            "compare" | "sweep" => args.extend(
                 ["--seeds", "1"]
                     .into_iter()
                     .chain(small.into_iter().filter(|arg| !["--progress", "none"].contains(arg)))
@@ -50,7 +57,7 @@ fn every_command_of_the_readme_runs() {
             ),
             _ => {}
         }
-        let output = ast(&args);
+        let output = command(&args).current_dir(folder.path()).output().expect("the binary starts");
         assert_eq!(output.status.code(), Some(expected), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -1,6 +1,33 @@
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use super::{PlaceArgs, RunArgs};
+
+/// A part of the runs: the `number`-th of `of`, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shard {
+    pub(crate) number: usize,
+    pub(crate) of: usize,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        match parsed {
+            Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
+            _ => Err("write it as I/N, for example 1/4 for the first of four".into()),
+        }
+    }
+}
+
+impl Shard {
+    /// Whether the run at this place, from 0, belongs to the part.
+    pub(crate) fn has(self, place: usize) -> bool {
+        place % self.of == self.number - 1
+    }
+}
 
 /// Runs every arm once per seed. All arms of a seed have the same initial network, order and augmentation. Finished
 /// runs are not repeated, so the same command continues a stopped comparison.
@@ -46,11 +73,14 @@ pub(crate) struct CompareArgs {
     /// Number of parallel runs. Seconds and joules depend on it; with --budget-seconds, so do all results
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) jobs: u8,
+    /// Make only a part of the runs: I/N, the I-th of N; the table is made when all are there
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
     /// Compare the runs of another program, from a CSV file with the columns arm, seed, cost, result
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["arms", "seeds", "RunArgs", "PlaceArgs", "jobs"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["arms", "seeds", "RunArgs", "PlaceArgs", "jobs", "shard"])]
     pub(crate) from: Option<PathBuf>,
     /// Compare finished runs, separated by commas: run folders, or folders of run folders
-    #[arg(long, value_name = "RUN", value_delimiter = ',', conflicts_with_all = ["arms", "seeds", "RunArgs", "PlaceArgs", "jobs", "from"])]
+    #[arg(long, value_name = "RUN", value_delimiter = ',', conflicts_with_all = ["arms", "seeds", "RunArgs", "PlaceArgs", "jobs", "shard", "from"])]
     pub(crate) runs: Vec<PathBuf>,
     /// Output folder
     #[arg(long, value_name = "DIR", default_value = "runs/comparison")]

@@ -9,19 +9,28 @@ use std::time::Instant;
 use ast_core::run::Summary;
 
 use super::plan::Run;
+use crate::args::Shard;
 use crate::failure::{Failure, Kind};
 use crate::output::note;
 use crate::progress::ProgressView;
 use crate::report::outcome;
 use crate::run_folder::{clear, summary_of, write};
 use crate::signals::Signals;
-use crate::train::{self, Finished, RunTarget};
+use crate::train::{self, Finished, RunTarget, Wanted};
 
-/// Makes the unfinished runs in order, `jobs` at a time. Returns all summaries in the same order.
-pub(super) fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Result<Vec<Summary>, Failure> {
+/// Makes the unfinished runs in order, `jobs` at a time, or those of a part of them. Returns all summaries in the same
+/// order; `None` if only runs of other parts are missing.
+pub(super) fn execute(
+    runs: &[Run<'_>],
+    shard: Option<Shard>,
+    jobs: usize,
+    signals: &Signals,
+) -> Result<Option<Vec<Summary>>, Failure> {
+    let is_ours = |place: usize| shard.is_none_or(|shard| shard.has(place));
+    let ours = || runs.iter().enumerate().filter(|(place, _)| is_ours(*place)).map(|(_, run)| run);
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
-    let to_do = runs.iter().filter(|run| !run.is_finished()).count();
-    let work_left = || runs.iter().filter(|run| !run.is_finished()).map(|run| run.share).sum::<f64>();
+    let to_do = ours().filter(|run| !run.is_finished()).count();
+    let work_left = || ours().filter(|run| !run.is_finished()).map(|run| run.share).sum::<f64>();
     let (begin, work) = (Instant::now(), work_left());
     // Another process that works on the same comparison is noticed when it has a run locked.
     let beside = AtomicBool::new(jobs.min(to_do) > 1);
@@ -29,7 +38,7 @@ pub(super) fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Resul
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
             let Some(run) = runs.get(place) else { return };
-            if run.is_finished() {
+            if run.is_finished() || !is_ours(place) {
                 continue;
             }
             let name = format!("{}/{}  {} seed {}", place + 1, runs.len(), run.arm.name, run.seed);
@@ -65,11 +74,12 @@ pub(super) fn execute(runs: &[Run<'_>], jobs: usize, signals: &Signals) -> Resul
             Err(Failure::new(failure.kind, message))
         }
         Some(failure) => Err(failure),
-        None if runs.iter().any(|run| !run.is_finished()) => Err(Failure::new(
+        None if ours().all(Run::is_finished) && !runs.iter().all(Run::is_finished) => Ok(None),
+        None if ours().any(|run| !run.is_finished()) => Err(Failure::new(
             Kind::TryAgain,
             "another process is making some of the runs; run the same `ast compare` again when they are finished",
         )),
-        None => runs.iter().map(|run| summary_of(&run.folder)).collect(),
+        None => runs.iter().map(|run| summary_of(&run.folder)).collect::<Result<_, _>>().map(Some),
     }
 }
 
@@ -100,7 +110,7 @@ impl Run<'_> {
         } else if !stopped {
             let _ = fs::remove_file(self.mark());
         }
-        train::run(resolved, place, view, signals, false).map_err(of_arm)
+        train::run(resolved, place, view, signals, Wanted::default()).map_err(of_arm)
     }
 
     /// Whether other runs shared the machine. Seconds and joules are then not only this run's.

@@ -22,7 +22,7 @@ mod verdict;
 use std::fs;
 use std::path::Path;
 
-use crate::args::CompareArgs;
+use crate::args::{CompareArgs, SweepArgs};
 use crate::failure::{Failure, Kind};
 use crate::output::{note, print};
 use crate::page::ArmRuns;
@@ -64,7 +64,13 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let seeds_raised = begun::fix(&args.out, begun.as_deref(), &seeds)?;
     plan.create_folders()?;
     note(&plan.announcement());
-    let summaries = execute::execute(&plan.runs, usize::from(args.jobs), &signals)?;
+    let Some(summaries) = execute::execute(&plan.runs, args.shard, usize::from(args.jobs), &signals)? else {
+        let done = plan.runs.iter().filter(|run| run.is_finished()).count();
+        let all = plan.runs.len();
+        note(&format!("this part is done; {done} of {all} runs are in {}", args.out.display()));
+        note("when all are, the same command without --shard makes the table");
+        return Ok(());
+    };
     let paired = plan.runs.iter().zip(&summaries).map(|(run, summary)| (run.seed, run.folder.as_path(), summary));
     plan::are_on_the_same_data(&paired.collect::<Vec<_>>())?;
 
@@ -89,6 +95,35 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     };
     let arms = arms.iter().map(|arm| (arm.name.as_str(), runs_of(arm))).collect();
     show(&comparison, arms, &args.out, args.json, ", a folder per run")
+}
+
+/// Compares every combination of the values that vary.
+pub(crate) fn sweep(args: &SweepArgs) -> Result<(), Failure> {
+    let (mut arms, mut set) = (vec![args.policy.clone()], Vec::new());
+    for assignment in &args.run.set {
+        let (key, values) = assignment.split_once('=').unwrap_or((assignment, ""));
+        match arm::split(values).as_slice() {
+            [] | [_] => set.push(assignment.clone()),
+            values => {
+                let mut with = Vec::new();
+                for arm in &arms {
+                    with.extend(values.iter().map(|value| format!("{arm}:{}={value}", in_arm(key))));
+                }
+                arms = with;
+            }
+        }
+    }
+    if arms.len() == 1 {
+        return Err(Failure::usage(
+            "nothing varies: give a --set several values, for example control.target=0.05,0.1,0.2",
+        ));
+    }
+    compare(&args.comparison(arms, set))
+}
+
+/// A key as an arm has it: a parameter of the policy without its section.
+fn in_arm(key: &str) -> &str {
+    key.trim().strip_prefix("policy.").unwrap_or(key.trim())
 }
 
 /// Writes the files and prints one of them.

@@ -162,6 +162,47 @@ fn by_default_ast_is_random_in_short_runs() {
     assert_eq!(stderr(&output).matches("ast: `ast` is `random` here").count(), 1, "{}", stderr(&output));
 }
 
+/// Every combination is an arm; the parts of two machines are together the whole.
+#[test]
+fn a_sweep_compares_every_combination_and_can_be_divided() {
+    let folder = tempfile::tempdir().unwrap();
+    let sweep = |out: &str, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ast"));
+        command.args(["sweep", "--json", "--seeds=2", "--epochs=2", "--set=data.train_limit=96", "--beside=random"]);
+        command.args(["--set=control.target=0.25,0.5", "--set", "policy.lambda=0.4,0.8", "--batch-size=16"]);
+        command.args(more).arg("--out").arg(folder.path().join(out)).output().unwrap()
+    };
+    let whole = result(&sweep("whole", &[]));
+    let arms: Vec<&str> = whole["arms"].as_array().unwrap().iter().map(|row| row["arm"].as_str().unwrap()).collect();
+    assert_eq!(
+        arms,
+        [
+            "random",
+            "ast:control.target=0.25:lambda=0.4",
+            "ast:control.target=0.25:lambda=0.8",
+            "ast:control.target=0.5:lambda=0.4",
+            "ast:control.target=0.5:lambda=0.8"
+        ]
+    );
+    let first = sweep("parts", &["--shard=1/2"]);
+    assert!(first.status.success() && first.stdout.is_empty(), "{}", stderr(&first));
+    assert!(stderr(&first).contains("this part is done; 5 of 10 runs"), "{}", stderr(&first));
+    let second = result(&sweep("parts", &["--shard=2/2"]));
+    assert_eq!(accuracies(&second), accuracies(&whole), "the last part makes the table");
+    assert_eq!(accuracies(&result(&sweep("parts", &[]))), accuracies(&whole));
+    for (more, word) in [
+        (&["--shard=3/2"][..], "write it as I/N"),
+        (&["--shard=0/2"], "write it as I/N"),
+        (&["--set=model.width=8,16"], "cannot vary by arm"),
+    ] {
+        let refused = sweep("refused", more);
+        assert!(refused.status.code() == Some(2) && stderr(&refused).contains(word), "{}", stderr(&refused));
+    }
+    let mut nothing = Command::new(env!("CARGO_BIN_EXE_ast"));
+    let nothing = nothing.args(["sweep", "--set=control.target=0.5"]).output().unwrap();
+    assert!(nothing.status.code() == Some(2) && stderr(&nothing).contains("nothing varies"), "{}", stderr(&nothing));
+}
+
 #[test]
 fn an_interrupted_comparison_continues_and_jobs_do_not_change_results() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use ast_core::train::{Inference, Trained, WeightsError};
 
 use crate::failure::{Failure, Kind};
-use crate::run_folder::MODEL;
-use crate::shell::quoted;
+use crate::run_folder::{MODEL, not_yet};
 
 /// The weights of a run: the `given` file, or else those at its end.
 pub(crate) fn weights(run: &Path, given: Option<&Path>) -> Result<PathBuf, Failure> {
@@ -18,10 +17,7 @@ pub(crate) fn weights(run: &Path, given: Option<&Path>) -> Result<PathBuf, Failu
     }
     let weights = run.join(MODEL);
     if !weights.is_file() {
-        let resume = format!("`ast train --resume {}` finishes the run", quoted(run));
-        let message =
-            format!("{}: no such file: the weights are written at the end of a run; {resume}", weights.display());
-        return Err(Failure::new(Kind::Data, message));
+        return Err(not_yet(run, MODEL));
     }
     Ok(weights)
 }

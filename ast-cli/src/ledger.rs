@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::args::{LedgerArgs, SortBy};
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::output::{print, put, several, table};
 use crate::records::{self, LEDGER, Visited};
-use crate::run_folder::summary_of;
-use crate::shell::quoted;
+use crate::run_folder::{not_yet, summary_of};
 
 /// The group of the samples whose labels are known to be wrong.
 const WRONG: &str = "mislabelled";
@@ -18,10 +17,7 @@ const BAR: usize = 40;
 pub(crate) fn ledger(args: &LedgerArgs) -> Result<(), Failure> {
     let run = &args.run;
     let Some(all) = records::read::<Visited>(run, LEDGER)? else {
-        let file = run.join(LEDGER);
-        let message = format!("{}: no such file: it is written at the end of a run", file.display());
-        let resume = format!("`ast train --resume {}` finishes one that was stopped", quoted(run));
-        return Err(Failure::new(Kind::Data, format!("{message}; {resume}")));
+        return Err(not_yet(run, LEDGER));
     };
     let sorted = match args.suspects {
         true => by(&all, suspicion),

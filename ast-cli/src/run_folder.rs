@@ -169,11 +169,23 @@ fn write_config(run: &Path, config: &RunConfig) -> Result<(), Failure> {
     write(&run.join(CONFIG), text.as_bytes())
 }
 
+/// The failure for a file that a run has only at its end.
+pub(crate) fn not_yet(run: &Path, name: &str) -> Failure {
+    let file = run.join(name);
+    let hint = match run.join(SUMMARY).is_file() {
+        true => "it was removed, or an older program made the run".to_string(),
+        false => format!("it is written at the end of a run; `ast train --resume {}` finishes it", quoted(run)),
+    };
+    Failure::new(Kind::Data, format!("{}: no such file: {hint}", file.display()))
+}
+
 /// Reads the summary of a finished run.
 pub(crate) fn summary_of(run: &Path) -> Result<Summary, Failure> {
     let file = run.join(SUMMARY);
-    let text = std::fs::read_to_string(&file)
-        .map_err(|error| Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())))?;
+    let text = fs::read_to_string(&file).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => not_yet(run, SUMMARY),
+        _ => Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())),
+    })?;
     let damaged = |error| {
         let (file, run) = (file.display(), quoted(run));
         format!("{file}: {error}; move it away, and `ast train --resume {run}` continues from the last checkpoint")

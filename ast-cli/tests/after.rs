@@ -115,6 +115,7 @@ fn what_cannot_be_evaluated_is_said() {
     let (code, message) = refused(&["eval", path]);
     assert!(code == 65 && message.contains("model.safetensors"), "{code} {message}");
     fs::remove_file(&weights).unwrap();
+    fs::remove_file(run.join("summary.json")).unwrap();
     let (code, message) = refused(&["eval", path]);
     assert!(code == 65 && message.contains("ast train --resume"), "{message}");
 }
@@ -168,7 +169,12 @@ fn the_ledger_is_written_and_read() {
     assert!(code == 65 && message.contains("ledger.csv"), "{message}");
     fs::remove_file(run.join("ledger.csv")).unwrap();
     let (code, message) = refused(&["ledger", path]);
-    assert!(code == 65 && message.contains("written at the end of a run"), "{message}");
+    assert!(code == 65 && message.contains("an older program made the run"), "{message}");
+    fs::remove_file(run.join("summary.json")).unwrap();
+    for command in ["ledger", "report"] {
+        let (code, message) = refused(&[command, path]);
+        assert!(code == 65 && message.contains("written at the end of a run; `ast train --resume "), "{message}");
+    }
 }
 
 /// The shares that are printed, counted from the table.

@@ -62,13 +62,14 @@ fn check_split(data: &dyn Dataset, which: &str) {
         assert!(data.label(id) < data.classes(), "{which} sample {id}: its label is a class");
         assert_eq!(data.content(id), data.content(id), "{which} sample {id}: its content is the same each time");
         match data.shape() {
-            Shape::Image(sides) => check_image(data, id, sides.iter().product()),
+            Shape::Image(sides) => check_image(data, id, sides),
             Shape::Tokens(context) => check_window(data, id, context),
         }
     }
 }
 
-fn check_image(data: &dyn Dataset, id: SampleId, size: usize) {
+fn check_image(data: &dyn Dataset, id: SampleId, sides: [usize; 3]) {
+    let (size, places) = (sides.iter().product(), sides[1] * sides[2]);
     let written = |random| {
         let mut out = vec![f32::NAN; size];
         let visit = Visit { id, epoch: 3, earlier: 1 };
@@ -84,6 +85,15 @@ fn check_image(data: &dyn Dataset, id: SampleId, size: usize) {
         let (loaded, values) = written(random);
         assert!(values.iter().all(|value| value.is_finite()), "sample {id}: every value is written and finite");
         assert!((loaded, values) == written(random), "sample {id}: the same request gives the same values");
+    }
+    let normalisation = data.normalisation();
+    if !normalisation.is_empty() {
+        assert_eq!(normalisation.len(), sides[0], "each channel has a mean and a deviation");
+        let (_, values) = written(None);
+        for (values, [mean, deviation]) in values.chunks_exact(places).zip(normalisation) {
+            let mut pixels = values.iter().map(|value| value * deviation + mean);
+            assert!(pixels.all(|pixel| (-1e-3..=1.001).contains(&pixel)), "sample {id}: its pixels are in 0..=1");
+        }
     }
 }
 

@@ -131,7 +131,7 @@ impl Evaluation {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let guess = 100.0 / self.classes.len() as f64;
+        let guess = format!("{:.1}", 100.0 / self.classes.len() as f64);
         let mut line =
             |what: &str, value: String, meaning: String| writeln!(out, "  {what:18} {value:>16}   {meaning}");
         if let Some(TextResult { perplexity, bits_per_character }) = self.text {
@@ -151,7 +151,7 @@ impl Evaluation {
         }
         let Some((confusion, Calibration { expected_error, mean_confidence })) = &self.images else { return Ok(()) };
         let accuracy = with_error(self.accuracy, self.samples);
-        line("accuracy", accuracy, format!("{}, 95 % interval; guessing gives {guess:.3} %", self.set))?;
+        line("accuracy", accuracy, format!("{}, 95 % interval; guessing gives {guess} %", self.set))?;
         if let Some(tta) = self.tta {
             line("with augmentation", with_error(tta, self.samples), "averaged over six views of each image".into())?;
         }

@@ -1,7 +1,7 @@
 //! Makes the runs that are not finished, and records which of them shared the machine.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -87,7 +87,7 @@ impl Run<'_> {
     fn execute(&self, beside: bool, signals: Signals, view: ProgressView) -> Result<Finished, Failure> {
         let finished = self.make(beside, signals, view);
         if finished.as_ref().is_err_and(|failure| failure.kind == Kind::TryAgain) {
-            write(&self.mark(), b"")?;
+            write(&mark(&self.folder), b"")?;
         }
         finished
     }
@@ -106,20 +106,25 @@ impl Run<'_> {
         };
         // The time before an interruption still counts in the run's seconds.
         if beside {
-            write(&self.mark(), b"")?;
+            write(&mark(&self.folder), b"")?;
         } else if !stopped {
-            let _ = fs::remove_file(self.mark());
+            let _ = fs::remove_file(mark(&self.folder));
         }
         train::run(resolved, place, view, signals, Wanted::default()).map_err(of_arm)
     }
 
     /// Whether other runs shared the machine. Seconds and joules are then not only this run's.
     pub(super) fn was_shared(&self) -> bool {
-        self.mark().is_file()
+        was_shared(&self.folder)
     }
+}
 
-    /// A file beside the run's folder that marks the run as shared.
-    fn mark(&self) -> PathBuf {
-        self.folder.with_extension("shared")
-    }
+/// A file beside a run's folder that marks the run as shared.
+fn mark(folder: &Path) -> PathBuf {
+    folder.with_extension("shared")
+}
+
+/// Whether other runs shared the machine with the run in a folder, as far as `ast compare` made it.
+pub(super) fn was_shared(folder: &Path) -> bool {
+    mark(folder).is_file()
 }

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 use super::caveat::{Caveat, Limits, caveat};
 use super::circumstances::{self, Circumstances};
 use super::comparison::Comparison;
+use super::execute::was_shared;
 use super::measured::Measured;
 use super::plan::are_on_the_same_data;
 use super::same::identity;
@@ -86,8 +87,7 @@ pub(super) fn comparison(places: &[PathBuf]) -> Result<(Comparison, Vec<Group>),
     };
     let warnings: Vec<String> = groups.iter().flat_map(warnings).collect();
     let mut caveats = circumstances::of_runs(&Circumstances {
-        // Whether other runs shared the machine was recorded beside the folder, if `ast compare` made the run.
-        runs: runs().map(|(group, run)| (group.name.as_str(), &run.summary, shared(&run.folder))).collect(),
+        runs: runs().map(|(group, run)| (group.name.as_str(), &run.summary, was_shared(&run.folder))).collect(),
         limits,
         free_scoring: &free,
         seeds_raised: false,
@@ -95,10 +95,6 @@ pub(super) fn comparison(places: &[PathBuf]) -> Result<(Comparison, Vec<Group>),
     });
     caveats.extend(differing(&groups));
     Ok((Comparison::of(&results, Terms::of(&summaries, epochs), limits, caveats), groups))
-}
-
-fn shared(folder: &Path) -> bool {
-    folder.with_extension("shared").is_file()
 }
 
 fn read(folder: &Path) -> Result<Finished, Failure> {

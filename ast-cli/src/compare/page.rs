@@ -26,7 +26,7 @@ impl Comparison {
         let compared = Compared {
             title: format!("{}: {}", names.join(", "), several(seeds, "seed")),
             sentences: vec![
-                format!("Every arm was run with every seed; differences are between runs of the same seed{from}."),
+                format!("Differences are between runs of the same seed{from}."),
                 format!("Mean {}: {}.", self.terms.result, means.collect::<Vec<_>>().join(", ")),
                 question,
             ],

@@ -2,10 +2,11 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
+use ast_benches::{Rate, Unit, criterion};
 use ast_control::{Controller, Fixed, OriginalController, PiConfig, Setpoint};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-fn benches(c: &mut Criterion) {
+fn benches(c: &mut Criterion<Rate>) {
     let mut group = c.benchmark_group("controller");
     group.throughput(Throughput::Elements(1));
     let controllers: [(&str, Box<dyn Controller>); 3] = [
@@ -25,5 +26,5 @@ fn benches(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(group, benches);
+criterion_group!(name = group; config = criterion(Unit::Updates); targets = benches);
 criterion_main!(group);

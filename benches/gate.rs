@@ -2,11 +2,12 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
+use ast_benches::{Rate, Unit, criterion};
 use ast_core::random::{Purpose, Random};
 use ast_core::select::{Window, gate};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-fn benches(c: &mut Criterion) {
+fn benches(c: &mut Criterion<Rate>) {
     let mut group = c.benchmark_group("gate");
     for size in [128, 1_024, 65_536, 1_048_576] {
         let mut stream = Random::new(1).stream(Purpose::Gate, 0, 0);
@@ -15,6 +16,8 @@ fn benches(c: &mut Criterion) {
         window.extend(keys.iter().copied());
         let quantile = window.quantile(0.9).expect("the window is not empty");
         let mut passed = Vec::with_capacity(size);
+        gate::pass(&keys, quantile, &mut stream, &mut passed);
+        println!("of {size} keys {:.1} % pass", 100.0 * passed.len() as f64 / size as f64);
         group.throughput(Throughput::Elements(size as u64));
         group.bench_with_input(BenchmarkId::new("pass", size), &keys, |bencher, keys| {
             bencher.iter(|| gate::pass(keys, quantile, &mut stream, &mut passed));
@@ -35,5 +38,5 @@ fn benches(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(group, benches);
+criterion_group!(name = group; config = criterion(Unit::Keys); targets = benches);
 criterion_main!(group);

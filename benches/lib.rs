@@ -2,6 +2,8 @@
 //! each once, as a check.
 #![forbid(unsafe_code)]
 
+mod units;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,6 +18,8 @@ use ast_data::OrderedLoader;
 use ast_scoring as _;
 use burn::tensor::Device;
 use pulp::{Simd, WithSimd};
+
+pub use units::{Rate, Unit, criterion};
 
 /// Samples per step.
 pub const BATCH: usize = 128;

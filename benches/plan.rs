@@ -2,11 +2,12 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
+use ast_benches::{Rate, Unit, criterion};
 use ast_core::random::Random;
 use ast_core::select::Sampler;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-fn benches(c: &mut Criterion) {
+fn benches(c: &mut Criterion<Rate>) {
     let mut group = c.benchmark_group("plan");
     group.sample_size(20);
     for samples in [50_000, 1_281_167] {
@@ -23,5 +24,5 @@ fn benches(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(group, benches);
+criterion_group!(name = group; config = criterion(Unit::Samples); targets = benches);
 criterion_main!(group);

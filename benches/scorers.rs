@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
+use ast_benches::{Rate, Unit, criterion};
 use ast_core::plugin::{Params, Registry};
 use ast_core::score::ScorerEntry;
 use ast_core::testing::{context, observation};
@@ -10,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const BATCH: usize = 128;
 
-fn benches(c: &mut Criterion) {
+fn benches(c: &mut Criterion<Rate>) {
     let mut group = c.benchmark_group("scorer");
     group.throughput(Throughput::Elements(BATCH as u64));
     let seen = observation(BATCH, 1);
@@ -26,5 +27,5 @@ fn benches(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(group, benches);
+criterion_group!(name = group; config = criterion(Unit::Samples); targets = benches);
 criterion_main!(group);

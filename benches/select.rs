@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use ast_benches::{Rate, Unit, criterion};
 use ast_core::plugin::{ParamValue, Params, Registry};
 use ast_core::random::Random;
 use ast_core::select::{
@@ -14,7 +15,7 @@ use ast_core::select::{
 use ast_core::testing::goal;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-fn benches(c: &mut Criterion) {
+fn benches(c: &mut Criterion<Rate>) {
     let mut group = c.benchmark_group("select");
     for chunk in [128usize, 1_024, 65_536] {
         let samples = chunk.max(50_000) * 2;
@@ -23,7 +24,8 @@ fn benches(c: &mut Criterion) {
             let score = (id * 7919 % 10_007) as f32;
             ledger.record(&[SampleOutcome { id, score, loss: score, correct: true, coverage: id % 64 == 0 }]);
         }
-        println!("ledger of {samples} samples: {} bytes per sample", ledger.bytes() / samples);
+        let bytes = ledger.bytes() / samples;
+        println!("a ledger of {samples} samples, {bytes} bytes each; 10 % of a chunk of {chunk} are selected");
         let (queue, random) = (Queue::new(samples), Random::new(1));
         let entry: &PolicyEntry = Registry::linked().and_then(|r| r.get("ast")).expect("linked");
         let given = BTreeMap::from([("lambda".into(), ParamValue::Number(0.8))]);
@@ -48,5 +50,5 @@ fn benches(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(group, benches);
+criterion_group!(name = group; config = criterion(Unit::Samples); targets = benches);
 criterion_main!(group);

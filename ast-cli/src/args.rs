@@ -1,6 +1,7 @@
 mod compare;
 mod config;
 mod eval;
+mod headings;
 mod ledger;
 mod report;
 mod run;
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use compare::{CompareArgs, Shard};
 pub(crate) use config::{ConfigCommand, ShowArgs};
 pub(crate) use eval::EvalArgs;
+use headings::{OUT, PLACE, SELECT, TRAIN};
 pub(crate) use ledger::{LedgerArgs, SortBy};
 pub(crate) use report::ReportArgs;
 pub(crate) use run::{Key, PlaceArgs, RunArgs};
@@ -21,7 +23,14 @@ pub(crate) use sweep::SweepArgs;
 
 /// Adaptive sparse training: train on the most significant samples, and measure whether that pays.
 #[derive(Debug, Parser)]
-#[command(name = "ast", version, about, max_term_width = 100)]
+#[command(name = "ast", version, max_term_width = 100, help_template = headings::template())]
+#[command(after_help = "\
+Examples:
+  ast train                          a minute on two cores, no download; writes a page about the run
+  ast compare                        is it better than random? dense, random and ast, six seeds each
+  ast train --dataset image-folder --data-dir DIR        your own images
+
+`ast COMMAND --help` says more.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -174,35 +183,35 @@ Exit codes: 0 done, 2 usage, 65 data, 69 device, 70 bug, 73 cannot create, 74 ca
 75 try again, 129/130/143 stopped by HUP/INT/TERM.")]
 pub(crate) struct TrainArgs {
     /// Policy, which selects the samples; `ast policies` lists them [key: policy.name]
-    #[arg(long)]
+    #[arg(long, help_heading = SELECT)]
     pub(crate) policy: Option<String>,
     /// Seed of all randomness [key: train.seed]
-    #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..), help_heading = TRAIN)]
     pub(crate) seed: Option<i64>,
     #[command(flatten)]
     pub(crate) run: RunArgs,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     /// Run folder; must be new or empty [default: runs/NNNN-DATA-POLICY]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = PLACE)]
     pub(crate) out: Option<PathBuf>,
     /// Continue a stopped run from its last checkpoint; everything else comes from its folder
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["RunArgs", "policy", "seed", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["RunArgs", "policy", "seed", "out"], help_heading = PLACE)]
     pub(crate) resume: Option<PathBuf>,
     /// With --resume: start the run again from its config.toml; old files are moved to RUN/aside-N, nothing is removed
-    #[arg(long, requires = "resume")]
+    #[arg(long, requires = "resume", help_heading = PLACE)]
     pub(crate) start_over: bool,
     /// How to show progress
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, help_heading = OUT)]
     pub(crate) progress: Progress,
     /// Also write event files for TensorBoard, into RUN/tensorboard
-    #[arg(long)]
+    #[arg(long, help_heading = OUT)]
     pub(crate) tensorboard: bool,
     /// Also write metrics.csv, and emissions.csv with the columns of CodeCarbon
-    #[arg(long)]
+    #[arg(long, help_heading = OUT)]
     pub(crate) csv: bool,
     /// Print the summary as one JSON line on standard output, everything else on standard error
-    #[arg(long)]
+    #[arg(long, help_heading = OUT)]
     pub(crate) json: bool,
 }
 

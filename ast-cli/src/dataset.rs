@@ -12,6 +12,7 @@ use ast_core::run::{DataConfig, RunConfig};
 use ast_data::OrderedLoader;
 
 use crate::failure::{Failure, Kind};
+use crate::progress;
 use crate::shell::quoted;
 
 /// Training and test data of a run.
@@ -50,7 +51,10 @@ pub(crate) fn splits(config: &RunConfig) -> Result<[Arc<dyn Dataset>; 2], Failur
     let random = Random::new(config.train.seed);
     let samples = train_limit.map(|limit| limit + validation.unwrap_or(0));
     let request = ReadRequest { dir: dir.as_deref(), random, samples };
-    let all = source(&config.data)?.read(&request).map_err(|error| refusal(name, error))?;
+    let waiting = progress::waiting(&format!("reading the data of {name}"));
+    let all = source(&config.data)?.read(&request);
+    waiting.finish_and_clear();
+    let all = all.map_err(|error| refusal(name, error))?;
     let [mut train, test] = match (validation, all.test) {
         (Some(samples), _) => held_out(&all.train, *samples)?,
         (None, Some(test)) => [all.train, test],

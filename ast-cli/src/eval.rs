@@ -4,21 +4,19 @@ use std::fmt::Write;
 
 use ast_core::data::{Dataset, Shape};
 use ast_core::run::{RunConfig, TextResult};
-use ast_core::train::{Evaluated, TrainError, Trained, text_result};
+use ast_core::train::{Evaluated, text_result};
 use serde_json::{Value, json};
 
 use crate::args::EvalArgs;
 use crate::config;
 use crate::confusion::{Calibration, Confusion};
 use crate::dataset::{self, Data};
-use crate::device;
 use crate::failure::{Failure, Kind};
 use crate::inference;
 use crate::interval::{half_width, with_error};
 use crate::output::{note, print, table};
 use crate::records::{self, Predicted};
 use crate::run_folder::write;
-use crate::train;
 
 /// Most classes of which the whole confusion matrix is printed.
 const MATRIX: usize = 20;
@@ -32,26 +30,10 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         false if args.what.is_file() => args.what.clone(),
         false => return Err(Failure::new(Kind::Io, format!("{}: no such file or folder", args.what.display()))),
     };
-    train::set_threads(config.device.threads)?;
-    let (backend, device) = device::choose(&config.device.name)?;
     let Data { mut test, .. } = dataset::load(&config)?;
     let data = test.dataset().clone();
-    let (shape, classes) = (data.shape(), data.classes());
-    let trained = Trained { model: &config.model, weights: &weights, shape, classes, device: &device };
-    let model =
-        inference::load(&trained, "; are they the weights of this network, for data of this shape and these classes?")?;
-    note(&format!("evaluating on {backend}: {}", set_of(&config, data.as_ref(), data.samples())));
-    let evaluated = model.evaluate(test.as_mut(), &device, config.eval.tta).map_err(|error| {
-        let error = TrainError::from(error);
-        Failure::new(train::kind_of(&error), error.to_string())
-    })?;
-    if !evaluated.loss.is_finite() {
-        let what = "the loss is not a number: the weights are damaged, or training diverged";
-        return Err(Failure::new(Kind::Data, format!("{}: {what}", weights.display())));
-    }
-    for bad in &evaluated.bad {
-        note(&format!("warning: test sample {} is left out: {}", bad.id, bad.reason));
-    }
+    let what = set_of(&config, data.as_ref(), data.samples());
+    let evaluated = inference::evaluate(&config, &weights, test.as_mut(), &what, config.eval.tta)?;
     let answers: Vec<Predicted> = records::predicted(&evaluated.answers, data.as_ref()).collect();
     if let Some(file) = &args.csv {
         if answers.is_empty() {

@@ -1,16 +1,24 @@
 //! `ast ledger`: what a finished run did with each training sample, and which labels are probably wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
+use std::path::Path;
+
+use ast_core::select::SampleId;
 
 use crate::args::{LedgerArgs, SortBy};
+use crate::config;
+use crate::dataset::{self, Data};
 use crate::failure::Failure;
+use crate::inference;
 use crate::output::{print, put, several, table};
 use crate::records::{self, LEDGER, Visited};
 use crate::run_folder::{not_yet, summary_of};
 
 /// The group of the samples whose labels are known to be wrong.
 const WRONG: &str = "mislabelled";
+/// Most bars of a histogram.
+const BARS: usize = 20;
 /// Characters of the longest bar of a histogram.
 const BAR: usize = 40;
 
@@ -20,9 +28,16 @@ pub(crate) fn ledger(args: &LedgerArgs) -> Result<(), Failure> {
         return Err(not_yet(run, LEDGER));
     };
     let sorted = match args.suspects {
+        true if args.fresh => {
+            let losses = fresh_losses(run)?;
+            by(&all, |sample| losses.get(&sample.id).map(|loss| f64::from(*loss)))
+        }
         true => by(&all, suspicion),
         false => by(&all, |sample| value(sample, args.sort)),
     };
+    if args.suspects && sorted.is_empty() {
+        return Err(Failure::usage("--suspects is for images that were trained on: text has no labels"));
+    }
     if args.csv {
         let rows = sorted.iter().take(args.top.unwrap_or(usize::MAX));
         return put(&records::csv(rows)?).map(drop);
@@ -57,6 +72,16 @@ pub(crate) fn suspicion(sample: &Visited) -> Option<f64> {
     sample.label.and(sample.loss).map(f64::from)
 }
 
+/// The loss of every training image under the weights at the end of the run.
+fn fresh_losses(run: &Path) -> Result<HashMap<SampleId, f32>, Failure> {
+    let config = config::of_run_folder(run)?;
+    let Data { mut train, .. } = dataset::load(&config)?;
+    let what = format!("{} training images of {}", train.dataset().samples(), config.data.name);
+    let weights = inference::weights(run, None)?;
+    let evaluated = inference::evaluate(&config, &weights, train.as_mut(), &what, false)?;
+    Ok(evaluated.answers.iter().map(|answer| (answer.id, answer.loss)).collect())
+}
+
 /// How many of the first samples have a label that is known to be wrong, and how many of all; `None` if that is not known.
 pub(crate) fn wrong(first: &[&Visited], all: &[Visited]) -> Option<(usize, usize)> {
     let is_wrong = |sample: &&Visited| sample.group.as_deref() == Some(WRONG);
@@ -80,12 +105,9 @@ impl Text<'_> {
         let median = visits[visits.len() / 2];
         writeln!(out, "{}, {total} visits", several(self.all.len(), "training sample"))?;
         writeln!(out, "\n  visits of a sample: {least} to {most}, median {median}; {never} never trained on\n")?;
-        let width = usize::from(most - least) / 20 + 1;
-        let bins = bins(&visits, width);
-        let largest = bins.values().max().copied().unwrap_or(1);
-        for (first, count) in &bins {
-            let last = (first + width - 1).min(usize::from(*most));
-            let range = if width == 1 { first.to_string() } else { format!("{first} to {last}") };
+        let bins = histogram(self.all, BARS);
+        let largest = bins.iter().map(|(_, count)| *count).max().unwrap_or(1);
+        for (range, count) in &bins {
             let bar = "#".repeat((BAR * count).div_ceil(largest));
             writeln!(out, "  {range:>12}  {count:8}  {bar}")?;
         }
@@ -185,16 +207,19 @@ impl Text<'_> {
     }
 }
 
-/// Numbers of sorted values in intervals of a width, by the first value of the interval, without gaps.
-fn bins(sorted: &[u16], width: usize) -> BTreeMap<usize, usize> {
-    let mut bins = BTreeMap::new();
-    let (Some(least), Some(most)) = (sorted.first(), sorted.last()) else { return bins };
-    let bin = |value: u16| usize::from(value - least) / width;
-    bins.extend((0..=bin(*most)).map(|i| (usize::from(*least) + i * width, 0)));
-    for value in sorted {
-        *bins.entry(usize::from(*least) + bin(*value) * width).or_insert(0) += 1;
-    }
-    bins
+/// Numbers of samples by their visits, in at most so many intervals of one width, without gaps.
+pub(crate) fn histogram(all: &[Visited], most: usize) -> Vec<(String, usize)> {
+    let visits = || all.iter().map(|sample| usize::from(sample.visits));
+    let (Some(least), Some(largest)) = (visits().min(), visits().max()) else { return Vec::new() };
+    let width = (largest - least) / most + 1;
+    let mut counts = vec![0; (largest - least) / width + 1];
+    visits().for_each(|visits| counts[(visits - least) / width] += 1);
+    let named = |(bin, count): (usize, usize)| {
+        let first = least + bin * width;
+        let last = (first + width - 1).min(largest);
+        (if first == last { first.to_string() } else { format!("{first} to {last}") }, count)
+    };
+    counts.into_iter().enumerate().map(named).collect()
 }
 
 #[cfg(test)]
@@ -229,8 +254,13 @@ mod tests {
 
     #[test]
     fn histograms_have_no_gaps() {
-        assert_eq!(bins(&[1, 1, 4], 1), BTreeMap::from([(1, 2), (2, 0), (3, 0), (4, 1)]));
-        assert_eq!(bins(&[0, 3, 4, 9], 4), BTreeMap::from([(0, 2), (4, 1), (8, 1)]));
-        assert!(bins(&[], 1).is_empty());
+        let of = |visits: &[u16], most| {
+            let all: Vec<Visited> = visits.iter().map(|n| Visited { visits: *n, ..sample(0, None, None) }).collect();
+            histogram(&all, most).into_iter().map(|(name, n)| format!("{name}: {n}")).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[1, 4, 1], 4), ["1: 2", "2: 0", "3: 0", "4: 1"]);
+        assert_eq!(of(&[9, 0, 3, 4], 3), ["0 to 3: 2", "4 to 7: 1", "8 to 9: 1"]);
+        assert_eq!(of(&[7], 20), ["7: 1"]);
+        assert!(of(&[], 4).is_empty());
     }
 }

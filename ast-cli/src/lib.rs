@@ -1,7 +1,17 @@
 //! The `ast` command as a library: parses arguments, resolves them once, runs.
 //!
-//! A binary with your own plugins has six lines: link your crate (`use my_plugin as _;`) and return the exit code of
-//! [`main`]. See `docs/template/src/main.rs`.
+//! A binary with your own plugins links your crate and returns the exit code of [`main`]:
+//!
+//! ```no_run
+//! // A crate that no code names is not linked, and its plugins are missing without an error.
+//! // use my_plugin as _;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     ast_cli::main()
+//! }
+//! ```
+//!
+//! `docs/template` is a crate with one plugin of each kind and such a program, to be copied out.
 #![forbid(unsafe_code)]
 
 mod args;

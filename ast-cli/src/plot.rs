@@ -1,11 +1,16 @@
-//! The picture of a run, as SVG: activation rate, threshold, and accuracy or loss, over nominal
+//! The picture of a run, as SVG: activation rate, share that significance selected, and accuracy or loss, over nominal
 //! epochs.
 
 use ast_core::run::{Event, StepEvent};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-const SIZE: (u32, u32) = (860, 900);
+use crate::report::decided;
+
+/// Width, and height of a panel.
+const SIZE: (u32, u32) = (860, 300);
+/// What a panel shows of a policy that selects by significance.
+pub(crate) const SELECTED: &str = "share of the trained samples that significance selected, %";
 pub(crate) const BLUE_LINE: RGBColor = RGBColor(0x1f, 0x77, 0xb4);
 pub(crate) const ORANGE_LINE: RGBColor = RGBColor(0xd6, 0x5f, 0x0e);
 pub(crate) const GREY_LINE: RGBColor = RGBColor(0x6b, 0x6b, 0x6b);
@@ -42,10 +47,14 @@ fn draw(events: &[Event], title: &str, is_text: bool, text: &mut String) -> Outc
         evaluated.collect()
     };
 
-    let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
+    let share = smooth(selected(&steps));
+    let marks: Vec<_> = events.iter().filter_map(decided).collect();
+    let count = if share.is_empty() { 2 } else { 3 };
+    let root = SVGBackend::with_string(text, (SIZE.0, SIZE.1 * count)).into_drawing_area();
     root.fill(&WHITE)?;
     let root = root.titled(title, ("sans-serif", 20))?;
-    let panels = root.split_evenly((3, 1));
+    let panels = root.split_evenly((count as usize, 1));
+    let (area_of_share, last) = (panels.get(1).filter(|_| count == 3), &panels[panels.len() - 1]);
     let rate = [
         Curve { label: "target", colour: GREY_LINE, points: vec![(0.0, target), (epochs, target)] },
         Curve {
@@ -58,13 +67,11 @@ fn draw(events: &[Event], title: &str, is_text: bool, text: &mut String) -> Outc
     let highest = rate.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y).fold(2.0 * target, f64::max);
     // A log with a gap may have no steps. The empty panel still needs a scale.
     let highest = if highest > 0.0 { highest } else { 100.0 };
-    panel(&panels[0], "activation rate, % of offered samples", (epochs, 0.0, (1.1 * highest).min(101.0)), &rate)?;
-    let threshold = [Curve { label: "threshold", colour: BLUE_LINE, points: over(&|s| s.control.threshold) }];
-    let ends = threshold[0].points.iter().map(|(_, y)| *y);
-    let (lowest, highest) = ends.fold((1.0, 1.0), |(low, high): (f64, f64), y| (low.min(y), high.max(y)));
-    let floor = if lowest < 0.0 { 1.1 * lowest } else { ((10.0 * lowest).floor() / 10.0 - 0.1).max(0.0) };
-    let caption = "threshold (a rank for `ast`, else on the policy's own scale)";
-    panel(&panels[1], caption, (epochs, floor, highest), &threshold)?;
+    panel(&panels[0], "activation rate, % of offered samples", (epochs, 0.0, (1.1 * highest).min(101.0)), &rate, &[])?;
+    if let Some(area) = area_of_share {
+        let share = [Curve { label: "by significance", colour: BLUE_LINE, points: share }];
+        panel(area, SELECTED, (epochs, 0.0, 100.0), &share, &marks)?;
+    }
     let results = |batches: Points, test: Points| {
         [
             Curve { label: "training batches, smoothed", colour: GREY_LINE, points: smooth(batches) },
@@ -74,13 +81,21 @@ fn draw(events: &[Event], title: &str, is_text: bool, text: &mut String) -> Outc
     if is_text {
         let losses = results(over(&|s| Some(s.loss)), test(|_, loss| loss));
         let highest = losses.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y).fold(0.1, f64::max);
-        panel(&panels[2], "loss, nats a token", (epochs, 0.0, 1.05 * highest), &losses)?;
+        panel(last, "loss, nats a token", (epochs, 0.0, 1.05 * highest), &losses, &marks)?;
     } else {
         let accuracies = results(over(&|s| Some(s.accuracy)), test(|accuracy, _| accuracy));
-        panel(&panels[2], "accuracy, %", (epochs, 0.0, 100.0), &accuracies)?;
+        panel(last, "accuracy, %", (epochs, 0.0, 100.0), &accuracies, &marks)?;
     }
     root.present()?;
     Ok(())
+}
+
+/// The share of each step's samples that significance selected, in percent; empty if the policy never says.
+pub(crate) fn selected(steps: &[&StepEvent]) -> Points {
+    // Where coverage selected all of a batch, its share is absent.
+    let says = steps.iter().any(|step| step.selected.is_some());
+    let share = |step: &&StepEvent| (step.epoch, 100.0 * step.selected.unwrap_or(0.0));
+    steps.iter().filter(|_| says).map(share).collect()
 }
 
 /// A centred moving average over a fortieth of the run, so that the noise of batches does not hide the curve.
@@ -99,6 +114,7 @@ fn panel(
     title: &str,
     (epochs, low, high): (f64, f64, f64),
     curves: &[Curve<'_>],
+    marks: &[(f64, &str)],
 ) -> Outcome {
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 15))
@@ -114,6 +130,10 @@ fn panel(
         if points.len() <= 50 {
             chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
         }
+    }
+    for (at, what) in marks {
+        chart.draw_series(DashedLineSeries::new([(*at, low), (*at, high)], 2, 3, GREY_LINE.stroke_width(1)))?;
+        chart.draw_series([Text::new((*what).to_string(), (*at, high), ("sans-serif", 12))])?;
     }
     if curves.len() == 1 {
         return Ok(()); // the caption is enough

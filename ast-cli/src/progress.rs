@@ -4,18 +4,20 @@ use std::time::{Duration, Instant};
 
 use ast_core::run::{Event, StepEvent};
 use ast_core::select::{Decision, Evidence};
-use ast_core::train::{Activity, SavedSoFar};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ast_core::train::{Activity, OnScoring, SavedSoFar};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use crate::args::Progress;
-use crate::output::note;
+use crate::output::{note, several};
 
 /// Number of lines over a whole run, without a bar.
 const LINES: u64 = 20;
 /// Least time between two computations of what was saved, and between two steps as JSON.
 const OFTEN: Duration = Duration::from_millis(200);
 const EACH_SECOND: Duration = Duration::from_secs(1);
+/// Least time between two lines on extra passes.
+const A_WHILE: Duration = Duration::from_secs(10);
 /// The message takes the rest of the line and is cut there. From 40 columns on there is room for it.
 const BAR: &str = "{prefix}{bar:10} {percent:>3} %  {elapsed}, {eta} left  {wide_msg}";
 
@@ -71,13 +73,11 @@ impl ProgressView {
         }
     }
 
-    /// A bar that begins with these words, if there is a terminal, and nothing else; without words nothing.
-    pub(crate) fn only_bar(words: Option<&str>) -> Self {
-        let view = Self::new(if words.is_some() { Progress::Bar } else { Progress::None });
-        if let Some(bar) = &view.bar {
-            bar.set_prefix(format!("{}  ", words.unwrap_or_default()));
-        }
-        Self { plain: false, quiet: true, ..view }
+    /// A bar among others that begins with these words, if there is a terminal, and nothing else.
+    pub(crate) fn among(bars: &MultiProgress, words: &str) -> Self {
+        let view = Self::new(Progress::Bar);
+        let bar = view.bar.map(|bar| bars.add(bar.with_prefix(format!("{words}  "))));
+        Self { bar, plain: false, quiet: true, ..view }
     }
 
     /// Whether the start of the run is to be told.
@@ -159,6 +159,30 @@ impl ProgressView {
         }
     }
 
+    /// What shows extra passes that take long.
+    pub(crate) fn on_scoring(&self) -> OnScoring {
+        let (bar, plain, mut shown) = (self.bar.clone(), self.plain, Instant::now());
+        let (mut last, mut begun) = (0, Instant::now());
+        Box::new(move |samples| {
+            if samples <= last {
+                begun = Instant::now();
+            }
+            last = samples;
+            if begun.elapsed() < EACH_SECOND {
+                return;
+            }
+            let text = format!("scoring: {} ...", several(samples as usize, "sample"));
+            match &bar {
+                Some(bar) => bar.set_message(text),
+                None if plain && shown.elapsed() >= A_WHILE => {
+                    shown = Instant::now();
+                    note(&text);
+                }
+                None => {}
+            }
+        })
+    }
+
     /// Events as in metrics.jsonl, but of steps only one a second, with what was saved and the time.
     fn as_json(&mut self, event: &Event) {
         let Ok(mut line) = serde_json::to_value(event) else { return };
@@ -197,6 +221,15 @@ impl ProgressView {
             bar.finish_and_clear();
         }
     }
+}
+
+/// On a terminal, shows that something of unknown length goes on, until it is finished.
+pub(crate) fn waiting(what: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}");
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+    let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner())).with_message(what.to_string());
+    bar.enable_steady_tick(OFTEN);
+    bar
 }
 
 fn describe_decision(Decision { selecting, evidence }: &Decision) -> String {

@@ -86,7 +86,8 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
                 run.test_samples,
                 100.0 / run.classes as f64
             )?;
-            if summary.savings.flops > ALL_OF_IT {
+            // A dense run on smaller images saves FLOPs and no samples.
+            if summary.savings.flops > ALL_OF_IT && summary.savings.samples > ALL_OF_IT {
                 match config::dense_result(config) {
                     Some(DenseResult { accuracy, provenance }) => writeln!(
                         out,
@@ -174,9 +175,8 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     if let [first, .., last] = &summary.class_names[..] {
         writeln!(out, "  classes           {:>8}   {first} to {last}", summary.class_names.len())?;
     }
-    let decisions: Vec<String> = run.events.iter().filter_map(decision).collect();
-    if !decisions.is_empty() {
-        writeln!(out, "  guard                        {}", decisions.join(", "))?;
+    if let Some(decisions) = decisions(run.events) {
+        writeln!(out, "  guard                        {decisions}")?;
     }
     match config.budget.seconds {
         None => writeln!(out, "\n  saved, against a dense run of {}:", several(summary.epochs as usize, "epoch"))?,
@@ -258,14 +258,24 @@ fn percent(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }
 
-/// A decision of the policy's guard, in words.
-pub(crate) fn decision(event: &Event) -> Option<String> {
+/// A decision of the policy's guard: the nominal epoch, and what selection is from then on.
+pub(crate) fn decided(event: &Event) -> Option<(f64, &'static str)> {
     let Event::Decided { epoch, decision: Decision { selecting, evidence }, .. } = event else { return None };
-    Some(match (selecting, evidence) {
-        (false, _) => format!("selection paused at epoch {epoch:.1}"),
-        (true, None) => format!("on trial at {epoch:.1}"),
-        (true, Some(_)) => format!("on at {epoch:.1}"),
-    })
+    Some((
+        *epoch,
+        match (selecting, evidence) {
+            (false, _) => "paused",
+            (true, None) => "on trial",
+            (true, Some(_)) => "on",
+        },
+    ))
+}
+
+/// All decisions of the guard in words; `None` if it made none.
+pub(crate) fn decisions(events: &[Event]) -> Option<String> {
+    let words = events.iter().filter_map(decided).map(|(epoch, what)| format!("{what} at epoch {epoch:.1}"));
+    let words: Vec<String> = words.collect();
+    (!words.is_empty()).then(|| format!("selection {}", words.join(", ")))
 }
 
 /// What to do next.

@@ -121,6 +121,7 @@ pub(crate) fn run(
     if wanted.tensorboard {
         log.tensorboard = Some(EventFile::create(&path)?);
     }
+    trainer.on_scoring(log.progress.on_scoring());
     let outcome = trainer.run(&mut log);
     log.progress.finish();
     let Some(mut summary) = outcome.map_err(|error| failure(&error, &path, &config.data.name))? else {

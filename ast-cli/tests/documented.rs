@@ -78,8 +78,11 @@ fn the_documentation_shows_every_help_page() {
             shown.contains(&format!("$ {} --help", format!("ast {page}").trim())),
             "{page:?} is not in docs/cli.md"
         );
-        let commands = text.split_once("Commands:\n").map_or("", |(_, rest)| rest.split("\n\n").next().unwrap());
-        let names = commands.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+        let lists = text.split_once("Options:").map_or(text.as_str(), |(lists, _)| lists);
+        // `  name  what it does`, under a heading, where flags have none.
+        let commands = lists.lines().filter_map(|line| line.strip_prefix("  ")?.split_once("  "));
+        let is_name = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase()) && *name != "help";
+        let names = commands.map(|(name, _)| name).filter(is_name);
         pages.extend(names.map(|name| format!("{page} {name}").trim().to_string()));
     }
     assert_eq!(ast(&[]).status.code(), Some(2));

@@ -15,7 +15,7 @@ use ast_core::run::{Event, NotFinite, RunConfig, StepEvent, Summary, Switch};
 use ast_core::select::{SampleId, Visit};
 use ast_core::testing::DirectLoader;
 use ast_core::train::{Resolved, Setup, TrainError, Trainer};
-use common::{Halves, Loss, SAMPLES, SIDE, config, policy};
+use common::{Halves, Loss, SAMPLES, SIDE, config, policy, tiny};
 
 /// A loader that records every visit requested.
 struct Recorder(DirectLoader, Arc<Mutex<Vec<Vec<Visit>>>>);
@@ -282,4 +282,27 @@ fn options_of_a_step_act() {
     let peak = plain.train.lr;
     assert!(rates.windows(2).all(|pair| pair[0].lr > pair[1].lr), "without warm-up the rate only falls");
     assert!(rates[0].lr > 0.95 * peak && (0.5..0.55).contains(&(rates.last().unwrap().lr / peak)));
+}
+
+/// What is told of scoring adds up to all samples that were scored, and of the one pass of `static-el2n` to all there are.
+#[test]
+fn scoring_passes_are_told_as_they_go_on() {
+    let told_of = |name: &str| {
+        let config = config(0.25, 8);
+        let mut trainer = tiny(&config, name, Halves { samples: SAMPLES, broken: None }, Box::new(Loss));
+        let told: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let heard = told.clone();
+        trainer.on_scoring(Box::new(move |samples| heard.lock().unwrap().push(samples)));
+        trainer.run(&mut Vec::<Event>::new()).unwrap();
+        let told = told.lock().unwrap().clone();
+        // A number that does not grow begins anew after a step.
+        let ends = told.iter().zip(told[1..].iter().chain([&0])).filter(|(now, next)| next <= now);
+        (ends.map(|(now, _)| *now).collect::<Vec<_>>(), trainer.counts().clone())
+    };
+    let (passes, _) = told_of("static-el2n");
+    assert_eq!(passes, [SAMPLES as u64]);
+    let (passes, counts) = told_of("selective-backprop");
+    assert!(passes.len() > 1, "{passes:?}");
+    assert_eq!(passes.iter().sum::<u64>(), counts.scored);
+    assert!(told_of("random").0.is_empty());
 }

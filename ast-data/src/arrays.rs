@@ -8,23 +8,18 @@
 //! of bytes or of floats; there are 1, 3 or 4 channels. `labels` is `[samples]`, of integers from 0. Each channel is
 //! normalised by the mean and the standard deviation of the training images.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+mod normalised;
+mod npy;
+
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use ast_core::data::{DataError, DataSource, Dataset, ReadRequest, Remedy, Shape, Splits};
+use ast_core::data::{DataError, DataSource, ReadRequest, Splits};
 use ast_core::plugin::{ParamKind, ParamSpec};
-use ast_core::select::SampleId;
-use npyz::{DType, NpyFile, Order, TypeChar};
-use zip::ZipArchive;
 
-use crate::images::Images;
+use self::normalised::{Scale, Split};
+use self::npy::{ArrayError, alone, images, labels, member};
 
-/// No larger array is read.
-const MOST_VALUES: u64 = 1 << 36;
-/// A larger label is taken for a mistake.
-const MOST_CLASSES: i64 = 1 << 20;
 const TEST: [&str; 3] = ["test", "val", "validation"];
 
 ast_core::register_dataset! {
@@ -130,295 +125,13 @@ impl Place {
     }
 }
 
-/// Reads an array with a function.
-fn alone<T>(file: &Path, read: impl Fn(&mut dyn Read) -> Result<T, String>) -> Result<T, ArrayError> {
-    let wrong = |reason| ArrayError { file: file.to_path_buf(), reason };
-    read(&mut open(file).map_err(|error| wrong(error.to_string()))?).map_err(wrong)
-}
-
-/// Reads an array of an `.npz` with a function.
-fn member<T>(file: &Path, name: &str, read: impl Fn(&mut dyn Read) -> Result<T, String>) -> Result<T, ArrayError> {
-    let wrong = |reason| ArrayError { file: file.to_path_buf(), reason };
-    let file = open(file).map_err(|error| wrong(error.to_string()))?;
-    let mut archive = ZipArchive::new(file).map_err(|error| wrong(format!("it is not an .npz file: {error}")))?;
-    let there: Vec<String> = archive.file_names().map(|name| name.trim_end_matches(".npy").to_string()).collect();
-    if !there.iter().any(|found| found == name) {
-        return Err(wrong(format!("there is no array `{name}`; there are: {}", there.join(", "))));
-    }
-    let mut array =
-        archive.by_name(&format!("{name}.npy")).map_err(|error| wrong(format!("array `{name}`: {error}")))?;
-    read(&mut array).map_err(|reason| wrong(format!("array `{name}`: {reason}")))
-}
-
-/// Pipes and devices are refused before they are opened.
-fn open(file: &Path) -> io::Result<BufReader<File>> {
-    if !fs::metadata(file)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    Ok(BufReader::new(File::open(file)?))
-}
-
-/// Number of samples, `[channels, height, width]`, and the values, channels first.
-fn images(from: &mut dyn Read) -> Result<(usize, [usize; 3], Values), String> {
-    let array = header(from)?;
-    let dimensions: Vec<usize> = array.shape().iter().map(|side| *side as usize).collect();
-    let few = |channels: usize| matches!(channels, 1 | 3 | 4);
-    let (samples, sides, last) = match dimensions[..] {
-        [samples, height, width] => (samples, [1, height, width], false),
-        [samples, height, width, channels] if few(channels) => (samples, [channels, height, width], true),
-        [samples, channels, height, width] if few(channels) => (samples, [channels, height, width], false),
-        _ => {
-            return Err(format!(
-                "its shape is {dimensions:?}; images are [samples, height, width], or have 1, 3 or 4 channels last or second"
-            ));
-        }
-    };
-    if samples == 0 || sides.contains(&0) {
-        return Err(format!("its shape is {dimensions:?}: there are no values"));
-    }
-    let values = match kind(&array)? {
-        (TypeChar::Uint, 1) => Values::Bytes(channels_first(numbers::<u8, _>(array)?, sides, last)),
-        (TypeChar::Float, 4) => Values::Floats(channels_first(numbers::<f32, _>(array)?, sides, last)),
-        (TypeChar::Float, 8) => {
-            let narrow = numbers::<f64, _>(array)?.into_iter().map(|value| value as f32).collect();
-            Values::Floats(channels_first(narrow, sides, last))
-        }
-        _ => return Err(format!("its type is {}; images are uint8, float32 or float64", array.dtype().descr())),
-    };
-    if let Values::Floats(values) = &values
-        && let Some(at) = values.iter().position(|value| !value.is_finite())
-    {
-        return Err(format!(
-            "image {} has a value that is not finite: {}",
-            at / sides.iter().product::<usize>(),
-            values[at]
-        ));
-    }
-    Ok((samples, sides, values))
-}
-
-fn labels(from: &mut dyn Read) -> Result<Vec<u32>, String> {
-    let array = header(from)?;
-    if array.shape().len() != 1 {
-        return Err(format!("its shape is {:?}; labels are [samples]", array.shape()));
-    }
-    let labels: Vec<i64> = match kind(&array)? {
-        (TypeChar::Uint, 1) => numbers::<u8, _>(array)?.into_iter().map(Into::into).collect(),
-        (TypeChar::Uint, 2) => numbers::<u16, _>(array)?.into_iter().map(Into::into).collect(),
-        (TypeChar::Uint, 4) => numbers::<u32, _>(array)?.into_iter().map(Into::into).collect(),
-        (TypeChar::Uint, 8) => {
-            numbers::<u64, _>(array)?.into_iter().map(|label| label.try_into().unwrap_or(i64::MAX)).collect()
-        }
-        (TypeChar::Int, 1) => numbers::<i8, _>(array)?.into_iter().map(Into::into).collect(),
-        (TypeChar::Int, 2) => numbers::<i16, _>(array)?.into_iter().map(Into::into).collect(),
-        (TypeChar::Int, 4) => numbers::<i32, _>(array)?.into_iter().map(Into::into).collect(),
-        (TypeChar::Int, 8) => numbers::<i64, _>(array)?,
-        _ => return Err(format!("its type is {}; labels are integers", array.dtype().descr())),
-    };
-    let label = |(number, label): (usize, i64)| match (0..MOST_CLASSES).contains(&label) {
-        true => Ok(label as u32),
-        false => Err(format!("label {label} of sample {number}; classes are integers from 0")),
-    };
-    labels.into_iter().enumerate().map(label).collect()
-}
-
-fn header(from: &mut dyn Read) -> Result<NpyFile<&mut dyn Read>, String> {
-    let array = NpyFile::new(from).map_err(|error| format!("it is not an array of NumPy: {error}"))?;
-    let length = array.shape().iter().try_fold(1_u64, |product, side| product.checked_mul(*side));
-    if length.is_none_or(|length| length > MOST_VALUES) {
-        return Err(format!("it claims to have the shape {:?}", array.shape()));
-    }
-    if array.order() == Order::Fortran && array.shape().len() > 1 {
-        return Err("its axes are in Fortran's order; save `numpy.ascontiguousarray` of it".into());
-    }
-    Ok(array)
-}
-
-/// The type of the values, and their size in bytes.
-fn kind<R: Read>(array: &NpyFile<R>) -> Result<(TypeChar, u64), String> {
-    match array.dtype() {
-        DType::Plain(plain) => Ok((plain.type_char(), plain.size_field())),
-        other => Err(format!("its type is {}; it should have one number for each place", other.descr())),
-    }
-}
-
-/// All values. Memory is taken as they come, whatever the header claims.
-fn numbers<T: npyz::Deserialize, R: Read>(array: NpyFile<R>) -> Result<Vec<T>, String> {
-    let expected = array.len();
-    let mut values = Vec::new();
-    for value in array.data::<T>().map_err(|error| error.to_string())? {
-        values.push(value.map_err(|_| format!("it is cut off: {} of {expected} values are there", values.len()))?);
-    }
-    Ok(values)
-}
-
-/// From `[samples, height, width, channels]`, if the channels are last.
-fn channels_first<T: Copy>(values: Vec<T>, [channels, height, width]: [usize; 3], last: bool) -> Vec<T> {
-    if !last || channels == 1 {
-        return values;
-    }
-    let images = values.chunks_exact(channels * height * width);
-    images.flat_map(|image| (0..channels).flat_map(|c| image[c..].iter().step_by(channels).copied())).collect()
-}
-
-/// The samples of a split.
-struct Split {
-    /// Where its images were.
-    file: PathBuf,
-    /// `[channels, height, width]`.
-    sides: [usize; 3],
-    values: Values,
-    labels: Vec<u32>,
-}
-
-/// Images one after another, channels first.
-enum Values {
-    Bytes(Vec<u8>),
-    Floats(Vec<f32>),
-}
-
-impl Values {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Bytes(_) => "bytes",
-            Self::Floats(_) => "floats",
-        }
-    }
-
-    fn at(&self, place: usize) -> f64 {
-        match self {
-            Self::Bytes(values) => f64::from(values[place]) / 255.0,
-            Self::Floats(values) => f64::from(values[place]),
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Bytes(values) => values.len(),
-            Self::Floats(values) => values.len(),
-        }
-    }
-}
-
-/// What the training images say about their values; bytes count as 0..1.
-struct Scale {
-    /// By channel.
-    mean: Vec<f32>,
-    deviation: Vec<f32>,
-    /// From the smallest value to the largest: 1 for bytes.
-    range: f32,
-}
-
-impl Scale {
-    fn of(Split { sides: [channels, height, width], values, .. }: &Split) -> Self {
-        let plane = height * width;
-        let (mut sums, mut squares, mut least, mut most) =
-            (vec![0.0; *channels], vec![0.0; *channels], f64::MAX, f64::MIN);
-        for place in 0..values.len() {
-            let (channel, value) = (place / plane % channels, values.at(place));
-            sums[channel] += value;
-            squares[channel] += value * value;
-            (least, most) = (least.min(value), most.max(value));
-        }
-        let n = (values.len() / channels) as f64;
-        let mean: Vec<f64> = sums.iter().map(|sum| sum / n).collect();
-        let deviation = squares.iter().zip(&mean).map(|(squares, mean)| (squares / n - mean * mean).max(0.0).sqrt());
-        // A channel without differences stays as it is.
-        let deviation = deviation.map(|deviation| if deviation > 0.0 { deviation as f32 } else { 1.0 }).collect();
-        let range = if matches!(values, Values::Bytes(_)) || least == most { 1.0 } else { (most - least) as f32 };
-        Self { mean: mean.into_iter().map(|mean| mean as f32).collect(), deviation, range }
-    }
-
-    fn dataset(&self, split: Split, classes: usize, mirrors: bool) -> Arc<dyn Dataset> {
-        let Split { sides, values, labels, .. } = split;
-        match values {
-            Values::Bytes(pixels) => {
-                let images = Images::new(sides, classes, pixels, labels).normalise(&self.mean, &self.deviation);
-                Arc::new(images.with_mirrors(mirrors))
-            }
-            Values::Floats(mut values) => {
-                let input_deviation = self.deviations(&values, sides.iter().product());
-                for (place, value) in values.iter_mut().enumerate() {
-                    let channel = place / (sides[1] * sides[2]) % sides[0];
-                    *value = (*value - self.mean[channel]) / self.deviation[channel];
-                }
-                Arc::new(Floats { sides, classes, values, labels, mirrors, input_deviation })
-            }
-        }
-    }
-
-    /// The standard deviation of each image's values, all values being in 0..1 after they are shifted and divided by
-    /// their range.
-    fn deviations(&self, values: &[f32], size: usize) -> Vec<f32> {
-        let deviation = |image: &[f32]| {
-            let mean = image.iter().map(|value| f64::from(*value)).sum::<f64>() / size as f64;
-            let squares = image.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>();
-            ((squares / size as f64).sqrt() / f64::from(self.range)) as f32
-        };
-        values.chunks_exact(size).map(deviation).collect()
-    }
-}
-
-/// Labelled images, kept in memory as normalised numbers.
-struct Floats {
-    sides: [usize; 3],
-    classes: usize,
-    values: Vec<f32>,
-    labels: Vec<u32>,
-    mirrors: bool,
-    input_deviation: Vec<f32>,
-}
-
-impl Dataset for Floats {
-    fn samples(&self) -> usize {
-        self.labels.len()
-    }
-
-    fn classes(&self) -> usize {
-        self.classes
-    }
-
-    fn shape(&self) -> Shape {
-        Shape::Image(self.sides)
-    }
-
-    fn label(&self, id: SampleId) -> usize {
-        self.labels[id as usize] as usize
-    }
-
-    fn write(&self, id: SampleId, out: &mut [f32]) {
-        let size: usize = self.sides.iter().product();
-        out.copy_from_slice(&self.values[id as usize * size..][..size]);
-    }
-
-    fn mirrors(&self) -> bool {
-        self.mirrors
-    }
-
-    fn input_deviation(&self, id: SampleId) -> f32 {
-        self.input_deviation[id as usize]
-    }
-}
-
-/// An error while reading arrays.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {reason}", file.display())]
-struct ArrayError {
-    file: PathBuf,
-    /// What is wrong, and with which array.
-    reason: String,
-}
-
-impl From<ArrayError> for DataError {
-    fn from(error: ArrayError) -> Self {
-        Self::Files { error: Box::new(error), remedy: Remedy::None }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::npy::channels_first;
     use super::*;
+    use ast_core::data::{Dataset, Shape};
     use ast_core::random::Random;
+    use ast_core::select::SampleId;
     use npyz::WriterBuilder;
     use std::io::{Cursor, Write};
     use zip::write::{SimpleFileOptions, ZipWriter};

@@ -5,6 +5,7 @@ use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "el2n",
+    family: Literature,
     summary: "|p - onehot(y)|, the error's L2 norm (Paul et al. 2021)",
     params: &[],
     build: |_| Ok(Box::new(El2n)),

@@ -5,6 +5,7 @@ use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "entropy",
+    family: Literature,
     summary: "H(p) = -sum p log p of the prediction; ignores the label",
     params: &[],
     build: |_| Ok(Box::new(Entropy)),

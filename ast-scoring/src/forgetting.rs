@@ -9,6 +9,7 @@ use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "forgetting",
+    family: Literature,
     summary: "number of changes from correct to wrong between visits (Toneva et al. 2019)",
     params: &[],
     build: |_| Ok(Box::new(Forgetting)),

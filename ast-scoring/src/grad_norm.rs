@@ -12,6 +12,7 @@ use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "grad-norm",
+    family: Literature,
     summary: "|p - onehot(y)| sqrt(1 + |h|^2): exact gradient norm of the last layer (GraNd of the last layer, DeepCore 2022)",
     params: &[],
     build: |_| Ok(Box::new(GradNorm)),

@@ -4,6 +4,7 @@ use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "loss",
+    family: Literature,
     summary: "-log p_y, the cross-entropy of the sample",
     params: &[],
     build: |_| Ok(Box::new(Loss)),

@@ -7,6 +7,7 @@ use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "loss-entropy",
+    family: Literature,
     summary: "0.7 l + 0.3 H(p): the mix of the original's PyPI package",
     params: &[
         ParamSpec {

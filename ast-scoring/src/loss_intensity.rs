@@ -11,6 +11,7 @@ use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "loss-intensity",
+    family: Literature,
     summary: "0.7 l/mean(l) + 0.3 sigma/mean(sigma), loss and pixel deviation: the original's mix (default)",
     params: &[
         ParamSpec {

@@ -4,6 +4,7 @@ use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "margin",
+    family: Literature,
     summary: "1 - (p_y - max of the others), 0..2: how far the right class is from winning",
     params: &[],
     build: |_| Ok(Box::new(Margin)),

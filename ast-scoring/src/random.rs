@@ -5,6 +5,7 @@ use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer};
 
 ast_core::register_scorer! {
     name: "random",
+    family: Baseline,
     summary: "uniform noise: the control for every other scorer",
     params: &[],
     build: |_| Ok(Box::new(Random)),

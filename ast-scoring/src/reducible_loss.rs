@@ -12,6 +12,7 @@ use ast_core::score::{Observation, ScoreContext, ScoreError, Scorer, Statistic};
 
 ast_core::register_scorer! {
     name: "reducible-loss",
+    family: Literature,
     summary: "max(0, loss - loss under an auxiliary network that has not seen the sample) (RHO-LOSS, 2022)",
     params: &[],
     build: |_| Ok(Box::new(ReducibleLoss)),

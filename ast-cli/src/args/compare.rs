@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::headings::{OUT, PLACE, RUNS};
 use super::{PlaceArgs, RunArgs};
 
 /// A part of the runs: the `number`-th of `of`, counted from 1.
@@ -60,32 +61,32 @@ The output folder has a run folder ARM/seed-N per run, and report.html, comparis
 .svg; with --from and --runs only these files.")]
 pub(crate) struct CompareArgs {
     /// Arms, separated by commas; the others are compared with random and dense
-    #[arg(long, default_value = "dense,random,ast", value_name = "ARM")]
+    #[arg(long, default_value = "dense,random,ast", value_name = "ARM", help_heading = RUNS)]
     pub(crate) arms: Vec<String>,
     /// Number of seeds, starting at 0, or a range: 10..16 are six. At least six pairs are needed to establish a
     /// difference; at most twenty
-    #[arg(long, default_value = "6", value_name = "N|A..B")]
+    #[arg(long, default_value = "6", value_name = "N|A..B", help_heading = RUNS)]
     pub(crate) seeds: String,
     #[command(flatten)]
     pub(crate) run: RunArgs,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     /// Number of parallel runs. Seconds and joules depend on it; with --budget-seconds, so do all results
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64), help_heading = RUNS)]
     pub(crate) jobs: u8,
     /// Make only a part of the runs: I/N, the I-th of N; the table is made when all are there
-    #[arg(long, value_name = "I/N")]
+    #[arg(long, value_name = "I/N", help_heading = RUNS)]
     pub(crate) shard: Option<Shard>,
     /// Compare the runs of another program, from a CSV file with the columns arm, seed, cost, result
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["arms", "seeds", "RunArgs", "PlaceArgs", "jobs", "shard"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["arms", "seeds", "RunArgs", "PlaceArgs", "jobs", "shard"], help_heading = RUNS)]
     pub(crate) from: Option<PathBuf>,
     /// Compare finished runs, separated by commas: run folders, or folders of run folders
-    #[arg(long, value_name = "RUN", value_delimiter = ',', conflicts_with_all = ["arms", "seeds", "RunArgs", "PlaceArgs", "jobs", "shard", "from"])]
+    #[arg(long, value_name = "RUN", value_delimiter = ',', conflicts_with_all = ["arms", "seeds", "RunArgs", "PlaceArgs", "jobs", "shard", "from"], help_heading = RUNS)]
     pub(crate) runs: Vec<PathBuf>,
     /// Output folder
-    #[arg(long, value_name = "DIR", default_value = "runs/comparison")]
+    #[arg(long, value_name = "DIR", default_value = "runs/comparison", help_heading = PLACE)]
     pub(crate) out: PathBuf,
     /// Print the comparison as one JSON line on standard output, everything else on standard error
-    #[arg(long)]
+    #[arg(long, help_heading = OUT)]
     pub(crate) json: bool,
 }

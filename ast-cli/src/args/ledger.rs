@@ -15,8 +15,9 @@ Columns: visits, how often it was trained on; loss, at the last visit; forgotten
 answer changed from right to wrong; rank, of its last score among recent ones, 1 is the most
 significant.
 
-A suspect is a sample with a high loss at its last visit: such labels are often wrong. If the data
-says which labels are (procedural data, data.label_noise), their share in the list is printed.
+A suspect is a sample with a high loss at its last visit, which costs nothing to know; with --fresh
+under the weights at the end of the run, which takes a forward pass over the training data. If the
+data says which labels are wrong (procedural data, data.label_noise), their share is printed.
 
 Exit codes: 0 done, 2 usage, 65 the run's files are damaged or missing, 74 cannot read.")]
 pub(crate) struct LedgerArgs {
@@ -31,6 +32,9 @@ pub(crate) struct LedgerArgs {
     /// List the samples whose labels are probably wrong
     #[arg(long)]
     pub(crate) suspects: bool,
+    /// With --suspects: rank all images by their loss under the final weights
+    #[arg(long, requires = "suspects")]
+    pub(crate) fresh: bool,
     /// Print as CSV: every sample, unless --top limits them
     #[arg(long)]
     pub(crate) csv: bool,

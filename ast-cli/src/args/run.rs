@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use toml::Value;
 
+use super::headings::{PLACE, SELECT, TRAIN};
+
 /// Section and key.
 pub(crate) type Key = (&'static str, &'static str);
 
@@ -11,49 +13,49 @@ pub(crate) type Key = (&'static str, &'static str);
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(crate) struct RunArgs {
     /// Preset to start from: quickstart, cifar10, cifar10-fast, cifar10-94 or shakespeare [default without --config: quickstart]
-    #[arg(long)]
+    #[arg(long, help_heading = TRAIN)]
     pub(crate) preset: Option<String>,
     /// Configuration file, such as the config.toml of a run folder
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = TRAIN)]
     pub(crate) config: Option<PathBuf>,
     /// Set any key of the configuration, with a TOML value; repeatable
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", help_heading = TRAIN)]
     pub(crate) set: Vec<String>,
     /// Dataset; `ast datasets` lists them [key: data.name]
-    #[arg(long)]
+    #[arg(long, help_heading = TRAIN)]
     pub(crate) dataset: Option<String>,
     /// Network; `ast models` lists them [key: model.name]
-    #[arg(long)]
+    #[arg(long, help_heading = TRAIN)]
     pub(crate) model: Option<String>,
     /// Optimizer; `ast optimizers` lists them [key: optimizer.name]
-    #[arg(long)]
+    #[arg(long, help_heading = TRAIN)]
     pub(crate) optimizer: Option<String>,
     /// Scorer, which defines significance; `ast scorers` lists them [key: scorer.name]
-    #[arg(long)]
+    #[arg(long, help_heading = SELECT)]
     pub(crate) scorer: Option<String>,
     /// Share of the offered samples to train on, in (0, 1] [key: control.target]
-    #[arg(long, value_name = "SHARE", conflicts_with = "budget")]
+    #[arg(long, value_name = "SHARE", conflicts_with = "budget", help_heading = SELECT)]
     pub(crate) activation: Option<f64>,
     /// Budget: share of a dense run's FLOPs, scoring included, in (0, 1]; instead of --activation [key:
     /// budget.fraction]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", help_heading = SELECT)]
     pub(crate) budget: Option<f64>,
     /// Budget: seconds of training, with scoring but without evaluation; --activation then is the share of offered
     /// samples to train on [key: budget.seconds]
-    #[arg(long, value_name = "SECONDS", conflicts_with = "budget")]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "budget", help_heading = SELECT)]
     pub(crate) budget_seconds: Option<f64>,
     /// Do not charge scoring to the budget. An ablation: the value of a policy if scores were free [key:
     /// budget.free_scoring]
-    #[arg(long)]
+    #[arg(long, help_heading = SELECT)]
     pub(crate) free_scoring: bool,
     /// Nominal epochs: how often every sample is offered [key: train.epochs]
-    #[arg(long)]
+    #[arg(long, help_heading = TRAIN)]
     pub(crate) epochs: Option<u32>,
     /// Samples per step [key: train.batch_size]
-    #[arg(long)]
+    #[arg(long, help_heading = TRAIN)]
     pub(crate) batch_size: Option<u32>,
     /// Peak learning rate [key: train.lr]
-    #[arg(long)]
+    #[arg(long, help_heading = TRAIN)]
     pub(crate) lr: Option<f64>,
 }
 
@@ -61,13 +63,13 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Default, Clone, clap::Args)]
 pub(crate) struct PlaceArgs {
     /// Folder of the dataset's files [key: data.dir; variable: AST_DATA_DIR]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = PLACE)]
     pub(crate) data_dir: Option<PathBuf>,
     /// Device: auto, flex (CPU), wgpu or cuda, of those compiled in [key: device.name]
-    #[arg(long)]
+    #[arg(long, help_heading = PLACE)]
     pub(crate) device: Option<String>,
     /// Threads of the CPU backend, 0: one per physical core; results do not depend on it [key: device.threads]
-    #[arg(long)]
+    #[arg(long, help_heading = PLACE)]
     pub(crate) threads: Option<u32>,
 }
 
@@ -130,6 +132,17 @@ mod tests {
             let other = format!("--{}{value}", arg.get_long().unwrap());
             let refused = Args::try_parse_from(["ast", command.get_name(), flag, "x", &other]).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::ArgumentConflict, "{flag} {other}: {refused}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_preset() {
+        let args = Args::command();
+        let preset =
+            args.find_subcommand("train").unwrap().get_arguments().find(|arg| arg.get_id() == "preset").unwrap();
+        let help = preset.get_help().unwrap().to_string();
+        for name in crate::config::preset_names() {
+            assert!(help.contains(name), "{name}: {help}");
         }
     }
 

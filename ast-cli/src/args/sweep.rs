@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use super::headings::{OUT, PLACE, RUNS};
 use super::{CompareArgs, PlaceArgs, RunArgs, Shard};
 
 /// Runs every combination of some values, with every seed. It is `ast compare` with an arm for each combination.
@@ -17,29 +18,29 @@ Examples:
 Exit codes as those of `ast compare`.")]
 pub(crate) struct SweepArgs {
     /// Policy whose settings vary
-    #[arg(long, default_value = "ast")]
+    #[arg(long, default_value = "ast", help_heading = RUNS)]
     pub(crate) policy: String,
     /// Arms to run beside these, such as random, with which the others are then compared
-    #[arg(long, value_name = "ARM")]
+    #[arg(long, value_name = "ARM", help_heading = RUNS)]
     beside: Vec<String>,
     /// Number of seeds, starting at 0, or a range: 10..16 are six; at most twenty
-    #[arg(long, default_value = "6", value_name = "N|A..B")]
+    #[arg(long, default_value = "6", value_name = "N|A..B", help_heading = RUNS)]
     seeds: String,
     #[command(flatten)]
     pub(crate) run: RunArgs,
     #[command(flatten)]
     place: PlaceArgs,
     /// Number of parallel runs
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64), help_heading = RUNS)]
     jobs: u8,
     /// Make only a part of the runs: I/N, the I-th of N
-    #[arg(long, value_name = "I/N")]
+    #[arg(long, value_name = "I/N", help_heading = RUNS)]
     shard: Option<Shard>,
     /// Output folder
-    #[arg(long, value_name = "DIR", default_value = "runs/sweep")]
+    #[arg(long, value_name = "DIR", default_value = "runs/sweep", help_heading = PLACE)]
     out: PathBuf,
     /// Print the comparison as one JSON line on standard output, everything else on standard error
-    #[arg(long)]
+    #[arg(long, help_heading = OUT)]
     json: bool,
 }
 

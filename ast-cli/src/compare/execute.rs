@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use ast_core::run::Summary;
+use indicatif::{MultiProgress, ProgressDrawTarget};
 
 use super::plan::Run;
 use crate::args::Shard;
@@ -34,6 +35,7 @@ pub(super) fn execute(
     let (begin, work) = (Instant::now(), work_left());
     // Another process that works on the same comparison is noticed when it has a run locked.
     let beside = AtomicBool::new(jobs.min(to_do) > 1);
+    let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
     let work = || {
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
@@ -42,17 +44,17 @@ pub(super) fn execute(
                 continue;
             }
             let name = format!("{}/{}  {} seed {}", place + 1, runs.len(), run.arm.name, run.seed);
-            // Several bars would overwrite each other.
-            let view = ProgressView::only_bar(if jobs == 1 { Some(&name) } else { None });
+            let view = ProgressView::among(&bars, &name);
             match run.execute(beside.load(Ordering::Relaxed), signals.clone(), view) {
                 Ok(Finished { summary, .. }) => {
                     let (left, seconds) = (work_left(), begin.elapsed().as_secs_f64());
                     let minutes = (seconds / 60.0 * left / (work - left)).ceil();
                     let left = if left > 0.0 { format!("; about {minutes:.0} min left") } else { String::new() };
-                    note(&format!("{name}: {} in {:.0} s{left}", outcome(&summary), summary.seconds.total));
+                    let line = format!("{name}: {} in {:.0} s{left}", outcome(&summary), summary.seconds.total);
+                    bars.suspend(|| note(&line));
                 }
                 Err(failure) if failure.kind == Kind::TryAgain => {
-                    note(&format!("{failure}: skipped"));
+                    bars.suspend(|| note(&format!("{failure}: skipped")));
                     beside.store(true, Ordering::Relaxed);
                 }
                 Err(failure) => {

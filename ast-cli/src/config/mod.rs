@@ -179,6 +179,23 @@ mod tests {
         }
     }
 
+    /// Whatever the policy, the budget and the seed are, but not on other data.
+    #[test]
+    fn the_dense_result_of_a_preset_is_found_by_its_recipe() {
+        let found = |preset: &str, set: &[&str]| {
+            let set = set.iter().map(ToString::to_string).collect();
+            let args = RunArgs { preset: Some(preset.into()), set, ..RunArgs::default() };
+            dense_result(&resolve(&args_of(args)).unwrap().effective())
+        };
+        for (preset, known) in presets::DENSE {
+            assert_eq!(found(preset, &[]), Some(known), "{preset}");
+            let other = ["policy.name='random'", "control.target=0.5", "train.seed=9", "data.dir='somewhere'"];
+            assert_eq!(found(preset, &other), Some(known), "{preset}");
+            assert_eq!(found(preset, &["data.train_limit=100"]), None, "{preset}");
+            assert_eq!(found(preset, &["train.epochs=5"]), None, "{preset}");
+        }
+    }
+
     #[test]
     fn every_preset_resolves() {
         for name in preset_names() {

@@ -6,8 +6,11 @@ use askama::Template;
 use ast_core::run::{Event, Summary};
 
 use super::chart::{Chart, Curve, Drawn};
-use super::events;
+use super::data::events;
+use super::samples::{Sheet, sheet_of_arm};
 use crate::plot::Points;
+use crate::records::{self, LEDGER, Visited};
+use crate::{config, dataset};
 
 /// The runs of each arm, with their folders.
 pub(crate) type ArmRuns<'a> = Vec<(&'a str, Vec<(PathBuf, &'a Summary)>)>;
@@ -42,6 +45,7 @@ struct ComparisonPage<'a> {
     table: &'a [Vec<String>],
     picture: String,
     charts: Vec<Drawn>,
+    sheets: Vec<Sheet>,
     command: &'a str,
 }
 
@@ -62,10 +66,23 @@ impl Compared<'_> {
             table: &self.table,
             picture,
             charts: charts(&self.arms)?,
+            sheets: sheets(&self.arms),
             command: &self.command,
         };
         page.render().map_err(|error| error.to_string())
     }
+}
+
+/// What the first run of each arm trained on most. Runs of older programs have no ledger, and data may be gone: then
+/// there is nothing to show.
+fn sheets(arms: &ArmRuns<'_>) -> Vec<Sheet> {
+    let of = |(arm, runs): &(&str, Vec<(PathBuf, &Summary)>)| {
+        let (folder, summary) = runs.first()?;
+        let ledger = records::read::<Visited>(folder, LEDGER).ok()??;
+        let [data, _] = dataset::splits(&config::of_run_folder(folder).ok()?).ok()?;
+        sheet_of_arm(arm, &ledger, summary, data.as_ref()).ok()?
+    };
+    arms.iter().filter_map(of).collect()
 }
 
 /// An evaluation: nominal epoch and result.
@@ -91,6 +108,7 @@ fn charts(arms: &ArmRuns<'_>) -> Result<Vec<Drawn>, String> {
         bounds: [None, None],
         unit,
         curves,
+        marks: Vec::new(),
     };
     let all = [
         chart(result.into(), "nominal epochs", over),

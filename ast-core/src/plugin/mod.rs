@@ -5,4 +5,4 @@ mod registry;
 
 pub(crate) use params::short;
 pub use params::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
-pub use registry::{Entry, Registry, RegistryError};
+pub use registry::{Entry, Family, Registry, RegistryError};

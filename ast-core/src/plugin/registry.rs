@@ -17,10 +17,23 @@ pub struct Entry<B: 'static> {
     pub summary: &'static str,
     /// The crate that registers it.
     pub origin: &'static str,
+    /// Where its idea comes from, which groups lists; told for scorers and policies.
+    pub family: Family,
     /// Its parameters.
     pub params: &'static [ParamSpec],
     /// The constructor.
     pub build: B,
+}
+
+/// Where the idea of a plugin comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// What others are compared with.
+    Baseline,
+    /// The crate that registers it.
+    Own,
+    /// A paper, or another program.
+    Literature,
 }
 
 /// Adds an [`Entry`] to the registry of its kind. Every `register_*!` macro expands to it.
@@ -31,6 +44,7 @@ macro_rules! register_entry {
         $entry:path,
         name: $name:expr,
         $(aliases: &[$($alias:expr),* $(,)?],)?
+        $(family: $family:ident,)?
         summary: $summary:expr,
         params: $params:expr,
         build: $build:expr $(,)?
@@ -41,10 +55,23 @@ macro_rules! register_entry {
                 aliases: &[$($($alias),*)?],
                 summary: $summary,
                 origin: env!("CARGO_PKG_NAME"),
+                family: $crate::family!($($family)?),
                 params: $params,
                 build: $build,
             }
         }
+    };
+}
+
+/// The named family, by default [`Family::Own`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! family {
+    () => {
+        $crate::plugin::Family::Own
+    };
+    ($family:ident) => {
+        $crate::plugin::Family::$family
     };
 }
 
@@ -129,7 +156,7 @@ mod tests {
     use super::*;
 
     const fn entry(name: &'static str, origin: &'static str) -> Entry<()> {
-        Entry { name, aliases: &[], summary: "", origin, params: &[], build: () }
+        Entry { name, aliases: &[], summary: "", origin, family: Family::Own, params: &[], build: () }
     }
     static RENAMED: Entry<()> = Entry { aliases: &["old"], ..entry("new", "here") };
     static OLD: Entry<()> = entry("old", "there");

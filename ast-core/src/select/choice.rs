@@ -194,6 +194,7 @@ macro_rules! register_policy {
     (
         name: $name:expr,
         $(aliases: &[$($alias:expr),* $(,)?],)?
+        $(family: $family:ident,)?
         summary: $summary:expr,
         params: $params:expr,
         $(scorer: $scorer:expr,)?
@@ -205,6 +206,7 @@ macro_rules! register_policy {
             $crate::select::PolicyEntry,
             name: $name,
             $(aliases: &[$($alias),*],)?
+            $(family: $family,)?
             summary: $summary,
             params: $params,
             build: $crate::select::BuildPolicy {

@@ -33,6 +33,9 @@ pub enum Activity {
     Saving,
 }
 
+/// Is told, at each extra pass, of how many samples there were passes since the last step.
+pub type OnScoring = Box<dyn FnMut(u64)>;
+
 /// Receives the events and snapshots of a run, and can stop it.
 pub trait Callback {
     /// Receives an event.

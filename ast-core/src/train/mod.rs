@@ -48,7 +48,7 @@ use crate::run::{Answer, Checked, ConfigError, EnergyCounter, Event, Ran, ReadsB
 use crate::score::Scorer;
 use crate::select::{Counts, Groups, PassCost, SampleId, SelectError, Selector};
 
-pub use callback::{Activity, Callback, Flow, SavedSoFar};
+pub use callback::{Activity, Callback, Flow, OnScoring, SavedSoFar};
 pub use clock::{Clock, Phase};
 pub use error::{PassError, TrainError};
 pub use evaluate::Evaluated;
@@ -121,6 +121,7 @@ pub struct Trainer<M> {
     warnings: Vec<String>,
     /// The answers of the last evaluation.
     answers: Vec<Answer>,
+    on_scoring: Option<OnScoring>,
 }
 
 impl<M: Model> Trainer<M> {
@@ -182,6 +183,7 @@ impl<M: Model> Trainer<M> {
             last_bad: None,
             warnings: Vec::new(),
             answers: Vec::new(),
+            on_scoring: None,
             config,
             ran,
             selector,
@@ -241,6 +243,11 @@ impl<M: Model> Trainer<M> {
             Err(fault) => self.recover(batch, fault)?,   // abort, skip or roll back
         };
         Ok(Some(events))
+    }
+
+    /// Sets what is told of extra passes, which take long if they are over the whole dataset or train auxiliary networks.
+    pub fn on_scoring(&mut self, told: OnScoring) {
+        self.on_scoring = Some(told);
     }
 
     /// The network in its current state.

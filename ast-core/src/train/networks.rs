@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::error::{PassError, TrainError};
 use super::evaluate::{Evaluated, evaluate};
-use super::{Callback, Setup, Trainer, WeightsError, load_weights, safetensors};
+use super::{Callback, OnScoring, Setup, Trainer, WeightsError, load_weights, safetensors};
 use crate::data::{Loader, Shape};
 use crate::model::zoo::{Airbench, Gpt, ResNet, SimpleCnn, VitTiny};
 use crate::model::{Input, Mode, Model, Network, NetworkError, Weights};
@@ -114,6 +114,9 @@ pub trait Training {
     /// [`TrainError`].
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), TrainError>;
 
+    /// See [`Trainer::on_scoring`].
+    fn on_scoring(&mut self, told: OnScoring);
+
     /// See [`Trainer::ran`].
     fn ran(&self) -> Ran;
 
@@ -137,6 +140,9 @@ impl<M: Network> Training for Trainer<M> {
     }
     fn restore(&mut self, snapshot: &Snapshot) -> Result<(), TrainError> {
         Self::restore(self, snapshot)
+    }
+    fn on_scoring(&mut self, told: OnScoring) {
+        Self::on_scoring(self, told);
     }
     fn ran(&self) -> Ran {
         Self::ran(self)

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use burn::tensor::Device;
 
+use super::OnScoring;
 use super::auxiliary::{Auxiliary, AuxiliaryNetworks};
 use super::clock::{Clock, Phase};
 use super::error::PassError;
@@ -43,6 +44,9 @@ pub(super) struct TrainerProbe<'a, M> {
     pub(super) charges_scoring: bool,
     /// Estimated seconds of the batches in flight.
     pub(super) coming: f64,
+    pub(super) told: Option<&'a mut OnScoring>,
+    /// Samples of the passes since the last step.
+    pub(super) passed: u64,
 }
 
 /// What was loaded for extra passes.
@@ -63,6 +67,10 @@ impl<M: Model> TrainerProbe<'_, M> {
         self.loaded.reads += reads;
         self.loaded.bad.extend(bad);
         self.loaded.deviations.clear();
+        self.passed += visits.len() as u64;
+        if let Some(told) = &mut self.told {
+            told(self.passed);
+        }
         if let Some(Uploaded { ids, input_deviation, .. }) = &data {
             self.loaded.deviations.extend(ids.iter().copied().zip(input_deviation.iter().copied()));
         }

@@ -125,6 +125,8 @@ impl<M: Model> Trainer<M> {
             schedule: self.config.schedule.scaled(self.state.lr_scale),
             abort: self.config.on_nan == OnNan::Abort,
             charges_scoring: self.config.goal.charges_scoring,
+            told: self.on_scoring.as_mut(),
+            passed: 0,
         };
         let result = act(&mut self.selector, &mut probe);
         let ProbeLoads { reads, bad, .. } = probe.loaded;

@@ -20,6 +20,7 @@ use crate::select::source::{EVERY, RESOLUTION, SOURCE, Source};
 
 crate::register_policy! {
     name: "curriculum",
+    family: Literature,
     summary: "a window of difficulty that moves from easy to hard, or from hard to easy, as the budget is spent (Wu et al. 2021); costs the target",
     params: &[
         ParamSpec {

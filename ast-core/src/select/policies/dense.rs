@@ -13,6 +13,7 @@ use crate::select::sampler::Offer;
 
 crate::register_policy! {
     name: "dense",
+    family: Baseline,
     summary: "every sample, every epoch: the reference run; costs 1",
     params: &[],
     scorer: ScorerRule::Unused,
@@ -23,6 +24,7 @@ crate::register_policy! {
 
 crate::register_policy! {
     name: "dense-stopped",
+    family: Baseline,
     summary: "dense training stopped at the budget while its learning rate is still high: too weak a baseline, used by many claims; costs the target",
     params: &[],
     scorer: ScorerRule::Unused,

@@ -19,6 +19,7 @@ const CALIBRATION: usize = 1024;
 
 crate::register_policy! {
     name: "fixed-threshold",
+    family: Baseline,
     summary: "a forward pass over every sample, its raw score against a constant: a baseline for a controller; costs 1/3 + its rate",
     params: &[ParamSpec {
         name: "threshold",

@@ -33,6 +33,7 @@ const TAU_EMA: f64 = 0.1;
 
 crate::register_policy! {
     name: "importance",
+    family: Literature,
     summary: "samples from a pool in proportion to their gradient norm, while that pays (Katharopoulos & Fleuret 2018); costs the target, times 1 + pool/3 while on",
     params: &[
         ParamSpec {

@@ -20,6 +20,7 @@ use crate::select::sampler::Offer;
 
 crate::register_policy! {
     name: "infobatch",
+    family: Literature,
     summary: "skips half of the samples below the mean loss and doubles the weight of the other half (InfoBatch, ICLR 2024); costs 1 - ratio P(loss < mean)",
     params: &[
         ParamSpec {

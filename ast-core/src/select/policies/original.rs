@@ -24,6 +24,7 @@ use crate::select::sampler::Offer;
 crate::register_policy! {
     name: "original",
     aliases: &["seed"],
+    family: Literature,
     summary: "the original script: a forward pass over every sample, its significance, its controller; costs 1/3 + the target",
     params: &[],
     scorer: ScorerRule::Unused,

@@ -27,6 +27,7 @@ const LEAST: f64 = 0.1;
 crate::register_policy! {
     name: "original-package",
     aliases: &["seed-package"],
+    family: Literature,
     summary: "the original's PyPI package 1.0.1: a forward pass over every sample, loss-entropy against a raw threshold; costs 1/3 + the target",
     params: &[],
     scorer: ScorerRule::Only("loss-entropy"),

@@ -36,6 +36,7 @@ use crate::select::source::{EVERY, RESOLUTION, SOURCE, Source};
 
 crate::register_policy! {
     name: "pool-top",
+    family: Literature,
     summary: "the highest scores of every chunk, from the ledger (Ordered SGD, 2020), without a threshold; costs the target",
     params: &[
         ParamSpec {
@@ -55,6 +56,7 @@ crate::register_policy! {
 
 crate::register_policy! {
     name: "proxy",
+    family: Literature,
     summary: "the highest losses of every chunk under a proxy, an auxiliary network trained on everything (airbench96_faster, 2024); costs the target + 0.04",
     params: &[],
     scorer: ScorerRule::Prefer("loss"),
@@ -63,6 +65,7 @@ crate::register_policy! {
 
 crate::register_policy! {
     name: "reducible",
+    family: Literature,
     summary: "the top of a random pool by reducible loss (RHO-LOSS, ICML 2022); costs the target times 1 + pool/3, plus auxiliary networks at the start",
     params: &[ParamSpec {
         name: "pool",

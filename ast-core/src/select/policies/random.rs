@@ -11,6 +11,7 @@ use crate::select::sampler::Offer;
 
 crate::register_policy! {
     name: "random",
+    family: Baseline,
     summary: "the next slice of a random permutation, scores ignored (RS2): the baseline of every selection; costs the target",
     params: &[],
     scorer: ScorerRule::Unused,

@@ -22,6 +22,7 @@ const RECENT: usize = 1024;
 
 crate::register_policy! {
     name: "selective-backprop",
+    family: Literature,
     summary: "a forward pass over every sample, a backward pass with a probability that grows with the rank of its loss (Jiang et al. 2019); costs 1/(3 stale) + the target",
     params: &[
         ParamSpec {

@@ -20,6 +20,7 @@ const BATCH: usize = 250;
 
 crate::register_policy! {
     name: "static-el2n",
+    family: Literature,
     summary: "one fixed subset for the whole run, the highest EL2N scores after a start on random samples (Paul et al. 2021); costs the target + one forward pass over the dataset",
     params: &[ParamSpec {
         name: "score_after",

@@ -9,6 +9,7 @@ use crate::select::sampler::Offer;
 
 crate::register_policy! {
     name: "static-random",
+    family: Baseline,
     summary: "one fixed random subset for the whole run: the baseline of every choice of a subset; costs the target",
     params: &[],
     scorer: ScorerRule::Unused,

@@ -40,7 +40,8 @@ fn page(file: &Path) -> Page {
                     heading.push_str(&words);
                 }
             }
-            Event::InlineHtml(tag) | Event::Html(tag) => html = html.or(Some(tag.to_string())),
+            // A line break within a cell of a table can be written in no other way.
+            Event::InlineHtml(tag) | Event::Html(tag) if &*tag != "<br>" => html = html.or(Some(tag.to_string())),
             _ => {}
         }
     }
@@ -113,7 +114,12 @@ fn anchors_are_those_of_github() {
 fn commands(text: &str) -> Vec<Vec<&str>> {
     let blocks = text.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
     let lines = blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("ast "));
-    lines.map(|line| line.split(" #").next().unwrap().split_whitespace().collect()).collect()
+    lines.map(|line| words(line.split(" #").next().unwrap())).collect()
+}
+
+/// The words of a command; quotes stand around one word here.
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().map(|word| word.trim_matches('\'')).collect()
 }
 
 /// Small data of every kind, and the runs that pages name.
@@ -129,9 +135,9 @@ impl Place {
                 fs::create_dir_all(&folder).unwrap();
                 for number in 0..images {
                     let pixel = |i: usize| (80 * class + 7 * number + i % 11) as u8;
-                    let pixels: Vec<u8> = (0..3 * 16 * 16).map(pixel).collect();
+                    let pixels: Vec<u8> = (0..3 * 32 * 32).map(pixel).collect();
                     let mut file = Vec::new();
-                    let mut encoder = png::Encoder::new(&mut file, 16, 16);
+                    let mut encoder = png::Encoder::new(&mut file, 32, 32);
                     encoder.set_color(png::ColorType::Rgb);
                     encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
                     fs::write(folder.join(format!("{number}.png")), file).unwrap();

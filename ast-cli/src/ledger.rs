@@ -27,11 +27,10 @@ pub(crate) fn ledger(args: &LedgerArgs) -> Result<(), Failure> {
     let Some(all) = records::read::<Visited>(run, LEDGER)? else {
         return Err(not_yet(run, LEDGER));
     };
+    let fresh = args.fresh.then(|| fresh_losses(run)).transpose()?;
+    let fresh_loss = |sample: &Visited| Some(f64::from(*fresh.as_ref()?.get(&sample.id)?));
     let sorted = match args.suspects {
-        true if args.fresh => {
-            let losses = fresh_losses(run)?;
-            by(&all, |sample| losses.get(&sample.id).map(|loss| f64::from(*loss)))
-        }
+        true if args.fresh => by(&all, fresh_loss),
         true => by(&all, suspicion),
         false => by(&all, |sample| value(sample, args.sort)),
     };
@@ -43,7 +42,7 @@ pub(crate) fn ledger(args: &LedgerArgs) -> Result<(), Failure> {
         return put(&records::csv(rows)?).map(drop);
     }
     let names = summary_of(run)?.class_names;
-    let text = Text { all: &all, names: &names, top: args.top.unwrap_or(20) };
+    let text = Text { all: &all, names: &names, top: args.top.unwrap_or(20), fresh_loss: &fresh_loss };
     let mut out = format!("{}: ", run.display());
     // Writing to a string cannot fail.
     let _ = if args.suspects { text.suspects(&sorted, &mut out) } else { text.write(&sorted, args.sort, &mut out) };
@@ -94,6 +93,8 @@ struct Text<'a> {
     /// Names of the classes; empty if they have none.
     names: &'a [String],
     top: usize,
+    /// The loss under the final weights, if that was asked for.
+    fresh_loss: &'a dyn Fn(&Visited) -> Option<f64>,
 }
 
 impl Text<'_> {
@@ -182,13 +183,18 @@ impl Text<'_> {
         let has = |of: &dyn Fn(&Visited) -> bool| shown.iter().any(|sample| of(sample));
         let optional = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.3}"));
         type Column<'a> = (&'a str, bool, Box<dyn Fn(&Visited) -> String + 'a>);
-        let columns: [Column<'_>; 8] = [
+        let columns: [Column<'_>; 9] = [
             ("id", true, Box::new(|sample| sample.id.to_string())),
             ("class", has(&|sample| sample.label.is_some()), Box::new(|sample| self.class(sample).unwrap_or_default())),
             (
                 "group",
                 has(&|sample| sample.group.is_some()),
                 Box::new(|sample| sample.group.clone().unwrap_or_default()),
+            ),
+            (
+                "fresh loss",
+                has(&|sample| (self.fresh_loss)(sample).is_some()),
+                Box::new(move |sample| optional((self.fresh_loss)(sample))),
             ),
             ("visits", true, Box::new(|sample| sample.visits.to_string())),
             ("last loss", true, Box::new(move |sample| optional(sample.loss.map(f64::from)))),

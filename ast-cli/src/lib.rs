@@ -100,7 +100,12 @@ fn run(args: Args) -> Result<(), Failure> {
             memory::keep();
             eval::eval(&args)
         }
-        Command::Ledger(args) => ledger::ledger(&args),
+        Command::Ledger(args) => {
+            if args.fresh {
+                memory::keep();
+            }
+            ledger::ledger(&args)
+        }
         Command::Generate(args) => generate::generate(&args),
         Command::Runs { folder } => runs::runs(&folder),
         Command::Config(command) => settings::settings(&command),

@@ -131,9 +131,11 @@ fn panel(
             chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
         }
     }
-    for (at, what) in marks {
+    for (i, (at, what)) in marks.iter().enumerate() {
         chart.draw_series(DashedLineSeries::new([(*at, low), (*at, high)], 2, 3, GREY_LINE.stroke_width(1)))?;
-        chart.draw_series([Text::new((*what).to_string(), (*at, high), ("sans-serif", 12))])?;
+        // Each lower than the one before, so that they do not cover each other.
+        let height = high - (i % 4) as f64 * 0.07 * (high - low);
+        chart.draw_series([Text::new(format!(" {what}"), (*at, height), ("sans-serif", 12))])?;
     }
     if curves.len() == 1 {
         return Ok(()); // the caption is enough
@@ -148,4 +150,33 @@ fn panel(
         .label_font(("sans-serif", 12))
         .draw()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(selected: Option<f64>) -> Vec<Event> {
+        let share = selected.map_or(String::new(), |share| format!(r#","selected":{share}"#));
+        let step = |n: u32| {
+            format!(
+                r#"{{"event":"step","step":{n},"epoch":{n}.0,"offered":{n}0,"trained":{n},"loss":2.0,"accuracy":30.0,"lr":0.1,
+                "activation":0.1,"control":{{"target":0.1}}{share}}}"#
+            )
+        };
+        let decided = r#"{"event":"decided","step":2,"epoch":2.0,"selecting":false,
+            "evidence":{"gain":0.9,"standard_errors":-3.0}}"#;
+        [step(1), step(2), decided.to_string(), step(3)]
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Of a policy that selects by significance, with the guard's decision; of another one neither.
+    #[test]
+    fn the_share_that_was_selected_is_drawn() {
+        let of = |selected| svg(&events(selected), "title", false).unwrap();
+        assert!(of(Some(0.8)).contains(SELECTED) && of(Some(0.8)).matches("paused").count() == 2);
+        assert!(!of(None).contains(SELECTED) && of(None).matches("paused").count() == 1);
+    }
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::{SMALL, copy, start, stderr, succeed};
+use common::{SMALL, copy, npy, program, start, stderr, succeed};
 use serde_json::Value;
 
 fn ast(args: &[&str]) -> Output {
@@ -192,6 +192,34 @@ fn suspects_are_compared_with_the_labels_that_are_known_to_be_wrong() {
     let line = format!("{} of these 30 ({:.1} %)", found(30), found(30) as f64 / 0.3);
     assert!(report.contains(&line), "{line}: {report}");
     assert!(report.contains(&format!("Of the first {total}, as many as are wrong, {} are", found(total))), "{report}");
+}
+
+/// The training images are the test images here, so the losses under the final weights are those in predictions.csv.
+#[test]
+fn fresh_suspects_are_ranked_by_their_loss_under_the_final_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, run) = (folder.path().join("data"), folder.path().join("run"));
+    fs::create_dir(&data).unwrap();
+    let pixels: Vec<u8> = (0..40 * 256_u32).map(|i| (i / 256 * 97 % 251 + i % 7) as u8).collect();
+    for split in ["train", "test"] {
+        fs::write(data.join(format!("{split}_images.npy")), npy("(40, 16, 16)", &pixels)).unwrap();
+        let labels: Vec<u8> = (0..40).map(|i| i % 4).collect();
+        fs::write(data.join(format!("{split}_labels.npy")), npy("(40,)", &labels)).unwrap();
+    }
+    let mut command = program();
+    command.args(["--dataset=arrays", "--epochs=8", "--batch-size=8", "--progress=none", "--data-dir"]);
+    command.arg(&data).arg("--out").arg(&run);
+    succeed(command);
+    let predictions = fs::read_to_string(run.join("predictions.csv")).unwrap();
+    let losses: Vec<f64> = column(&predictions, "loss").iter().map(|loss| loss.parse().unwrap()).collect();
+    let listed = printed(&["ledger", run.to_str().unwrap(), "--suspects", "--fresh", "--csv"]);
+    let ids: Vec<usize> = column(&listed, "id").iter().map(|id| id.parse().unwrap()).collect();
+    assert_eq!(ids.len(), 40);
+    assert!(ids.windows(2).all(|pair| losses[pair[0]] >= losses[pair[1]]), "{ids:?} {losses:?}");
+    let (first, report) = (losses[ids[0]], printed(&["ledger", run.to_str().unwrap(), "--suspects", "--fresh"]));
+    assert!(report.contains("fresh loss") && report.contains(&format!("{first:.3}")), "{report}");
+    let (code, message) = refused(&["ledger", run.to_str().unwrap(), "--fresh"]);
+    assert!(code == 2 && message.contains("--suspects"), "{message}");
 }
 
 /// One file, small, that refers to nothing outside, with a description of every picture; and without its data, the reason.

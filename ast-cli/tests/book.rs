@@ -1,11 +1,14 @@
 //! Checks the pages of the documentation: links, that the book has every page, and commands.
 #![forbid(unsafe_code)]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::npy;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// What is in a page.
@@ -199,14 +202,6 @@ impl Place {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(expected), "{page}: {given:?}: {said}");
     }
-}
-
-/// A file of NumPy with bytes.
-fn npy(shape: &str, values: &[u8]) -> Vec<u8> {
-    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
-    let header = format!("{header:117}\n");
-    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
-    [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), values].concat()
 }
 
 /// Every command that a page of the book shows works, as far as its data is at hand.

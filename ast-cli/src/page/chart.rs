@@ -127,13 +127,13 @@ impl Chart {
                 chart.draw_series(finite.map(|point| Circle::new(point, 3, colour.filled())))?;
             }
         }
-        for Mark { at, what } in self.marks.iter().filter(|mark| mark.at <= end) {
-            let line = [(*at, low), (*at, high)];
-            chart.draw_series(DashedLineSeries::new(line, 2, 3, INK.stroke_width(1)))?;
-            // Beside the line, towards the middle.
+        for (i, Mark { at, what }) in self.marks.iter().filter(|mark| mark.at <= end).enumerate() {
+            chart.draw_series(DashedLineSeries::new([(*at, low), (*at, high)], 2, 3, INK.stroke_width(1)))?;
+            // Beside the line, towards the middle, each lower than the one before.
             let side = if *at > 0.7 * end { HPos::Right } else { HPos::Left };
             let style = ("sans-serif", 12).into_font().color(&INK).pos(Pos::new(side, VPos::Top));
-            chart.draw_series([Text::new(format!(" {what} "), (*at, high), style)])?;
+            let height = high - (i % 4) as f64 * 0.08 * (high - low);
+            chart.draw_series([Text::new(format!(" {what} "), (*at, height), style)])?;
         }
         root.present()?;
         drop(chart);

@@ -197,3 +197,11 @@ pub(crate) fn unfinished(folder: &Path) -> (PathBuf, Result) {
     fs::remove_file(whole.join("summary.json")).unwrap();
     (whole, expected)
 }
+
+/// A file of NumPy with bytes.
+pub(crate) fn npy(shape: &str, values: &[u8]) -> Vec<u8> {
+    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
+    let header = format!("{header:117}\n");
+    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+    [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), values].concat()
+}

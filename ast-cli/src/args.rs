@@ -163,6 +163,7 @@ Exit codes: 0 the file is there, 2 usage, 65 a folder or an image cannot be read
 
 /// Values are layered: defaults < preset < --config < AST__SECTION__KEY variables < --set < flags.
 #[derive(Debug, Default, Clone, clap::Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_help = "\
 Examples:
   ast train                                   a minute on two cores, no download
@@ -260,6 +261,7 @@ fn temperature(text: &str) -> Result<f64, String> {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_help = "\
 Policies, always all four, as `ast train` runs them:
   ast              feed-forward and PI, with policy.lambda = 0.8 and policy.source = fresh

@@ -8,7 +8,7 @@ use ast_core::data::{
 };
 use ast_core::plugin::{Params, Registry};
 use ast_core::random::Random;
-use ast_core::run::{DataConfig, RunConfig};
+use ast_core::run::{DataConfig, RunConfig, Summary};
 use ast_data::OrderedLoader;
 
 use crate::failure::{Failure, Kind};
@@ -32,17 +32,34 @@ pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
     Ok(Data { train, test, fingerprint, evaluation })
 }
 
+/// The training data of a finished run. Data that has changed since is refused: what the run says of its samples would be
+/// said of others.
+pub(crate) fn of_run(config: &RunConfig, summary: &Summary) -> Result<Arc<dyn Dataset>, Failure> {
+    let [train, _] = splits(config)?;
+    match &summary.origin {
+        Some(origin) if origin.data != fingerprint(train.as_ref()) => {
+            let (name, samples) = (&config.data.name, train.samples());
+            let place = config.data.dir.as_ref().map_or(String::new(), |dir| format!(" in {}", dir.display()));
+            let what = format!("the {samples} training samples of {name}{place} are not those of the run");
+            Err(Failure::new(Kind::Data, format!("{what}: restore them, or set AST_DATA_DIR to where they are")))
+        }
+        _ => Ok(train),
+    }
+}
+
 /// What loads the samples of datasets.
 pub(crate) fn loaders(
     [train, test]: [Arc<dyn Dataset>; 2],
     config: &RunConfig,
 ) -> Result<[Box<dyn Loader>; 2], Failure> {
-    let loader = |dataset| -> Result<Box<dyn Loader>, Failure> {
-        let loader = OrderedLoader::new(dataset, config.data.workers)
-            .map_err(|error| Failure::new(Kind::Io, format!("cannot start loader threads: {error}")))?;
-        Ok(Box::new(loader))
-    };
-    Ok([loader(train)?, loader(test)?])
+    Ok([loader(train, config)?, loader(test, config)?])
+}
+
+/// What loads the samples of a dataset.
+pub(crate) fn loader(dataset: Arc<dyn Dataset>, config: &RunConfig) -> Result<Box<dyn Loader>, Failure> {
+    let loader = OrderedLoader::new(dataset, config.data.workers)
+        .map_err(|error| Failure::new(Kind::Io, format!("cannot start loader threads: {error}")))?;
+    Ok(Box::new(loader))
 }
 
 /// The training and the evaluation data of a run.

@@ -16,7 +16,7 @@ use crate::inference;
 use crate::interval::{half_width, with_error};
 use crate::output::{note, print, table};
 use crate::records::{self, Predicted};
-use crate::run_folder::write;
+use crate::run_folder::write_named;
 
 /// Most classes of which the whole confusion matrix is printed.
 const MATRIX: usize = 20;
@@ -24,12 +24,21 @@ const MATRIX: usize = 20;
 const MISTAKES: usize = 20;
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
+    if !args.what.exists() {
+        return Err(Failure::new(Kind::Io, format!("{}: there is no such file or folder", args.what.display())));
+    }
     let config = config::resolve(&args.of_run()?)?.effective();
     let weights = match args.what.is_dir() {
         true => inference::weights(&args.what, None)?,
-        false if args.what.is_file() => args.what.clone(),
-        false => return Err(Failure::new(Kind::Io, format!("{}: no such file or folder", args.what.display()))),
+        false => args.what.clone(),
     };
+    let folder = if args.what.is_dir() { Some(args.what.as_path()) } else { args.what.parent() };
+    if let (Some(_), Some(Ok(own))) = (config.data.validation, folder.map(config::of_run_folder))
+        && own.data.name == config.data.name
+        && own.data.validation != config.data.validation
+    {
+        note("warning: that run did not hold these images out: it was trained on all or some of them");
+    }
     let Data { mut test, .. } = dataset::load(&config)?;
     let data = test.dataset().clone();
     let what = set_of(&config, data.as_ref(), data.samples());
@@ -39,7 +48,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         if answers.is_empty() {
             return Err(Failure::usage("--csv is for images: of text there is one answer for every token"));
         }
-        write(file, &records::csv(answers.iter())?)?;
+        write_named(file, &records::csv(answers.iter())?)?;
         note(&format!("answers: {}", file.display()));
     }
     let result = Evaluation::of(&config, data.as_ref(), &evaluated, &answers);

@@ -8,7 +8,7 @@ use ast_core::select::SampleId;
 
 use crate::args::{LedgerArgs, SortBy};
 use crate::config;
-use crate::dataset::{self, Data};
+use crate::dataset;
 use crate::failure::Failure;
 use crate::inference;
 use crate::output::{print, put, several, table};
@@ -74,7 +74,7 @@ pub(crate) fn suspicion(sample: &Visited) -> Option<f64> {
 /// The loss of every training image under the weights at the end of the run.
 fn fresh_losses(run: &Path) -> Result<HashMap<SampleId, f32>, Failure> {
     let config = config::of_run_folder(run)?;
-    let Data { mut train, .. } = dataset::load(&config)?;
+    let mut train = dataset::loader(dataset::of_run(&config, &summary_of(run)?)?, &config)?;
     let what = format!("{} training images of {}", train.dataset().samples(), config.data.name);
     let weights = inference::weights(run, None)?;
     let evaluated = inference::evaluate(&config, &weights, train.as_mut(), &what, false)?;

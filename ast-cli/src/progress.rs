@@ -125,26 +125,25 @@ impl ProgressView {
     }
 
     fn step(&mut self, step: &StepEvent) {
-        let mut text = describe(step, self.epochs);
-        if let Some((saved, _)) = &self.saved {
-            text.push_str(&describe_saved(saved));
-        }
+        let saved = self.saved.as_ref().map(|(saved, _)| describe_saved(saved)).unwrap_or_default();
         if let Some(bar) = &self.bar {
             bar.set_position(step.offered);
             let evaluated = self.evaluated.as_ref().map(|words| format!("{words}  ")).unwrap_or_default();
-            bar.set_message(format!("{evaluated}{text}"));
+            // What a narrow terminal cuts off comes last.
+            bar.set_message(format!("{evaluated}loss {:.3}{saved}  {}", step.loss, trained(step)));
         }
         let due = (LINES * step.offered / self.total.max(1)).max(1);
         if self.plain && due > self.printed {
             self.printed = due;
-            note(&text);
+            note(&format!("epoch {:5.1}/{}  loss {:.3}  {}{saved}", step.epoch, self.epochs, step.loss, trained(step)));
         }
     }
 
     /// What was saved so far; computed only when it is to be shown.
     pub(crate) fn saved(&mut self, saved: &dyn Fn() -> SavedSoFar) {
         let shown = self.bar.is_some() || self.plain || self.json;
-        if shown && self.saved.is_none_or(|(_, at)| at.elapsed() > OFTEN) {
+        // A line is printed seldom, and what it says is then to be of its own step.
+        if shown && (self.plain || self.saved.is_none_or(|(_, at)| at.elapsed() > OFTEN)) {
             self.saved = Some((saved(), Instant::now()));
         }
     }
@@ -242,17 +241,17 @@ fn describe_decision(Decision { selecting, evidence }: &Decision) -> String {
     }
 }
 
-/// The epoch line of the original, but with the measured share that was trained instead of a claimed saving.
-fn describe(step: &StepEvent, epochs: u32) -> String {
+/// The measured share that was trained, where the original claims a saving.
+fn trained(step: &StepEvent) -> String {
     let rate = 100.0 * step.activation;
     let selected = step.selected.map(|share| format!(", {:.0} % of these by significance", 100.0 * share));
     let selected = selected.unwrap_or_default();
     let size = step.size.map(|[height, width]| format!("  {height} x {width} pixels")).unwrap_or_default();
-    format!("epoch {:5.1}/{epochs}  loss {:.3}  trained {rate:.1} % of offered{selected}{size}", step.epoch, step.loss)
+    format!("trained {rate:.1} % of offered{selected}{size}")
 }
 
 fn describe_saved(SavedSoFar { samples, flops, seconds }: &SavedSoFar) -> String {
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-    let seconds = seconds.map_or(String::new(), |share| format!(", seconds {}", percent(share)));
-    format!("  saved so far: samples {}, FLOPs {}{seconds}", percent(*samples), percent(*flops))
+    let seconds = seconds.map_or(String::new(), |share| format!(", {} seconds", percent(share)));
+    format!("  saved {} samples, {} FLOPs{seconds}", percent(*samples), percent(*flops))
 }

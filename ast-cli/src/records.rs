@@ -105,6 +105,14 @@ pub(crate) fn read<T: DeserializeOwned>(run: &Path, name: &str) -> Result<Option
     }
     let text = input::read(&file, LARGEST, Kind::Data, ": too large for a table of samples")?;
     let mut reader = csv::Reader::from_reader(text.as_slice());
-    let wrong = |error: csv::Error| Failure::new(Kind::Data, format!("{}: {error}", file.display()));
-    reader.deserialize().collect::<Result<_, _>>().map(Some).map_err(wrong)
+    let damaged = |line: Option<u64>| {
+        let place = line.map_or(String::new(), |line| format!(", line {line}"));
+        let what = "this is no such table: it is cut off or was changed";
+        Failure::new(Kind::Data, format!("{}{place}: {what}", file.display()))
+    };
+    if !reader.headers().is_ok_and(|names| names.iter().next() == Some("id")) {
+        return Err(damaged(Some(1)));
+    }
+    let line = |error: csv::Error| damaged(error.position().map(csv::Position::line));
+    reader.deserialize().collect::<Result<_, _>>().map(Some).map_err(line)
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use ast_core::data::Reads;
-use ast_core::run::{Event, LeftOut, Ran, RunConfig, Summary, TextResult};
+use ast_core::plugin::ParamValue;
+use ast_core::run::{Event, LeftOut, Ran, RunConfig, StepEvent, Summary, TextResult};
 use ast_core::select::Decision;
 use ast_core::train::Phase;
 
@@ -95,7 +96,7 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
                     )?,
                     None => writeln!(
                         out,
-                        "  dense run          unknown   the same epochs on every sample: what that would reach"
+                        "  dense run          unknown   the same epochs on every sample; `ast compare` measures it"
                     )?,
                 }
             }
@@ -175,8 +176,8 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
     if let [first, .., last] = &summary.class_names[..] {
         writeln!(out, "  classes           {:>8}   {first} to {last}", summary.class_names.len())?;
     }
-    if let Some(decisions) = decisions(run.events) {
-        writeln!(out, "  guard                        {decisions}")?;
+    if let Some(guarded) = guarded(config, run.events) {
+        writeln!(out, "  guard                        {guarded}")?;
     }
     match config.budget.seconds {
         None => writeln!(out, "\n  saved, against a dense run of {}:", several(summary.epochs as usize, "epoch"))?,
@@ -271,11 +272,17 @@ pub(crate) fn decided(event: &Event) -> Option<(f64, &'static str)> {
     ))
 }
 
-/// All decisions of the guard in words; `None` if it made none.
-pub(crate) fn decisions(events: &[Event]) -> Option<String> {
+/// What the guard did in a run, in words; `None` if there was none, or nothing to watch.
+pub(crate) fn guarded(config: &RunConfig, events: &[Event]) -> Option<String> {
     let words = events.iter().filter_map(decided).map(|(epoch, what)| format!("{what} at epoch {epoch:.1}"));
     let words: Vec<String> = words.collect();
-    (!words.is_empty()).then(|| format!("selection {}", words.join(", ")))
+    if !words.is_empty() {
+        return Some(format!("selection {}", words.join(", ")));
+    }
+    let is_off = config.policy.params.get("guard") == Some(&ParamValue::Word("off".into()));
+    let selects = |event: &Event| matches!(event, Event::Step(StepEvent { selected: Some(_), .. }));
+    let watched = config.policy.name == "ast" && !is_off && events.iter().any(selects);
+    watched.then(|| "it found no reason to pause selection".into())
 }
 
 /// What to do next.

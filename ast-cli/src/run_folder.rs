@@ -171,12 +171,22 @@ fn write_config(run: &Path, config: &RunConfig) -> Result<(), Failure> {
 
 /// The failure for a file that a run has only at its end.
 pub(crate) fn not_yet(run: &Path, name: &str) -> Failure {
+    if let Err(missing) = is_there(run) {
+        return missing;
+    }
     let file = run.join(name);
     let hint = match run.join(SUMMARY).is_file() {
         true => "it was removed, or an older program made the run".to_string(),
-        false => format!("it is written at the end of a run; `ast train --resume {}` finishes it", quoted(run)),
+        false => format!("it is written at the end of a run; {}", how_resumed(run)),
     };
     Failure::new(Kind::Data, format!("{}: no such file: {hint}", file.display()))
+}
+
+/// What resuming a run without a summary does. A finished run has no checkpoints left.
+fn how_resumed(run: &Path) -> String {
+    let has_checkpoint = fs::read_dir(run.join(CHECKPOINTS)).is_ok_and(|mut entries| entries.next().is_some());
+    let does = if has_checkpoint { "continues from the last checkpoint" } else { "trains it again from the start" };
+    format!("`ast train --resume {}` {does}", quoted(run))
 }
 
 /// Reads the summary of a finished run.
@@ -186,10 +196,7 @@ pub(crate) fn summary_of(run: &Path) -> Result<Summary, Failure> {
         io::ErrorKind::NotFound => not_yet(run, SUMMARY),
         _ => Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())),
     })?;
-    let damaged = |error| {
-        let (file, run) = (file.display(), quoted(run));
-        format!("{file}: {error}; move it away, and `ast train --resume {run}` continues from the last checkpoint")
-    };
+    let damaged = |error| format!("{}: {error}; move it away, then {}", file.display(), how_resumed(run));
     serde_json::from_str(&text).map_err(|error: serde_json::Error| Failure::new(Kind::Data, damaged(error)))
 }
 
@@ -219,16 +226,52 @@ pub(crate) fn new_or_empty(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a file atomically.
+/// Writes a file atomically. A link is followed; a pipe or a device is written to and not replaced.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
-        let mut file = with_the_usual_mode().tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
+        if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            return fs::write(path, bytes);
+        }
+        let mut file = with_the_usual_mode().tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        file.persist(path).map(drop).map_err(|error| error.error)
     };
-    let cannot = |error: io::Error| Failure::new(Kind::Io, format!("cannot write {}: {error}", path.display()));
-    write().map(drop).map_err(cannot)
+    let cannot = |error: io::Error| match folder.is_dir() {
+        true => Failure::new(Kind::Io, format!("cannot write {}: {error}", path.display())),
+        false => {
+            Failure::new(Kind::Io, format!("cannot write {}: there is no folder {}", path.display(), folder.display()))
+        }
+    };
+    write().map_err(cannot)
+}
+
+/// Writes a file that a person has named: not over one that belongs to a run.
+pub(crate) fn write_named(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let owned = |name: &&str| path.file_name().is_some_and(|given| given == *name);
+    let of_a_run = path.parent().is_some_and(|folder| folder.join(CONFIG).is_file());
+    if of_a_run && LEFT.iter().chain(&[CONFIG, LOCK]).filter(|name| **name != PAGE).any(|name| owned(name)) {
+        return Err(Failure::usage(format!("{} is a file of that run: give another name", path.display())));
+    }
+    write(path, bytes)
+}
+
+/// Checks that a run's folder is there.
+pub(crate) fn is_there(run: &Path) -> Result<(), Failure> {
+    let wrong = match fs::metadata(run) {
+        Ok(found) if found.is_dir() => match fs::read_dir(run) {
+            Ok(_) => return Ok(()),
+            Err(error) => error.to_string(),
+        },
+        Ok(_) => "this is not a folder; give that of the run".into(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            "there is no such folder; `ast runs` lists the runs".into()
+        }
+        Err(error) => error.to_string(),
+    };
+    Err(Failure::new(Kind::Io, format!("{}: {wrong}", run.display())))
 }
 
 /// Temporary files are readable by their owner only. These are renamed to final files, so they get the usual

@@ -26,7 +26,9 @@ use crate::progress::ProgressView;
 use crate::records::{self, LEDGER, PREDICTIONS};
 use crate::report::{Run, outcome, report};
 use crate::resume::{self, Point};
-use crate::run_folder::{CHECKPOINTS, MODEL, PAGE, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY, summary_of};
+use crate::run_folder::{
+    CHECKPOINTS, MODEL, PAGE, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY, is_there, summary_of,
+};
 use crate::shell::quoted;
 use crate::signals::Signals;
 use crate::tensorboard::EventFile;
@@ -34,6 +36,9 @@ use crate::vocabulary::Vocabulary;
 
 pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     let signals = listen()?;
+    if let Some(run) = &args.resume {
+        is_there(run)?;
+    }
     if let Some(run) = args.resume.as_deref().filter(|run| !args.start_over && run.join(SUMMARY).is_file()) {
         return finished(run, args.json);
     }

@@ -5,7 +5,7 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use common::{SMALL, copy, npy, program, start, stderr, succeed};
@@ -166,7 +166,10 @@ fn the_ledger_is_written_and_read() {
 
     fs::write(run.join("ledger.csv"), &table[..table.len() / 2]).unwrap();
     let (code, message) = refused(&["ledger", path]);
-    assert!(code == 65 && message.contains("ledger.csv"), "{message}");
+    assert!(code == 65 && message.contains("ledger.csv, line ") && message.contains("cut off"), "{message}");
+    fs::write(run.join("ledger.csv"), "").unwrap();
+    let (code, message) = refused(&["ledger", path]);
+    assert!(code == 65 && message.contains("ledger.csv, line 1"), "{message}");
     fs::remove_file(run.join("ledger.csv")).unwrap();
     let (code, message) = refused(&["ledger", path]);
     assert!(code == 65 && message.contains("an older program made the run"), "{message}");
@@ -194,15 +197,12 @@ fn suspects_are_compared_with_the_labels_that_are_known_to_be_wrong() {
     assert!(report.contains(&format!("Of the first {total}, as many as are wrong, {} are", found(total))), "{report}");
 }
 
-/// The training images are the test images here, so the losses under the final weights are those in predictions.csv.
-#[test]
-fn fresh_suspects_are_ranked_by_their_loss_under_the_final_weights() {
-    let folder = tempfile::tempdir().unwrap();
-    let (data, run) = (folder.path().join("data"), folder.path().join("run"));
+/// A run on arrays whose training images are its test images.
+fn run_on_arrays(folder: &Path) -> (PathBuf, PathBuf) {
+    let (data, run) = (folder.join("data"), folder.join("run"));
     fs::create_dir(&data).unwrap();
-    let pixels: Vec<u8> = (0..40 * 256_u32).map(|i| (i / 256 * 97 % 251 + i % 7) as u8).collect();
     for split in ["train", "test"] {
-        fs::write(data.join(format!("{split}_images.npy")), npy("(40, 16, 16)", &pixels)).unwrap();
+        fs::write(data.join(format!("{split}_images.npy")), npy("(40, 16, 16)", &pixels(0))).unwrap();
         let labels: Vec<u8> = (0..40).map(|i| i % 4).collect();
         fs::write(data.join(format!("{split}_labels.npy")), npy("(40,)", &labels)).unwrap();
     }
@@ -210,6 +210,18 @@ fn fresh_suspects_are_ranked_by_their_loss_under_the_final_weights() {
     command.args(["--dataset=arrays", "--epochs=8", "--batch-size=8", "--progress=none", "--data-dir"]);
     command.arg(&data).arg("--out").arg(&run);
     succeed(command);
+    (data, run)
+}
+
+fn pixels(first: u8) -> Vec<u8> {
+    std::iter::once(first).chain((1..40 * 256_u32).map(|i| (i / 256 * 97 % 251 + i % 7) as u8)).collect()
+}
+
+/// The losses under the final weights are those in predictions.csv, because the training images are the test images.
+#[test]
+fn fresh_suspects_are_ranked_by_their_loss_under_the_final_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, run) = run_on_arrays(folder.path());
     let predictions = fs::read_to_string(run.join("predictions.csv")).unwrap();
     let losses: Vec<f64> = column(&predictions, "loss").iter().map(|loss| loss.parse().unwrap()).collect();
     let listed = printed(&["ledger", run.to_str().unwrap(), "--suspects", "--fresh", "--csv"]);
@@ -220,6 +232,62 @@ fn fresh_suspects_are_ranked_by_their_loss_under_the_final_weights() {
     assert!(report.contains("fresh loss") && report.contains(&format!("{first:.3}")), "{report}");
     let (code, message) = refused(&["ledger", run.to_str().unwrap(), "--fresh"]);
     assert!(code == 2 && message.contains("--suspects"), "{message}");
+}
+
+/// What a run says of its samples is not said of others that have taken their place.
+#[test]
+fn data_that_has_changed_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, run) = run_on_arrays(folder.path());
+    let path = run.to_str().unwrap();
+    let images = |page: &Path| fs::read_to_string(page).unwrap().matches("<img ").count();
+    assert!(images(&run.join("report.html")) > 0);
+    fs::write(data.join("train_images.npy"), npy("(40, 16, 16)", &pixels(1))).unwrap();
+    let (code, message) = refused(&["ledger", path, "--suspects", "--fresh"]);
+    assert!(code == 65 && message.contains("are not those of the run"), "{message}");
+    let output = ast(&["report", path]);
+    assert!(output.status.success() && stderr(&output).contains("are not those of the run"), "{}", stderr(&output));
+    assert_eq!(images(&run.join("report.html")), 0);
+    printed(&["ledger", path, "--suspects"]);
+}
+
+/// A link is followed, a pipe is written to, and no file of a run is lost.
+#[test]
+fn files_that_a_person_names_are_what_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, run) = run_on_arrays(folder.path());
+    let (path, weights) = (run.to_str().unwrap(), fs::read(run.join("model.safetensors")).unwrap());
+    let (real, link) = (folder.path().join("real.csv"), folder.path().join("link.csv"));
+    fs::write(&real, "old").unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    printed(&["eval", path, "--csv", link.to_str().unwrap()]);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    let table = fs::read_to_string(&real).unwrap();
+    assert!(table.starts_with("id,label,predicted"), "{table}");
+    assert!(printed(&["eval", path, "--csv", "/dev/stdout"]).starts_with(&table));
+    assert!(fs::symlink_metadata("/dev/stdout").unwrap().is_symlink());
+    for (command, option, name) in [("eval", "--csv", "model.safetensors"), ("report", "--out", "ledger.csv")] {
+        let (code, message) = refused(&[command, path, option, run.join(name).to_str().unwrap()]);
+        assert!(code == 2 && message.contains("a file of that run"), "{message}");
+    }
+    assert!(fs::read(run.join("model.safetensors")).unwrap() == weights);
+    let (code, message) = refused(&["eval", path, "--csv", folder.path().join("none/a.csv").to_str().unwrap()]);
+    assert!(code == 74 && message.contains("there is no folder"), "{message}");
+}
+
+#[test]
+fn a_run_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (none, file) = (folder.path().join("none"), folder.path().join("file"));
+    fs::write(&file, "").unwrap();
+    for command in [&["ledger"][..], &["report"], &["generate"], &["eval"], &["train", "--resume"]] {
+        let (code, message) = refused(&[command, &[none.to_str().unwrap()]].concat());
+        assert!(code == 74 && message.contains("none: there is no such f"), "{command:?}: {message}");
+    }
+    for command in ["ledger", "report", "generate"] {
+        let (code, message) = refused(&[command, file.to_str().unwrap()]);
+        assert!(code == 74 && message.contains("file: this is not a folder"), "{command}: {message}");
+    }
 }
 
 /// One file, small, that refers to nothing outside, with a description of every picture; and without its data, the reason.

@@ -14,7 +14,7 @@ use ast_core::optim::Fall;
 use ast_core::run::{Event, NotFinite, RunConfig, StepEvent, Summary, Switch};
 use ast_core::select::{SampleId, Visit};
 use ast_core::testing::DirectLoader;
-use ast_core::train::{Resolved, Setup, TrainError, Trainer};
+use ast_core::train::{Callback, Resolved, SavedSoFar, Setup, TrainError, Trainer};
 use common::{Halves, Loss, SAMPLES, SIDE, config, policy, tiny};
 
 /// A loader that records every visit requested.
@@ -305,4 +305,27 @@ fn scoring_passes_are_told_as_they_go_on() {
     assert!(passes.len() > 1, "{passes:?}");
     assert_eq!(passes.iter().sum::<u64>(), counts.scored);
     assert!(told_of("random").0.is_empty());
+}
+
+/// What is told of savings at a step is what that step's event says was trained of what was offered.
+#[test]
+fn savings_so_far_are_those_of_the_step() {
+    #[derive(Default)]
+    struct Told(f64, usize);
+    impl Callback for Told {
+        fn event(&mut self, event: &Event) -> std::io::Result<()> {
+            if let Event::Step(step) = event {
+                assert!((1.0 - self.0 - step.activation).abs() < 1e-12, "{} at {step:?}", self.0);
+                self.1 += 1;
+            }
+            Ok(())
+        }
+        fn saved(&mut self, saved: &dyn Fn() -> SavedSoFar) {
+            self.0 = saved().samples;
+        }
+    }
+    let mut told = Told::default();
+    let config = config(0.25, 8);
+    tiny(&config, "random", Halves { samples: SAMPLES, broken: None }, Box::new(Loss)).run(&mut told).unwrap();
+    assert!(told.1 > 10);
 }

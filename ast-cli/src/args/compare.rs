@@ -33,6 +33,7 @@ impl Shard {
 /// Runs every arm once per seed. All arms of a seed have the same initial network, order and augmentation. Finished
 /// runs are not repeated, so the same command continues a stopped comparison.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_help = "\
 An arm is a policy, followed by keys of the configuration after colons; a key without a dot is a parameter of the
 policy. The keys of an arm override all others, which are layered as in `ast train`. An arm may set keys of the sections

@@ -4,6 +4,7 @@ use clap::ValueEnum;
 
 /// What a finished run did with each training sample: visits, last loss, forgetting, rank.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_help = "\
 Examples:
   ast ledger runs/0001-procedural-ast

@@ -5,6 +5,7 @@ use super::{CompareArgs, PlaceArgs, RunArgs, Shard};
 
 /// Runs every combination of some values, with every seed. It is `ast compare` with an arm for each combination.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_help = "\
 A --set with several values, separated by commas, varies; one with a single value holds for all. A
 value that is itself a list stands in brackets. What may vary is what an arm of `ast compare` may set:

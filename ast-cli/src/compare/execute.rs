@@ -72,14 +72,14 @@ pub(super) fn execute(
     });
     match failed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
         Some(failure) if failure.kind.is_wanted() => {
-            let message = format!("{failure}\nrun the same `ast compare` again to continue");
+            let message = format!("{failure}\nrun the same command again to continue");
             Err(Failure::new(failure.kind, message))
         }
         Some(failure) => Err(failure),
         None if ours().all(Run::is_finished) && !runs.iter().all(Run::is_finished) => Ok(None),
         None if ours().any(|run| !run.is_finished()) => Err(Failure::new(
             Kind::TryAgain,
-            "another process is making some of the runs; run the same `ast compare` again when they are finished",
+            "another process is making some of the runs; run the same command again when they are finished",
         )),
         None => runs.iter().map(|run| summary_of(&run.folder)).collect::<Result<_, _>>().map(Some),
     }

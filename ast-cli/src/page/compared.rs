@@ -79,7 +79,7 @@ fn sheets(arms: &ArmRuns<'_>) -> Vec<Sheet> {
     let of = |(arm, runs): &(&str, Vec<(PathBuf, &Summary)>)| {
         let (folder, summary) = runs.first()?;
         let ledger = records::read::<Visited>(folder, LEDGER).ok()??;
-        let [data, _] = dataset::splits(&config::of_run_folder(folder).ok()?).ok()?;
+        let data = dataset::of_run(&config::of_run_folder(folder).ok()?, summary).ok()?;
         sheet_of_arm(arm, &ledger, summary, data.as_ref()).ok()?
     };
     arms.iter().filter_map(of).collect()

@@ -20,14 +20,18 @@ use crate::config;
 use crate::dataset;
 use crate::failure::{Failure, Kind};
 use crate::output::note;
-use crate::run_folder::{PAGE, write};
+use crate::run_folder::{PAGE, is_there, summary_of, write_named};
 
 pub(crate) fn report(args: &ReportArgs) -> Result<(), Failure> {
-    let config = config::of_run_folder(&args.run)?;
-    let splits = dataset::splits(&config);
-    let samples = splits.as_ref().map(|[train, _]| train.as_ref()).map_err(ToString::to_string);
+    is_there(&args.run)?;
+    let (config, summary) = (config::of_run_folder(&args.run)?, summary_of(&args.run)?);
+    let data = dataset::of_run(&config, &summary);
+    if let Err(failure) = &data {
+        note(&format!("warning: the page has no samples: {failure}"));
+    }
+    let samples = data.as_ref().map(AsRef::as_ref).map_err(ToString::to_string);
     let out = args.out.clone().unwrap_or_else(|| args.run.join(PAGE));
-    write(&out, page(&args.run, samples)?.as_bytes())?;
+    write_named(&out, page(&args.run, samples)?.as_bytes())?;
     note(&format!("report: {}", out.display()));
     Ok(())
 }

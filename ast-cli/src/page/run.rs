@@ -12,7 +12,7 @@ use super::samples::{Bar, ClassRow, MatrixRow, Sheet, classes, matrix, percent, 
 use crate::config::{self, DenseResult};
 use crate::interval;
 use crate::output::several;
-use crate::report::{Row, decisions, savings};
+use crate::report::{Row, guarded, savings};
 
 #[derive(Template)]
 #[template(path = "run.html")]
@@ -124,7 +124,7 @@ fn sentences(run: &RunData, dense: Option<&DenseResult>) -> Vec<String> {
     };
     let samples = summary.samples.trained;
     let mut sentences = vec![
-        format!("The network {} was to be trained by {policy} {share}.", config.model.name),
+        format!("The network {} was trained by {policy} {share}.", config.model.name),
         format!("{result}, after {} on {samples} samples, {cost}.", several(summary.steps as usize, "step")),
     ];
     if saved > 0.0005 && summary.savings.samples > 0.0005 {
@@ -176,8 +176,8 @@ fn facts(run: &RunData) -> Vec<Row> {
 fn notes(run: &RunData) -> Vec<String> {
     let RunData { summary, events, .. } = run;
     let mut notes: Vec<String> = summary.ran.iter().flat_map(|ran| ran.warnings.clone()).collect();
-    if let Some(decisions) = decisions(events) {
-        notes.push(format!("The guard, which watches whether selection pays: {decisions}."));
+    if let Some(guarded) = guarded(&run.config, events) {
+        notes.push(format!("The guard, which watches whether selection pays: {guarded}."));
     }
     if summary.skipped > 0 {
         notes.push(format!(

@@ -175,7 +175,10 @@ fn cards(samples: &[&Visited], summary: &Summary, data: &dyn Dataset) -> Result<
         if sample.id as usize >= data.samples() {
             return Err("ledger.csv and the data have other numbers of samples".to_string());
         }
-        let class = sample.label.map(|label| name_of(summary, label));
+        // A number alone would not say what it is.
+        let named =
+            |label| if summary.class_names.is_empty() { format!("class {label}") } else { name_of(summary, label) };
+        let class = sample.label.map(named);
         let loss = sample.loss.map_or(String::new(), |loss| format!(", loss {loss:.2}"));
         let group = sample.group.as_ref().map_or(String::new(), |group| format!(", {group}"));
         let caption = format!(

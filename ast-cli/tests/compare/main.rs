@@ -224,7 +224,7 @@ fn an_interrupted_comparison_continues_and_jobs_do_not_change_results() {
         let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status();
         let output = child.wait_with_output().unwrap();
         match output.status.code() {
-            Some(130) => assert!(stderr(&output).contains("run the same `ast compare` again"), "{}", stderr(&output)),
+            Some(130) => assert!(stderr(&output).contains("run the same command again"), "{}", stderr(&output)),
             _ => break output,
         }
         stops += 1;

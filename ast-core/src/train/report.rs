@@ -31,10 +31,13 @@ impl<M: Model> Trainer<M> {
     pub(super) fn report(&mut self, events: &[Event], callback: &mut dyn Callback) -> Result<Flow, TrainError> {
         self.clock.enter(Phase::Checkpoint);
         self.warn(callback)?;
+        // The selector is ahead: it has offered what the next batch was selected from.
+        let offered =
+            events.iter().find_map(|event| if let Event::Step(step) = event { Some(step.offered) } else { None });
+        callback.saved(&|| self.saved_so_far(offered.unwrap_or(self.counts().offered)));
         for event in events {
             callback.event(event)?;
         }
-        callback.saved(&|| self.saved_so_far());
         if let Some(epoch) = self.evaluation_is_due(events)? {
             self.evaluate(epoch, callback).or_else(|error| self.save_before(error, callback))?;
         }
@@ -126,9 +129,9 @@ impl<M: Model> Trainer<M> {
         }
     }
 
-    fn saved_so_far(&self) -> SavedSoFar {
+    fn saved_so_far(&self, offered: u64) -> SavedSoFar {
         let (counts, clock) = (self.counts(), &self.clock);
-        let offered = counts.offered.max(1) as f64;
+        let offered = offered.max(1) as f64;
         let saved = |spent: f64, dense: f64| 1.0 - spent / dense;
         let dense = clock.median_step().map(|step| step * offered / self.config.batch_size as f64);
         SavedSoFar {

@@ -250,9 +250,9 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 /// Writes a file that a person has named: not over one that belongs to a run.
 pub(crate) fn write_named(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let owned = |name: &&str| path.file_name().is_some_and(|given| given == *name);
+    let mut owned = LEFT.iter().chain(&[CONFIG, LOCK]).filter(|name| **name != PAGE);
     let of_a_run = path.parent().is_some_and(|folder| folder.join(CONFIG).is_file());
-    if of_a_run && LEFT.iter().chain(&[CONFIG, LOCK]).filter(|name| **name != PAGE).any(|name| owned(name)) {
+    if of_a_run && owned.any(|name| path.file_name().is_some_and(|given| given == *name)) {
         return Err(Failure::usage(format!("{} is a file of that run: give another name", path.display())));
     }
     write(path, bytes)

@@ -344,7 +344,7 @@ fn what_cannot_be_resumed_is_refused() {
         assert_eq!(output.status.code(), Some(code), "{text}");
         assert!(text.contains(word), "{text}");
     };
-    refused(resume(&folder.path().join("nowhere")), 74, "config.toml");
+    refused(resume(&folder.path().join("nowhere")), 74, "there is no such folder");
     let mut both = resume(folder.path());
     both.args(["--epochs", "3"]);
     refused(both, 2, "--epochs");

@@ -296,7 +296,7 @@ fn scoring_passes_are_told_as_they_go_on() {
         trainer.run(&mut Vec::<Event>::new()).unwrap();
         let told = told.lock().unwrap().clone();
         // A number that does not grow begins anew after a step.
-        let ends = told.iter().zip(told[1..].iter().chain([&0])).filter(|(now, next)| next <= now);
+        let ends = told.iter().zip(told.iter().skip(1).chain([&0])).filter(|(now, next)| next <= now);
         (ends.map(|(now, _)| *now).collect::<Vec<_>>(), *trainer.counts())
     };
     let (passes, _) = told_of("static-el2n");

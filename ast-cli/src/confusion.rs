@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     fn answer(label: usize, predicted: usize, confidence: f32) -> Predicted {
-        Predicted { id: 0, label, predicted, confidence, loss: 0.0, place: None }
+        Predicted { id: 0, label, class: None, predicted, answer: None, confidence, loss: 0.0, place: None }
     }
 
     #[test]

@@ -236,6 +236,7 @@ mod tests {
         Visited {
             id,
             label: Some(0),
+            class: None,
             group: group.map(String::from),
             visits: u16::from(loss.is_some()),
             loss,

@@ -24,6 +24,9 @@ pub(crate) struct Visited {
     pub(crate) id: SampleId,
     /// The class; absent for text.
     pub(crate) label: Option<usize>,
+    /// Its name; absent if the classes have none, and in tables of older programs.
+    #[serde(default)]
+    pub(crate) class: Option<String>,
     /// The group, if the data has groups.
     pub(crate) group: Option<String>,
     /// How often it was trained on.
@@ -48,8 +51,14 @@ pub(crate) struct Visited {
 pub(crate) struct Predicted {
     pub(crate) id: SampleId,
     pub(crate) label: usize,
+    /// Its name; absent if the classes have none, and in tables of older programs.
+    #[serde(default)]
+    pub(crate) class: Option<String>,
     /// The most likely class.
     pub(crate) predicted: usize,
+    /// Its name.
+    #[serde(default)]
+    pub(crate) answer: Option<String>,
     /// Its probability, 0..=1.
     pub(crate) confidence: f32,
     /// Cross-entropy, nats.
@@ -61,11 +70,13 @@ pub(crate) struct Predicted {
 /// What a run did with the samples of its training data.
 pub(crate) fn visited(ledger: &Ledger, data: &dyn Dataset) -> impl Iterator<Item = Visited> {
     let images = matches!(data.shape(), Shape::Image(_));
+    let names = data.class_names();
     (0..data.samples() as SampleId).map(move |id| {
         let seen = ledger.visits(id) > 0;
         Visited {
             id,
             label: images.then(|| data.label(id)),
+            class: images.then(|| names.get(data.label(id)).cloned()).flatten(),
             group: data.group(id).map(String::from),
             visits: ledger.visits(id),
             loss: ledger.loss(id),
@@ -81,9 +92,12 @@ pub(crate) fn visited(ledger: &Ledger, data: &dyn Dataset) -> impl Iterator<Item
 
 /// The answers for the images of a dataset.
 pub(crate) fn predicted(answers: &[Answer], data: &dyn Dataset) -> impl Iterator<Item = Predicted> {
-    answers.iter().map(|answer| {
-        let Answer { id, class, confidence, loss } = *answer;
-        Predicted { id, label: data.label(id), predicted: class, confidence, loss, place: data.place(id) }
+    let names = data.class_names();
+    answers.iter().map(move |answer| {
+        let Answer { id, class: predicted, confidence, loss } = *answer;
+        let (label, name) = (data.label(id), |class: usize| names.get(class).cloned());
+        let (class, answer) = (name(label), name(predicted));
+        Predicted { id, label, class, predicted, answer, confidence, loss, place: data.place(id) }
     })
 }
 

@@ -66,6 +66,11 @@ fn weights_are_evaluated_as_at_the_end_of_their_run() {
     // Independently of the program: from the table of answers.
     let text = fs::read_to_string(&answers).unwrap();
     let (labels, predicted) = (column(&text, "label"), column(&text, "predicted"));
+    let names = summary["class_names"].as_array().unwrap();
+    for (numbers, named) in [(&labels, "class"), (&predicted, "answer")] {
+        let of = |number: &String| names[number.parse::<usize>().unwrap()].as_str().unwrap();
+        assert!(numbers.iter().map(of).eq(column(&text, named)), "{named}");
+    }
     let right = labels.iter().zip(&predicted).filter(|(label, predicted)| label == predicted).count();
     assert_eq!(100.0 * right as f64 / labels.len() as f64, result["accuracy"].as_f64().unwrap());
     let losses: f64 = column(&text, "loss").iter().map(|loss| loss.parse::<f64>().unwrap()).sum();
@@ -164,12 +169,27 @@ fn the_ledger_is_written_and_read() {
     let losses: Vec<f64> = sorted.iter().map(|loss| loss.parse().unwrap()).collect();
     assert!(losses.len() == 256 - never && losses.is_sorted_by(|a, b| a >= b), "{losses:?}");
 
+    // As programs wrote it that did not name the classes.
+    let names = column(&table, "class");
+    let older: String = table.replacen(",class", "", 1);
+    let older = names.iter().fold(older, |text, name| text.replacen(&format!(",{name},"), ",", 1));
+    fs::write(run.join("ledger.csv"), older).unwrap();
+    assert_eq!(printed(&["ledger", path]), report);
+
     fs::write(run.join("ledger.csv"), &table[..table.len() / 2]).unwrap();
     let (code, message) = refused(&["ledger", path]);
     assert!(code == 65 && message.contains("ledger.csv, line ") && message.contains("cut off"), "{message}");
     fs::write(run.join("ledger.csv"), "").unwrap();
     let (code, message) = refused(&["ledger", path]);
     assert!(code == 65 && message.contains("ledger.csv, line 1"), "{message}");
+    fs::write(run.join("ledger.csv"), &table).unwrap();
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    fs::write(run.join("config.toml"), config.replace("epochs = ", "epochs = -")).unwrap();
+    for command in [&["report", path][..], &["ledger", path, "--suspects", "--fresh"]] {
+        let (code, message) = refused(command);
+        assert!(code == 65 && message.contains("config.toml") && message.contains("epochs"), "{message}");
+    }
+    fs::write(run.join("config.toml"), config).unwrap();
     fs::remove_file(run.join("ledger.csv")).unwrap();
     let (code, message) = refused(&["ledger", path]);
     assert!(code == 65 && message.contains("an older program made the run"), "{message}");
@@ -263,7 +283,7 @@ fn files_that_a_person_names_are_what_they_were() {
     printed(&["eval", path, "--csv", link.to_str().unwrap()]);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     let table = fs::read_to_string(&real).unwrap();
-    assert!(table.starts_with("id,label,predicted"), "{table}");
+    assert!(table.starts_with("id,label,class,predicted,answer,confidence"), "{table}");
     assert!(printed(&["eval", path, "--csv", "/dev/stdout"]).starts_with(&table));
     assert!(fs::symlink_metadata("/dev/stdout").unwrap().is_symlink());
     for (command, option, name) in [("eval", "--csv", "model.safetensors"), ("report", "--out", "ledger.csv")] {

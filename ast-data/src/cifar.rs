@@ -29,8 +29,8 @@ pub(crate) struct Cifar {
     pub(crate) test: &'static str,
     /// Images in a training file, and in the test file.
     pub(crate) records: [usize; 2],
-    /// Number of classes of each kind of label, in the order of their bytes.
-    pub(crate) kinds: &'static [u8],
+    /// The classes of each kind of label, in the order of their bytes.
+    pub(crate) kinds: &'static [&'static [&'static str]],
     /// The kind that is the label.
     pub(crate) kind: usize,
     /// Mean and standard deviation of the training pixels in 0..1, by channel.
@@ -67,7 +67,7 @@ impl DataSource for Cifar {
     /// Also checks that every class has as many training and test images as in the original.
     fn verify(&self, dir: &Path) -> Result<Verified, DataError> {
         let (train, test) = self.images(dir)?;
-        let classes = usize::from(self.classes());
+        let classes = train.classes();
         for (images, what) in [(&train, "training"), (&test, "test")] {
             let (mut counts, expected) = (vec![0; classes], images.samples() / classes);
             (0..images.samples() as u32).for_each(|id| counts[images.label(id)] += 1);
@@ -93,10 +93,6 @@ impl Cifar {
         let folder = self.folder(dir)?;
         let [train, test] = self.records;
         Ok((self.read_files(&folder, self.train, train)?, self.read_files(&folder, &[self.test], test)?))
-    }
-
-    fn classes(&self) -> u8 {
-        self.kinds[self.kind]
     }
 
     /// All files, with their number of records.
@@ -128,8 +124,9 @@ impl Cifar {
             self.add(&mut batch, &file, &self.contents(&file, records)?)?;
         }
         let Batch { labels, pixels } = batch;
-        let images = Images::new(SHAPE, usize::from(self.classes()), pixels, labels);
-        Ok(images.normalise(&self.mean, &self.deviation))
+        let classes = self.kinds[self.kind];
+        let images = Images::new(SHAPE, classes.len(), pixels, labels);
+        Ok(images.normalise(&self.mean, &self.deviation).with_class_names(classes))
     }
 
     /// Adds the records of a file. An incomplete last record is ignored.
@@ -137,8 +134,8 @@ impl Cifar {
         for (number, record) in bytes.chunks_exact(self.record()).enumerate() {
             let (labels, pixels) = record.split_at(self.kinds.len());
             for (kind, (label, classes)) in labels.iter().zip(self.kinds).enumerate() {
-                if label >= classes {
-                    let (offset, found, classes) = (number * self.record() + kind, *label, *classes);
+                if usize::from(*label) >= classes.len() {
+                    let (offset, found, classes) = (number * self.record() + kind, *label, classes.len());
                     return Err(self.error(Fault::Label { file: file.to_path_buf(), offset, found, classes }));
                 }
             }
@@ -242,7 +239,7 @@ enum Fault {
     /// A file is too short or too long, in bytes.
     Size { file: PathBuf, expected: u64, found: u64 },
     /// A label is not a class.
-    Label { file: PathBuf, offset: usize, found: u8, classes: u8 },
+    Label { file: PathBuf, offset: usize, found: u8, classes: usize },
     /// A class has too many or too few images.
     Classes { dir: PathBuf, what: &'static str, class: usize, found: usize, expected: usize },
 }

@@ -19,13 +19,16 @@ pub(crate) const CIFAR10: Cifar = Cifar {
     train: &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"],
     test: "test_batch.bin",
     records: [10_000, 10_000],
-    kinds: &[10],
+    kinds: &[CLASSES],
     kind: 0,
     mean: [0.4914, 0.4822, 0.4465],
     deviation: [0.2470, 0.2435, 0.2616],
     archives: ["cifar-10-binary", "cifar-10-python"],
     python: &["cifar-10-batches-py", "data_batch_1", "test_batch"],
 };
+
+/// In the order of the file `batches.meta.txt`.
+const CLASSES: &[&str] = &["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 fn published() -> Published {
     Published {

@@ -8,6 +8,7 @@ use ast_core::select::SampleId;
 pub struct Images {
     shape: [usize; 3],
     classes: usize,
+    class_names: Vec<String>,
     pixels: Vec<u8>,
     labels: Vec<u32>,
     groups: Vec<&'static str>,
@@ -33,8 +34,18 @@ impl Images {
         let input_deviation = pixels.chunks_exact(size).map(deviation).collect();
         let plain = std::array::from_fn(|byte| byte as f32 / 255.0);
         let (normalisation, normalised) = (vec![[0.0, 1.0]; shape[0]], vec![plain; shape[0]]);
-        let groups = Vec::new();
-        Self { normalisation, normalised, shape, classes, pixels, labels, groups, mirrors: true, input_deviation }
+        Self {
+            shape,
+            classes,
+            class_names: Vec::new(),
+            pixels,
+            labels,
+            groups: Vec::new(),
+            mirrors: true,
+            input_deviation,
+            normalisation,
+            normalised,
+        }
     }
 
     /// Sets the normalisation of each channel by its mean and standard deviation, both for pixels in 0..1.
@@ -51,6 +62,16 @@ impl Images {
     #[must_use]
     pub fn with_mirrors(self, mirrors: bool) -> Self {
         Self { mirrors, ..self }
+    }
+
+    /// Sets the names of the classes, in their order; without names they are numbers.
+    ///
+    /// # Panics
+    /// If there are names, but not exactly one per class.
+    #[must_use]
+    pub fn with_class_names(self, names: &[&str]) -> Self {
+        assert!(names.is_empty() || names.len() == self.classes);
+        Self { class_names: names.iter().map(ToString::to_string).collect(), ..self }
     }
 
     /// Sets the group of each image.
@@ -87,6 +108,10 @@ impl Dataset for Images {
 
     fn classes(&self) -> usize {
         self.classes
+    }
+
+    fn class_names(&self) -> &[String] {
+        &self.class_names
     }
 
     fn shape(&self) -> Shape {

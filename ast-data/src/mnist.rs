@@ -21,7 +21,7 @@ ast_core::register_dataset! {
     params: &[],
     build: |_| {
         let folders = &["mnist", "MNIST/raw"];
-        Ok(Box::new(Mnist { published: digits, folders, mean: 0.1307, deviation: 0.3081, mirrors: false }))
+        Ok(Box::new(Mnist { published: digits, folders, classes: &[], mean: 0.1307, deviation: 0.3081, mirrors: false }))
     },
 }
 
@@ -31,7 +31,7 @@ ast_core::register_dataset! {
     params: &[],
     build: |_| {
         let folders = &["fashion-mnist", "FashionMNIST/raw"];
-        Ok(Box::new(Mnist { published: clothes, folders, mean: 0.2860, deviation: 0.3530, mirrors: true }))
+        Ok(Box::new(Mnist { published: clothes, folders, classes: CLOTHES, mean: 0.2860, deviation: 0.3530, mirrors: true }))
     },
 }
 
@@ -39,11 +39,16 @@ struct Mnist {
     published: fn() -> Published,
     /// Where its files may be, below the given folder: the second is torchvision's place.
     folders: &'static [&'static str],
+    /// Names; digits need none.
+    classes: &'static [&'static str],
     /// Of the training pixels in 0..1.
     mean: f32,
     deviation: f32,
     mirrors: bool,
 }
+
+const CLOTHES: &[&str] =
+    &["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
 
 /// A split's files, without endings.
 struct Files {
@@ -134,7 +139,7 @@ impl DataSource for Mnist {
         let folder = self.folder(request.dir.ok_or(DataError::NoFolder)?)?;
         let read = |files: &Files| -> Result<Arc<Images>, MnistError> {
             let images = read(&folder, files)?.normalise(&[self.mean], &[self.deviation]);
-            Ok(Arc::new(images.with_mirrors(self.mirrors)))
+            Ok(Arc::new(images.with_mirrors(self.mirrors).with_class_names(self.classes)))
         };
         Ok(Splits { train: read(&TRAIN)?, test: Some(read(&TEST)?) })
     }
@@ -248,7 +253,7 @@ mod tests {
     }
 
     fn source(mirrors: bool) -> Mnist {
-        Mnist { published: digits, folders: &["mnist", "MNIST/raw"], mean: 0.5, deviation: 0.25, mirrors }
+        Mnist { published: digits, folders: &["mnist", "MNIST/raw"], classes: &[], mean: 0.5, deviation: 0.25, mirrors }
     }
 
     fn read(dir: &Path) -> Result<Splits, DataError> {

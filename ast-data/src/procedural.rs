@@ -10,7 +10,10 @@ use ast_core::select::SampleId;
 use crate::images::Images;
 
 const SIDE: usize = 32;
-const CLASSES: usize = 10;
+/// The shapes, in the order of [`inside`].
+const SHAPES: [&str; 10] =
+    ["disc", "ring", "square", "frame", "plus", "cross", "rows", "columns", "checkerboard", "diamond"];
+const CLASSES: usize = SHAPES.len();
 const GROUPS: [&str; 3] = ["easy", "hard", "mislabelled"];
 
 const TRAIN: usize = 2000;
@@ -101,7 +104,8 @@ pub fn procedural(random: Random, split: Split, samples: usize, difficulty: Diff
         labels.push(if group == GROUPS[2] { wrong } else { kind } as u8);
         groups.push(group);
     }
-    Images::new([3, SIDE, SIDE], CLASSES, pixels, labels).normalise(&[0.5; 3], &[0.25; 3]).with_groups(groups)
+    let images = Images::new([3, SIDE, SIDE], CLASSES, pixels, labels).normalise(&[0.5; 3], &[0.25; 3]);
+    images.with_groups(groups).with_class_names(&SHAPES)
 }
 
 fn group(u: f64, split: Split, difficulty: Difficulty) -> &'static str {

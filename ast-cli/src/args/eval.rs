@@ -37,7 +37,7 @@ pub(crate) struct EvalArgs {
     model: Option<String>,
     #[command(flatten)]
     place: PlaceArgs,
-    /// Write the answer for every image: id, label, predicted class, confidence, loss
+    /// Write the answer for every image: class and predicted class with their names, confidence, loss
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
     /// Print the result as one JSON line on standard output

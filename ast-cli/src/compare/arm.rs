@@ -34,8 +34,8 @@ impl Arm {
     pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         let mut parts = text.split(':').map(str::trim);
         let policy = parts.next().filter(|policy| !policy.is_empty());
-        let policy = policy.ok_or_else(|| Failure::usage(format!("--arms: `{text}` names no policy")))?.to_string();
-        let origin = format!("--arms {text}");
+        let policy = policy.ok_or_else(|| Failure::usage(format!("the arm `{text}` names no policy")))?.to_string();
+        let origin = format!("the arm `{text}`");
         let mut own = Table::new();
         for part in parts {
             let part = match part.split_once('=') {
@@ -95,7 +95,7 @@ fn cannot_vary(key: &str) -> Option<String> {
 pub(super) fn decided_elsewhere(key: &str) -> Option<&'static str> {
     match key {
         "train.seed" => Some("--seeds says which seeds are run"),
-        "policy.name" => Some("--arms says which policies are run"),
+        "policy.name" => Some("its arms say which policies are run"),
         _ => None,
     }
 }

@@ -1,5 +1,6 @@
 //! Detects equal configurations: of two arms, or of an existing run and a planned one.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use toml::{Table, Value};
 
 use super::arm::Arm;
 use crate::args::TrainArgs;
-use crate::config;
+use crate::config::{self, leaves};
 use crate::failure::Failure;
 use crate::run_folder::CONFIG;
 
@@ -20,17 +21,17 @@ pub(super) fn are_different(arms: &[Arm], identity: impl Fn(&Arm) -> Result<Tabl
         let table = identity(arm)?;
         match seen.iter().find(|(other, others)| other.folder() == arm.folder() || *others == table) {
             Some((other, _)) if other.name == arm.name => {
-                return Err(Failure::usage(format!("--arms: `{}` is given twice", arm.name)));
+                return Err(Failure::usage(format!("the arm `{}` is given twice", arm.name)));
             }
             Some((other, others)) if *others == table => {
                 return Err(Failure::usage(format!(
-                    "--arms: `{}` is given twice: `{}` is the same configuration",
+                    "the arm `{}` is given twice: `{}` is the same configuration",
                     other.name, arm.name
                 )));
             }
             Some((other, _)) => {
                 let (one, two, folder) = (&other.name, &arm.name, arm.folder());
-                return Err(Failure::usage(format!("--arms: `{one}` and `{two}` would share the folder {folder}")));
+                return Err(Failure::usage(format!("the arms `{one}` and `{two}` would share the folder {folder}")));
             }
             None => seen.push((arm, table)),
         }
@@ -87,16 +88,19 @@ pub(super) fn was_run_so(run: &Path, wanted: &Table) -> Result<(), Failure> {
     let found = recorded(run).map_err(|failure| {
         Failure::new(failure.kind, format!("{folder}: {failure}; name another --out, or remove it"))
     })?;
-    match wanted.iter().find(|(section, table)| found.get(*section) != Some(table)) {
-        None => Ok(()),
-        Some((section, table)) => Err(Failure::usage(format!(
-            "{folder} was run with other settings: [{section}] was `{}` and would be `{}`; name another --out, or remove it",
-            found.get(section).map(line).unwrap_or_default(),
-            line(table),
-        ))),
+    let [found, wanted] = [&found, wanted].map(|table| leaves(table).into_iter().collect::<BTreeMap<_, _>>());
+    let keys: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
+    let differ = |key: &&String| found.get(*key) != wanted.get(*key);
+    let value = |of: &BTreeMap<String, &Value>, key| of.get(key).map_or("not set".into(), ToString::to_string);
+    let changes = keys.into_iter().filter(differ).map(|key| {
+        let [was, would_be] = [&found, &wanted].map(|of| value(of, key));
+        format!("`{key}` was {was} and would be {would_be}")
+    });
+    let changes: Vec<String> = changes.collect();
+    if changes.is_empty() {
+        return Ok(());
     }
-}
-
-fn line(table: &Value) -> String {
-    table.to_string().replace('\n', " ").trim().to_string()
+    let changes = changes.join(", ");
+    let message = format!("{folder} was run with other settings: {changes}; name another --out, or remove it");
+    Err(Failure::usage(message))
 }

@@ -100,9 +100,14 @@ fn refusal(error: &ResolveError) -> Failure {
     Failure::usage(format!("{error}{hint}"))
 }
 
-/// The configuration of a run, with the defaults of all parameters.
+/// The configuration of a run, with the defaults of all parameters. A run's own file is data, not usage.
 pub(crate) fn of_run_folder(run: &Path) -> Result<RunConfig, Failure> {
-    of_file(&run.join(CONFIG))
+    let file = run.join(CONFIG);
+    of_file(&file).map_err(|failure| {
+        let (place, what) = (file.display().to_string(), failure.to_string());
+        let kind = if failure.kind == Kind::Usage { Kind::Data } else { failure.kind };
+        Failure::new(kind, if what.contains(&place) { what } else { format!("{place}: {what}") })
+    })
 }
 
 /// The configuration in a file, with the defaults of all parameters.

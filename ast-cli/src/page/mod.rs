@@ -14,31 +14,35 @@ use askama::Template;
 use ast_core::data::Dataset;
 
 pub(crate) use self::compared::{ArmRuns, Compared};
+use self::data::RunData;
 use self::run::RunPage;
 use crate::args::ReportArgs;
-use crate::config;
 use crate::dataset;
 use crate::failure::{Failure, Kind};
 use crate::output::note;
-use crate::run_folder::{PAGE, is_there, summary_of, write_named};
+use crate::run_folder::{PAGE, is_there, write_named};
 
 pub(crate) fn report(args: &ReportArgs) -> Result<(), Failure> {
     is_there(&args.run)?;
-    let (config, summary) = (config::of_run_folder(&args.run)?, summary_of(&args.run)?);
-    let data = dataset::of_run(&config, &summary);
+    let run = data::read(&args.run)?;
+    let data = dataset::of_run(&run.config, &run.summary);
     if let Err(failure) = &data {
         note(&format!("warning: the page has no samples: {failure}"));
     }
     let samples = data.as_ref().map(AsRef::as_ref).map_err(ToString::to_string);
     let out = args.out.clone().unwrap_or_else(|| args.run.join(PAGE));
-    write_named(&out, page(&args.run, samples)?.as_bytes())?;
+    write_named(&out, rendered(&run, samples)?.as_bytes())?;
     note(&format!("report: {}", out.display()));
     Ok(())
 }
 
 /// The page of a finished run.
 pub(crate) fn page(run: &Path, samples: Result<&dyn Dataset, String>) -> Result<String, Failure> {
+    rendered(&data::read(run)?, samples)
+}
+
+fn rendered(run: &RunData, samples: Result<&dyn Dataset, String>) -> Result<String, Failure> {
     let bug = |error: String| Failure::new(Kind::Bug, format!("{PAGE}: {error}"));
-    let page = RunPage::of(&data::read(run)?, samples).map_err(bug)?;
+    let page = RunPage::of(run, samples).map_err(bug)?;
     page.render().map_err(|error| bug(error.to_string()))
 }

@@ -191,7 +191,7 @@ fn cards(samples: &[&Visited], summary: &Summary, data: &dyn Dataset) -> Result<
         match shown(data, sample.id) {
             Ok(Shown::Image(shown)) => images.push(Card { shown, caption, description }),
             Ok(Shown::Text(shown)) if texts.len() < TEXTS => texts.push(Card { shown, caption, description }),
-            // A broken image is none to look at.
+            // A broken image cannot be shown.
             Ok(Shown::Text(_)) | Err(_) => {}
         }
     }

@@ -84,7 +84,7 @@ fn keys_that_arms_and_seeds_decide_are_refused_elsewhere() {
     for (args, words) in [
         (&["--set=train.seed=5"][..], "--seeds"),
         (&["--set=train={seed=5}"], "--seeds"),
-        (&["--set=policy.name=infobatch"], "--arms"),
+        (&["--set=policy.name=infobatch"], "its arms say"),
         // With --set, a parameter must exist for every arm.
         (&["--arms=random,ast", "--set=policy.lambda=0.5"], "lambda"),
         (&["--arms=random,random:train.seed=7"], "--seeds"),

@@ -134,7 +134,11 @@ fn arms_are_paired_and_no_run_is_made_twice() {
     // Runs with other settings do not go into the same folder.
     let other = compare(&out, &["--arms=random", "--seeds=2", "--budget=0.4"]);
     assert_eq!(other.status.code(), Some(2));
-    assert!(stderr(&other).contains("was run with other settings: [budget]"), "{}", stderr(&other));
+    assert!(
+        stderr(&other).contains("was run with other settings: `budget.fraction` was 0.5 and would be 0.4; name"),
+        "{}",
+        stderr(&other)
+    );
 
     // Two runs on different data are not a pair.
     let file = out.join("random/seed-1/summary.json");
@@ -197,6 +201,7 @@ fn a_sweep_compares_every_combination_and_can_be_divided() {
     ] {
         let refused = sweep("refused", more);
         assert!(refused.status.code() == Some(2) && stderr(&refused).contains(word), "{}", stderr(&refused));
+        assert!(!stderr(&refused).contains("--arms"), "sweep has no such flag: {}", stderr(&refused));
     }
     let mut nothing = Command::new(env!("CARGO_BIN_EXE_ast"));
     let nothing = nothing.args(["sweep", "--set=control.target=0.5"]).output().unwrap();

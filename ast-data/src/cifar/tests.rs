@@ -200,6 +200,7 @@ fn cifar100_has_two_kinds_of_labels() {
         let cifar = Cifar { kind, ..CIFAR100 };
         let (train, test) = cifar.images(dir.path()).unwrap();
         assert_eq!((train.samples(), test.samples(), train.classes()), (50_000, 10_000, classes));
+        assert!(train.class_names().is_sorted(), "as in the published lists of names");
         for id in [0_u32, 21, 119, 49_999] {
             assert_eq!(train.label(id), id as usize % classes);
             assert!(train.bytes(id).iter().all(|byte| *byte == id as u8));

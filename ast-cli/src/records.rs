@@ -73,10 +73,11 @@ pub(crate) fn visited(ledger: &Ledger, data: &dyn Dataset) -> impl Iterator<Item
     let names = data.class_names();
     (0..data.samples() as SampleId).map(move |id| {
         let seen = ledger.visits(id) > 0;
+        let label = images.then(|| data.label(id));
         Visited {
             id,
-            label: images.then(|| data.label(id)),
-            class: images.then(|| names.get(data.label(id)).cloned()).flatten(),
+            label,
+            class: label.and_then(|label| names.get(label).cloned()),
             group: data.group(id).map(String::from),
             visits: ledger.visits(id),
             loss: ledger.loss(id),

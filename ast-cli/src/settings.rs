@@ -45,15 +45,9 @@ fn show(args: &ShowArgs) -> Result<(), Failure> {
 
 fn diff(one: &Path, other: &Path) -> Result<(), Failure> {
     let [first, second] = [of(one)?, of(other)?];
-    let [first, second] = [config::leaves(&first), config::leaves(&second)];
-    let mut keys: Vec<&String> = first.iter().chain(&second).map(|(key, _)| key).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let value = |all: &[(String, &Value)], key: &String| {
-        all.iter().find(|(of, _)| of == key).map_or_else(|| "none".into(), |(_, value)| value.to_string())
-    };
-    let rows = keys.into_iter().map(|key| vec![key.clone(), value(&first, key), value(&second, key)]);
-    let rows: Vec<Vec<String>> = rows.filter(|row| row[1] != row[2]).collect();
+    let value = |value: Option<&Value>| value.map_or("none".into(), ToString::to_string);
+    let row = |(key, [one, other]): (String, [_; 2])| vec![key, value(one), value(other)];
+    let rows: Vec<Vec<String>> = config::differences(&first, &second).into_iter().map(row).collect();
     if rows.is_empty() {
         return print("They do not differ.");
     }

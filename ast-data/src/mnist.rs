@@ -21,7 +21,14 @@ ast_core::register_dataset! {
     params: &[],
     build: |_| {
         let folders = &["mnist", "MNIST/raw"];
-        Ok(Box::new(Mnist { published: digits, folders, classes: &[], mean: 0.1307, deviation: 0.3081, mirrors: false }))
+        Ok(Box::new(Mnist {
+            published: digits,
+            folders,
+            classes: &[],
+            mean: 0.1307,
+            deviation: 0.3081,
+            mirrors: false,
+        }))
     },
 }
 
@@ -31,7 +38,14 @@ ast_core::register_dataset! {
     params: &[],
     build: |_| {
         let folders = &["fashion-mnist", "FashionMNIST/raw"];
-        Ok(Box::new(Mnist { published: clothes, folders, classes: CLOTHES, mean: 0.2860, deviation: 0.3530, mirrors: true }))
+        Ok(Box::new(Mnist {
+            published: clothes,
+            folders,
+            classes: CLOTHES,
+            mean: 0.2860,
+            deviation: 0.3530,
+            mirrors: true,
+        }))
     },
 }
 

@@ -1,6 +1,5 @@
 //! Detects equal configurations: of two arms, or of an existing run and a planned one.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use toml::{Table, Value};
 
 use super::arm::Arm;
 use crate::args::TrainArgs;
-use crate::config::{self, leaves};
+use crate::config::{self, differences};
 use crate::failure::Failure;
 use crate::run_folder::CONFIG;
 
@@ -88,15 +87,11 @@ pub(super) fn was_run_so(run: &Path, wanted: &Table) -> Result<(), Failure> {
     let found = recorded(run).map_err(|failure| {
         Failure::new(failure.kind, format!("{folder}: {failure}; name another --out, or remove it"))
     })?;
-    let [found, wanted] = [&found, wanted].map(|table| leaves(table).into_iter().collect::<BTreeMap<_, _>>());
-    let keys: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
-    let differ = |key: &&String| found.get(*key) != wanted.get(*key);
-    let value = |of: &BTreeMap<String, &Value>, key| of.get(key).map_or("not set".into(), ToString::to_string);
-    let changes = keys.into_iter().filter(differ).map(|key| {
-        let [was, would_be] = [&found, &wanted].map(|of| value(of, key));
-        format!("`{key}` was {was} and would be {would_be}")
-    });
-    let changes: Vec<String> = changes.collect();
+    let value = |value: Option<&Value>| value.map_or("not set".into(), ToString::to_string);
+    let change = |(key, [was, would_be]): (String, [_; 2])| {
+        format!("`{key}` was {} and would be {}", value(was), value(would_be))
+    };
+    let changes: Vec<String> = differences(&found, wanted).into_iter().map(change).collect();
     if changes.is_empty() {
         return Ok(());
     }

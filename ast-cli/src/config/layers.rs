@@ -1,5 +1,6 @@
 //! Defaults < preset < file < `AST__` variables < `--set` < flags, merged key by key.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -205,6 +206,15 @@ pub(crate) fn leaves(table: &Table) -> Vec<(String, &Value)> {
         }
     }
     found
+}
+
+/// The keys whose values differ between two tables, in order, with both values; `None` where there is none.
+pub(crate) fn differences<'a>(one: &'a Table, other: &'a Table) -> Vec<(String, [Option<&'a Value>; 2])> {
+    let [one, other] = [one, other].map(|table| leaves(table).into_iter().collect::<BTreeMap<_, _>>());
+    let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    let both = |key: &String| [one.get(key).copied(), other.get(key).copied()];
+    let differ = |key: &String| Some((key.clone(), both(key))).filter(|(_, [one, other])| one != other);
+    keys.into_iter().filter_map(differ).collect()
 }
 
 /// Merges `top` over `base`, table by table. If `top` names something else in a section, the parameters of the old one are

@@ -4,7 +4,7 @@
 mod extremes;
 mod kinds;
 mod layers;
-pub(crate) use layers::{assigned, layers, leaves, of_surroundings, overlay};
+pub(crate) use layers::{assigned, differences, layers, leaves, of_surroundings, overlay};
 pub(crate) use presets::DenseResult;
 #[cfg(test)]
 mod malformed;
@@ -102,17 +102,17 @@ fn refusal(error: &ResolveError) -> Failure {
 
 /// The configuration of a run, with the defaults of all parameters. A run's own file is data, not usage.
 pub(crate) fn of_run_folder(run: &Path) -> Result<RunConfig, Failure> {
-    let file = run.join(CONFIG);
-    of_file(&file).map_err(|failure| {
-        let (place, what) = (file.display().to_string(), failure.to_string());
-        let kind = if failure.kind == Kind::Usage { Kind::Data } else { failure.kind };
-        Failure::new(kind, if what.contains(&place) { what } else { format!("{place}: {what}") })
+    of_file(&run.join(CONFIG)).map_err(|failure| match failure.kind {
+        Kind::Usage => Failure::new(Kind::Data, failure.to_string()),
+        _ => failure,
     })
 }
 
 /// The configuration in a file, with the defaults of all parameters.
 pub(crate) fn of_file(file: &Path) -> Result<RunConfig, Failure> {
-    Ok(resolve_table(layers::of_run(file, &TrainArgs::default())?)?.effective())
+    let table = layers::of_run(file, &TrainArgs::default())?;
+    let wrong = |failure: Failure| Failure::new(failure.kind, format!("{}: {failure}", file.display()));
+    Ok(resolve_table(table).map_err(wrong)?.effective())
 }
 
 /// The first preset that trains on a dataset.

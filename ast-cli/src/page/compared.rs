@@ -1,11 +1,12 @@
 //! The page of a comparison.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use askama::Template;
 use ast_core::data::Dataset;
-use ast_core::run::{Event, Origin, Summary};
+use ast_core::run::{Event, Summary};
 
 use super::chart::{Chart, Curve, Drawn};
 use super::data::events;
@@ -79,20 +80,21 @@ impl Compared<'_> {
 /// there is nothing to show.
 fn sheets<'a>(arms: &ArmRuns<'a>) -> Vec<Sheet> {
     // Runs of one seed share the data: it is read once.
-    let mut last: Option<(Option<&Origin>, Arc<dyn Dataset>)> = None;
-    let mut of = |(arm, runs): &(&str, Vec<(PathBuf, &'a Summary)>)| {
+    let mut known: BTreeMap<&str, Arc<dyn Dataset>> = BTreeMap::new();
+    let of = |(arm, runs): &(&str, Vec<(PathBuf, &'a Summary)>)| {
         let (folder, summary) = runs.first()?;
         let ledger = records::read::<Visited>(folder, LEDGER).ok()??;
-        let origin = summary.origin.as_ref();
-        let same = |last: &Option<&Origin>| origin.zip(*last).is_some_and(|(origin, last)| origin.data == last.data);
-        let data = match last.take() {
-            Some((of, data)) if same(&of) => data,
-            _ => dataset::of_run(&config::of_run_folder(folder).ok()?, summary).ok()?,
+        let fingerprint = summary.origin.as_ref().map_or("", |origin| origin.data.as_str());
+        let data = match known.get(fingerprint) {
+            Some(data) => data.clone(),
+            None => dataset::of_run(&config::of_run_folder(folder).ok()?, summary).ok()?,
         };
-        last = Some((origin, data.clone()));
+        if !fingerprint.is_empty() {
+            known.insert(fingerprint, data.clone());
+        }
         sheet_of_arm(arm, &ledger, summary, data.as_ref()).ok()?
     };
-    arms.iter().filter_map(&mut of).collect()
+    arms.iter().filter_map(of).collect()
 }
 
 /// An evaluation: nominal epoch and result.

@@ -71,6 +71,23 @@ fn files_that_are_not_weights_are_refused() {
     assert!(message.ends_with("; of another shape: conv1.weight ([2, 3, 3, 3] instead of [2, 1, 3, 3])"), "{message}");
 }
 
+/// The first running variance of a file that is good otherwise.
+#[test]
+fn a_negative_variance_is_refused() {
+    let mut content = fs::read(resnet18()).unwrap();
+    let header: usize = u64::from_le_bytes(content[..8].try_into().unwrap()) as usize;
+    let text = String::from_utf8(content[8..8 + header].to_vec()).unwrap();
+    let after = &text[text.find(r#""bn1.running_var""#).unwrap()..];
+    let offset = after.split_once(r#""data_offsets":["#).unwrap().1;
+    let offset: usize = offset.split(',').next().unwrap().parse().unwrap();
+    content[8 + header + offset + 4..][..4].copy_from_slice(&(-1_f32).to_le_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, content).unwrap();
+    let message = load_weights(network("cifar", SHAPE, 3), SHAPE, &path).unwrap_err().to_string();
+    assert_eq!(message, "value 1 of the parameter `bn1.running_var` is -1: no network was trained to that");
+}
+
 /// All but the last layer is the file's; the last layer's values are those of a network without the file.
 #[test]
 fn a_last_layer_for_other_classes_starts_anew() {
@@ -106,6 +123,13 @@ fn numbers_of_half_precision_are_converted_and_integers_refused() {
         let (model, _) = load(kind, one).unwrap();
         assert!(model.values().iter().all(|bits| f32::from_bits(*bits) == 1.5), "{kind}");
     }
+    let huge = [("F32", f32::NAN.to_le_bytes().to_vec(), "NaN"), ("F64", 1e300_f64.to_le_bytes().to_vec(), "inf")];
+    for (kind, one, shown) in huge {
+        let message = load(kind, &one).map(drop).unwrap_err().to_string();
+        assert_eq!(message, format!("value 0 of the parameter `bias` is {shown}: no network was trained to that"));
+    }
+    let message = load("F8_E4M3", &[0; 1]).map(drop).unwrap_err().to_string();
+    assert!(message.starts_with("it cannot be used: ") && message.contains("F8_E4M3"), "{message}");
     let message = load("I64", &[0; 8]).map(drop).unwrap_err().to_string();
     assert_eq!(message, "the parameter `bias` has the type I64, not one of floating-point numbers");
 }

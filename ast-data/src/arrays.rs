@@ -11,6 +11,7 @@
 mod normalised;
 mod npy;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -18,8 +19,10 @@ use ast_core::data::{DataError, DataSource, ReadRequest, Splits};
 use ast_core::plugin::{ParamKind, ParamSpec};
 
 use self::normalised::{Scale, Split};
-use self::npy::{ArrayError, alone, images, labels, member};
+use self::npy::{ArrayError, Values, alone, images, labels, member};
 
+/// Test images whose values spread this much more, or less, than those for training were scaled otherwise: 255 is usual.
+const SCALED: f64 = 100.0;
 const TEST: [&str; 3] = ["test", "val", "validation"];
 
 ast_core::register_dataset! {
@@ -41,14 +44,7 @@ impl DataSource for Arrays {
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
         let (train, test) = places(request.dir.ok_or(DataError::NoFolder)?)?;
         let (train, test) = (train.read()?, test.map(|place| place.read()).transpose()?);
-        if let Some(test) = &test
-            && (train.sides != test.sides || train.values.kind() != test.values.kind())
-        {
-            let kinds = [&train, test].map(|split| format!("{} {:?}", split.values.kind(), split.sides));
-            let reason =
-                format!("{} (channels, height, width), but {} in {}", kinds[1], kinds[0], train.file.display());
-            return Err(ArrayError { file: test.file.clone(), reason }.into());
-        }
+        check(&train, test.as_ref())?;
         let labels = train.labels.iter().chain(test.iter().flat_map(|test| &test.labels));
         let classes = labels.max().map_or(0, |label| *label as usize + 1);
         let scale = Scale::of(&train);
@@ -59,6 +55,33 @@ impl DataSource for Arrays {
     fn find(&self, dir: &Path) -> Result<(), DataError> {
         places(dir).map(drop).map_err(Into::into)
     }
+}
+
+/// Refuses what cannot be learned from, and test samples that are not like those for training.
+fn check(train: &Split, test: Option<&Split>) -> Result<(), ArrayError> {
+    let there: BTreeSet<u32> = train.labels.iter().copied().collect();
+    if let [only] = there.iter().collect::<Vec<_>>()[..] {
+        let reason = format!("every label is {only}: training needs two classes");
+        return Err(ArrayError { file: train.file.clone(), reason });
+    }
+    let Some(test) = test else { return Ok(()) };
+    let wrong = |reason| ArrayError { file: test.file.clone(), reason };
+    let other = train.file.display();
+    if train.sides != test.sides || train.values.kind() != test.values.kind() {
+        let kinds = [train, test].map(|split| format!("{} {:?}", split.values.kind(), split.sides));
+        return Err(wrong(format!("{} (channels, height, width), but {} in {other}", kinds[1], kinds[0])));
+    }
+    if let Some(sample) = test.labels.iter().position(|label| !there.contains(label)) {
+        let reason = format!("label {} of sample {sample} is that of no image in {other}", test.labels[sample]);
+        return Err(wrong(reason));
+    }
+    let ranges = [test, train].map(|split| split.values.range());
+    let [here, there] = ranges.map(|[least, most]| most - least);
+    if matches!(train.values, Values::Floats(_)) && (here > SCALED * there || there > SCALED * here) {
+        let [[a, b], [c, d]] = ranges;
+        return Err(wrong(format!("its values are {a} to {b}, those of {other} {c} to {d}: scale both alike")));
+    }
+    Ok(())
 }
 
 /// Where the arrays of a split are.
@@ -266,7 +289,12 @@ mod tests {
         let labels = |labels: Vec<u8>| error(&[("train.npz", npz(&[("images", images()), ("labels", labels)]))]);
         assert!(labels(npy(&[3], &[0_u8, 1, 1])).contains("train.npz: 3 labels for 2 images"));
         assert!(labels(npy(&[2], &[0_i32, -1])).contains("array `labels`: label -1 of sample 1"));
-        assert!(labels(npy(&[2], &[0_u64, u64::MAX])).contains("of sample 1"));
+        assert!(labels(npy(&[2], &[0_u64, u64::MAX])).contains("label 18446744073709551615 of sample 1"));
+        assert!(
+            labels(npy(&[2], &[0_i32, 65_536]))
+                .contains("label 65536 of sample 1; classes are integers from 0 to 65535")
+        );
+        assert!(labels(npy(&[2], &[3_u8, 3])).contains("train.npz: every label is 3"));
         assert!(labels(npy(&[2], &[0_f32, 1.0])).contains("labels are integers"));
         assert!(labels(npy(&[2, 1], &[0_u8, 1])).contains("its shape is [2, 1]; labels are [samples]"));
         assert!(labels(b"<html>".to_vec()).contains("it is not an array of NumPy"));
@@ -294,6 +322,38 @@ mod tests {
         let other = npz(&[("images", npy(&[1, 3, 3], &[0_u8; 9])), ("labels", npy(&[1], &[0_u8]))]);
         let message = error(&[("train.npz", good.clone()), ("test.npz", other)]);
         assert!(message.contains("test.npz: bytes [1, 3, 3]") && message.contains("but bytes [1, 2, 2]"), "{message}");
+    }
+
+    /// The value that changes is the first of the images: nothing but the archive's checksum knows.
+    #[test]
+    fn a_changed_byte_is_found() {
+        let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in [("images", npy(&[2, 1, 1], &[171_u8, 2])), ("labels", npy(&[2], &[0_u8, 1]))] {
+            writer.start_file(format!("{name}.npy"), stored).unwrap();
+            writer.write_all(&bytes).unwrap();
+        }
+        let mut archive = writer.finish().unwrap().into_inner();
+        assert!(of(&[("train.npz", archive.clone())]).is_ok());
+        let at = archive.iter().position(|byte| *byte == 171).unwrap();
+        archive[at] ^= 1;
+        let message = error(&[("train.npz", archive)]);
+        assert!(message.contains("train.npz: array `images`: it is damaged"), "{message}");
+    }
+
+    #[test]
+    fn test_samples_are_like_those_for_training() {
+        let split =
+            |images: &[f32], labels: &[u8]| npz(&[("images", npy(&[2, 1, 1], images)), ("labels", npy(&[2], labels))]);
+        let both = |images: &[f32], labels| {
+            of(&[("train.npz", split(&[0.0, 1.0], &[0, 1])), ("test.npz", split(images, labels))]).map(drop)
+        };
+        both(&[-1.0, 1.0], &[1, 1]).unwrap();
+        let message = both(&[0.0, 255.0], &[0, 1]).unwrap_err();
+        assert!(message.contains("test.npz: its values are 0 to 255, those of"), "{message}");
+        assert!(both(&[0.0, 0.001], &[0, 1]).is_err());
+        let message = both(&[0.0, 1.0], &[0, 2]).unwrap_err();
+        assert!(message.contains("test.npz: label 2 of sample 1 is that of no image in"), "{message}");
     }
 
     /// Made by NumPy 2: `numpy.savez_compressed(name, images=..., labels=...)`, see `tests/arrays/make`.

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use burn::store::{
     BurnToPyTorchAdapter, FloatCastAdapter, ModuleAdapter, ModuleSnapshot, ModuleStore, PyTorchToBurnAdapter,
-    SafetensorsStore,
+    SafetensorsStore, SafetensorsStoreError, bridge,
 };
-use burn::tensor::DType;
+use burn::tensor::{DType, TensorData};
 
 use crate::data::Shape;
 use crate::model::{Model, NetworkError};
@@ -18,6 +18,8 @@ const LARGEST_FILE: u64 = 1 << 32;
 const SHOWN: usize = 3;
 /// PyTorch's counter of batch normalisation, which plays no part with a fixed momentum.
 const IGNORED: &str = "num_batches_tracked";
+/// The end of the name of a variance.
+const VARIANCE: &str = "running_var";
 
 /// Why weights cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,9 @@ pub enum WeightsError {
          `safetensors.torch.save_file(model.state_dict(), FILE)` writes one"
     )]
     Format(String),
+    /// The file has what cannot be read here.
+    #[error("it cannot be used: {0}")]
+    Unsupported(String),
     /// A parameter has another type.
     #[error("the parameter `{name}` has the type {found}, not one of floating-point numbers")]
     Type {
@@ -38,6 +43,16 @@ pub enum WeightsError {
         name: String,
         /// Its type.
         found: String,
+    },
+    /// A value is not finite in single precision, or is a negative variance.
+    #[error("value {at} of the parameter `{name}` is {value}: no network was trained to that")]
+    Value {
+        /// The parameter's name.
+        name: String,
+        /// The value's number in the file's order, from 0.
+        at: usize,
+        /// The value in single precision.
+        value: f32,
     },
     /// The parameters are not those of the network.
     #[error("its parameters are not those of this network{}", .0.concat())]
@@ -69,7 +84,10 @@ pub fn load_weights<M: Model>(mut model: M, shape: Shape, file: &Path) -> Result
     let bytes = bytes.ok_or_else(|| io::Error::other(format!("more than {LARGEST_FILE} bytes")))?;
 
     let mut store = SafetensorsStore::from_bytes(Some(bytes));
-    let all = store.get_all_tensors().map_err(|error| WeightsError::Format(error.to_string()))?;
+    let all = store.get_all_tensors().map_err(|error| match error {
+        SafetensorsStoreError::Safetensors(_) => WeightsError::Format(error.to_string()),
+        _ => WeightsError::Unsupported(error.to_string()),
+    })?;
     let mut tensors: Vec<_> = all.values().filter(|tensor| !tensor.name.ends_with(IGNORED)).cloned().collect();
     if let Some(tensor) = tensors.iter().find(|tensor| !tensor.dtype.is_float()) {
         return Err(WeightsError::Type { name: tensor.name.clone(), found: format!("{:?}", tensor.dtype) });
@@ -82,11 +100,23 @@ pub fn load_weights<M: Model>(mut model: M, shape: Shape, file: &Path) -> Result
     if other_classes.is_some() {
         tensors.retain(|tensor| !tensor.name.starts_with(&last));
     }
+    for tensor in &tensors {
+        let values = bridge::to_data(tensor).map_err(|error| WeightsError::Format(error.to_string()))?;
+        check_values(&tensor.name, &values)?;
+    }
     let adapter = PyTorchToBurnAdapter.chain(FloatCastAdapter::to(DType::F32));
     let applied = model.apply(tensors, None, Some(Box::new(adapter)), false);
     match applied.errors.first() {
         Some(error) => Err(WeightsError::Format(error.to_string())),
         None => Ok((model, other_classes.map(|[theirs, ours]| warning(&last, theirs, ours)))),
+    }
+}
+
+fn check_values(name: &str, values: &TensorData) -> Result<(), WeightsError> {
+    let least = if name.ends_with(VARIANCE) { 0.0 } else { f32::MIN };
+    match values.iter::<f32>().enumerate().find(|(_, value)| !(least..=f32::MAX).contains(value)) {
+        Some((at, value)) => Err(WeightsError::Value { name: name.into(), at, value }),
+        None => Ok(()),
     }
 }
 
@@ -101,9 +131,15 @@ fn compare(own: &Shapes, found: &Shapes, last: &str) -> Result<Option<[usize; 2]
     let missing: Vec<String> = own.keys().filter(|name| !found.contains_key(*name)).cloned().collect();
     let unexpected: Vec<String> = found.keys().filter(|name| !own.contains_key(*name)).cloned().collect();
     let both = own.iter().filter_map(|(name, own)| Some((name, own, found.get(name)?)));
-    let (classes, shapes): (Vec<_>, Vec<_>) = both
+    let (of_last, others): (Vec<_>, Vec<_>) = both.partition(|(name, ..)| name.starts_with(last));
+    // The file's number of classes, if all of the last layer agrees on it.
+    let theirs = of_last.first().and_then(|(_, _, found)| found.first().copied()).filter(|classes| *classes > 0);
+    let agrees = |own: &[usize], found: &[usize]| found.first().copied() == theirs && own.get(1..) == found.get(1..);
+    let (classes, shapes): (Vec<_>, Vec<_>) = [of_last, others]
+        .concat()
+        .into_iter()
         .filter(|(_, own, found)| own != found)
-        .partition(|(name, own, found)| name.starts_with(last) && own.get(1..) == found.get(1..));
+        .partition(|(name, own, found)| name.starts_with(last) && agrees(own, found));
     let shapes: Vec<String> =
         shapes.iter().map(|(name, own, found)| format!("{name} ({found:?} instead of {own:?})")).collect();
     let differences = [("missing", missing), ("unexpected", unexpected), ("of another shape", shapes)];
@@ -144,7 +180,9 @@ mod tests {
         assert!(error.ends_with("; of another shape: fc.weight ([1000, 5] instead of [10, 4])"), "{error}");
         let error = compared(&[1000, 4], &[1000], &[5, 2]).unwrap_err().to_string();
         assert!(error.ends_with("; of another shape: body ([5, 2] instead of [4, 2])"), "{error}");
-        assert!(compared(&[1000, 4], &[], &[4, 2]).is_err());
+        for (weight, bias) in [(1000, &[][..]), (1000, &[10]), (10, &[1000]), (1000, &[1001]), (0, &[0])] {
+            assert!(compared(&[weight, 4], bias, &[4, 2]).is_err(), "{weight} {bias:?}");
+        }
     }
 
     #[test]

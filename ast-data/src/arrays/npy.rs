@@ -10,8 +10,8 @@ use zip::ZipArchive;
 
 /// No larger array is read.
 const MOST_VALUES: u64 = 1 << 36;
-/// A larger label is taken for a mistake.
-const MOST_CLASSES: i64 = 1 << 20;
+/// As many classes can be told apart in a selection.
+const LARGEST_LABEL: u16 = u16::MAX;
 /// Images one after another, channels first.
 pub(super) enum Values {
     Bytes(Vec<u8>),
@@ -31,6 +31,12 @@ impl Values {
             Self::Bytes(values) => f64::from(values[place]) / 255.0,
             Self::Floats(values) => f64::from(values[place]),
         }
+    }
+
+    /// The smallest and the largest.
+    pub(super) fn range(&self) -> [f64; 2] {
+        let extend = |[least, most]: [f64; 2], place| [self.at(place).min(least), self.at(place).max(most)];
+        (0..self.len()).fold([f64::INFINITY, f64::NEG_INFINITY], extend)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -62,7 +68,11 @@ pub(super) fn member<T>(
     }
     let mut array =
         archive.by_name(&format!("{name}.npy")).map_err(|error| wrong(format!("array `{name}`: {error}")))?;
-    read(&mut array).map_err(|reason| wrong(format!("array `{name}`: {reason}")))
+    let wrong = |reason| wrong(format!("array `{name}`: {reason}"));
+    let values = read(&mut array).map_err(wrong)?;
+    // Where a member ends its checksum is compared.
+    io::copy(&mut array, &mut io::sink()).map_err(|error| wrong(format!("it is damaged: {error}")))?;
+    Ok(values)
 }
 
 /// Pipes and devices are refused before they are opened.
@@ -117,22 +127,20 @@ pub(super) fn labels(from: &mut dyn Read) -> Result<Vec<u32>, String> {
     if array.shape().len() != 1 {
         return Err(format!("its shape is {:?}; labels are [samples]", array.shape()));
     }
-    let labels: Vec<i64> = match kind(&array)? {
+    let labels: Vec<i128> = match kind(&array)? {
         (TypeChar::Uint, 1) => numbers::<u8, _>(array)?.into_iter().map(Into::into).collect(),
         (TypeChar::Uint, 2) => numbers::<u16, _>(array)?.into_iter().map(Into::into).collect(),
         (TypeChar::Uint, 4) => numbers::<u32, _>(array)?.into_iter().map(Into::into).collect(),
-        (TypeChar::Uint, 8) => {
-            numbers::<u64, _>(array)?.into_iter().map(|label| label.try_into().unwrap_or(i64::MAX)).collect()
-        }
+        (TypeChar::Uint, 8) => numbers::<u64, _>(array)?.into_iter().map(Into::into).collect(),
         (TypeChar::Int, 1) => numbers::<i8, _>(array)?.into_iter().map(Into::into).collect(),
         (TypeChar::Int, 2) => numbers::<i16, _>(array)?.into_iter().map(Into::into).collect(),
         (TypeChar::Int, 4) => numbers::<i32, _>(array)?.into_iter().map(Into::into).collect(),
-        (TypeChar::Int, 8) => numbers::<i64, _>(array)?,
+        (TypeChar::Int, 8) => numbers::<i64, _>(array)?.into_iter().map(Into::into).collect(),
         _ => return Err(format!("its type is {}; labels are integers", array.dtype().descr())),
     };
-    let label = |(number, label): (usize, i64)| match (0..MOST_CLASSES).contains(&label) {
-        true => Ok(label as u32),
-        false => Err(format!("label {label} of sample {number}; classes are integers from 0")),
+    let label = |(number, label): (usize, i128)| match u16::try_from(label) {
+        Ok(label) => Ok(label.into()),
+        Err(_) => Err(format!("label {label} of sample {number}; classes are integers from 0 to {LARGEST_LABEL}")),
     };
     labels.into_iter().enumerate().map(label).collect()
 }

@@ -16,7 +16,7 @@ use crate::inference;
 use crate::interval::{half_width, with_error};
 use crate::output::{note, print, table};
 use crate::records::{self, Predicted};
-use crate::run_folder::write_named;
+use crate::run_folder::{CONFIG, summary_of, write_named};
 
 /// Most classes of which the whole confusion matrix is printed.
 const MATRIX: usize = 20;
@@ -27,7 +27,13 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     if !args.what.exists() {
         return Err(Failure::new(Kind::Io, format!("{}: there is no such file or folder", args.what.display())));
     }
-    let config = config::resolve(&args.of_run()?)?.effective();
+    let of_run = args.of_run()?;
+    let is_own = args.what.is_dir() && of_run.run.config.as_deref() == Some(&args.what.join(CONFIG));
+    if is_own {
+        // The file of a run is checked as such, before other settings are put on top.
+        config::of_run_folder(&args.what)?;
+    }
+    let config = config::resolve(&of_run)?.effective();
     let weights = match args.what.is_dir() {
         true => inference::weights(&args.what, None)?,
         false => args.what.clone(),
@@ -41,6 +47,10 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     }
     let Data { mut test, .. } = dataset::load(&config)?;
     let data = test.dataset().clone();
+    let trained = folder.and_then(|folder| summary_of(folder).ok()).map(|summary| summary.class_names);
+    if let Some((one, other)) = trained.and_then(|names| first_difference(&names, data.class_names())) {
+        note(&format!("warning: the run's classes have other names than these: `{one}` there is `{other}` here"));
+    }
     let what = set_of(&config, data.as_ref(), data.samples());
     let evaluated = inference::evaluate(&config, &weights, test.as_mut(), &what, config.eval.tta)?;
     let answers: Vec<Predicted> = records::predicted(&evaluated.answers, data.as_ref()).collect();
@@ -53,6 +63,12 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     }
     let result = Evaluation::of(&config, data.as_ref(), &evaluated, &answers);
     print(&if args.json { result.json().to_string() } else { result.report() })
+}
+
+/// The first names of classes that differ.
+fn first_difference(names: &[String], others: &[String]) -> Option<(String, String)> {
+    let (name, other) = names.iter().zip(others).find(|(name, other)| name != other)?;
+    Some((name.clone(), other.clone()))
 }
 
 /// The evaluation data in words: `500 test images of procedural`.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::path::Path;
 
+use ast_core::run::Summary;
 use ast_core::select::SampleId;
 
 use crate::args::{LedgerArgs, SortBy};
@@ -13,7 +14,7 @@ use crate::failure::Failure;
 use crate::inference;
 use crate::output::{print, put, several, table};
 use crate::records::{self, LEDGER, Visited};
-use crate::run_folder::{not_yet, summary_of};
+use crate::run_folder::{is_there, not_yet, summary_of};
 
 /// The group of the samples whose labels are known to be wrong.
 const WRONG: &str = "mislabelled";
@@ -24,10 +25,12 @@ const BAR: usize = 40;
 
 pub(crate) fn ledger(args: &LedgerArgs) -> Result<(), Failure> {
     let run = &args.run;
-    let Some(all) = records::read::<Visited>(run, LEDGER)? else {
+    is_there(run)?;
+    let summary = summary_of(run)?;
+    let Some(all) = records::ledger(run, &summary)? else {
         return Err(not_yet(run, LEDGER));
     };
-    let fresh = args.fresh.then(|| fresh_losses(run)).transpose()?;
+    let fresh = args.fresh.then(|| fresh_losses(run, &summary)).transpose()?;
     let fresh_loss = |sample: &Visited| Some(f64::from(*fresh.as_ref()?.get(&sample.id)?));
     let sorted = match args.suspects {
         true if args.fresh => by(&all, fresh_loss),
@@ -41,8 +44,7 @@ pub(crate) fn ledger(args: &LedgerArgs) -> Result<(), Failure> {
         let rows = sorted.iter().take(args.top.unwrap_or(usize::MAX));
         return put(&records::csv(rows)?).map(drop);
     }
-    let names = summary_of(run)?.class_names;
-    let text = Text { all: &all, names: &names, top: args.top.unwrap_or(20), fresh_loss: &fresh_loss };
+    let text = Text { all: &all, names: &summary.class_names, top: args.top.unwrap_or(20), fresh_loss: &fresh_loss };
     let mut out = format!("{}: ", run.display());
     // Writing to a string cannot fail.
     let _ = if args.suspects { text.suspects(&sorted, &mut out) } else { text.write(&sorted, args.sort, &mut out) };
@@ -72,9 +74,9 @@ pub(crate) fn suspicion(sample: &Visited) -> Option<f64> {
 }
 
 /// The loss of every training image under the weights at the end of the run.
-fn fresh_losses(run: &Path) -> Result<HashMap<SampleId, f32>, Failure> {
+fn fresh_losses(run: &Path, summary: &Summary) -> Result<HashMap<SampleId, f32>, Failure> {
     let config = config::of_run_folder(run)?;
-    let mut train = dataset::loader(dataset::of_run(&config, &summary_of(run)?)?, &config)?;
+    let mut train = dataset::loader(dataset::of_run(&config, summary)?, &config)?;
     let what = format!("{} training images of {}", train.dataset().samples(), config.data.name);
     let weights = inference::weights(run, None)?;
     let evaluated = inference::evaluate(&config, &weights, train.as_mut(), &what, false)?;

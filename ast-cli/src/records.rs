@@ -4,13 +4,14 @@
 use std::path::Path;
 
 use ast_core::data::{Dataset, Shape};
-use ast_core::run::Answer;
+use ast_core::run::{Answer, Summary};
 use ast_core::select::{Ledger, SampleId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Kind};
 use crate::input;
+use crate::run_folder::SUMMARY;
 
 pub(crate) const LEDGER: &str = "ledger.csv";
 pub(crate) const PREDICTIONS: &str = "predictions.csv";
@@ -112,8 +113,42 @@ pub(crate) fn csv(rows: impl Iterator<Item = impl Serialize>) -> Result<Vec<u8>,
     writer.into_inner().map_err(|error| bug(error.to_string()))
 }
 
+/// What a run did with each training sample; `None` if there is no such table.
+pub(crate) fn ledger(run: &Path, summary: &Summary) -> Result<Option<Vec<Visited>>, Failure> {
+    let Some(all) = read::<Visited>(run, LEDGER)? else { return Ok(None) };
+    let whole = all.iter().zip(0..).all(|(sample, id)| sample.id == id);
+    let visits: u64 = all.iter().map(|sample| u64::from(sample.visits)).sum();
+    // Undone steps and more visits than are counted may be apart.
+    let exact = summary.skipped == 0 && all.iter().all(|sample| sample.visits < u16::MAX);
+    match whole && (visits == summary.samples.trained || !exact) {
+        true => Ok(Some(all)),
+        false => Err(other(run, LEDGER)),
+    }
+}
+
+/// What the network of a run answered; `None` if there is no such table.
+pub(crate) fn predictions(run: &Path, summary: &Summary) -> Result<Option<Vec<Predicted>>, Failure> {
+    let Some(all) = read::<Predicted>(run, PREDICTIONS)? else { return Ok(None) };
+    let Some(test) = summary.test else { return Ok(Some(all)) };
+    // Broken images have no answer, and their ids remain.
+    let ids = test.samples + summary.left_out.map_or(0, |left_out| left_out.test);
+    let known = |answer: &Predicted| (answer.id as usize) < ids && answer.label.max(answer.predicted) < test.classes;
+    let right = all.iter().filter(|answer| answer.label == answer.predicted).count();
+    let accuracy = 100.0 * right as f64 / all.len().max(1) as f64;
+    let whole = all.len() == test.samples && all.is_sorted_by(|one, next| one.id < next.id);
+    match whole && all.iter().all(known) && (accuracy - summary.accuracy.last).abs() < 1e-6 {
+        true => Ok(Some(all)),
+        false => Err(other(run, PREDICTIONS)),
+    }
+}
+
+fn other(run: &Path, name: &str) -> Failure {
+    let what = format!("this is not what {SUMMARY} tells of: it is cut off or was changed");
+    Failure::new(Kind::Data, format!("{}: {what}", run.join(name).display()))
+}
+
 /// Reads the table `name` of a run's folder; `None` if there is no such file.
-pub(crate) fn read<T: DeserializeOwned>(run: &Path, name: &str) -> Result<Option<Vec<T>>, Failure> {
+fn read<T: DeserializeOwned>(run: &Path, name: &str) -> Result<Option<Vec<T>>, Failure> {
     let file = run.join(name);
     if !file.exists() {
         return Ok(None);

@@ -40,7 +40,8 @@ pub(crate) fn found_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 /// Adds the run folders in `folder` and below it.
 fn look(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if folder.join(CONFIG).is_file() {
+    // One whose configuration was removed is a run all the same: what wants that says so.
+    if [CONFIG, SUMMARY].iter().any(|name| folder.join(name).is_file()) {
         found.push(folder.to_path_buf());
         return Ok(());
     }

@@ -254,6 +254,45 @@ fn fresh_suspects_are_ranked_by_their_loss_under_the_final_weights() {
     assert!(code == 2 && message.contains("--suspects"), "{message}");
 }
 
+/// Tables that end early, are shuffled, or were edited: each is still a table.
+#[test]
+fn tables_that_are_not_what_the_summary_tells_of_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, run) = run_on_arrays(folder.path());
+    let path = run.to_str().unwrap();
+    let check = |name: &str, commands: &[&str], change: &dyn Fn(&mut Vec<String>)| {
+        let whole = fs::read_to_string(run.join(name)).unwrap();
+        let mut lines: Vec<String> = whole.lines().map(|line| format!("{line}\n")).collect();
+        change(&mut lines);
+        assert_ne!(lines.concat(), whole);
+        fs::write(run.join(name), lines.concat()).unwrap();
+        for command in commands {
+            let (code, message) = refused(&[command, path]);
+            assert!(code == 65 && message.contains(name) && message.contains("cut off or was changed"), "{message}");
+        }
+        fs::write(run.join(name), whole).unwrap();
+    };
+    let both: [&dyn Fn(&mut Vec<String>); 4] =
+        [&|lines| drop(lines.pop()), &|lines| lines.push(lines[1].clone()), &|lines| lines.swap(3, 4), &|lines| {
+            lines[40] = lines[40].replacen("39", "4000000000", 1)
+        }];
+    for change in both {
+        check("ledger.csv", &["ledger", "report"], change);
+        check("predictions.csv", &["report"], change);
+    }
+    // Another label and another answer.
+    for column in [1, 3] {
+        check("predictions.csv", &["report"], &|lines| {
+            let mut cells: Vec<&str> = lines[1].split(',').collect();
+            cells[column] = "77";
+            lines[1] = cells.join(",");
+        });
+    }
+    check("metrics.jsonl", &["report"], &|lines| lines.truncate(lines.len() / 2));
+    check("metrics.jsonl", &["report"], &|lines| lines.clear());
+    printed(&["report", path]);
+}
+
 /// What a run says of its samples is not said of others that have taken their place.
 #[test]
 fn data_that_has_changed_is_noticed() {
@@ -308,6 +347,44 @@ fn a_run_that_is_not_there_is_named() {
         let (code, message) = refused(&[command, file.to_str().unwrap()]);
         assert!(code == 74 && message.contains("file: this is not a folder"), "{command}: {message}");
     }
+    let (code, message) = refused(&["eval", folder.path().to_str().unwrap()]);
+    assert!(code == 2 && message.contains("this is not the folder of a run; `ast runs "), "{message}");
+}
+
+/// What is missing from a configuration is not taken for a default, and no run is passed over.
+#[test]
+fn a_configuration_that_is_cut_off_or_missing_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = ["one", "two"].map(|name| folder.path().join(name));
+    for (policy, run) in ["--policy=dense", "--policy=random"].into_iter().zip(&runs) {
+        succeed(start(run, &[policy]));
+    }
+    let (path, file) = (runs[0].to_str().unwrap(), runs[0].join("config.toml"));
+    let both = format!("{path},{}", runs[1].display());
+    let compare = ["compare", "--runs", &both];
+    let whole = fs::read_to_string(&file).unwrap();
+    for cut in [0, whole.find("[train]").unwrap()] {
+        fs::write(&file, &whole[..cut]).unwrap();
+        let commands = [
+            &["ledger", path, "--suspects", "--fresh"][..],
+            &["report", path],
+            &["eval", path],
+            &["config", "diff", path, path],
+        ];
+        for command in commands.into_iter().chain([&["generate", path][..], &compare]) {
+            let (code, message) = refused(command);
+            assert!(
+                code == 65 && message.contains("config.toml: this is not the configuration of a run"),
+                "{command:?}: {message}"
+            );
+        }
+        assert!(printed(&["runs", folder.path().to_str().unwrap()]).contains("unreadable"));
+    }
+    fs::remove_file(&file).unwrap();
+    let listed = printed(&["runs", folder.path().to_str().unwrap()]);
+    assert!(listed.contains("one") && listed.contains("unreadable"), "{listed}");
+    let (code, message) = refused(&["compare", "--runs", folder.path().to_str().unwrap()]);
+    assert!(code != 0 && message.contains("one/config.toml"), "{message}");
 }
 
 /// One file, small, that refers to nothing outside, with a description of every picture; and without its data, the reason.

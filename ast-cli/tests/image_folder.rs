@@ -272,6 +272,9 @@ fn a_run_goes_on_without_broken_files() {
         succeed(folder.resume(&run));
         assert_same(&folder.at(&run), &expected, &run);
     }
+    // The tables lack those samples, and are whole.
+    let report = ast(&["report", folder.at("skipped").to_str().unwrap()]);
+    assert!(report.status.success(), "{}", stderr(&report));
     let output = folder.run("data", "strict", &skip[1..]).output().unwrap();
     assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));
 }
@@ -291,6 +294,29 @@ fn a_folder_that_changed_is_not_resumed() {
     assert!(text.contains("copy the files with their times (`cp -p`); nothing was changed"), "{text}");
     put(&path, &bytes, time);
     succeed(folder.resume("stopped"));
+}
+
+/// Classes are numbered by name: those of another folder may be in another order.
+#[test]
+fn other_names_of_classes_are_noticed() {
+    let folder = Folder::new();
+    succeed(folder.run("data", "run", &["--policy=dense"]));
+    let eval = || {
+        let paths = ["run", "data"].map(|name| folder.at(name));
+        let [run, data] = paths.each_ref().map(|path| path.to_str().unwrap());
+        let output = ast(&["eval", run, "--data-dir", data]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    assert!(!eval().contains("warning"), "{}", eval());
+    for split in ["train", "val"] {
+        fs::rename(folder.at(&format!("data/{split}/red")), folder.at(&format!("data/{split}/rot"))).unwrap();
+    }
+    assert!(
+        eval().contains("warning: the run's classes have other names than these: `red` there is `rot` here"),
+        "{}",
+        eval()
+    );
 }
 
 /// What would read the whole folder is refused.

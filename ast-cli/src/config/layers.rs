@@ -10,6 +10,7 @@ use super::{known_keys, presets};
 use crate::args::{Key, TrainArgs};
 use crate::failure::{Failure, Kind, did_you_mean};
 use crate::input;
+use crate::run_folder::CONFIG;
 
 /// Upper bound for the size of a configuration file, which has about a kilobyte.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -26,13 +27,21 @@ const WEIGHTS: &str = "weights";
 /// The keys that set how much is trained.
 const TARGET: Key = ("control", "target");
 const BUDGET: Key = ("budget", "fraction");
+/// The end of what a run writes.
+const LAST_SECTION: &str = "device";
 const SECONDS: Key = ("budget", "seconds");
 /// Mutually exclusive keys: the second is removed if a higher layer sets the first.
 const INSTEAD: [(Key, Key); 4] = [(TARGET, BUDGET), (BUDGET, TARGET), (BUDGET, SECONDS), (SECONDS, BUDGET)];
 
-/// The layers of a resumed run: its own file, and the present places of data, device and threads.
-pub(super) fn of_run(file: &Path, args: &TrainArgs) -> Result<Table, Failure> {
-    let mut table = of_file(file)?;
+/// The layers of a run that has begun: its own file, and the present places of data, device and threads.
+pub(super) fn of_run(run: &Path, args: &TrainArgs) -> Result<Table, Failure> {
+    let file = run.join(CONFIG);
+    let mut table = of_file(&file)?;
+    // Whatever is missing would be taken for a default.
+    if !table.contains_key(LAST_SECTION) {
+        let what = "this is not the configuration of a run: it is cut off or was changed";
+        return Err(Failure::new(Kind::Data, format!("{}: {what}", file.display())));
+    }
     let place = std::env::var_os(DATA_DIR).map(|dir| (DATA_DIR.to_string(), dir));
     overlay(&mut table, of_environment(place.into_iter())?);
     overlay(&mut table, of_flags(args)?);
@@ -101,7 +110,7 @@ fn of_preset(name: &str) -> Result<Table, Failure> {
     parse(text, &format!("preset {name}"))
 }
 
-fn of_file(path: &Path) -> Result<Table, Failure> {
+pub(super) fn of_file(path: &Path) -> Result<Table, Failure> {
     let origin = path.display().to_string();
     let bytes = input::read(path, LARGEST_FILE, Kind::Usage, ": too large for a configuration")?;
     let text = String::from_utf8(bytes).map_err(|error| {

@@ -26,7 +26,7 @@ use crate::run_folder::CONFIG;
 /// Merges the layers, checks the values and resolves the names in the registries.
 pub(crate) fn resolve(args: &TrainArgs) -> Result<Resolved, Failure> {
     let resolved = resolve_table(match &args.resume {
-        Some(run) => layers::of_run(&run.join(CONFIG), args)?,
+        Some(run) => layers::of_run(run, args)?,
         None => layers::merge(args)?,
     })?;
     if let (Some(scorer), ScorerRule::Unused) = (&args.run.scorer, resolved.policy.kind.scorer) {
@@ -102,7 +102,8 @@ fn refusal(error: &ResolveError) -> Failure {
 
 /// The configuration of a run, with the defaults of all parameters. A run's own file is data, not usage.
 pub(crate) fn of_run_folder(run: &Path) -> Result<RunConfig, Failure> {
-    of_file(&run.join(CONFIG)).map_err(|failure| match failure.kind {
+    let read = || effective(layers::of_run(run, &TrainArgs::default())?, &run.join(CONFIG));
+    read().map_err(|failure| match failure.kind {
         Kind::Usage => Failure::new(Kind::Data, failure.to_string()),
         _ => failure,
     })
@@ -110,7 +111,10 @@ pub(crate) fn of_run_folder(run: &Path) -> Result<RunConfig, Failure> {
 
 /// The configuration in a file, with the defaults of all parameters.
 pub(crate) fn of_file(file: &Path) -> Result<RunConfig, Failure> {
-    let table = layers::of_run(file, &TrainArgs::default())?;
+    effective(layers::of_file(file)?, file)
+}
+
+fn effective(table: Table, file: &Path) -> Result<RunConfig, Failure> {
     let wrong = |failure: Failure| Failure::new(failure.kind, format!("{}: {failure}", file.display()));
     Ok(resolve_table(table).map_err(wrong)?.effective())
 }

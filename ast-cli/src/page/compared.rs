@@ -12,7 +12,7 @@ use super::chart::{Chart, Curve, Drawn};
 use super::data::events;
 use super::samples::{Sheet, sheet_of_arm};
 use crate::plot::Points;
-use crate::records::{self, LEDGER, Visited};
+use crate::records;
 use crate::{config, dataset};
 
 /// The runs of each arm, with their folders.
@@ -83,7 +83,7 @@ fn sheets<'a>(arms: &ArmRuns<'a>) -> Vec<Sheet> {
     let mut known: BTreeMap<&str, Arc<dyn Dataset>> = BTreeMap::new();
     let of = |(arm, runs): &(&str, Vec<(PathBuf, &'a Summary)>)| {
         let (folder, summary) = runs.first()?;
-        let ledger = records::read::<Visited>(folder, LEDGER).ok()??;
+        let ledger = records::ledger(folder, summary).ok()??;
         let fingerprint = summary.origin.as_ref().map_or("", |origin| origin.data.as_str());
         let data = match known.get(fingerprint) {
             Some(data) => data.clone(),

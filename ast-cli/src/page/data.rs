@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::config;
 use crate::failure::{Failure, Kind};
 use crate::input;
-use crate::records::{self, LEDGER, PREDICTIONS, Predicted, Visited};
-use crate::run_folder::{CONFIG, METRICS, PROVENANCE, summary_of};
+use crate::records::{self, Predicted, Visited};
+use crate::run_folder::{CONFIG, METRICS, PROVENANCE, SUMMARY, summary_of};
 use crate::shell::command_line;
 
 /// Upper bound for the size of a log.
@@ -36,6 +36,19 @@ pub(super) fn events(run: &Path) -> Result<Vec<Event>, Failure> {
     Ok(log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
+/// The events of a finished run.
+fn whole_log(run: &Path, summary: &Summary) -> Result<Vec<Event>, Failure> {
+    let events = events(run)?;
+    let step = |event: &Event| if let Event::Step(step) = event { Some(step.step) } else { None };
+    let last = events.iter().rev().find_map(step).unwrap_or(0);
+    if last != summary.steps {
+        let what =
+            format!("its last step is {last}, that of {SUMMARY} {}: it is cut off or was changed", summary.steps);
+        return Err(Failure::new(Kind::Data, format!("{}: {what}", run.join(METRICS).display())));
+    }
+    Ok(events)
+}
+
 fn text(file: &Path, most: u64) -> Result<String, Failure> {
     let bytes = input::read(file, most, Kind::Data, ": too large")?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -47,12 +60,14 @@ pub(super) fn read(run: &Path) -> Result<RunData, Failure> {
     let of = |key: &str| origin[key].as_str().unwrap_or("unknown").to_string();
     let command: Vec<&str> = origin["command"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let threads = origin["threads"].as_u64().map_or(String::new(), |threads| format!(", {threads} threads"));
+    let config = config::of_run_folder(run)?;
+    let summary = summary_of(run)?;
     Ok(RunData {
-        config: config::of_run_folder(run)?,
-        summary: summary_of(run)?,
-        events: events(run)?,
-        ledger: records::read(run, LEDGER)?.unwrap_or_default(),
-        predictions: records::read(run, PREDICTIONS)?.unwrap_or_default(),
+        config,
+        events: whole_log(run, &summary)?,
+        ledger: records::ledger(run, &summary)?.unwrap_or_default(),
+        predictions: records::predictions(run, &summary)?.unwrap_or_default(),
+        summary,
         command: command_line(command),
         file: text(&run.join(CONFIG), 1 << 20)?,
         provenance: format!("ast {}, commit {}, on {}{threads}.", of("version"), of("commit"), of("device")),

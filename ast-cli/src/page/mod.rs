@@ -20,6 +20,7 @@ use crate::args::ReportArgs;
 use crate::dataset;
 use crate::failure::{Failure, Kind};
 use crate::output::note;
+use crate::records::LEDGER;
 use crate::run_folder::{PAGE, is_there, write_named};
 
 pub(crate) fn report(args: &ReportArgs) -> Result<(), Failure> {
@@ -42,6 +43,13 @@ pub(crate) fn page(run: &Path, samples: Result<&dyn Dataset, String>) -> Result<
 }
 
 fn rendered(run: &RunData, samples: Result<&dyn Dataset, String>) -> Result<String, Failure> {
+    if let Ok(data) = &samples
+        && !run.ledger.is_empty()
+        && run.ledger.len() != data.samples()
+    {
+        let counts = format!("{LEDGER} has {}, the data {}", run.ledger.len(), data.samples());
+        return Err(Failure::new(Kind::Data, format!("the numbers of training samples differ: {counts}")));
+    }
     let bug = |error: String| Failure::new(Kind::Bug, format!("{PAGE}: {error}"));
     let page = RunPage::of(run, samples).map_err(bug)?;
     page.render().map_err(|error| bug(error.to_string()))

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::data::{DataSource, Download, Published, ReadRequest, Splits, Verified, VerifiedContents, fingerprint};
+use ast_core::data::{
+    DataSource, Download, Published, ReadRequest, Shape, Splits, Verified, VerifiedContents, fingerprint,
+};
 use ast_core::random::Random;
 use ast_data::{
     ArchiveError, FetchError, FetchOptions, ImportError, ImportProgress, extract, fetch, import, modified_files,
@@ -214,13 +216,16 @@ fn verify(name: &str, source: &dyn DataSource, dir: &Path) -> Result<(), Failure
     };
     let of = train.fingerprinted();
     print(&format!(
-        "{name} in {}: {} training and {of_test} test samples in {} classes\n\
+        "{name} in {}: {} training and {of_test} test samples {}\n\
          {origin}\n\
          sha256 of {of}, training {}\n\
          sha256 of {of}, test     {sum}",
         dir.display(),
         train.samples(),
-        train.classes(),
+        match train.shape() {
+            Shape::Image(_) => format!("in {} classes", train.classes()),
+            Shape::Tokens(_) => format!("of a vocabulary of {} tokens", train.classes()),
+        },
         fingerprint(train.as_ref()),
     ))
 }

@@ -30,7 +30,11 @@ pub(crate) fn weights(run: &Path, given: Option<&Path>) -> Result<PathBuf, Failu
 /// Loads the network; `so` says what to do if the weights are not its.
 pub(crate) fn load(trained: &Trained<'_>, so: &str) -> Result<Box<dyn Inference>, Failure> {
     trained.load().map_err(|error| {
-        let (kind, so) = if matches!(error, WeightsError::Read(_)) { (Kind::Io, "") } else { (Kind::Data, so) };
+        let (kind, so) = match error {
+            WeightsError::Read(_) => (Kind::Io, ""),
+            WeightsError::Differs(_) => (Kind::Data, so),
+            _ => (Kind::Data, ""),
+        };
         Failure::new(kind, format!("{}: {error}{so}", trained.weights.display()))
     })
 }

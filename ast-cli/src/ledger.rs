@@ -1,10 +1,10 @@
-//! `ast ledger`: what a finished run did with each training sample, and which labels are probably wrong.
+//! `ast ledger`: what a finished run did with each training sample, and which labels may be wrong.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::path::Path;
 
-use ast_core::run::Summary;
+use ast_core::run::{Answer, Summary};
 use ast_core::select::SampleId;
 
 use crate::args::{LedgerArgs, SortBy};
@@ -30,8 +30,9 @@ pub(crate) fn ledger(args: &LedgerArgs) -> Result<(), Failure> {
     let Some(all) = records::ledger(run, &summary)? else {
         return Err(not_yet(run, LEDGER));
     };
-    let fresh = args.fresh.then(|| fresh_losses(run, &summary)).transpose()?;
-    let fresh_loss = |sample: &Visited| Some(f64::from(*fresh.as_ref()?.get(&sample.id)?));
+    let fresh = args.fresh.then(|| fresh_answers(run, &summary)).transpose()?;
+    let answer = |sample: &Visited| fresh.as_ref()?.get(&sample.id);
+    let fresh_loss = |sample: &Visited| Some(f64::from(answer(sample)?.loss));
     let sorted = match args.suspects {
         true if args.fresh => by(&all, fresh_loss),
         true => by(&all, suspicion),
@@ -44,7 +45,7 @@ pub(crate) fn ledger(args: &LedgerArgs) -> Result<(), Failure> {
         let rows = sorted.iter().take(args.top.unwrap_or(usize::MAX));
         return put(&records::csv(rows)?).map(drop);
     }
-    let text = Text { all: &all, names: &summary.class_names, top: args.top.unwrap_or(20), fresh_loss: &fresh_loss };
+    let text = Text { all: &all, names: &summary.class_names, top: args.top.unwrap_or(20), answer: &answer };
     let mut out = format!("{}: ", run.display());
     // Writing to a string cannot fail.
     let _ = if args.suspects { text.suspects(&sorted, &mut out) } else { text.write(&sorted, args.sort, &mut out) };
@@ -73,14 +74,14 @@ pub(crate) fn suspicion(sample: &Visited) -> Option<f64> {
     sample.label.and(sample.loss).map(f64::from)
 }
 
-/// The loss of every training image under the weights at the end of the run.
-fn fresh_losses(run: &Path, summary: &Summary) -> Result<HashMap<SampleId, f32>, Failure> {
+/// The answer for every training image under the weights at the end of the run.
+fn fresh_answers(run: &Path, summary: &Summary) -> Result<HashMap<SampleId, Answer>, Failure> {
     let config = config::of_run_folder(run)?;
     let mut train = dataset::loader(dataset::of_run(&config, summary)?, &config)?;
     let what = format!("{} training images of {}", train.dataset().samples(), config.data.name);
     let weights = inference::weights(run, None)?;
     let evaluated = inference::evaluate(&config, &weights, train.as_mut(), &what, false)?;
-    Ok(evaluated.answers.iter().map(|answer| (answer.id, answer.loss)).collect())
+    Ok(evaluated.answers.into_iter().map(|answer| (answer.id, answer)).collect())
 }
 
 /// How many of the first samples have a label that is known to be wrong, and how many of all; `None` if that is not known.
@@ -95,8 +96,8 @@ struct Text<'a> {
     /// Names of the classes; empty if they have none.
     names: &'a [String],
     top: usize,
-    /// The loss under the final weights, if that was asked for.
-    fresh_loss: &'a dyn Fn(&Visited) -> Option<f64>,
+    /// The answer under the final weights, if that was asked for.
+    answer: &'a dyn Fn(&Visited) -> Option<&'a Answer>,
 }
 
 impl Text<'_> {
@@ -136,7 +137,10 @@ impl Text<'_> {
         let suspects = &sorted[..self.top.min(sorted.len())];
         writeln!(out, "{} with the highest loss, whose labels may be wrong\n", several(suspects.len(), "sample"))?;
         write!(out, "{}", table(&self.rows(suspects)))?;
-        let Some((found, total)) = wrong(suspects, self.all) else { return Ok(()) };
+        let Some((found, total)) = wrong(suspects, self.all) else {
+            let hint = "Which labels are wrong is not known here. A hard sample has a high loss as well: look at each.";
+            return writeln!(out, "\n{hint}");
+        };
         let percent = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
         let (listed, all) = (suspects.len(), self.all.len());
         writeln!(
@@ -147,11 +151,16 @@ impl Text<'_> {
         )?;
         // Precision and recall are then the same number.
         let of_all = wrong(&sorted[..total.min(sorted.len())], self.all).map_or(0, |(found, _)| found);
-        writeln!(out, "Of the first {total}, as many as are wrong, {of_all} are ({:.1} %).", percent(of_all, total))
+        let all_found = percent(of_all, total);
+        writeln!(out, "In all {total} are wrong. A list of as many has {of_all} of them ({all_found:.1} %).")
     }
 
     fn class(&self, sample: &Visited) -> Option<String> {
-        sample.label.map(|label| self.names.get(label).cloned().unwrap_or(label.to_string()))
+        sample.label.map(|label| self.name(label))
+    }
+
+    fn name(&self, class: usize) -> String {
+        self.names.get(class).cloned().unwrap_or(class.to_string())
     }
 
     fn groups(&self, what: &str, of: impl Fn(&Self, &Visited) -> Option<String>) -> Vec<Vec<String>> {
@@ -185,18 +194,23 @@ impl Text<'_> {
         let has = |of: &dyn Fn(&Visited) -> bool| shown.iter().any(|sample| of(sample));
         let optional = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.3}"));
         type Column<'a> = (&'a str, bool, Box<dyn Fn(&Visited) -> String + 'a>);
-        let columns: [Column<'_>; 9] = [
+        let columns: [Column<'_>; 10] = [
             ("id", true, Box::new(|sample| sample.id.to_string())),
-            ("class", has(&|sample| sample.label.is_some()), Box::new(|sample| self.class(sample).unwrap_or_default())),
+            ("label", has(&|sample| sample.label.is_some()), Box::new(|sample| self.class(sample).unwrap_or_default())),
             (
                 "group",
                 has(&|sample| sample.group.is_some()),
                 Box::new(|sample| sample.group.clone().unwrap_or_default()),
             ),
             (
+                "answer",
+                has(&|sample| (self.answer)(sample).is_some()),
+                Box::new(|sample| (self.answer)(sample).map_or(String::new(), |answer| self.name(answer.class))),
+            ),
+            (
                 "fresh loss",
-                has(&|sample| (self.fresh_loss)(sample).is_some()),
-                Box::new(move |sample| optional((self.fresh_loss)(sample))),
+                has(&|sample| (self.answer)(sample).is_some()),
+                Box::new(move |sample| optional((self.answer)(sample).map(|answer| f64::from(answer.loss)))),
             ),
             ("visits", true, Box::new(|sample| sample.visits.to_string())),
             ("last loss", true, Box::new(move |sample| optional(sample.loss.map(f64::from)))),

@@ -4,9 +4,16 @@ use std::io::{self, Write};
 
 use crate::failure::{Failure, Kind};
 
+/// Text for a terminal: control characters, which names of files and classes may have, are shown and not obeyed.
+fn tame(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
+}
+
 /// Prints a result. A reader that closes the pipe early (`ast scorers | head -1`) is not a failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    put(format!("{text}\n").as_bytes()).map(drop)
+    put(format!("{}\n", tame(text)).as_bytes()).map(drop)
 }
 
 /// Writes a part of a result at once. `false` if nobody reads it any more.
@@ -55,5 +62,5 @@ pub(crate) fn wrapped(text: &str, most: usize) -> Vec<String> {
 
 /// Prints a message to standard error. Errors are ignored, so that training continues without a reader.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", tame(text));
 }

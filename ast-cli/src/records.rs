@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Kind};
 use crate::input;
-use crate::run_folder::SUMMARY;
 
 pub(crate) const LEDGER: &str = "ledger.csv";
 pub(crate) const PREDICTIONS: &str = "predictions.csv";
@@ -143,7 +142,7 @@ pub(crate) fn predictions(run: &Path, summary: &Summary) -> Result<Option<Vec<Pr
 }
 
 fn other(run: &Path, name: &str) -> Failure {
-    let what = format!("this is not what {SUMMARY} tells of: it is cut off or was changed");
+    let what = "this is not what summary.json tells of: it is cut off or was changed";
     Failure::new(Kind::Data, format!("{}: {what}", run.join(name).display()))
 }
 

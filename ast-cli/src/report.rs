@@ -21,6 +21,9 @@ use crate::tensorboard;
 /// A run that saves less is a dense one: the last batch may be cut off.
 const ALL_OF_IT: f64 = 5e-4;
 
+/// Names of classes that are listed.
+const CLASSES: usize = 5;
+
 /// The files that a run leaves for its user.
 const FILES: [&str; 14] = [
     PAGE,
@@ -54,6 +57,12 @@ pub(crate) fn outcome(summary: &Summary) -> String {
         None => format!("{:.2} %", summary.accuracy.last),
         Some(_) => format!("loss {:.4}", summary.loss.last),
     }
+}
+
+/// The training data in words.
+pub(crate) fn data_of(config: &RunConfig) -> String {
+    let limit = config.data.train_limit.map_or(String::new(), |limit| format!(" ({limit} samples)"));
+    format!("{}{limit}", config.data.name)
 }
 
 /// The report as text.
@@ -173,8 +182,11 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
             training + test
         )?;
     }
-    if let [first, .., last] = &summary.class_names[..] {
-        writeln!(out, "  classes           {:>8}   {first} to {last}", summary.class_names.len())?;
+    let names = &summary.class_names;
+    if !names.is_empty() {
+        let (first, more) = names.split_at(names.len().min(CLASSES));
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        writeln!(out, "  classes           {:>8}   {}{more}", names.len(), first.join(", "))?;
     }
     if let Some(guarded) = guarded(config, run.events) {
         writeln!(out, "  guard                        {guarded}")?;
@@ -245,13 +257,15 @@ pub(crate) fn savings(summary: &Summary, config: &RunConfig) -> Vec<Row> {
         }
         _ => (unknown(), "no batch was full and of full size".into()),
     };
-    let spent = joules.total.map(|joules| format!("{joules:.0} J spent, "));
-    let dense = spent.as_ref().map_or("", |_| "; `ast compare` measures a dense run too");
+    let joules = match joules.total {
+        Some(total) => format!("{total:.0} J spent, {}; `ast compare` measures a dense run too", joules.method),
+        None => joules.method.replacen("unavailable: ", "no energy counter: ", 1),
+    };
     vec![
         row("samples", percent(summary.savings.samples), "counted".into()),
         row("FLOPs", percent(summary.savings.flops), flops),
         row("seconds", saved, estimate),
-        row("joules", unknown(), format!("{}{}{dense}", spent.unwrap_or_default(), joules.method)),
+        row("joules", unknown(), joules),
     ]
 }
 
@@ -282,7 +296,7 @@ pub(crate) fn guarded(config: &RunConfig, events: &[Event]) -> Option<String> {
     let is_off = config.policy.params.get("guard") == Some(&ParamValue::Word("off".into()));
     let selects = |event: &Event| matches!(event, Event::Step(StepEvent { selected: Some(_), .. }));
     let watched = config.policy.name == "ast" && !is_off && events.iter().any(selects);
-    watched.then(|| "it found no reason to pause selection".into())
+    watched.then(|| "it did not pause selection, which in a short run says little".into())
 }
 
 /// What to do next.
@@ -292,7 +306,8 @@ fn advice(summary: &Summary, policy: &str, run: &Path) -> String {
     match summary.ran.as_ref().and_then(|ran| ran.acts_as.as_deref()).unwrap_or(policy) {
         "random" if policy == "ast" => {
             format!(
-                "`{ast} train --config {config} --set policy.lambda=0.8` selects;\n      `{ast} compare` measures what that is worth"
+                "`{ast} train --config {config} --set policy.lambda=0.8` selects;\n      \
+                 `{ast} compare --config {config} --arms random,ast:lambda=0.8` measures what that is worth"
             )
         }
         "random" | "dense" => format!(

@@ -13,6 +13,7 @@ use crate::config;
 use crate::failure::{Failure, Kind};
 use crate::interval::with_error;
 use crate::output::{print, table};
+use crate::report::data_of;
 use crate::run_folder::{CONFIG, PROVENANCE, RUNS, SUMMARY, summary_of};
 
 /// How deep runs are looked for: a comparison has COMPARISON/ARM/seed-N.
@@ -60,8 +61,8 @@ fn row(run: &Path) -> Vec<String> {
     let summary = if finished { summary_of(run).ok() } else { None };
     let ran = summary.as_ref().and_then(|summary| summary.ran.as_ref()).map(Ran::title);
     let what = config.map_or("unreadable".into(), |config| {
-        let policy = ran.unwrap_or(config.policy.name);
-        format!("{} by {policy} on {}, seed {}", config.model.name, config.data.name, config.train.seed)
+        let policy = ran.unwrap_or_else(|| config.policy.name.clone());
+        format!("{} by {policy} on {}, seed {}", config.model.name, data_of(&config), config.train.seed)
     });
     let state = match finished {
         true => "unreadable",

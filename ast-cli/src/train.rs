@@ -24,7 +24,7 @@ use crate::page;
 use crate::plot;
 use crate::progress::ProgressView;
 use crate::records::{self, LEDGER, PREDICTIONS};
-use crate::report::{Run, outcome, report};
+use crate::report::{Run, data_of, outcome, report};
 use crate::resume::{self, Point};
 use crate::run_folder::{
     CHECKPOINTS, MODEL, PAGE, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY, is_there, summary_of,
@@ -151,7 +151,7 @@ pub(crate) fn run(
     if !trainer.answers().is_empty() {
         log.folder.write(PREDICTIONS, &records::csv(records::predicted(trainer.answers(), test_data.as_ref()))?)?;
     }
-    let title = format!("{} on {}, seed {}", ran.title(), config.data.name, config.train.seed);
+    let title = format!("{} on {}, seed {}", ran.title(), data_of(&config), config.train.seed);
     let picture = plot::svg(&log.events, &title, summary.text.is_some()).map_err(|error| bug("run.svg", error))?;
     if let Err(failure) = log.folder.write("run.svg", picture.as_bytes()) {
         // A missing picture must not cost the result.

@@ -214,7 +214,10 @@ fn suspects_are_compared_with_the_labels_that_are_known_to_be_wrong() {
     let report = printed(&["ledger", path, "--suspects", "--top=30"]);
     let line = format!("{} of these 30 ({:.1} %)", found(30), found(30) as f64 / 0.3);
     assert!(report.contains(&line), "{line}: {report}");
-    assert!(report.contains(&format!("Of the first {total}, as many as are wrong, {} are", found(total))), "{report}");
+    assert!(
+        report.contains(&format!("In all {total} are wrong. A list of as many has {} of them", found(total))),
+        "{report}"
+    );
 }
 
 /// A run on arrays whose training images are its test images.

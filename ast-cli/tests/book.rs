@@ -178,6 +178,9 @@ impl Place {
             arg => arg.replace("runs/NAME", run).replace("runs/0001-procedural-ast", "runs/procedural"),
         };
         let mut given: Vec<String> = args.iter().map(small).collect();
+        if let Some(place) = given.iter().position(|arg| arg == "--out").filter(|_| has(&["compare", "sweep"])) {
+            given.drain(place..place + 2);
+        }
         let mut brief = Vec::new();
         if ["train", "compare", "sweep"].contains(&args[0]) && !has(&["--resume"]) {
             brief.extend(["data.train_limit=24", "train.epochs=2", "train.batch_size=8"]);

@@ -272,7 +272,9 @@ fn a_network_for_one_size_is_refused() {
     };
     let message = refused(&config);
     assert!(
-        message.contains("4 x 4 pixels") && message.contains("only images of the size it was built for"),
+        message.starts_with("`train.sizes`: ")
+            && message.contains("4 x 4 pixels")
+            && message.contains("only images of the size it was built for"),
         "{message}"
     );
     (config.train.sizes, config.train.size_shares) = (Some(vec![8]), None);

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 Examples:
   ast ledger runs/0001-procedural-ast
   ast ledger runs/mine --sort forgotten --top 50
-  ast ledger runs/mine --suspects                the labels that are probably wrong
+  ast ledger runs/mine --suspects                the labels that may be wrong
   ast ledger runs/mine --csv > ledger.csv        every sample
 
 Columns: visits, how often it was trained on; loss, at the last visit; forgotten, how often its
@@ -30,7 +30,7 @@ pub(crate) struct LedgerArgs {
     /// Number of samples to list [default: 20; with --csv all]
     #[arg(long, value_name = "N")]
     pub(crate) top: Option<usize>,
-    /// List the samples whose labels are probably wrong
+    /// List the samples whose labels may be wrong
     #[arg(long)]
     pub(crate) suspects: bool,
     /// With --suspects: rank all images by their loss under the final weights

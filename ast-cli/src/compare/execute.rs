@@ -48,8 +48,12 @@ pub(super) fn execute(
             match run.execute(beside.load(Ordering::Relaxed), signals.clone(), view) {
                 Ok(Finished { summary, .. }) => {
                     let (left, seconds) = (work_left(), begin.elapsed().as_secs_f64());
-                    let minutes = (seconds / 60.0 * left / (work - left)).ceil();
-                    let left = if left > 0.0 { format!("; about {minutes:.0} min left") } else { String::new() };
+                    let seconds = seconds * left / (work - left);
+                    let left = match (left > 0.0, seconds < 60.0) {
+                        (false, _) => String::new(),
+                        (_, true) => "; less than a minute left".into(),
+                        _ => format!("; about {:.0} min left", (seconds / 60.0).ceil()),
+                    };
                     let line = format!("{name}: {} in {:.0} s{left}", outcome(&summary), summary.seconds.total);
                     bars.suspend(|| note(&line));
                 }

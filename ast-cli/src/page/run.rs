@@ -8,11 +8,11 @@ use ast_core::train::Phase;
 use super::chart::Drawn;
 use super::curves::charts;
 use super::data::RunData;
-use super::samples::{Bar, ClassRow, MatrixRow, Sheet, classes, matrix, percent, sheets, visits};
+use super::samples::{Bar, ClassRow, MatrixRow, Sheet, classes, matrix, percent, selects_by_score, sheets, visits};
 use crate::config::{self, DenseResult};
 use crate::interval;
 use crate::output::several;
-use crate::report::{Row, guarded, savings};
+use crate::report::{Row, data_of, guarded, savings};
 
 #[derive(Template)]
 #[template(path = "run.html")]
@@ -51,7 +51,7 @@ impl RunPage {
         };
         let title = summary.ran.as_ref().map_or_else(|| config.policy.name.clone(), Ran::title);
         Ok(Self {
-            title: format!("{title}: {} on {}, seed {}", config.model.name, config.data.name, config.train.seed),
+            title: format!("{title}: {} on {}, seed {}", config.model.name, data_of(config), config.train.seed),
             sentences: sentences(run, dense),
             facts: facts(run),
             notes: notes(run),
@@ -102,7 +102,7 @@ fn sentences(run: &RunData, dense: Option<&DenseResult>) -> Vec<String> {
             format!("on what the policy takes from {} of {}", epochs(summary), config.data.name)
         }
         _ => format!(
-            "on {} of the samples that {} of {} offer",
+            "with a target of {} of the samples that {} of {} offer",
             percent(summary.activation.target),
             epochs(summary),
             config.data.name
@@ -174,10 +174,17 @@ fn facts(run: &RunData) -> Vec<Row> {
 
 /// Warnings, the guard's decisions, and what happened otherwise.
 fn notes(run: &RunData) -> Vec<String> {
-    let RunData { summary, events, .. } = run;
+    let RunData { config, summary, events, .. } = run;
     let mut notes: Vec<String> = summary.ran.iter().flat_map(|ran| ran.warnings.clone()).collect();
-    if let Some(guarded) = guarded(&run.config, events) {
+    if let Some(guarded) = guarded(config, events) {
         notes.push(format!("The guard, which watches whether selection pays: {guarded}."));
+    }
+    if config.policy.name == "ast" && selects_by_score(summary) {
+        notes.push(
+            "Selection begins after a tenth of the budget, when there are scores, and fades out in the last tenth, so that the \
+             last steps see all of the data."
+                .into(),
+        );
     }
     if summary.skipped > 0 {
         notes.push(format!(

@@ -136,15 +136,25 @@ pub(super) fn sheets(run: &RunData, data: &dyn Dataset) -> Result<Vec<Sheet>, St
         let (images, texts) = cards(&samples[..SHEET.min(samples.len())], &run.summary, data)?;
         Ok(Sheet { title: title.into(), meaning: meaning.into(), images, texts })
     };
+    let most = if selects_by_score(&run.summary) {
+        "What significance thought most of."
+    } else {
+        "This run did not select by significance."
+    };
     Ok(vec![
-        sheet("Most often trained on", "What significance thought most of.", &most_visited(&run.ledger))?,
+        sheet("Most often trained on", most, &most_visited(&run.ledger))?,
         sheet("Least often trained on", "Of those with as few visits, the ones whose last score was lowest.", &least)?,
         sheet(
             "Highest loss at the last visit",
-            "Wrong labels surface here. `ast ledger RUN --suspects` lists more.",
+            "Hard samples, and wrong labels. `ast ledger RUN --suspects` lists more.",
             &loss,
         )?,
     ])
+}
+
+/// Whether scores had a part in the choice of samples.
+pub(super) fn selects_by_score(summary: &Summary) -> bool {
+    summary.ran.as_ref().is_some_and(|ran| ran.scorer.is_some() && ran.acts_as.is_none())
 }
 
 /// What an arm of a comparison trained on most; `None` if it trained on all samples as often.

@@ -42,7 +42,7 @@ use self::lookahead::Lookahead;
 use self::sizes::Sizes;
 use self::state::State;
 use crate::data::{LoadError, Loader};
-use crate::model::{LayerCost, Model, NetworkError};
+use crate::model::{LayerCost, Model};
 use crate::random::Random;
 use crate::run::{Answer, Checked, ConfigError, EnergyCounter, Event, Ran, ReadsBy, Snapshot, Summary};
 use crate::score::Scorer;
@@ -142,8 +142,12 @@ impl<M: Model> Trainer<M> {
         config.check_data(dataset.shape(), dataset.mirrors())?;
         requirements::check(&model, dataset.shape(), scorer.as_ref(), &ran, &selector)?;
         let sizes = Sizes::new(&config, dataset.shape())?;
-        let costs = sizes.shapes().iter().map(|shape| Ok(pass_cost(&model.layers(*shape)?)));
-        selector.set_costs(costs.collect::<Result<_, NetworkError>>()?)?;
+        let costs = sizes.shapes().iter().enumerate().map(|(level, shape)| match model.layers(*shape) {
+            Ok(layers) => Ok(pass_cost(&layers)),
+            Err(error) if level == 0 => Err(TrainError::from(error)),
+            Err(error) => Err(ConfigError::Unfit { key: "train.sizes", reason: error.to_string() }.into()),
+        });
+        selector.set_costs(costs.collect::<Result<_, TrainError>>()?)?;
         selector.set_warm_up(config.warm_up)?;
         if !sizes.stages.is_empty() {
             selector.set_stages(sizes.stages.clone())?;

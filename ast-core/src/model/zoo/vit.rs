@@ -98,7 +98,7 @@ fn accepted(shape: Shape, patch: usize) -> Result<(usize, [usize; 2]), NetworkEr
         {
             Ok((channels, [height / patch, width / patch]))
         }
-        _ => Err(NetworkError::Shape { shape, needs: "it takes images whose sides are multiples of `patch`" }),
+        _ => Err(NetworkError::Shape { shape, needs: "it takes images whose sides are multiples of `model.patch`" }),
     }
 }
 
@@ -247,7 +247,7 @@ mod tests {
         let refused = |given: &[_], shape| network(given, shape, 10).unwrap_err().to_string();
         assert_eq!(refused(&[("heads", 5)], [3, 32, 32]), "`width` = 192 is not a multiple of `heads` = 5");
         let message = refused(&[], [3, 30, 32]);
-        assert!(message.ends_with("it takes images whose sides are multiples of `patch`"), "{message}");
+        assert!(message.ends_with("it takes images whose sides are multiples of `model.patch`"), "{message}");
         let model = network(&[("depth", 1)], [3, 32, 32], 10).unwrap();
         assert!(model.layers(Shape::Image([1, 32, 32])).is_err());
     }

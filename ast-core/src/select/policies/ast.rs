@@ -307,12 +307,12 @@ fn warning(given: Option<f64>, lambda: f64, wanted: f64, goal: Goal) -> Option<S
     let shown = goal.visits().is_some_and(|visits| visits >= SHOWN);
     match given {
         None if lambda == 0.0 => Some(format!(
-            "`ast` is `random` here: {length} too short (selection has been shown to pay from {SHOWN} times on); \
-             set policy.lambda = {LAMBDA} to select anyway"
+            "`ast` is `random` here: {length} too short for selection to have been shown to pay (it was at {SHOWN} times, \
+             with right labels); set policy.lambda = {LAMBDA} to select anyway"
         )),
         Some(given) if given > 0.0 && !shown => Some(format!(
-            "`ast` selects here because of policy.lambda = {given}, but {length} too short (selection has been \
-             shown to beat `random` from {SHOWN} times on)"
+            "`ast` selects here because of policy.lambda = {given}, but {length} too short for selection to have been \
+             shown to pay (it was at {SHOWN} times, with right labels)"
         )),
         _ => None,
     }

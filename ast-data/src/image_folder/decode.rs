@@ -108,7 +108,12 @@ fn png_headers(file: &[u8]) -> Result<png::Reader<Cursor<&[u8]>>, String> {
 }
 
 fn damaged_png(error: &png::DecodingError) -> String {
-    format!("it is a damaged PNG image: {error}")
+    match error {
+        png::DecodingError::LimitsExceeded => {
+            format!("it is a PNG image that takes more than {} MB", 8 * MOST_PIXELS / 1_000_000)
+        }
+        _ => format!("it is a damaged PNG image: {error}"),
+    }
 }
 
 fn png(file: &[u8]) -> Result<(Rgb, Orientation), String> {

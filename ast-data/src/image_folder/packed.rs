@@ -99,7 +99,9 @@ pub(super) fn open(path: &Path) -> Result<(Vec<String>, Packed, Option<Packed>),
     read_at(&file, &mut end, footer).map_err(failed)?;
     let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| end[at + i]));
     let (begin, length) = (number(0), number(8));
-    if &end[16..] != MAGIC || begin.checked_add(length) != Some(footer) || length > LONGEST {
+    let mut start = *MAGIC;
+    read_at(&file, &mut start, 0).map_err(failed)?;
+    if &start != MAGIC || &end[16..] != MAGIC || begin.checked_add(length) != Some(footer) || length > LONGEST {
         return Err(other());
     }
     let mut index = vec![0; length as usize];

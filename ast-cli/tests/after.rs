@@ -257,13 +257,16 @@ fn fresh_suspects_are_ranked_by_their_loss_under_the_final_weights() {
     assert!(code == 2 && message.contains("--suspects"), "{message}");
 }
 
+/// What is done to the lines of a table.
+type Change<'a> = &'a dyn Fn(&mut Vec<String>);
+
 /// Tables that end early, are shuffled, or were edited: each is still a table.
 #[test]
 fn tables_that_are_not_what_the_summary_tells_of_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (_, run) = run_on_arrays(folder.path());
     let path = run.to_str().unwrap();
-    let check = |name: &str, commands: &[&str], change: &dyn Fn(&mut Vec<String>)| {
+    let check = |name: &str, commands: &[&str], change: Change<'_>| {
         let whole = fs::read_to_string(run.join(name)).unwrap();
         let mut lines: Vec<String> = whole.lines().map(|line| format!("{line}\n")).collect();
         change(&mut lines);
@@ -275,7 +278,7 @@ fn tables_that_are_not_what_the_summary_tells_of_are_refused() {
         }
         fs::write(run.join(name), whole).unwrap();
     };
-    let both: [&dyn Fn(&mut Vec<String>); 4] =
+    let both: [Change<'_>; 4] =
         [&|lines| drop(lines.pop()), &|lines| lines.push(lines[1].clone()), &|lines| lines.swap(3, 4), &|lines| {
             lines[40] = lines[40].replacen("39", "4000000000", 1)
         }];

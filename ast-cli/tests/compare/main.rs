@@ -54,7 +54,7 @@ fn arms_are_paired_and_no_run_is_made_twice() {
     let output = compare(&out, &arms);
     let plan = "8 runs, 0 finished; the others cost at most as much as 5.0 dense runs";
     assert!(stderr(&output).contains(plan), "{}", stderr(&output));
-    assert!(stderr(&output).contains("min left") && stderr(&output).contains("8/8  ast:gate=hard seed 1: "));
+    assert!(stderr(&output).contains(" left") && stderr(&output).contains("8/8  ast:gate=hard seed 1: "));
     let first = result(&output);
     let rows = first["arms"].as_array().unwrap();
     assert_eq!(rows.len(), 4);

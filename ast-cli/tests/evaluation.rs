@@ -51,7 +51,7 @@ fn test_time_augmentation_is_reported_beside_the_plain_accuracy() {
     assert!(progress.contains(&format!("({last:.1} % augmented)")), "{progress}");
 }
 
-/// A list on the command line. A network for one size is refused before the run, with both keys' values named.
+/// A list on the command line. A network for one size is refused before the run.
 #[test]
 fn image_sizes_are_a_list_of_sizes_that_the_network_takes() {
     let folder = tempfile::tempdir().unwrap();
@@ -62,7 +62,7 @@ fn image_sizes_are_a_list_of_sizes_that_the_network_takes() {
     };
     let (code, message, out) = run("small", &["--set", "train.sizes=[20, 26, 32]"]);
     assert_eq!(code, Some(2), "{message}");
-    assert!(message.contains("`model.name` = \"simple-cnn\": images of 20 x 20 pixels"), "{message}");
+    assert!(message.contains("`train.sizes`: images of 20 x 20 pixels"), "{message}");
     assert!(message.contains("only images of the size it was built for") && !out.exists(), "{message}");
     let (code, message, _) = run("large", &["--set", "train.sizes=[33]"]);
     assert_eq!(code, Some(2), "{message}");

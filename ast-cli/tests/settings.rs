@@ -88,7 +88,10 @@ fn runs_are_listed_with_their_state() {
     let table = printed(here, &["runs"]);
     let rows = cells(&table);
     assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ["runs/arm/seed-5", "runs/stopped", "runs/torn"]);
-    assert!(rows[0][2].starts_with("simple-cnn by ast (`random` in this run) on procedural, seed 5"), "{table}");
+    assert!(
+        rows[0][2].starts_with("simple-cnn by ast (`random` in this run) on procedural (256 samples), seed 5"),
+        "{table}"
+    );
     assert!(rows[0][3].contains("+-") && rows[0][4] == "20.0 %" && rows[0][1].ends_with(" ago"), "{table}");
     assert_eq!((rows[1][3], rows[2][3]), ("stopped", "unreadable"), "{table}");
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -131,15 +131,16 @@ fn compare(own: &Shapes, found: &Shapes, last: &str) -> Result<Option<[usize; 2]
     let missing: Vec<String> = own.keys().filter(|name| !found.contains_key(*name)).cloned().collect();
     let unexpected: Vec<String> = found.keys().filter(|name| !own.contains_key(*name)).cloned().collect();
     let both = own.iter().filter_map(|(name, own)| Some((name, own, found.get(name)?)));
-    let (of_last, others): (Vec<_>, Vec<_>) = both.partition(|(name, ..)| name.starts_with(last));
-    // The file's number of classes, if all of the last layer agrees on it.
-    let theirs = of_last.first().and_then(|(_, _, found)| found.first().copied()).filter(|classes| *classes > 0);
-    let agrees = |own: &[usize], found: &[usize]| found.first().copied() == theirs && own.get(1..) == found.get(1..);
-    let (classes, shapes): (Vec<_>, Vec<_>) = [of_last, others]
-        .concat()
-        .into_iter()
+    // A file whose last layer does not agree with itself is for no number of classes.
+    let theirs: BTreeSet<usize> = both
+        .clone()
+        .filter(|(name, ..)| name.starts_with(last))
+        .filter_map(|(.., found)| found.first().copied())
+        .collect();
+    let one = theirs.len() == 1 && !theirs.contains(&0);
+    let (classes, shapes): (Vec<_>, Vec<_>) = both
         .filter(|(_, own, found)| own != found)
-        .partition(|(name, own, found)| name.starts_with(last) && agrees(own, found));
+        .partition(|(name, own, found)| one && name.starts_with(last) && own.get(1..) == found.get(1..));
     let shapes: Vec<String> =
         shapes.iter().map(|(name, own, found)| format!("{name} ({found:?} instead of {own:?})")).collect();
     let differences = [("missing", missing), ("unexpected", unexpected), ("of another shape", shapes)];

@@ -259,7 +259,7 @@ pub(crate) fn savings(summary: &Summary, config: &RunConfig) -> Vec<Row> {
     };
     let joules = match joules.total {
         Some(total) => format!("{total:.0} J spent, {}; `ast compare` measures a dense run too", joules.method),
-        None => joules.method.replacen("unavailable: ", "no energy counter: ", 1),
+        None => joules.method.replacen("unavailable: ", "not measured: ", 1),
     };
     vec![
         row("samples", percent(summary.savings.samples), "counted".into()),

@@ -27,9 +27,9 @@ const WEIGHTS: &str = "weights";
 /// The keys that set how much is trained.
 const TARGET: Key = ("control", "target");
 const BUDGET: Key = ("budget", "fraction");
+const SECONDS: Key = ("budget", "seconds");
 /// The end of what a run writes.
 const LAST_SECTION: &str = "device";
-const SECONDS: Key = ("budget", "seconds");
 /// Mutually exclusive keys: the second is removed if a higher layer sets the first.
 const INSTEAD: [(Key, Key); 4] = [(TARGET, BUDGET), (BUDGET, TARGET), (BUDGET, SECONDS), (SECONDS, BUDGET)];
 

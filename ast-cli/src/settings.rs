@@ -1,8 +1,16 @@
 //! `ast config`: shows configurations, and what can be set.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use ast_core::data::BuildDataset;
+use ast_core::inventory::Collect;
+use ast_core::optim::BuildOptimizer;
+use ast_core::plugin::{Entry, Registry};
 use ast_core::run::RunConfig;
+use ast_core::score::BuildScorer;
+use ast_core::select::BuildPolicy;
+use ast_core::train::BuildNetwork;
 use toml::{Table, Value};
 
 use crate::args::{ConfigCommand, ShowArgs};
@@ -25,7 +33,8 @@ pub(crate) fn settings(command: &ConfigCommand) -> Result<(), Failure> {
 
 fn show(args: &ShowArgs) -> Result<(), Failure> {
     let run = args.of_run();
-    let config = values(&config::resolve(&run)?.effective())?;
+    let effective = config::resolve(&run)?.effective();
+    let config = values(&effective)?;
     if !args.origin {
         let text = toml::to_string(&config).map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
         return print(text.trim_end());
@@ -40,7 +49,40 @@ fn show(args: &ShowArgs) -> Result<(), Failure> {
         row.rotate_left(1);
         row
     });
-    print(table(&std::iter::once(head(["key", "value", "from"])).chain(rows).collect::<Vec<_>>()).trim_end())
+    print(table(&std::iter::once(head(["key", "value", "from"])).chain(rows).collect::<Vec<_>>()).trim_end())?;
+    let unset = format!(
+        "Not set, and without a default: {}. `ast config keys` and `ast policies {}` say what they are.",
+        unset(&effective, &config)?.join(", "),
+        effective.policy.name,
+    );
+    print(&format!("\n{}", wrapped(&unset, COLUMNS).join("\n")))
+}
+
+/// The keys that this run could have, parameters included, and that have no value.
+fn unset(config: &RunConfig, values: &Table) -> Result<Vec<String>, Failure> {
+    let known = config::known_keys();
+    let set: Vec<String> = config::leaves(values).into_iter().map(|(key, _)| key).collect();
+    let keys = config::leaves(&known).into_iter().map(|(key, _)| key);
+    let params = [
+        params::<BuildDataset>("data", Some(&config.data.name))?,
+        params::<BuildNetwork>("model", Some(&config.model.name))?,
+        params::<BuildOptimizer>("optimizer", Some(&config.optimizer.name))?,
+        params::<BuildPolicy>("policy", Some(&config.policy.name))?,
+        params::<BuildScorer>("scorer", config.scorer.name.as_deref())?,
+    ];
+    let all: BTreeSet<String> = keys.chain(params.into_iter().flatten()).collect();
+    Ok(all.into_iter().filter(|key| !set.contains(key)).collect())
+}
+
+/// The keys of the parameters of one plugin.
+fn params<B>(section: &str, name: Option<&str>) -> Result<Vec<String>, Failure>
+where
+    Entry<B>: Collect,
+{
+    let registry = Registry::<B>::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
+    let entry = name.and_then(|name| registry.get(name).ok());
+    let params = entry.map_or(&[][..], |entry| entry.params);
+    Ok(params.iter().map(|param| format!("{section}.{}", param.name)).collect())
 }
 
 fn diff(one: &Path, other: &Path) -> Result<(), Failure> {

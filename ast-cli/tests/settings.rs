@@ -30,6 +30,10 @@ fn cells(table: &str) -> Vec<Vec<&str>> {
     rows.collect()
 }
 
+fn is_named(text: &str, key: &str) -> bool {
+    text.split_whitespace().any(|word| word.trim_end_matches([',', '.']) == key)
+}
+
 /// What is printed is a configuration that gives the same one; every value has an origin, and it is the highest layer.
 #[test]
 fn a_configuration_is_shown_with_the_origin_of_every_value() {
@@ -41,8 +45,9 @@ fn a_configuration_is_shown_with_the_origin_of_every_value() {
     assert_eq!(printed(here, &["config", "show", "--config", "mine.toml"]), text);
     assert_eq!(printed(here, &["config", "diff", "mine.toml", "mine.toml"]).trim(), "They do not differ.");
 
-    let table = printed(here, &[&["config", "show", "--origin"][..], &flags].concat());
-    let rows = cells(&table);
+    let shown = printed(here, &[&["config", "show", "--origin"][..], &flags].concat());
+    let (table, unset) = shown.split_once("\n\n").unwrap();
+    let rows = cells(table);
     let of = |key: &str| rows.iter().find(|row| row[0] == key).map(|row| (row[1], row[2])).unwrap();
     assert_eq!(of("data.name"), ("\"cifar10\"", "preset cifar10"));
     assert_eq!(of("train.lr"), ("0.5", "environment"), "over the preset");
@@ -52,6 +57,13 @@ fn a_configuration_is_shown_with_the_origin_of_every_value() {
     let keys: toml::Table = text.parse().unwrap();
     let count: usize = keys.values().map(|section| section.as_table().unwrap().len()).sum();
     assert_eq!(rows.len(), count, "every value once");
+    assert!(
+        is_named(unset, "train.clip_norm") && !is_named(unset, "policy.lambda") && !is_named(unset, "data.dir"),
+        "{unset}"
+    );
+    let shown = printed(here, &["config", "show", "--origin"]);
+    let (_, unset) = shown.split_once("\n\n").unwrap();
+    assert!(is_named(unset, "policy.lambda") && unset.lines().all(|line| line.len() <= 100), "{unset}");
 
     fs::write(here.join("other.toml"), text.replace("epochs = 3", "epochs = 4")).unwrap();
     let table = printed(here, &["config", "diff", "mine.toml", "other.toml"]);

@@ -148,7 +148,7 @@ pub(crate) fn preset_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// All keys that can be set: those of the default configuration and every optional one.
-fn known_keys() -> Table {
+pub(crate) fn known_keys() -> Table {
     let mut full = RunConfig::default();
     full.data.dir = Some("".into());
     full.data.train_limit = Some(0);

@@ -31,19 +31,18 @@ pub(super) struct Scale {
 impl Scale {
     pub(super) fn of(Split { sides: [channels, height, width], values, .. }: &Split) -> Self {
         let plane = height * width;
-        let (mut sums, mut squares, mut least, mut most) =
-            (vec![0.0; *channels], vec![0.0; *channels], f64::MAX, f64::MIN);
+        let (mut sums, mut squares) = (vec![0.0; *channels], vec![0.0; *channels]);
         for place in 0..values.len() {
             let (channel, value) = (place / plane % channels, values.at(place));
             sums[channel] += value;
             squares[channel] += value * value;
-            (least, most) = (least.min(value), most.max(value));
         }
         let n = (values.len() / channels) as f64;
         let mean: Vec<f64> = sums.iter().map(|sum| sum / n).collect();
         let deviation = squares.iter().zip(&mean).map(|(squares, mean)| (squares / n - mean * mean).max(0.0).sqrt());
         // A channel without differences stays as it is.
         let deviation = deviation.map(|deviation| if deviation > 0.0 { deviation as f32 } else { 1.0 }).collect();
+        let [least, most] = values.range();
         let range = if matches!(values, Values::Bytes(_)) || least == most { 1.0 } else { (most - least) as f32 };
         Self { mean: mean.into_iter().map(|mean| mean as f32).collect(), deviation, range }
     }

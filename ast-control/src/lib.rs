@@ -16,6 +16,19 @@
 //! | [`PackageController`] | the incremental update of the original's PyPI package, on raw scores | comparison with the package |
 //! | [`Fixed`] | constant threshold | baseline |
 //! | [`RankControl`] | PI, the original's update, or the exact quantile | comparing the three under one gate |
+//!
+//! A closed loop: 14 % pass where the feed-forward expects 10, and the controller takes that back.
+//!
+//! ```
+//! use ast_control::{PiConfig, Setpoint, simulate};
+//!
+//! let mut controller = PiConfig::default().check(1.0)?;
+//! let setpoint = Setpoint { target: 0.1, bias: 0.9 };
+//! let loops = simulate(&mut controller, 300, |_| setpoint, |_, threshold| 1.04 - threshold)?;
+//! assert!((loops[0].rate - 0.14).abs() < 1e-9);
+//! assert!((loops[299].rate - 0.1).abs() < 1e-3);
+//! # Ok::<(), ast_control::ControlError>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod controller;

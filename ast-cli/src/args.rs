@@ -202,6 +202,9 @@ pub(crate) struct TrainArgs {
     /// With --resume: start the run again from its config.toml; old files are moved to RUN/aside-N, nothing is removed
     #[arg(long, requires = "resume", help_heading = PLACE)]
     pub(crate) start_over: bool,
+    /// With --resume: go on although files of the data have changed, as a repaired one has; the summary says so
+    #[arg(long, requires = "resume", conflicts_with = "start_over", help_heading = PLACE)]
+    pub(crate) other_data: bool,
     /// How to show progress
     #[arg(long, value_enum, default_value_t, help_heading = OUT)]
     pub(crate) progress: Progress,
@@ -217,6 +220,7 @@ pub(crate) struct TrainArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_help = "\
 Examples:
   ast train --preset shakespeare --data-dir DIR --out runs/text
@@ -341,7 +345,7 @@ pub(crate) enum Progress {
     Plain,
     /// JSON lines: every event, and a step each second with what was saved so far
     Json,
-    /// No progress
+    /// No progress, only warnings
     None,
 }
 

@@ -38,16 +38,30 @@ impl Builds {
         Ok(value.get("data").and_then(Value::as_str).map(ToString::to_string))
     }
 
-    /// Adds the program and device that continue the run after `step`. Returns the event for the log.
-    pub(crate) fn go_on(&mut self, step: u64, device: &str) -> Event {
+    /// Adds the program and device that continue the run after `step`, and whether on other data. Returns the event for
+    /// the log.
+    pub(crate) fn go_on(&mut self, step: u64, device: &str, other_data: bool) -> Event {
         let (version, commit) = (env!("CARGO_PKG_VERSION").to_string(), env!("AST_COMMIT").to_string());
         let threads = rayon::current_num_threads();
-        let entry = json!({ "step": step, "version": version, "commit": commit, "device": device, "threads": threads });
+        let mut entry =
+            json!({ "step": step, "version": version, "commit": commit, "device": device, "threads": threads });
+        if other_data {
+            entry["other_data"] = true.into();
+        }
         match self.0.get_mut("resumed").and_then(Value::as_array_mut) {
             Some(resumed) => resumed.push(entry),
             None => self.0["resumed"] = json!([entry]),
         }
         Event::Resumed { step, version, commit, device: device.to_string() }
+    }
+
+    /// The warning for a run that went on with data that had changed.
+    pub(crate) fn other_data(&self) -> Option<String> {
+        let resumed = self.0.get("resumed").and_then(Value::as_array).into_iter().flatten();
+        let other = resumed.filter(|entry| entry.get("other_data").and_then(Value::as_bool) == Some(true));
+        let steps: Vec<String> = other.filter_map(|entry| entry.get("step").map(Value::to_string)).collect();
+        let text = format!("files of the data had changed when the run went on after step {}", steps.join(", "));
+        (!steps.is_empty()).then_some(text)
     }
 
     /// All values that `key` had during the run, each once, in order.
@@ -75,8 +89,10 @@ mod tests {
     fn every_build_is_named_once() {
         let mut builds = Builds(json!({ "commit": "first", "unknown": 1 }));
         let here = env!("AST_COMMIT");
-        builds.go_on(3, "flex");
-        builds.go_on(5, "cuda");
+        builds.go_on(3, "flex", false);
+        assert_eq!(builds.other_data(), None);
+        builds.go_on(5, "cuda", true);
+        assert!(builds.other_data().is_some_and(|warning| warning.ends_with("went on after step 5")));
         assert_eq!(builds.all("commit"), format!("first, then {here}"));
         assert_eq!(builds.all("device"), "flex, then cuda");
         assert_eq!(builds.json()["unknown"], 1);

@@ -40,8 +40,10 @@ pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
         DataCommand::Verify { name, data_dir, deep } => {
             let dir = folder(data_dir.as_deref());
             let Registered { name, source, .. } = of_files(name)?;
+            // First, because reading the data as a run does stops at the first broken image.
+            let every_image = *deep && verify_contents(name, source.as_ref(), dir)?;
             verify(name, source.as_ref(), dir)?;
-            if *deep { verify_contents(name, source.as_ref(), dir) } else { Ok(()) }
+            if *deep && !every_image { print("every sample was read") } else { Ok(()) }
         }
         DataCommand::Import { folder, to } => bring(folder, to),
     }
@@ -77,9 +79,12 @@ fn of_files(name: &str) -> Result<Registered, Failure> {
 
 /// Says what is in a folder of one's own.
 fn tell(Registered { name, summary, source }: &Registered, dir: &Path) -> Result<(), Failure> {
-    let told = source.describe(dir).map_err(|error| refusal(name, error))?;
+    let told = source.describe(dir).map_err(|error| refusal(name, Some(dir), error))?;
     if told.is_empty() {
-        return Err(Failure::usage(format!("`{name}` says nothing of its files; `ast data verify {name}` reads them")));
+        return Err(Failure::usage(format!(
+            "`{name}` says nothing of its files; `ast data verify {name} --data-dir {}` reads them",
+            quoted(dir)
+        )));
     }
     let lines = told.into_iter().map(|(what, text)| format!("{what:8} {text}"));
     print(&std::iter::once(format!("{name}: {summary}")).chain(lines).collect::<Vec<_>>().join("\n"))
@@ -202,7 +207,7 @@ fn kind_of(error: &FetchError) -> Kind {
 
 /// Checks that a dataset is complete and as published, and prints checksums to compare two machines.
 fn verify(name: &str, source: &dyn DataSource, dir: &Path) -> Result<(), Failure> {
-    let verified = source.verify(dir).map_err(|error| refusal(name, error))?;
+    let verified = source.verify(dir).map_err(|error| refusal(name, Some(dir), error))?;
     let Verified { splits: Splits { train, test }, modified } = verified;
     let origin = match modified.as_deref() {
         None if source.published().is_none() => "your own: there is nothing published to compare with".into(),
@@ -223,29 +228,32 @@ fn verify(name: &str, source: &dyn DataSource, dir: &Path) -> Result<(), Failure
         dir.display(),
         train.samples(),
         match train.shape() {
-            Shape::Image(_) => format!("in {} classes", train.classes()),
+            Shape::Image([channels, height, width]) => {
+                let classes = train.classes();
+                format!("in {classes} classes, {channels} x {height} x {width} (channels, height, width)")
+            }
             Shape::Tokens(_) => format!("of a vocabulary of {} tokens", train.classes()),
         },
         fingerprint(train.as_ref()),
     ))
 }
 
-/// Reads every sample.
-fn verify_contents(name: &str, source: &dyn DataSource, dir: &Path) -> Result<(), Failure> {
+/// Reads every sample; `false` if there is more to that only in samples that are read when they are needed.
+fn verify_contents(name: &str, source: &dyn DataSource, dir: &Path) -> Result<bool, Failure> {
     let bar = bar("{wide_bar} {pos} of {len} images, {eta} left");
     let contents = source.verify_contents(dir, &mut |done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
     });
     bar.finish_and_clear();
-    let Some(VerifiedContents { splits, broken }) = contents.map_err(|error| refusal(name, error))? else {
-        return print("every sample was read");
+    let Some(VerifiedContents { splits, broken }) = contents.map_err(|error| refusal(name, Some(dir), error))? else {
+        return Ok(false);
     };
     for (split, samples, sha256) in &splits {
         print(&format!("sha256 of labels and contents, {split:8} {sha256}, {samples} images read"))?;
     }
     if broken.is_empty() {
-        return print("every image can be decoded");
+        return print("every image can be decoded").map(|()| true);
     }
     broken.iter().for_each(|broken| note(broken));
     let them = match broken.len() {
@@ -274,7 +282,9 @@ fn bring(folder: &Path, to: &Path) -> Result<(), Failure> {
         let (kind, more) = match &error {
             ImportError::Exists(_) => (Kind::Usage, ""),
             ImportError::Folder(_) => (Kind::Data, ""),
-            ImportError::Image(_) => (Kind::Data, "; `ast data verify image-folder --deep` names every broken image"),
+            ImportError::Image(_) => {
+                (Kind::Data, "; `ast data verify image-folder --data-dir DIR --deep` names every broken image")
+            }
             ImportError::Write { .. } => (Kind::Io, ""),
         };
         Failure::new(kind, format!("{error}{more}"))

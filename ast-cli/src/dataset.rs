@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ast_core::data::{
-    BuildDataset, DataError, DataSource, Dataset, LabelNoise, Loader, ReadRequest, Remedy, Shape, Subset, fingerprint,
+    BuildDataset, DataError, DataSource, Dataset, LabelNoise, Loader, ReadRequest, Remedy, Shape, Splits, Subset,
+    fingerprint,
 };
 use ast_core::plugin::{Params, Registry};
 use ast_core::random::Random;
@@ -12,6 +13,7 @@ use ast_core::run::{DataConfig, RunConfig, Summary};
 use ast_data::OrderedLoader;
 
 use crate::failure::{Failure, Kind};
+use crate::output::note;
 use crate::progress;
 use crate::shell::quoted;
 
@@ -64,14 +66,8 @@ pub(crate) fn loader(dataset: Arc<dyn Dataset>, config: &RunConfig) -> Result<Bo
 
 /// The training and the evaluation data of a run.
 pub(crate) fn splits(config: &RunConfig) -> Result<[Arc<dyn Dataset>; 2], Failure> {
-    let DataConfig { name, dir, train_limit, validation, label_noise, .. } = &config.data;
-    let random = Random::new(config.train.seed);
-    let samples = train_limit.map(|limit| limit + validation.unwrap_or(0));
-    let request = ReadRequest { dir: dir.as_deref(), random, samples };
-    let waiting = progress::waiting(&format!("reading the data of {name}"));
-    let all = source(&config.data)?.read(&request);
-    waiting.finish_and_clear();
-    let all = all.map_err(|error| refusal(name, error))?;
+    let DataConfig { name, train_limit, validation, label_noise, .. } = &config.data;
+    let (random, all) = (Random::new(config.train.seed), read(config)?);
     let [mut train, test] = match (validation, all.test) {
         (Some(samples), _) => held_out(&all.train, *samples)?,
         (None, Some(test)) => [all.train, test],
@@ -100,6 +96,44 @@ pub(crate) fn splits(config: &RunConfig) -> Result<[Arc<dyn Dataset>; 2], Failur
         train = Arc::new(LabelNoise::new(train, *label_noise, random));
     }
     Ok([train, test])
+}
+
+/// What weights are evaluated on, and what it is called: the evaluation data of a run, or everything where nothing is
+/// set apart.
+pub(crate) fn to_evaluate(config: &RunConfig) -> Result<(Box<dyn Loader>, &'static str), Failure> {
+    let Splits { train, test } = read(config)?;
+    let (data, set) = match (config.data.validation, test) {
+        (Some(samples), _) => (held_out(&train, samples)?[1].clone(), "held-out"),
+        (None, Some(test)) => (test, "test"),
+        (None, None) => (train, "all"),
+    };
+    Ok((loader(data, config)?, set))
+}
+
+fn read(config: &RunConfig) -> Result<Splits, Failure> {
+    let DataConfig { name, dir, train_limit, validation, .. } = &config.data;
+    let random = Random::new(config.train.seed);
+    let samples = train_limit.map(|limit| limit + validation.unwrap_or(0));
+    let request = ReadRequest { dir: dir.as_deref(), random, samples };
+    let waiting = progress::waiting(&format!("reading the data of {name}"));
+    let all = source(&config.data)?.read(&request);
+    waiting.finish_and_clear();
+    all.map_err(|error| refusal(name, dir.as_deref(), error))
+}
+
+/// Warns if a folder was named for a dataset that reads none: another dataset was meant.
+pub(crate) fn warn_of_unused_folder(config: &DataConfig, named: Option<&Path>) -> Result<(), Failure> {
+    let Some(dir) = named else { return Ok(()) };
+    let nothing = ReadRequest { dir: None, random: Random::new(0), samples: Some(1) };
+    if source(config)?.read(&nothing).is_ok() {
+        let name = &config.name;
+        note(&format!(
+            "warning: nothing is read from {}: dataset `{name}` is generated; name another with --dataset or --preset \
+             (`ast datasets` lists them)",
+            dir.display()
+        ));
+    }
+    Ok(())
 }
 
 /// A registered dataset with its default parameters.
@@ -131,7 +165,7 @@ fn source(config: &DataConfig) -> Result<Box<dyn DataSource>, Failure> {
 }
 
 /// The failure for a dataset that cannot be read, with advice.
-pub(crate) fn refusal(name: &str, error: DataError) -> Failure {
+pub(crate) fn refusal(name: &str, dir: Option<&Path>, error: DataError) -> Failure {
     let fetch = |dir: &Path| format!("`ast data fetch {name} --data-dir {}`", quoted(dir));
     let published = || registered().ok()?.into_iter().find(|dataset| dataset.name == name)?.source.published();
     let remedy = match &error {
@@ -158,9 +192,17 @@ pub(crate) fn refusal(name: &str, error: DataError) -> Failure {
                 format!("; unpack it (`tar -xf {}`) and give the folder of the unpacked files", quoted(packed))
             }
             Remedy::Replace => {
-                format!("; move the folder away, and `ast data fetch {name}` downloads the published files")
+                let fetch = dir.map_or(format!("`ast data fetch {name}`"), fetch);
+                format!("; move the folder away, and {fetch} downloads the published files")
             }
-            Remedy::None => String::new(),
+            Remedy::None => match dir.filter(|dir| !dir.exists()) {
+                Some(dir) => {
+                    let here = std::env::current_dir().ok().filter(|_| dir.is_relative());
+                    let here = here.map_or(String::new(), |here| format!(", seen from {}", here.display()));
+                    format!("{here}; name the folder of {name} with --data-dir or AST_DATA_DIR (key data.dir)")
+                }
+                None => String::new(),
+            },
         },
     };
     Failure::new(Kind::Data, format!("{error}{remedy}"))

@@ -80,10 +80,22 @@ pub(crate) fn instructions(backend: &str) -> Option<String> {
     None
 }
 
+/// The names of what is compiled in.
+fn list() -> String {
+    COMPILED.iter().map(|backend| backend.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Refuses a name that no backend has, in this build or another.
+pub(crate) fn known(name: &str) -> Result<(), Failure> {
+    if name == "auto" || NAMES.contains(&name) {
+        return Ok(());
+    }
+    let hint = did_you_mean(name, COMPILED.iter().map(|backend| backend.name).chain(["auto"]));
+    Err(Failure::usage(format!("no device `{name}`; there are: auto, {}{hint}", list())))
+}
+
 /// The device named `name`; for `auto` the first that works.
 pub(crate) fn choose(name: &str) -> Result<(&'static str, Device), Failure> {
-    let compiled = || COMPILED.iter().map(|backend| backend.name);
-    let list = || compiled().collect::<Vec<_>>().join(", ");
     if name == "auto" {
         let mut reasons = Vec::new();
         for backend in COMPILED {
@@ -98,17 +110,12 @@ pub(crate) fn choose(name: &str) -> Result<(&'static str, Device), Failure> {
         let why = if reasons.is_empty() { "none is compiled in".into() } else { reasons.join("; ") };
         return Err(Failure::new(Kind::Device, format!("no device works here: {why}; build with --features flex")));
     }
+    known(name)?;
     let Some(backend) = COMPILED.iter().find(|backend| backend.name == name) else {
-        return Err(match NAMES.contains(&name) {
-            true => Failure::new(
-                Kind::Device,
-                format!("device `{name}` is not compiled in; there are: {}; build with --features {name}", list()),
-            ),
-            false => {
-                let hint = did_you_mean(name, compiled().chain(["auto"]));
-                Failure::usage(format!("no device `{name}`; there are: auto, {}{hint}", list()))
-            }
-        });
+        return Err(Failure::new(
+            Kind::Device,
+            format!("device `{name}` is not compiled in; there are: {}; build with --features {name}", list()),
+        ));
     };
     match backend.probe() {
         Ok(opened) => Ok((backend.name, opened.device)),

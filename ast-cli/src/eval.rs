@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::args::EvalArgs;
 use crate::config;
 use crate::confusion::{Calibration, Confusion};
-use crate::dataset::{self, Data};
+use crate::dataset;
 use crate::failure::{Failure, Kind};
 use crate::inference;
 use crate::interval::{half_width, with_error};
@@ -43,15 +43,15 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         && own.data.name == config.data.name
         && own.data.validation != config.data.validation
     {
-        note("warning: that run did not hold these images out: it was trained on all or some of them");
+        note("warning: that run did not hold these images out: where it was trained on them, the accuracy is too good");
     }
-    let Data { mut test, .. } = dataset::load(&config)?;
+    let (mut test, set) = dataset::to_evaluate(&config)?;
     let data = test.dataset().clone();
     let trained = folder.and_then(|folder| summary_of(folder).ok()).map(|summary| summary.class_names);
     if let Some((one, other)) = trained.and_then(|names| first_difference(&names, data.class_names())) {
         note(&format!("warning: the run's classes have other names than these: `{one}` there is `{other}` here"));
     }
-    let what = set_of(&config, data.as_ref(), data.samples());
+    let what = set_of(set, &config, data.as_ref(), data.samples());
     let evaluated = inference::evaluate(&config, &weights, test.as_mut(), &what, config.eval.tta)?;
     let answers: Vec<Predicted> = records::predicted(&evaluated.answers, data.as_ref()).collect();
     if let Some(file) = &args.csv {
@@ -61,7 +61,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         write_named(file, &records::csv(answers.iter())?)?;
         note(&format!("answers: {}", file.display()));
     }
-    let result = Evaluation::of(&config, data.as_ref(), &evaluated, &answers);
+    let result = Evaluation::of(set, &config, data.as_ref(), &evaluated, &answers);
     print(&if args.json { result.json().to_string() } else { result.report() })
 }
 
@@ -72,10 +72,12 @@ fn first_difference(names: &[String], others: &[String]) -> Option<(String, Stri
 }
 
 /// The evaluation data in words: `500 test images of procedural`.
-fn set_of(config: &RunConfig, data: &dyn Dataset, samples: usize) -> String {
-    let set = if config.data.validation.is_some() { "held-out" } else { "test" };
+fn set_of(set: &str, config: &RunConfig, data: &dyn Dataset, samples: usize) -> String {
     let what = if matches!(data.shape(), Shape::Tokens(_)) { "windows" } else { "images" };
-    format!("{samples} {set} {what} of {}", config.data.name)
+    match set {
+        "all" => format!("all {samples} {what} of {}", config.data.name),
+        set => format!("{samples} {set} {what} of {}", config.data.name),
+    }
 }
 
 struct Evaluation {
@@ -94,12 +96,12 @@ struct Evaluation {
 }
 
 impl Evaluation {
-    fn of(config: &RunConfig, data: &dyn Dataset, evaluated: &Evaluated, answers: &[Predicted]) -> Self {
+    fn of(set: &str, config: &RunConfig, data: &dyn Dataset, evaluated: &Evaluated, answers: &[Predicted]) -> Self {
         let (classes, samples) = (data.classes(), data.samples() - evaluated.bad.len());
         let named = data.class_names();
         let Evaluated { accuracy, loss, tta, .. } = *evaluated;
         Self {
-            set: set_of(config, data, samples),
+            set: set_of(set, config, data, samples),
             samples,
             accuracy,
             loss,
@@ -153,7 +155,7 @@ impl Evaluation {
             return line(
                 "accuracy",
                 format!("{:.1} %", self.accuracy),
-                "of the tokens were the most likely ones".into(),
+                "of the tokens were those that the network held likeliest".into(),
             );
         }
         let Some((confusion, Calibration { expected_error, mean_confidence })) = &self.images else { return Ok(()) };

@@ -99,18 +99,18 @@ impl ProgressView {
         }
         match event {
             Event::Started { samples, epochs, .. } => self.of(*samples, *epochs),
-            Event::Warning { message } => self.print(&format!("warning: {message}")),
+            Event::Warning { message } => self.warn(message),
             Event::Step(step) => self.step(step),
-            Event::Skipped { step, reason, .. } => self.print(&format!("warning: step {step} skipped: {reason}")),
+            Event::Skipped { step, reason, .. } => self.warn(&format!("step {step} skipped: {reason}")),
             Event::RolledBack { step, to, lr_scale, reason } => {
-                self.print(&format!("warning: {reason} at step {step}: back to step {to}, learning rate x {lr_scale}"));
+                self.warn(&format!("{reason} at step {step}: back to step {to}, learning rate x {lr_scale}"));
             }
             Event::Decided { epoch, decision, .. } => {
                 self.print(&format!("epoch {epoch:5.1}/{}  {}", self.epochs, describe_decision(decision)));
             }
             Event::Resumed { step, .. } => self.print(&format!("continued after step {step}")),
-            Event::Gap { after, step, bytes, .. } => self.print(&format!(
-                "warning: {bytes} bytes of metrics.jsonl are missing: between step {after} and step {step} the log has a gap; \
+            Event::Gap { after, step, bytes, .. } => self.warn(&format!(
+                "{bytes} bytes of metrics.jsonl are missing: between step {after} and step {step} the log has a gap; \
                  the result does not depend on it"
             )),
             Event::Evaluated { epoch, accuracy, loss, tta, .. } => {
@@ -206,6 +206,13 @@ impl ProgressView {
         note(&line.to_string());
     }
 
+    /// A warning is printed without progress too; as JSON it is an event.
+    fn warn(&self, message: &str) {
+        let line = format!("warning: {message}");
+        let silent = self.bar.is_none() && !self.plain && !self.json && !self.quiet;
+        if silent { note(&line) } else { self.print(&line) }
+    }
+
     fn print(&self, line: &str) {
         match &self.bar {
             Some(_) if self.quiet => {}
@@ -232,12 +239,12 @@ pub(crate) fn waiting(what: &str) -> ProgressBar {
 }
 
 fn describe_decision(Decision { selecting, evidence }: &Decision) -> String {
-    let state = if *selecting { "selection is on" } else { "selection is paused" };
+    let state = if *selecting { "selection goes on" } else { "selection pauses from the next epoch on" };
     match evidence {
         Some(Evidence { gain, standard_errors }) => format!(
             "{state}: a step makes {gain:.2} times the progress of a uniform one ({standard_errors:+.1} standard errors)"
         ),
-        None => format!("{state} again, on trial"),
+        None => "selection is on trial from the next epoch on".into(),
     }
 }
 

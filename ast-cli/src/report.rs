@@ -253,7 +253,7 @@ pub(crate) fn savings(summary: &Summary, config: &RunConfig) -> Vec<Row> {
     let (saved, estimate) = match (summary.savings.seconds, seconds.dense_equivalent) {
         (Some(saved), Some(dense)) => {
             let spent = seconds.total - seconds.phases.get(Phase::Eval.name()).copied().unwrap_or(0.0);
-            (percent(saved), format!("estimated: {spent:.1} s spent, {dense:.0} s at this run's median step"))
+            (percent(saved), format!("estimated: {spent:.1} s spent, {dense:.1} s at this run's median step"))
         }
         _ => (unknown(), "no batch was full and of full size".into()),
     };
@@ -273,17 +273,15 @@ fn percent(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }
 
-/// A decision of the policy's guard: the nominal epoch, and what selection is from then on.
+/// A decision of the policy's guard: the nominal epochs after which selection is paused or on trial, which begins with
+/// an epoch, or at which a trial was won.
 pub(crate) fn decided(event: &Event) -> Option<(f64, &'static str)> {
     let Event::Decided { epoch, decision: Decision { selecting, evidence }, .. } = event else { return None };
-    Some((
-        *epoch,
-        match (selecting, evidence) {
-            (false, _) => "paused",
-            (true, None) => "on trial",
-            (true, Some(_)) => "on",
-        },
-    ))
+    Some(match (selecting, evidence) {
+        (false, _) => (epoch.ceil(), "paused"),
+        (true, None) => (epoch.ceil(), "on trial"),
+        (true, Some(_)) => (*epoch, "on"),
+    })
 }
 
 /// What the guard did in a run, in words; `None` if there was none, or nothing to watch.
@@ -303,20 +301,27 @@ pub(crate) fn guarded(config: &RunConfig, events: &[Event]) -> Option<String> {
 fn advice(summary: &Summary, policy: &str, run: &Path) -> String {
     let ast = program();
     let config = quoted(&run.join(CONFIG));
+    // Beside the run, and not where another comparison may be.
+    let mut compared = run.as_os_str().to_owned();
+    compared.push("-compared");
+    let compared = quoted(Path::new(&compared));
     match summary.ran.as_ref().and_then(|ran| ran.acts_as.as_deref()).unwrap_or(policy) {
         "random" if policy == "ast" => {
             format!(
                 "`{ast} train --config {config} --set policy.lambda=0.8` selects;\n      \
-                 `{ast} compare --config {config} --arms random,ast:lambda=0.8` measures what that is worth"
+                 `{ast} compare --config {config} --arms random,ast:lambda=0.8 --out {compared}`\n      \
+                 measures what that is worth"
             )
         }
         "random" | "dense" => format!(
-            "`{ast} train --config {config} --policy ast` selects by significance;\n      `{ast} policies` lists what else can select"
+            "`{ast} train --config {config} --policy ast --set policy.lambda=0.8` selects by significance;\n      \
+             `{ast} policies` lists what else can select"
         ),
         other => {
             let arm = if other == policy { policy } else { other };
             format!(
-                "is it better than random?{}\n      `{ast} compare --config {config} --arms dense,random,{arm}` answers",
+                "is it better than random?{}\n      \
+                 `{ast} compare --config {config} --arms dense,random,{arm} --out {compared}` answers",
                 duration(summary).map_or(String::new(), |minutes| format!(" In about {minutes}, with six seeds,"))
             )
         }

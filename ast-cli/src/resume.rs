@@ -22,7 +22,18 @@ pub(crate) struct Point {
     pub(crate) events: Vec<Event>,
     /// An event for lines of the log that were lost, if there are any.
     pub(crate) gap: Option<Event>,
+    /// Whether the data are not those that the run started with.
+    pub(crate) other_data: bool,
     refused: Vec<Refused>,
+}
+
+/// What matters of the present data besides their fingerprints.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Data<'a> {
+    /// What their fingerprints are of.
+    pub(crate) fingerprinted: &'a str,
+    /// Whether to go on with other data than the run started with.
+    pub(crate) may_differ: bool,
 }
 
 /// The present identity of a run: configuration and data.
@@ -42,7 +53,7 @@ pub(crate) fn find(
     checkpoints: &mut Checkpoints,
     config: &RunConfig,
     now: &RunIdentity,
-    fingerprinted: &str,
+    data: Data<'_>,
 ) -> Result<Option<Point>, Failure> {
     let run = claim.path();
     let folder = run.join(CHECKPOINTS);
@@ -58,16 +69,16 @@ pub(crate) fn find(
             return Err(refusal(run, &format!("no checkpoint can be used ({})", reasons.join("; "))));
         }
         let begun = Builds::data(claim)?.unwrap_or_else(|| now.data.clone());
-        other_data("training data", &begun, &now.data, config, fingerprinted).map_err(|why| refusal(run, &why))?;
+        the_same_data("training data", &begun, &now.data, config, data).map_err(|why| refusal(run, &why))?;
         return Ok(None);
     };
-    is_the_same(&manifest.run, config, now, fingerprinted).map_err(|why| refusal(run, &why))?;
+    let other_data = !is_the_same(&manifest.run, config, now, data).map_err(|why| refusal(run, &why))?;
     let log = claim.read(METRICS)?.unwrap_or_default();
     let kept = log::keep(&log, snapshot.step, &manifest.run).map_err(|why| {
         refusal(run, &format!("{METRICS} {why}; without the file the run continues, with a gap in the log"))
     })?;
     let log::Kept { bytes, events, gap } = kept;
-    Ok(Some(Point { snapshot, log: log[..bytes].to_vec(), events, gap, refused }))
+    Ok(Some(Point { snapshot, log: log[..bytes].to_vec(), events, gap, other_data, refused }))
 }
 
 impl Point {
@@ -96,26 +107,29 @@ pub(crate) fn refusal(run: &Path, why: &str) -> Failure {
     Failure::new(Kind::Data, message)
 }
 
-fn is_the_same(then: &RunIdentity, config: &RunConfig, now: &RunIdentity, fingerprinted: &str) -> Result<(), String> {
+/// Whether the data are the same too, if they `may_differ`.
+fn is_the_same(then: &RunIdentity, config: &RunConfig, now: &RunIdentity, data: Data<'_>) -> Result<bool, String> {
     let differing = keys::differing(&then.config, &now.config, &keys::defaults(config));
     if !differing.is_empty() {
         let rule = "these keys decide results and cannot change during a run";
         return Err(format!("{}: {rule}", differing.join(", ")));
     }
-    other_data("training data", &then.data, &now.data, config, fingerprinted)?;
-    other_data("evaluation data", &then.evaluation, &now.evaluation, config, fingerprinted)
+    let training = the_same_data("training data", &then.data, &now.data, config, data)?;
+    let evaluation = the_same_data("evaluation data", &then.evaluation, &now.evaluation, config, data)?;
+    Ok(training && evaluation)
 }
 
-fn other_data(what: &str, then: &str, now: &str, config: &RunConfig, fingerprinted: &str) -> Result<(), String> {
-    if then == now {
-        return Ok(());
+fn the_same_data(what: &str, then: &str, now: &str, config: &RunConfig, data: Data<'_>) -> Result<bool, String> {
+    if then == now || data.may_differ {
+        return Ok(then == now);
     }
+    let fingerprinted = data.fingerprinted;
     let place = config.data.dir.as_deref().map(|dir| format!(" in {}", dir.display())).unwrap_or_default();
     // Pixels stay the same when files are copied, times need not.
     let of = if fingerprinted.contains("times") { format!(" of {fingerprinted}") } else { String::new() };
-    let copy = if of.is_empty() { "" } else { ", or copy the files with their times (`cp -p`)" };
+    let copy = if of.is_empty() { "" } else { ", copy the files with their times (`cp -p`)" };
     Err(format!(
         "the {what}{place} (sha256 {now:.12}{of}) differ from those that the run started with ({then:.12}); name the right folder with \
-         --data-dir or AST_DATA_DIR{copy}"
+         --data-dir or AST_DATA_DIR{copy}, or go on with these: --other-data"
     ))
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ast_core::run::{Event, Fingerprint, Ran, RunConfig, RunningFingerprint, Summary};
 use serde::Serialize;
 
-use crate::claim::{Claim, LOCK, lock, put_aside};
+use crate::claim::{Claim, LOCK, is_locked, lock, put_aside};
 use crate::export;
 use crate::failure::{Failure, Kind};
 use crate::output::note;
@@ -177,6 +177,7 @@ pub(crate) fn not_yet(run: &Path, name: &str) -> Failure {
     let file = run.join(name);
     let hint = match run.join(SUMMARY).is_file() {
         true => "it was removed, or an older program made the run".to_string(),
+        false if is_locked(run) => "it is written at the end of the run, which is still training".into(),
         false => format!("it is written at the end of a run; {}", how_resumed(run)),
     };
     Failure::new(Kind::Data, format!("{}: no such file: {hint}", file.display()))
@@ -196,7 +197,10 @@ pub(crate) fn summary_of(run: &Path) -> Result<Summary, Failure> {
         io::ErrorKind::NotFound => not_yet(run, SUMMARY),
         _ => Failure::new(Kind::Io, format!("cannot read {}: {error}", file.display())),
     })?;
-    let damaged = |error| format!("{}: {error}; move it away, then {}", file.display(), how_resumed(run));
+    let damaged = |error| {
+        let what = "this is not the summary of a run, or it is damaged";
+        format!("{}: {what} ({error}); move it away, then {}", file.display(), how_resumed(run))
+    };
     serde_json::from_str(&text).map_err(|error: serde_json::Error| Failure::new(Kind::Data, damaged(error)))
 }
 
@@ -258,11 +262,15 @@ pub(crate) fn write_named(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     write(path, bytes)
 }
 
-/// Checks that a run's folder is there.
+/// Checks that a folder is there and that of a run.
 pub(crate) fn is_there(run: &Path) -> Result<(), Failure> {
     let wrong = match fs::metadata(run) {
         Ok(found) if found.is_dir() => match fs::read_dir(run) {
-            Ok(_) => return Ok(()),
+            Ok(_) if run.join(CONFIG).symlink_metadata().is_ok() => return Ok(()),
+            Ok(_) => {
+                let what = format!("{}: there is no {CONFIG}, so this is not the folder of a run", run.display());
+                return Err(Failure::usage(format!("{what}; `ast runs {}` lists those in it", quoted(run))));
+            }
             Err(error) => error.to_string(),
         },
         Ok(_) => "this is not a folder; give that of the run".into(),

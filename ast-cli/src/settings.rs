@@ -1,6 +1,5 @@
 //! `ast config`: shows configurations, and what can be set.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use ast_core::data::BuildDataset;
@@ -50,39 +49,51 @@ fn show(args: &ShowArgs) -> Result<(), Failure> {
         row
     });
     print(table(&std::iter::once(head(["key", "value", "from"])).chain(rows).collect::<Vec<_>>()).trim_end())?;
-    let unset = format!(
-        "Not set, and without a default: {}. `ast config keys` and `ast policies {}` say what they are.",
-        unset(&effective, &config)?.join(", "),
-        effective.policy.name,
-    );
-    print(&format!("\n{}", wrapped(&unset, COLUMNS).join("\n")))
+    let mut lines = vec![String::new(), "Not set; what that means is said by".into()];
+    for (command, keys) in unset(&effective, &config)? {
+        let text = wrapped(&format!("`ast {command}`: {}", keys.join(", ")), COLUMNS - 4);
+        lines.push(format!("  {}", text.join("\n    ")));
+    }
+    print(&lines.join("\n"))
 }
 
-/// The keys that this run could have, parameters included, and that have no value.
-fn unset(config: &RunConfig, values: &Table) -> Result<Vec<String>, Failure> {
-    let known = config::known_keys();
+/// The keys and parameters of this run that have no value, by the command that describes them.
+fn unset(config: &RunConfig, values: &Table) -> Result<Vec<(String, Vec<String>)>, Failure> {
     let set: Vec<String> = config::leaves(values).into_iter().map(|(key, _)| key).collect();
-    let keys = config::leaves(&known).into_iter().map(|(key, _)| key);
-    let params = [
-        params::<BuildDataset>("data", Some(&config.data.name))?,
-        params::<BuildNetwork>("model", Some(&config.model.name))?,
-        params::<BuildOptimizer>("optimizer", Some(&config.optimizer.name))?,
-        params::<BuildPolicy>("policy", Some(&config.policy.name))?,
-        params::<BuildScorer>("scorer", config.scorer.name.as_deref())?,
+    let keys = config::leaves(&config::known_keys()).into_iter().map(|(key, _)| key).collect();
+    let groups = [
+        ("config keys".to_string(), keys),
+        params::<BuildDataset>("data", &config.data.name)?,
+        params::<BuildNetwork>("model", &config.model.name)?,
+        params::<BuildOptimizer>("optimizer", &config.optimizer.name)?,
+        params::<BuildPolicy>("policy", &config.policy.name)?,
+        params::<BuildScorer>("scorer", config.scorer.name.as_deref().unwrap_or_default())?,
     ];
-    let all: BTreeSet<String> = keys.chain(params.into_iter().flatten()).collect();
-    Ok(all.into_iter().filter(|key| !set.contains(key)).collect())
+    let unset = groups.into_iter().map(|(command, mut keys)| {
+        keys.retain(|key| !set.contains(key));
+        (command, keys)
+    });
+    Ok(unset.filter(|(_, keys)| !keys.is_empty()).collect())
 }
 
-/// The keys of the parameters of one plugin.
-fn params<B>(section: &str, name: Option<&str>) -> Result<Vec<String>, Failure>
+/// The command that lists what a section names.
+const LISTS: [(&str, &str); 5] = [
+    ("data", "datasets"),
+    ("model", "models"),
+    ("optimizer", "optimizers"),
+    ("policy", "policies"),
+    ("scorer", "scorers"),
+];
+
+/// The keys of the parameters of what a section names, and the command that describes them.
+fn params<B>(section: &str, name: &str) -> Result<(String, Vec<String>), Failure>
 where
     Entry<B>: Collect,
 {
     let registry = Registry::<B>::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
-    let entry = name.and_then(|name| registry.get(name).ok());
-    let params = entry.map_or(&[][..], |entry| entry.params);
-    Ok(params.iter().map(|param| format!("{section}.{}", param.name)).collect())
+    let params = registry.get(name).map_or(&[][..], |entry| entry.params);
+    let list = LISTS.iter().find(|(of, _)| *of == section).map_or("", |(_, list)| list);
+    Ok((format!("{list} {name}"), params.iter().map(|param| format!("{section}.{}", param.name)).collect()))
 }
 
 fn diff(one: &Path, other: &Path) -> Result<(), Failure> {
@@ -110,17 +121,24 @@ fn keys(prefix: &str) -> Result<(), Failure> {
         }
     }
     if lines.is_empty() {
-        return Err(Failure::usage(format!("no key begins with `{prefix}`; `ast config keys` lists all")));
+        let section = prefix.split('.').next().unwrap_or_default();
+        let list = LISTS.iter().find(|(of, _)| *of == section);
+        let hint =
+            list.map_or(String::new(), |(_, list)| format!("; `ast {list} NAME` has those that belong to one of them"));
+        return Err(Failure::usage(format!("no key begins with `{prefix}`; `ast config keys` lists all{hint}")));
     }
     print(&lines.join("\n"))
 }
 
 /// Text of a Markdown page without its links: `[text](address)` is `text`.
 fn plain(text: &str) -> String {
-    let mut parts = text.split("](");
-    let first = parts.next().unwrap_or_default().replace('[', "");
-    let rest = parts.map(|part| part.split_once(')').map_or(part, |(_, after)| after).replace('[', ""));
-    std::iter::once(first).chain(rest).collect()
+    let link = |text: &str| {
+        let (before, after) = text.split_once("](")?;
+        let (start, words) = before.rsplit_once('[')?;
+        let (_, rest) = after.split_once(')')?;
+        Some(format!("{start}{words}{}", plain(rest)))
+    };
+    link(text).unwrap_or_else(|| text.into())
 }
 
 fn head<const N: usize>(names: [&str; N]) -> Vec<String> {
@@ -143,6 +161,7 @@ mod tests {
     #[test]
     fn links_are_read_as_their_text() {
         assert_eq!(plain("see [datasets](datasets.md), and [below](#x)."), "see datasets, and below.");
+        assert_eq!(plain("sizes, as [20, 26]: see [x](y)"), "sizes, as [20, 26]: see x");
         assert_eq!(plain("none"), "none");
     }
 }

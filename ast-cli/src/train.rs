@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ast_core::data::{Dataset, LoadError, Shape};
 use ast_core::model::NetworkError;
-use ast_core::run::{Checkpoints, Origin, Ran, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
+use ast_core::run::{Checkpoints, DataConfig, Origin, Ran, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
 use ast_core::train::{PassError, Resolved, Setup, TrainError, Training, WeightsError};
 
 use crate::args::TrainArgs;
@@ -27,7 +27,7 @@ use crate::records::{self, LEDGER, PREDICTIONS};
 use crate::report::{Run, data_of, outcome, report};
 use crate::resume::{self, Point};
 use crate::run_folder::{
-    CHECKPOINTS, MODEL, PAGE, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY, is_there, summary_of,
+    CHECKPOINTS, CONFIG, MODEL, PAGE, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY, is_there, summary_of,
 };
 use crate::shell::quoted;
 use crate::signals::Signals;
@@ -44,9 +44,10 @@ pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     }
     let resolved = config::resolve(args)?;
     set_threads(resolved.config.device.threads)?;
+    dataset::warn_of_unused_folder(&resolved.config.data, args.place.data_dir.as_deref())?;
     let place = match &args.resume {
         Some(run) if args.start_over => RunTarget::Again(run),
-        Some(run) => RunTarget::Stopped(run),
+        Some(run) => RunTarget::Stopped { run, other_data: args.other_data },
         None => RunTarget::New(args.out.as_deref()),
     };
     let wanted = Wanted { page: true, tensorboard: args.tensorboard, csv: args.csv };
@@ -58,8 +59,8 @@ pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
 pub(crate) enum RunTarget<'a> {
     /// A new folder; by default the next free one under `runs/`.
     New(Option<&'a Path>),
-    /// The folder of a stopped run, to resume.
-    Stopped(&'a Path),
+    /// The folder of a stopped run, to resume, also on other data if that is wanted.
+    Stopped { run: &'a Path, other_data: bool },
     /// The folder of a run to start again; its old files are moved aside.
     Again(&'a Path),
 }
@@ -114,7 +115,7 @@ pub(crate) fn run(
             Builds::begin(&provenance)?
         }
         Some((point, mut builds)) => {
-            let resumed = builds.go_on(point.snapshot.step, backend);
+            let resumed = builds.go_on(point.snapshot.step, backend, point.other_data);
             log.folder.write_json(PROVENANCE, builds.json())?;
             log.go_on(point, &resumed)?;
             builds
@@ -129,9 +130,12 @@ pub(crate) fn run(
     trainer.on_scoring(log.progress.on_scoring());
     let outcome = trainer.run(&mut log);
     log.progress.finish();
-    let Some(mut summary) = outcome.map_err(|error| failure(&error, &path, &config.data.name))? else {
+    let Some(mut summary) = outcome.map_err(|error| failure(&error, &path, &config.data))? else {
         return Err(log.stopped());
     };
+    if let (Some(ran), Some(warning)) = (&mut summary.ran, builds.other_data()) {
+        ran.warnings.push(warning);
+    }
     summary.origin = Some(Origin {
         commit: builds.all("commit"),
         device: builds.all("device"),
@@ -227,7 +231,7 @@ fn open(
         let checkpoints = checkpoints(folder.path());
         Opened { folder, checkpoints, goes_on: None }
     };
-    let run = match place {
+    let (run, other_data) = match place {
         RunTarget::New(out) => {
             let trainer = trainer(setup)?;
             return Ok((begin(RunFolder::create(out, config)?), trainer));
@@ -236,12 +240,11 @@ fn open(
             let trainer = trainer(setup)?;
             return Ok((begin(RunFolder::start_over(Claim::of(run)?, config)?), trainer));
         }
-        RunTarget::Stopped(run) => run,
+        RunTarget::Stopped { run, other_data } => (run, other_data),
     };
     let (claim, mut checkpoints) = (Claim::of(run)?, checkpoints(run));
-    let Some(point) =
-        resume::find(&claim, &mut checkpoints, effective, identity, setup.train.dataset().fingerprinted())?
-    else {
+    let data = resume::Data { fingerprinted: setup.train.dataset().fingerprinted(), may_differ: other_data };
+    let Some(point) = resume::find(&claim, &mut checkpoints, effective, identity, data)? else {
         let trainer = trainer(setup)?;
         note(&format!("{}: no checkpoint to resume from: starting over", run.display()));
         return Ok((begin(RunFolder::start_over(claim, config)?), trainer));
@@ -334,7 +337,7 @@ pub(crate) fn kind_of(error: &TrainError) -> Kind {
     }
 }
 
-fn failure(error: &TrainError, run: &Path, dataset: &str) -> Failure {
+fn failure(error: &TrainError, run: &Path, data: &DataConfig) -> Failure {
     let kind = kind_of(error);
     let sample = matches!(error, TrainError::Load(_) | TrainError::Pass(PassError::Load(_)));
     let next = match kind {
@@ -342,11 +345,28 @@ fn failure(error: &TrainError, run: &Path, dataset: &str) -> Failure {
             let saved = run.join(CHECKPOINTS).read_dir().is_ok_and(|mut entries| entries.next().is_some());
             let how =
                 if saved { "continues from the last checkpoint" } else { "starts again: there is no checkpoint yet" };
-            let all = format!(" (`ast data verify {dataset} --deep` finds all like it)");
-            let others = if sample { &all } else { "" };
-            format!("; when that is fixed{others}, `ast train --resume {}` {how}", quoted(run))
+            let resume = format!("`ast train --resume {}` {how}", quoted(run));
+            match &data.dir {
+                Some(dir) if sample => {
+                    let (name, config) = (&data.name, run.join(CONFIG));
+                    let others =
+                        format!("`ast data verify {name} --data-dir {} --deep` names all like it", quoted(dir));
+                    let without = match data.params.contains_key("on_bad") {
+                        true => format!(
+                            ". Without a broken file it goes on once `on_bad = \"skip\"` is in section [data] of {}",
+                            config.display()
+                        ),
+                        false => String::new(),
+                    };
+                    format!(
+                        "; {others}. When the file is back, {resume}; add `--other-data` if its size or time has \
+                         changed{without}"
+                    )
+                }
+                _ => format!("; when that is fixed, {resume}"),
+            }
         }
-        _ => format!("; the results until then are in {}", run.display()),
+        _ => format!("; what was written until then is in {}", run.display()),
     };
     Failure::new(kind, format!("{error}{next}"))
 }

@@ -125,6 +125,35 @@ fn what_cannot_be_evaluated_is_said() {
     assert!(code == 65 && message.contains("ast train --resume"), "{message}");
 }
 
+/// By every command that wants a run, in the same words.
+#[test]
+fn a_folder_that_is_not_that_of_a_run_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    for command in [&["eval"][..], &["report"], &["ledger"], &["generate"], &["train", "--resume"]] {
+        let (code, message) = refused(&[command, &[path]].concat());
+        let expected =
+            format!("error: {path}: there is no config.toml, so this is not the folder of a run; `ast runs {path}`");
+        assert!(code == 2 && message.starts_with(&expected), "{command:?}: {code} {message}");
+    }
+    let run = folder.path().join("run");
+    succeed(start(&run, &["--epochs=1"]));
+    let path = run.to_str().unwrap();
+    let removed = |name: &str, command: &str| {
+        fs::remove_file(run.join(name)).unwrap();
+        let (code, message) = refused(&[command, path]);
+        assert!(code == 65 && message.contains(&format!("{name}: no such file: it was removed")), "{code} {message}");
+    };
+    removed("metrics.jsonl", "report");
+    removed("model.safetensors", "eval");
+    fs::write(run.join("summary.json"), r#"{"schema": 1, "loss": 1}"#).unwrap();
+    let (code, message) = refused(&["ledger", path]);
+    assert!(
+        code == 65 && message.contains("summary.json: this is not the summary of a run, or it is damaged"),
+        "{message}"
+    );
+}
+
 /// The table agrees with the counts of the summary, is the same whatever the number of threads, and after a resume.
 #[test]
 fn the_ledger_is_written_and_read() {

@@ -132,6 +132,25 @@ fn a_run_that_selects_no_sample_fails() {
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(message.contains("no sample was selected"), "{message}");
+    assert!(!message.contains("nothing is read from"), "{message}");
+}
+
+/// A folder of images, without the dataset that reads it.
+#[test]
+fn a_folder_that_nothing_reads_is_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let few = ["--set", "data.train_limit=64", "--epochs", "1", "--activation", "0.5", "--progress", "none"];
+    let place = ["--out", "run", "--data-dir", "photos"].map(|part| match part {
+        "run" => dir.path().join("run").to_str().unwrap().to_string(),
+        part => part.to_string(),
+    });
+    let output = ast(&[&["train"], &few[..], &place.each_ref().map(String::as_str)[..]].concat());
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success() && message.contains("nothing is read from photos: dataset `procedural`"),
+        "{message}"
+    );
+    assert!(message.contains("warning: `ast` is `random` here"), "warnings are not progress: {message}");
 }
 
 #[cfg(unix)]
@@ -261,6 +280,13 @@ fn bad_arguments_are_refused_in_one_sentence() {
     refused(&["train", "--preset", "cifar10"], 2, &["--data-dir", "AST_DATA_DIR"]);
     refused(&["train", "--preset", "cifar10", "--data-dir", "/nowhere"], 65, &["/nowhere", "test_batch.bin"]);
     refused(&["train", "--device", "tpu"], 2, &["no device `tpu`"]);
+    refused(&["config", "show", "--set", "device.name=tpu"], 2, &["no device `tpu`"]);
+    refused(&["config", "show", "--seed", "-1"], 2, &["'--seed <SEED>'"]);
+    refused(
+        &["train", "--set", "epochs.train=3"],
+        2,
+        &["no section `epochs`", "there are budget, ", "`train.epochs`?"],
+    );
     refused(&["train", "--device", "cuda"], 69, &["cuda"]);
     refused(&["train", "--config", "no/such/file.toml"], 74, &["no/such/file.toml"]);
     refused(&["train", "--out", "/proc/nowhere"], 73, &["/proc/nowhere"]);

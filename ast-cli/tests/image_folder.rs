@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::SystemTime;
 
-use common::{assert_same, logged, program, result, resume, stderr, stop_after, succeed, wait_until};
+use common::{assert_same, copy, logged, program, result, resume, stderr, stop_after, succeed, wait_until};
 use serde_json::Value;
 
 const CLASSES: [&str; 3] = ["blue", "green", "red"];
@@ -200,13 +200,46 @@ fn a_run_continues_once_a_broken_file_is_replaced() {
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(65), "{text}");
     assert!(text.contains("data/train/green/007.png: it is neither a JPEG nor a PNG image"), "{text}");
-    assert!(text.contains("continues from the last checkpoint"), "{text}");
+    assert!(text.contains("continues from the last checkpoint; add `--other-data` if"), "{text}");
+    let checked = format!("`ast data verify image-folder --data-dir {} --deep`", folder.at("data").display());
+    assert!(text.contains(&checked), "{text}");
     assert!(!folder.at("spoilt").join("summary.json").exists());
     let again = folder.resume("spoilt").output().unwrap();
     assert_eq!(again.status.code(), Some(65), "it is still broken: {}", stderr(&again));
     put_back();
+    // Repaired, but of another time: that may be any file, so it has to be said.
+    let file = fs::File::options().write(true).open(folder.at("data/train/green/007.png")).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    let refused = folder.resume("spoilt").output().unwrap();
+    let text = stderr(&refused);
+    assert!(refused.status.code() == Some(65) && text.contains("or go on with these: --other-data"), "{text}");
+    let copied = folder.at("copied");
+    copy(&folder.at("spoilt"), &copied);
+    let mut other = folder.resume("copied");
+    other.arg("--other-data");
+    succeed(other);
+    assert_eq!(result(&copied).weights, expected.weights, "the picture is the same");
+    let warnings = folder.summary("copied")["ran"]["warnings"].to_string();
+    assert!(warnings.contains("files of the data had changed when the run went on after step"), "{warnings}");
+    put_back();
     succeed(folder.resume("spoilt"));
     assert_same(&folder.at("spoilt"), &expected, "after it was replaced");
+}
+
+/// Weights are evaluated on folders of images of the same classes, where nothing is set apart for a test.
+#[test]
+fn weights_are_evaluated_on_all_images_of_another_folder() {
+    let folder = Folder::new();
+    succeed(folder.run("data", "run", &["--policy=dense"]));
+    let others = folder.at("data/val");
+    let [run, others] = [folder.at("run"), others].map(|path| path.to_str().unwrap().to_string());
+    let both = [&["eval", &run][..], &["eval", &run, "--data-dir", &others]].map(|args| {
+        let output = ast(args);
+        assert!(output.status.success(), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    });
+    assert!(both[0].contains("12 test images of image-folder"), "{}", both[0]);
+    assert!(both[1].contains("all 12 images of image-folder"), "{}", both[1]);
 }
 
 /// The same for a test image: the run is saved before the evaluation, and its weights are those that it would have had.
@@ -291,7 +324,10 @@ fn a_folder_that_changed_is_not_resumed() {
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(65), "{text}");
     assert!(text.contains("of labels, paths, sizes and times of files) differ from"), "{text}");
-    assert!(text.contains("copy the files with their times (`cp -p`); nothing was changed"), "{text}");
+    assert!(
+        text.contains("copy the files with their times (`cp -p`), or go on with these: --other-data; nothing was"),
+        "{text}"
+    );
     put(&path, &bytes, time);
     succeed(folder.resume("stopped"));
 }
@@ -374,6 +410,14 @@ fn the_data_commands_tell_of_a_folder() {
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(65), "{text}");
     assert!(text.contains("data/val/red/502.png: it is neither") && text.contains("1 image is broken"), "{text}");
+    // Those that a run would measure at its start and stop at, too.
+    for broken in ["train/blue/003.png", "train/red/004.png"] {
+        drop(folder.spoil(&format!("data/{broken}")));
+    }
+    let text = stderr(&verify(&["--deep"]));
+    let named = |file: &str| text.contains(&format!("data/{file}: it is neither"));
+    let all = ["train/blue/003.png", "train/red/004.png", "val/red/502.png"];
+    assert!(all.iter().all(|file| named(file)) && text.contains("3 images are broken"), "{text}");
     let to = folder.at("x.images");
     let output = ast(&["data", "import", data, "--to", to.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));

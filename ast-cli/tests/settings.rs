@@ -63,7 +63,12 @@ fn a_configuration_is_shown_with_the_origin_of_every_value() {
     );
     let shown = printed(here, &["config", "show", "--origin"]);
     let (_, unset) = shown.split_once("\n\n").unwrap();
-    assert!(is_named(unset, "policy.lambda") && unset.lines().all(|line| line.len() <= 100), "{unset}");
+    assert!(
+        unset.contains("\n  `ast policies ast`: policy.lambda") && unset.lines().all(|line| line.len() <= 100),
+        "{unset}"
+    );
+    let refused = ast_in(here, &["config", "keys", "policy.lambda"]);
+    assert!(refused.status.code() == Some(2) && stderr(&refused).contains("`ast policies NAME`"), "{refused:?}");
 
     fs::write(here.join("other.toml"), text.replace("epochs = 3", "epochs = 4")).unwrap();
     let table = printed(here, &["config", "diff", "mine.toml", "other.toml"]);
@@ -80,6 +85,7 @@ fn keys_are_listed_with_default_range_and_meaning() {
     assert!(all.contains("train.label_smoothing = 0.0\n    share of the target that the loss spreads"), "{all}");
     assert!(all.lines().all(|line| line.chars().count() <= 100), "{all}");
     assert!(!all.contains("](") && !all.contains('`'), "{all}");
+    assert!(all.contains("image sizes over the run, [20, 26, 32]: "), "{all}");
     let train = printed(folder.path(), &["config", "keys", "train"]);
     assert!(train.lines().filter(|line| !line.starts_with(' ')).all(|line| line.starts_with("train.")), "{train}");
     assert_eq!(ast_in(folder.path(), &["config", "keys", "nothing"]).status.code(), Some(2));

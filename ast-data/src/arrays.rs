@@ -64,6 +64,14 @@ fn check(train: &Split, test: Option<&Split>) -> Result<(), ArrayError> {
         let reason = format!("every label is {only}: training needs two classes");
         return Err(ArrayError { file: train.file.clone(), reason });
     }
+    let gap = (0..).zip(&there).find(|(label, there)| label != *there);
+    if let Some((label, _)) = gap {
+        let reason = format!(
+            "no image has label {label}, but one has a larger one; number the classes 0, 1, 2, ... \
+             (`np.unique(labels, return_inverse=True)[1]`)"
+        );
+        return Err(ArrayError { file: train.file.clone(), reason });
+    }
     let Some(test) = test else { return Ok(()) };
     let wrong = |reason| ArrayError { file: test.file.clone(), reason };
     let other = train.file.display();
@@ -209,9 +217,9 @@ mod tests {
         of(files).err().expect("must be refused")
     }
 
-    /// An `.npz` with these images, and labels 0 and 2.
+    /// An `.npz` with these images, and labels 0 and 1.
     fn with_images(images: Vec<u8>) -> (&'static str, Vec<u8>) {
-        ("train.npz", npz(&[("images", images), ("labels", npy(&[2], &[0_i64, 2]))]))
+        ("train.npz", npz(&[("images", images), ("labels", npy(&[2], &[0_i64, 1]))]))
     }
 
     #[test]
@@ -220,7 +228,7 @@ mod tests {
         assert_eq!(second[..11], [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 1]);
         let [a, b] = [(&[2, 2, 5, 3], last), (&[2, 3, 2, 5], second.clone())]
             .map(|(shape, values)| of(&[with_images(npy(shape, &values))]).unwrap());
-        assert_eq!((a.train.samples(), a.train.classes(), a.train.label(1)), (2, 3, 2));
+        assert_eq!((a.train.samples(), a.train.classes(), a.train.label(1)), (2, 2, 1));
         assert_eq!(a.train.shape(), Shape::Image([3, 2, 5]));
         assert!(a.test.is_none());
         assert_eq!(a.train.content(1), b.train.content(1));
@@ -295,6 +303,8 @@ mod tests {
                 .contains("label 65536 of sample 1; classes are integers from 0 to 65535")
         );
         assert!(labels(npy(&[2], &[3_u8, 3])).contains("train.npz: every label is 3"));
+        assert!(labels(npy(&[2], &[1_u8, 2])).contains("train.npz: no image has label 0, but one has a larger one"));
+        assert!(labels(npy(&[2], &[0_u8, 2])).contains("no image has label 1"));
         assert!(labels(npy(&[2], &[0_f32, 1.0])).contains("labels are integers"));
         assert!(labels(npy(&[2, 1], &[0_u8, 1])).contains("its shape is [2, 1]; labels are [samples]"));
         assert!(labels(b"<html>".to_vec()).contains("it is not an array of NumPy"));

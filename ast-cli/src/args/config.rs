@@ -27,6 +27,7 @@ Takes the flags of `ast train`. Examples:
 }
 
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct ShowArgs {
     /// Policy, which selects the samples [key: policy.name]
     #[arg(long)]

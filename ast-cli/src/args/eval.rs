@@ -2,8 +2,7 @@ use std::path::PathBuf;
 
 use super::{PlaceArgs, RunArgs, TrainArgs};
 use crate::failure::Failure;
-use crate::run_folder::CONFIG;
-use crate::shell::quoted;
+use crate::run_folder::{CONFIG, is_there};
 
 /// Loads weights and evaluates them on the test set: accuracy, classes, confusion matrix, calibration.
 #[derive(Debug, clap::Args)]
@@ -55,15 +54,12 @@ impl EvalArgs {
         let named = preset.is_some() || model.is_some();
         let config = config.clone().or(beside.clone().filter(|_| preset.is_none()));
         if config.is_none() && !named {
+            if self.what.is_dir() {
+                is_there(&self.what)?;
+            }
             let what = self.what.display();
-            let message = if self.what.is_dir() {
-                let runs = quoted(&self.what);
-                format!(
-                    "{what}: there is no {CONFIG}, so this is not the folder of a run; `ast runs {runs}` lists those in it"
-                )
-            } else {
-                format!("{what}: no {CONFIG} beside the weights; name the network with --config, --preset or --model")
-            };
+            let message =
+                format!("{what}: no {CONFIG} beside the weights; name the network with --config, --preset or --model");
             return Err(Failure::usage(message));
         }
         let run = RunArgs {

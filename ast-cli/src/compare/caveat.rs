@@ -33,10 +33,9 @@ pub(super) fn caveat(kind: &'static str, text: String) -> Caveat {
 
 /// Caveats that follow from the rows.
 pub(super) fn of_rows(rows: &[Row], terms: &Terms, limits: Limits) -> Vec<Caveat> {
-    [no_reference(rows), unpaired(rows), near_chance(rows), many_tests(rows), unequal_costs(rows, terms, limits)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let of_costs = [unknown_costs(rows, terms), unequal_costs(rows, terms, limits)];
+    let others = [no_reference(rows), unpaired(rows), near_chance(rows), many_tests(rows)];
+    others.into_iter().chain(of_costs).flatten().collect()
 }
 
 fn no_reference(rows: &[Row]) -> Option<Caveat> {
@@ -84,6 +83,18 @@ fn many_tests(rows: &[Row]) -> Option<Caveat> {
          have at least one that looks established."
     );
     (tested > 1).then(|| caveat("many-tests", text))
+}
+
+fn unknown_costs(rows: &[Row], terms: &Terms) -> Option<Caveat> {
+    let unknown: Vec<&str> =
+        rows.iter().filter(|row| !row.spent.cost().is_finite()).map(|row| row.arm.as_str()).collect();
+    let text = format!(
+        "What these arms spent is unknown: {}. Whether they had the same share of the {} of {} could not be checked.",
+        unknown.join(", "),
+        terms.noun,
+        terms.whole
+    );
+    (!unknown.is_empty()).then(|| caveat("unknown-costs", text))
 }
 
 /// `dense` is expected to cost more. The other arms should cost the same.
@@ -158,6 +169,16 @@ mod tests {
         assert_eq!(of(&[("random", 60.0, 0.25, four), ("ast", 61.0, 0.25, six)]), ["unpaired"]);
         let three = [("random", 60.0, 0.25, six), ("a", 61.0, 0.25, six), ("b", 61.0, 0.25, six)];
         assert_eq!(of(&three), ["many-tests"]);
+    }
+
+    /// So it is in runs of programs that counted otherwise.
+    #[test]
+    fn unknown_costs_are_not_taken_for_equal_ones() {
+        let rows = rows(&[("random", 60.0, 0.1, &[0]), ("ast", 61.0, f64::NAN, &[0])]);
+        let caveats = of_rows(&rows, &terms(), Limits::Activation);
+        let [caveat] = &caveats[..] else { panic!("{caveats:?}") };
+        assert_eq!(caveat.kind, "unknown-costs");
+        assert!(caveat.text.starts_with("What these arms spent is unknown: ast."), "{}", caveat.text);
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Run<'_> {
         let resolved = self.resolve().map_err(of_arm)?;
         let stopped = self.is_begun();
         let place = if stopped {
-            RunTarget::Stopped(&self.folder)
+            RunTarget::Stopped { run: &self.folder, other_data: false }
         } else {
             clear(&self.folder)?;
             RunTarget::New(Some(&self.folder))

@@ -23,6 +23,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::args::{CompareArgs, SweepArgs};
+use crate::dataset;
 use crate::failure::{Failure, Kind};
 use crate::output::{note, print};
 use crate::page::ArmRuns;
@@ -60,6 +61,9 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
     let begun = begun::begun(&args.out)?;
     let plan = Plan::new(args, &arms, &seeds)?;
     plan.can_run(&plan.finished()?)?;
+    if let Some(run) = plan.runs.first() {
+        dataset::warn_of_unused_folder(&run.resolve()?.config.data, args.place.data_dir.as_deref())?;
+    }
     train::set_threads(plan.threads)?;
     let seeds_raised = begun::fix(&args.out, begun.as_deref(), &seeds)?;
     plan.create_folders()?;

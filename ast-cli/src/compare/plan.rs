@@ -273,8 +273,8 @@ fn no_pair(folder: &Path, other: &str, what: String) -> Failure {
     Failure::new(
         Kind::Data,
         format!(
-            "{folder} was {what} than {other}, so they are not a pair; restore the data, or name another --out, or remove the run \
-             and let the same `ast compare` make it again"
+            "{folder} was {what} than {other}, so they are not a pair: compare runs on the same data, or make this one again \
+             (`ast compare` with another --out, or after the run is removed)"
         ),
     )
 }

@@ -249,8 +249,14 @@ fn check_keys(table: &Table, origin: &str) -> Result<(), Failure> {
     let known = known_keys();
     for (section, value) in table {
         let Some(Value::Table(keys)) = known.get(section) else {
-            let hint = did_you_mean(section, known.keys().map(String::as_str));
-            return Err(Failure::usage(format!("{origin}: there is no section `{section}`{hint}")));
+            let within = |(_, keys): &(&String, &Value)| keys.as_table().is_some_and(|keys| keys.contains_key(section));
+            let hint = match known.iter().find(within) {
+                Some((of, _)) => format!("; did you mean `{of}.{section}`?"),
+                None => did_you_mean(section, known.keys().map(String::as_str)),
+            };
+            let all = known.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let message = format!("{origin}: there is no section `{section}`; there are {all}{hint}");
+            return Err(Failure::usage(message));
         };
         let Value::Table(inner) = value else {
             return Err(Failure::usage(format!("{origin}: `{section}` is a section, not a value")));

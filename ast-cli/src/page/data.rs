@@ -1,5 +1,6 @@
 //! What a page is made from: the files of a run.
 
+use std::io;
 use std::path::Path;
 
 use ast_core::run::{Event, RunConfig, Summary};
@@ -9,7 +10,7 @@ use crate::config;
 use crate::failure::{Failure, Kind};
 use crate::input;
 use crate::records::{self, Predicted, Visited};
-use crate::run_folder::{CONFIG, METRICS, PROVENANCE, SUMMARY, summary_of};
+use crate::run_folder::{CONFIG, METRICS, PROVENANCE, SUMMARY, not_yet, summary_of};
 use crate::shell::command_line;
 
 /// Upper bound for the size of a log.
@@ -32,7 +33,11 @@ pub(super) struct RunData {
 
 /// The events of a run; lines of a newer program are passed over, as is a last one that is torn.
 pub(super) fn events(run: &Path) -> Result<Vec<Event>, Failure> {
-    let log = text(&run.join(METRICS), LARGEST_LOG)?;
+    let file = run.join(METRICS);
+    if file.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Err(not_yet(run, METRICS));
+    }
+    let log = text(&file, LARGEST_LOG)?;
     Ok(log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 

@@ -181,8 +181,8 @@ fn notes(run: &RunData) -> Vec<String> {
     }
     if config.policy.name == "ast" && selects_by_score(summary) {
         notes.push(
-            "Selection begins after a tenth of the budget, when there are scores, and fades out in the last tenth, so that the \
-             last steps see all of the data."
+            "How much significance selects is set at the start of each epoch: nothing in the first tenth of the budget, when there \
+             are no scores yet, less and less after four fifths, and nothing in the last tenth, to end on all of the data."
                 .into(),
         );
     }

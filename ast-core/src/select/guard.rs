@@ -24,7 +24,7 @@ const PAUSE: f64 = 0.1;
 /// A decision of a policy to start or stop selecting.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// Whether the policy selects from now on.
+    /// Whether the policy selects from the next nominal epoch on.
     pub selecting: bool,
     /// The evidence; `None` if a pause ended.
     pub evidence: Option<Evidence>,

@@ -255,7 +255,9 @@ impl Policy for Ast {
     }
 
     fn watch(&mut self, alignment: &Alignment, spent: f64) -> Option<Decision> {
-        self.guard.as_mut()?.watch(alignment, spent)
+        let decision = self.guard.as_mut()?.watch(alignment, spent)?;
+        // A trial that begins when selection has faded out is none.
+        (decision.evidence.is_some() || selects_after(spent, self.goal.epochs)).then_some(decision)
     }
 
     fn stats(&self, goal: &Goal) -> SelectionStats {
@@ -322,6 +324,12 @@ fn warning(given: Option<f64>, lambda: f64, wanted: f64, goal: Goal) -> Option<S
 /// that the last steps see the true distribution.
 fn ramp(spent: f64) -> f64 {
     ((spent - 0.1) / 0.2).min((0.9 - spent) / 0.1).clamp(0.0, 1.0)
+}
+
+/// Whether the nominal epoch after the current one still selects.
+fn selects_after(spent: f64, epochs: u32) -> bool {
+    let epochs = f64::from(epochs);
+    ramp(((spent * epochs).floor() + 1.0) / epochs) > 0.0
 }
 
 #[cfg(test)]

@@ -192,3 +192,10 @@ fn the_bias_solves_the_plant() {
     let coverage = 0.2 * target;
     assert!((coverage + (1.0 - coverage) * (1.0 - bias) - target).abs() < 1e-12);
 }
+
+/// Of eight epochs the last begins at 0.875 of the budget, before selection has faded out; nothing begins after it.
+#[test]
+fn a_trial_begins_only_where_an_epoch_selects() {
+    assert!(selects_after(6.9 / 8.0, 8) && !selects_after(7.1 / 8.0, 8));
+    assert!(selects_after(25.9 / 30.0, 30) && !selects_after(26.1 / 30.0, 30), "the 28th begins at 0.9");
+}

@@ -238,7 +238,7 @@ fn verify(name: &str, source: &dyn DataSource, dir: &Path) -> Result<(), Failure
     ))
 }
 
-/// Reads every sample; `false` if there is more to that only in samples that are read when they are needed.
+/// Reads every image of a dataset that leaves this to the loader; `false` if [`verify`] reads everything itself.
 fn verify_contents(name: &str, source: &dyn DataSource, dir: &Path) -> Result<bool, Failure> {
     let bar = bar("{wide_bar} {pos} of {len} images, {eta} left");
     let contents = source.verify_contents(dir, &mut |done, all| {

@@ -184,7 +184,7 @@ pub(crate) fn not_yet(run: &Path, name: &str) -> Failure {
 }
 
 /// What resuming a run without a summary does. A finished run has no checkpoints left.
-fn how_resumed(run: &Path) -> String {
+pub(crate) fn how_resumed(run: &Path) -> String {
     let has_checkpoint = fs::read_dir(run.join(CHECKPOINTS)).is_ok_and(|mut entries| entries.next().is_some());
     let does = if has_checkpoint { "continues from the last checkpoint" } else { "trains it again from the start" };
     format!("`ast train --resume {}` {does}", quoted(run))

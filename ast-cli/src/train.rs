@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ast_core::data::{Dataset, LoadError, Shape};
 use ast_core::model::NetworkError;
+use ast_core::plugin::ParamValue;
 use ast_core::run::{Checkpoints, DataConfig, Origin, Ran, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
 use ast_core::train::{PassError, Resolved, Setup, TrainError, Training, WeightsError};
 
@@ -27,7 +28,8 @@ use crate::records::{self, LEDGER, PREDICTIONS};
 use crate::report::{Run, data_of, outcome, report};
 use crate::resume::{self, Point};
 use crate::run_folder::{
-    CHECKPOINTS, CONFIG, MODEL, PAGE, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY, is_there, summary_of,
+    CHECKPOINTS, CONFIG, MODEL, PAGE, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY, how_resumed, is_there,
+    summary_of,
 };
 use crate::shell::quoted;
 use crate::signals::Signals;
@@ -339,33 +341,19 @@ pub(crate) fn kind_of(error: &TrainError) -> Kind {
 
 fn failure(error: &TrainError, run: &Path, data: &DataConfig) -> Failure {
     let kind = kind_of(error);
-    let sample = matches!(error, TrainError::Load(_) | TrainError::Pass(PassError::Load(_)));
-    let next = match kind {
-        Kind::Io | Kind::Data if kind == Kind::Io || sample => {
-            let saved = run.join(CHECKPOINTS).read_dir().is_ok_and(|mut entries| entries.next().is_some());
-            let how =
-                if saved { "continues from the last checkpoint" } else { "starts again: there is no checkpoint yet" };
-            let resume = format!("`ast train --resume {}` {how}", quoted(run));
-            match &data.dir {
-                Some(dir) if sample => {
-                    let (name, config) = (&data.name, run.join(CONFIG));
-                    let others =
-                        format!("`ast data verify {name} --data-dir {} --deep` names all like it", quoted(dir));
-                    let without = match data.params.contains_key("on_bad") {
-                        true => format!(
-                            ". Without a broken file it goes on once `on_bad = \"skip\"` is in section [data] of {}",
-                            config.display()
-                        ),
-                        false => String::new(),
-                    };
-                    format!(
-                        "; {others}. When the file is back, {resume}; add `--other-data` if its size or time has \
-                         changed{without}"
-                    )
-                }
-                _ => format!("; when that is fixed, {resume}"),
-            }
+    let is_sample = matches!(error, TrainError::Load(_) | TrainError::Pass(PassError::Load(_)));
+    let next = match (&data.dir, kind) {
+        (Some(dir), Kind::Io | Kind::Data) if is_sample => {
+            let all = format!("`ast data verify {} --data-dir {} --deep` names all like it", data.name, quoted(dir));
+            let resumed = format!("{}; add `--other-data` if its size or time has changed", how_resumed(run));
+            let without =
+                format!(". Without it the run goes on once {} says `on_bad = \"skip\"`", run.join(CONFIG).display());
+            let may_be_skipped = data.params.get("on_bad") == Some(&ParamValue::Word("refuse".into()));
+            let without = if may_be_skipped { without } else { String::new() };
+            format!("; {all}. When the file is back, {resumed}{without}")
         }
+        (_, Kind::Io) => format!("; when that is fixed, {}", how_resumed(run)),
+        (None, Kind::Data) if is_sample => format!("; when that is fixed, {}", how_resumed(run)),
         _ => format!("; what was written until then is in {}", run.display()),
     };
     Failure::new(kind, format!("{error}{next}"))

@@ -83,7 +83,7 @@ fn vocabulary(run: &Path) -> Result<Vocabulary, Failure> {
 
 fn no_text(run: &Path) -> Failure {
     let message = format!("{} is not the folder of a run on text: it has no {VOCABULARY}", run.display());
-    Failure::usage(format!("{message}; `ast train --preset shakespeare` makes one"))
+    Failure::usage(format!("{message}; `ast train --preset shakespeare --data-dir DIR` makes one"))
 }
 
 /// The logits of the token after these, `[classes]`.

@@ -55,10 +55,14 @@ impl Builds {
         Event::Resumed { step, version, commit, device: device.to_string() }
     }
 
+    /// What continued the run, in order.
+    fn resumed(&self) -> impl Iterator<Item = &Value> {
+        self.0.get("resumed").and_then(Value::as_array).into_iter().flatten()
+    }
+
     /// The warning for a run that went on with data that had changed.
     pub(crate) fn other_data(&self) -> Option<String> {
-        let resumed = self.0.get("resumed").and_then(Value::as_array).into_iter().flatten();
-        let other = resumed.filter(|entry| entry.get("other_data").and_then(Value::as_bool) == Some(true));
+        let other = self.resumed().filter(|entry| entry.get("other_data").and_then(Value::as_bool) == Some(true));
         let steps: Vec<String> = other.filter_map(|entry| entry.get("step").map(Value::to_string)).collect();
         let text = format!("files of the data had changed when the run went on after step {}", steps.join(", "));
         (!steps.is_empty()).then_some(text)
@@ -66,9 +70,8 @@ impl Builds {
 
     /// All values that `key` had during the run, each once, in order.
     pub(crate) fn all(&self, key: &str) -> String {
-        let resumed = self.0.get("resumed").and_then(Value::as_array).into_iter().flatten();
         let mut values: Vec<&str> = Vec::new();
-        for value in std::iter::once(&self.0).chain(resumed).filter_map(|entry| entry.get(key)?.as_str()) {
+        for value in std::iter::once(&self.0).chain(self.resumed()).filter_map(|entry| entry.get(key)?.as_str()) {
             if !values.contains(&value) {
                 values.push(value);
             }

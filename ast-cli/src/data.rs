@@ -3,10 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ast_core::data::{
-    DataSource, Download, Published, ReadRequest, Shape, Splits, Verified, VerifiedContents, fingerprint,
-};
-use ast_core::random::Random;
+use ast_core::data::{DataSource, Download, Published, Shape, Splits, Verified, VerifiedContents, fingerprint};
 use ast_data::{
     ArchiveError, FetchError, FetchOptions, ImportError, ImportProgress, extract, fetch, import, modified_files,
 };
@@ -14,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::DataCommand;
 use crate::config;
-use crate::dataset::{Registered, refusal, registered};
+use crate::dataset::{Registered, is_generated, refusal, registered};
 use crate::failure::{Failure, Kind, did_you_mean};
 use crate::output::{note, print};
 use crate::shell::quoted;
@@ -70,11 +67,10 @@ fn of_files(name: &str) -> Result<Registered, Failure> {
     let (list, hint) = (names.join(", "), did_you_mean(name, names.iter().copied()));
     let unknown = || Failure::usage(format!("there is no dataset `{name}`; available: {list}{hint}"));
     let found = all.into_iter().find(|dataset| dataset.name == name).ok_or_else(unknown)?;
-    let nothing = ReadRequest { dir: None, random: Random::new(0), samples: Some(1) };
-    match found.source.read(&nothing) {
-        Ok(_) => Err(Failure::usage(format!("dataset `{name}` has no files: it is generated"))),
-        Err(_) => Ok(found),
+    if is_generated(found.source.as_ref()) {
+        return Err(Failure::usage(format!("dataset `{name}` has no files: it is generated")));
     }
+    Ok(found)
 }
 
 /// Says what is in a folder of one's own.

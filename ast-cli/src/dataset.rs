@@ -100,12 +100,12 @@ pub(crate) fn splits(config: &RunConfig) -> Result<[Arc<dyn Dataset>; 2], Failur
 
 /// What weights are evaluated on, and what it is called: the evaluation data of a run, or everything where nothing is
 /// set apart.
-pub(crate) fn to_evaluate(config: &RunConfig) -> Result<(Box<dyn Loader>, &'static str), Failure> {
+pub(crate) fn to_evaluate(config: &RunConfig) -> Result<(Box<dyn Loader>, Option<&'static str>), Failure> {
     let Splits { train, test } = read(config)?;
     let (data, set) = match (config.data.validation, test) {
-        (Some(samples), _) => (held_out(&train, samples)?[1].clone(), "held-out"),
-        (None, Some(test)) => (test, "test"),
-        (None, None) => (train, "all"),
+        (Some(samples), _) => (held_out(&train, samples)?[1].clone(), Some("held-out")),
+        (None, Some(test)) => (test, Some("test")),
+        (None, None) => (train, None),
     };
     Ok((loader(data, config)?, set))
 }
@@ -121,11 +121,15 @@ fn read(config: &RunConfig) -> Result<Splits, Failure> {
     all.map_err(|error| refusal(name, dir.as_deref(), error))
 }
 
+/// Whether a dataset needs no files.
+pub(crate) fn is_generated(source: &dyn DataSource) -> bool {
+    source.read(&ReadRequest { dir: None, random: Random::new(0), samples: Some(1) }).is_ok()
+}
+
 /// Warns if a folder was named for a dataset that reads none: another dataset was meant.
 pub(crate) fn warn_of_unused_folder(config: &DataConfig, named: Option<&Path>) -> Result<(), Failure> {
     let Some(dir) = named else { return Ok(()) };
-    let nothing = ReadRequest { dir: None, random: Random::new(0), samples: Some(1) };
-    if source(config)?.read(&nothing).is_ok() {
+    if is_generated(source(config)?.as_ref()) {
         let name = &config.name;
         note(&format!(
             "warning: nothing is read from {}: dataset `{name}` is generated; name another with --dataset or --preset \

@@ -72,11 +72,11 @@ fn first_difference(names: &[String], others: &[String]) -> Option<(String, Stri
 }
 
 /// The evaluation data in words: `500 test images of procedural`.
-fn set_of(set: &str, config: &RunConfig, data: &dyn Dataset, samples: usize) -> String {
+fn set_of(set: Option<&str>, config: &RunConfig, data: &dyn Dataset, samples: usize) -> String {
     let what = if matches!(data.shape(), Shape::Tokens(_)) { "windows" } else { "images" };
     match set {
-        "all" => format!("all {samples} {what} of {}", config.data.name),
-        set => format!("{samples} {set} {what} of {}", config.data.name),
+        None => format!("all {samples} {what} of {}", config.data.name),
+        Some(set) => format!("{samples} {set} {what} of {}", config.data.name),
     }
 }
 
@@ -96,7 +96,13 @@ struct Evaluation {
 }
 
 impl Evaluation {
-    fn of(set: &str, config: &RunConfig, data: &dyn Dataset, evaluated: &Evaluated, answers: &[Predicted]) -> Self {
+    fn of(
+        set: Option<&str>,
+        config: &RunConfig,
+        data: &dyn Dataset,
+        evaluated: &Evaluated,
+        answers: &[Predicted],
+    ) -> Self {
         let (classes, samples) = (data.classes(), data.samples() - evaluated.bad.len());
         let named = data.class_names();
         let Evaluated { accuracy, loss, tta, .. } = *evaluated;

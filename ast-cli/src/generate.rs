@@ -17,7 +17,7 @@ use crate::inference;
 use crate::input;
 use crate::output::put;
 use crate::run_folder::VOCABULARY;
-use crate::run_folder::is_there;
+use crate::run_folder::is_a_run;
 use crate::train;
 use crate::vocabulary::Vocabulary;
 
@@ -26,7 +26,7 @@ const LARGEST_FILE: u64 = 1 << 26;
 
 pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     let run = &args.run;
-    is_there(run)?;
+    is_a_run(run)?;
     let config = config::of_run_folder(run)?;
     let vocabulary = vocabulary(run)?;
     let Some(ParamValue::Number(context)) = config.data.params.get("context") else { return Err(no_text(run)) };

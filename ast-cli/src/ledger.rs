@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::inference;
 use crate::output::{print, put, several, table};
 use crate::records::{self, LEDGER, Visited};
-use crate::run_folder::{is_there, not_yet, summary_of};
+use crate::run_folder::{is_a_run, not_yet, summary_of};
 
 /// The group of the samples whose labels are known to be wrong.
 const WRONG: &str = "mislabelled";
@@ -25,7 +25,7 @@ const BAR: usize = 40;
 
 pub(crate) fn ledger(args: &LedgerArgs) -> Result<(), Failure> {
     let run = &args.run;
-    is_there(run)?;
+    is_a_run(run)?;
     let summary = summary_of(run)?;
     let Some(all) = records::ledger(run, &summary)? else {
         return Err(not_yet(run, LEDGER));

@@ -171,7 +171,7 @@ fn write_config(run: &Path, config: &RunConfig) -> Result<(), Failure> {
 
 /// The failure for a file that a run has only at its end.
 pub(crate) fn not_yet(run: &Path, name: &str) -> Failure {
-    if let Err(missing) = is_there(run) {
+    if let Err(missing) = is_a_run(run) {
         return missing;
     }
     let file = run.join(name);
@@ -263,7 +263,7 @@ pub(crate) fn write_named(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Checks that a folder is there and that of a run.
-pub(crate) fn is_there(run: &Path) -> Result<(), Failure> {
+pub(crate) fn is_a_run(run: &Path) -> Result<(), Failure> {
     let wrong = match fs::metadata(run) {
         Ok(found) if found.is_dir() => match fs::read_dir(run) {
             Ok(_) if run.join(CONFIG).symlink_metadata().is_ok() => return Ok(()),

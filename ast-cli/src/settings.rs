@@ -77,13 +77,16 @@ fn unset(config: &RunConfig, values: &Table) -> Result<Vec<(String, Vec<String>)
 }
 
 /// The command that lists what a section names.
-const LISTS: [(&str, &str); 5] = [
-    ("data", "datasets"),
-    ("model", "models"),
-    ("optimizer", "optimizers"),
-    ("policy", "policies"),
-    ("scorer", "scorers"),
-];
+fn list_of(section: &str) -> Option<&'static str> {
+    match section {
+        "data" => Some("datasets"),
+        "model" => Some("models"),
+        "optimizer" => Some("optimizers"),
+        "policy" => Some("policies"),
+        "scorer" => Some("scorers"),
+        _ => None,
+    }
+}
 
 /// The keys of the parameters of what a section names, and the command that describes them.
 fn params<B>(section: &str, name: &str) -> Result<(String, Vec<String>), Failure>
@@ -92,7 +95,7 @@ where
 {
     let registry = Registry::<B>::linked().map_err(|error| Failure::new(Kind::Bug, error.to_string()))?;
     let params = registry.get(name).map_or(&[][..], |entry| entry.params);
-    let list = LISTS.iter().find(|(of, _)| *of == section).map_or("", |(_, list)| list);
+    let list = list_of(section).unwrap_or_default();
     Ok((format!("{list} {name}"), params.iter().map(|param| format!("{section}.{}", param.name)).collect()))
 }
 
@@ -121,10 +124,9 @@ fn keys(prefix: &str) -> Result<(), Failure> {
         }
     }
     if lines.is_empty() {
-        let section = prefix.split('.').next().unwrap_or_default();
-        let list = LISTS.iter().find(|(of, _)| *of == section);
+        let list = prefix.split('.').next().and_then(list_of);
         let hint =
-            list.map_or(String::new(), |(_, list)| format!("; `ast {list} NAME` has those that belong to one of them"));
+            list.map_or(String::new(), |list| format!("; `ast {list} NAME` has those that belong to one of them"));
         return Err(Failure::usage(format!("no key begins with `{prefix}`; `ast config keys` lists all{hint}")));
     }
     print(&lines.join("\n"))

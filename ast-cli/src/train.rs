@@ -28,7 +28,7 @@ use crate::records::{self, LEDGER, PREDICTIONS};
 use crate::report::{Run, data_of, outcome, report};
 use crate::resume::{self, Point};
 use crate::run_folder::{
-    CHECKPOINTS, CONFIG, MODEL, PAGE, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY, how_resumed, is_there,
+    CHECKPOINTS, CONFIG, MODEL, PAGE, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY, how_resumed, is_a_run,
     summary_of,
 };
 use crate::shell::quoted;
@@ -39,7 +39,7 @@ use crate::vocabulary::Vocabulary;
 pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     let signals = listen()?;
     if let Some(run) = &args.resume {
-        is_there(run)?;
+        is_a_run(run)?;
     }
     if let Some(run) = args.resume.as_deref().filter(|run| !args.start_over && run.join(SUMMARY).is_file()) {
         return finished(run, args.json);

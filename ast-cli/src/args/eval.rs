@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use super::{PlaceArgs, RunArgs, TrainArgs};
 use crate::failure::Failure;
-use crate::run_folder::{CONFIG, is_there};
+use crate::run_folder::{CONFIG, is_a_run};
 
 /// Loads weights and evaluates them on the test set: accuracy, classes, confusion matrix, calibration.
 #[derive(Debug, clap::Args)]
@@ -55,7 +55,7 @@ impl EvalArgs {
         let config = config.clone().or(beside.clone().filter(|_| preset.is_none()));
         if config.is_none() && !named {
             if self.what.is_dir() {
-                is_there(&self.what)?;
+                is_a_run(&self.what)?;
             }
             let what = self.what.display();
             let message =

@@ -4,11 +4,8 @@ use ast_core::run::{NUMBERS, NumberRange, NumberSpec};
 use toml::{Table, Value};
 
 use super::{known_keys, leaves};
-use crate::device;
 use crate::failure::{Failure, did_you_mean};
 
-/// The key that names a backend.
-const DEVICE: &str = "device.name";
 /// Number of characters of a value that a message shows.
 const SHOWN: usize = 60;
 
@@ -27,9 +24,6 @@ pub(super) fn check(table: &Table) -> Result<(), Failure> {
 
 /// `example` is a valid value of the key; there is none for parameters.
 fn check_value(path: &str, value: &Value, example: Option<&Value>) -> Result<(), Failure> {
-    if let (DEVICE, Some(name)) = (path, value.as_str()) {
-        device::known(name)?;
-    }
     let number = NUMBERS.iter().find(|number| number.key == path);
     let range = number.map(|number| number.range);
     let (fits, allowed) = match (number, example) {

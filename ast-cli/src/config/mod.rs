@@ -19,6 +19,7 @@ use ast_core::train::{DEFAULT_SCORER, ResolveError, Resolved};
 use toml::{Table, Value};
 
 use crate::args::TrainArgs;
+use crate::device;
 use crate::failure::{Failure, Kind, did_you_mean};
 use crate::output::note;
 use crate::run_folder::CONFIG;
@@ -47,7 +48,9 @@ pub(crate) fn nominal_epochs(args: &TrainArgs) -> Result<u32, Failure> {
 }
 
 fn resolve_table(table: Table) -> Result<Resolved, Failure> {
-    let resolved = read(table)?.resolve().map_err(|error| refusal(&error))?;
+    let config = read(table)?;
+    device::known(&config.device.name)?;
+    let resolved = config.resolve().map_err(|error| refusal(&error))?;
     match resolved.scorer_entry {
         Some((only, _)) if resolved.config.scorer.name.is_none() && is_the_only_one(only) => {
             note(&format!("scorer: {only}, the only one compiled in"));

@@ -21,10 +21,10 @@ use crate::dataset;
 use crate::failure::{Failure, Kind};
 use crate::output::note;
 use crate::records::LEDGER;
-use crate::run_folder::{PAGE, is_there, write_named};
+use crate::run_folder::{PAGE, is_a_run, write_named};
 
 pub(crate) fn report(args: &ReportArgs) -> Result<(), Failure> {
-    is_there(&args.run)?;
+    is_a_run(&args.run)?;
     let run = data::read(&args.run)?;
     let data = dataset::of_run(&run.config, &run.summary);
     if let Err(failure) = &data {

@@ -42,8 +42,13 @@ impl Scale {
         let deviation = squares.iter().zip(&mean).map(|(squares, mean)| (squares / n - mean * mean).max(0.0).sqrt());
         // A channel without differences stays as it is.
         let deviation = deviation.map(|deviation| if deviation > 0.0 { deviation as f32 } else { 1.0 }).collect();
-        let [least, most] = values.range();
-        let range = if matches!(values, Values::Bytes(_)) || least == most { 1.0 } else { (most - least) as f32 };
+        let range = match values {
+            Values::Bytes(_) => 1.0,
+            Values::Floats(_) => {
+                let [least, most] = values.range();
+                if least == most { 1.0 } else { (most - least) as f32 }
+            }
+        };
         Self { mean: mean.into_iter().map(|mean| mean as f32).collect(), deviation, range }
     }
 

@@ -256,7 +256,7 @@ impl Policy for Ast {
 
     fn watch(&mut self, alignment: &Alignment, spent: f64) -> Option<Decision> {
         let decision = self.guard.as_mut()?.watch(alignment, spent)?;
-        // A trial that begins when selection has faded out is none.
+        // After the fade-out nothing is selected, so no trial begins.
         (decision.evidence.is_some() || selects_after(spent, self.goal.epochs)).then_some(decision)
     }
 

@@ -45,7 +45,7 @@ fn measure(dir: &Path, images: usize, size: u32) {
     let given = [("size".to_string(), f64::from(size).into())].into();
     let source =
         Params::resolve(entry.params, &given).and_then(|params| (entry.build)(&params)).expect("its parameters");
-    let read = source.read(&ReadRequest { dir: Some(dir), random: Random::new(0), samples: None });
+    let read = source.read(&ReadRequest::of(dir));
     let train = read.unwrap_or_else(|error| refuse(&error.to_string())).train;
     let images = images.min(train.samples()) as u32;
     let mut out = vec![0.0; 3 * (size * size) as usize];

@@ -27,7 +27,7 @@ fn main() {
     let check = std::env::args().any(|arg| arg == "--test");
     let (pairs, batches) = if check { (1, 20) } else { (PAIRS, 100) };
     let samples = batches * BATCH;
-    let data: Arc<dyn Dataset> = Arc::new(procedural(Random::new(1), Split::Train, samples, Difficulty::default()));
+    let data: Arc<dyn Dataset> = Arc::new(procedural(Random::new(1), Split::Train, samples, 32, Difficulty::default()));
     let (mut ratios, mut overheads) = (Vec::new(), Vec::new());
     for _ in 0..pairs {
         let (mut ast, mut dense) = (Run::new("ast", &data), Run::new("dense", &data));

@@ -55,7 +55,7 @@ impl Middle<'_> {
 }
 
 fn benches(c: &mut Criterion<Rate>) {
-    let data: Arc<dyn Dataset> = Arc::new(procedural(Random::new(1), Split::Train, SAMPLES, Difficulty::default()));
+    let data: Arc<dyn Dataset> = Arc::new(procedural(Random::new(1), Split::Train, SAMPLES, 32, Difficulty::default()));
     let mut group = c.benchmark_group("step");
     group.sample_size(10).sampling_mode(SamplingMode::Flat).warm_up_time(Duration::from_millis(1));
     group.measurement_time(Duration::from_secs(5));

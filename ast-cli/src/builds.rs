@@ -1,5 +1,8 @@
 //! The programs and devices that a run was computed with: `run.json`, and the origin in the summary.
 
+use std::path::Path;
+
+use ast_core::data::Preprocessing;
 use ast_core::run::Event;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -36,6 +39,24 @@ impl Builds {
         let text = claim.read(PROVENANCE)?.unwrap_or_default();
         let value: Value = serde_json::from_slice(&text).unwrap_or_default();
         Ok(value.get("data").and_then(Value::as_str).map(ToString::to_string))
+    }
+
+    /// The layout of training and evaluation data at the start of the run, if recorded.
+    pub(crate) fn layout(claim: &Claim) -> Result<Option<[String; 2]>, Failure> {
+        let text = claim.read(PROVENANCE)?.unwrap_or_default();
+        let value: Value = serde_json::from_slice(&text).unwrap_or_default();
+        Ok(value.get("layout").and_then(|layout| serde_json::from_value(layout.clone()).ok()))
+    }
+
+    /// The preprocessing that a run began with, if recorded.
+    pub(crate) fn preprocessing(run: &Path) -> Result<Option<Preprocessing>, Failure> {
+        let file = run.join(PROVENANCE);
+        let Ok(text) = std::fs::read(&file) else { return Ok(None) };
+        // A damaged file is moved aside later, with a warning.
+        let Ok(value) = serde_json::from_slice::<Value>(&text) else { return Ok(None) };
+        let Some(recorded) = value.get("preprocessing") else { return Ok(None) };
+        let wrong = |error| Failure::new(Kind::Data, format!("{}: `preprocessing`: {error}", file.display()));
+        serde_json::from_value(recorded.clone()).map(Some).map_err(wrong)
     }
 
     /// Adds the program and device that continue the run after `step`, and whether on other data. Returns the event for

@@ -216,11 +216,13 @@ fn verify(name: &str, source: &dyn DataSource, dir: &Path) -> Result<(), Failure
         None => (0, "none".into()),
     };
     let of = train.fingerprinted();
+    let remarks = train.remarks().into_iter().chain(test.iter().flat_map(|test| test.remarks()));
+    let remarks: String = remarks.map(|remark| format!("\n{remark}")).collect();
     print(&format!(
         "{name} in {}: {} training and {of_test} test samples {}\n\
          {origin}\n\
          sha256 of {of}, training {}\n\
-         sha256 of {of}, test     {sum}",
+         sha256 of {of}, test     {sum}{remarks}",
         dir.display(),
         train.samples(),
         match train.shape() {

@@ -4,16 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ast_core::data::{
-    BuildDataset, DataError, DataSource, Dataset, LabelNoise, Loader, ReadRequest, Remedy, Shape, Splits, Subset,
+    BuildDataset, DataError, DataSource, Dataset, Loader, Preprocessing, ReadRequest, Remedy, Shape, Splits, View,
     fingerprint,
 };
 use ast_core::plugin::{Params, Registry};
 use ast_core::random::Random;
 use ast_core::run::{DataConfig, RunConfig, Summary};
+use ast_core::select::SampleId;
+use ast_core::train::preprocessing;
 use ast_data::OrderedLoader;
 
 use crate::failure::{Failure, Kind};
-use crate::output::note;
+use crate::output::{note, several};
 use crate::progress;
 use crate::shell::quoted;
 
@@ -27,8 +29,9 @@ pub(crate) struct Data {
     pub(crate) evaluation: String,
 }
 
-pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
-    let [train, test] = splits(config)?;
+/// Loads the data of a run; `of_run` is the preprocessing that it began with, if it has begun.
+pub(crate) fn load(config: &RunConfig, of_run: Option<&Preprocessing>) -> Result<Data, Failure> {
+    let [train, test] = splits(config, of_run)?;
     let (fingerprint, evaluation) = (fingerprint(train.as_ref()), fingerprint(test.as_ref()));
     let [train, test] = loaders([train, test], config)?;
     Ok(Data { train, test, fingerprint, evaluation })
@@ -37,7 +40,7 @@ pub(crate) fn load(config: &RunConfig) -> Result<Data, Failure> {
 /// The training data of a finished run. Data that has changed since is refused: what the run says of its samples would be
 /// said of others.
 pub(crate) fn of_run(config: &RunConfig, summary: &Summary) -> Result<Arc<dyn Dataset>, Failure> {
-    let [train, _] = splits(config)?;
+    let [train, _] = splits(config, Some(&summary.preprocessing))?;
     match &summary.origin {
         Some(origin) if origin.data != fingerprint(train.as_ref()) => {
             let (name, samples) = (&config.data.name, train.samples());
@@ -64,10 +67,62 @@ pub(crate) fn loader(dataset: Arc<dyn Dataset>, config: &RunConfig) -> Result<Bo
     Ok(Box::new(loader))
 }
 
-/// The training and the evaluation data of a run.
-pub(crate) fn splits(config: &RunConfig) -> Result<[Arc<dyn Dataset>; 2], Failure> {
+/// The preprocessing that a new run asks for: that of the run whose weights it begins with, and what the configuration sets.
+fn wanted(config: &RunConfig) -> Result<Preprocessing, Failure> {
+    let mut wanted = match &config.model.weights {
+        // A file that is not there is refused where the network is built.
+        Some(file) => match of_weights(file) {
+            Err(failure) if failure.kind == Kind::Io => Preprocessing::default(),
+            told => told?.unwrap_or_default(),
+        },
+        None => Preprocessing::default(),
+    };
+    // Its classes are those of the new data: where they differ, the last layer starts anew.
+    (wanted.classes, wanted.class_names) = (None, Vec::new());
+    // Other images have another contrast.
+    wanted.input_deviation = None;
+    if config.data.params.contains_key("size") {
+        wanted.shape = None;
+    }
+    if let (Some(mean), Some(deviation)) = (&config.data.mean, &config.data.deviation) {
+        [wanted.mean, wanted.deviation] =
+            [mean, deviation].map(|values| values.iter().map(|value| *value as f32).collect());
+    }
+    Ok(wanted)
+}
+
+/// The preprocessing that a file of weights tells of, if it does.
+pub(crate) fn of_weights(file: &Path) -> Result<Option<Preprocessing>, Failure> {
+    preprocessing(file).map_err(|error| {
+        let kind = if error.kind() == std::io::ErrorKind::InvalidData { Kind::Data } else { Kind::Io };
+        Failure::new(kind, format!("{}: {error}", file.display()))
+    })
+}
+
+/// The samples as the network wants them, with its classes by name.
+fn prepared(data: Arc<dyn Dataset>, wanted: &Preprocessing, name: &str) -> Result<Arc<dyn Dataset>, Failure> {
+    let refused = |what: String| Failure::new(Kind::Data, format!("dataset `{name}`: {what}"));
+    let names = data.class_names();
+    let by_name = !wanted.class_names.is_empty() && !names.is_empty() && names != wanted.class_names;
+    let data = match by_name {
+        true => Arc::new(View::with_classes(data, &wanted.class_names).map_err(|class| {
+            refused(format!("the network knows no class `{class}`; it knows {}", wanted.class_names.join(", ")))
+        })?),
+        false => data,
+    };
+    // A network that is trained further may get images of another size, if it takes any.
+    let required = Preprocessing { shape: wanted.shape.filter(|_| wanted.classes.is_some()), ..wanted.clone() };
+    match required.lacking(&Preprocessing::of(data.as_ref())) {
+        Some(what) => Err(refused(format!("its samples are not those that the network takes: {what}"))),
+        None => Ok(data),
+    }
+}
+
+/// The training and the evaluation data of a run; `of_run` is the preprocessing that it began with, if it has begun.
+pub(crate) fn splits(config: &RunConfig, of_run: Option<&Preprocessing>) -> Result<[Arc<dyn Dataset>; 2], Failure> {
     let DataConfig { name, train_limit, validation, label_noise, .. } = &config.data;
-    let (random, all) = (Random::new(config.train.seed), read(config)?);
+    let wanted = of_run.cloned().map_or_else(|| wanted(config), Ok)?;
+    let (random, all) = (Random::new(config.train.seed), read(config, &wanted)?);
     let [mut train, test] = match (validation, all.test) {
         (Some(samples), _) => held_out(&all.train, *samples)?,
         (None, Some(test)) => [all.train, test],
@@ -87,21 +142,40 @@ pub(crate) fn splits(config: &RunConfig) -> Result<[Arc<dyn Dataset>; 2], Failur
             let message = format!("`data.train_limit` = {limit}: the training data has {samples} samples{left}");
             return Err(Failure::usage(message));
         }
-        train = Arc::new(Subset::new(train, 0..limit));
+        train = Arc::new(View::limited(train, limit));
     }
+    two_classes(train.as_ref(), config)?;
     if *label_noise > 0.0 && matches!(train.shape(), Shape::Tokens(_)) {
         return Err(Failure::usage("`data.label_noise` is for images: the targets of text are its own tokens"));
     }
     if *label_noise > 0.0 {
-        train = Arc::new(LabelNoise::new(train, *label_noise, random));
+        train = Arc::new(View::with_label_noise(train, *label_noise, random));
     }
     Ok([train, test])
 }
 
+/// Refuses training images that are all of one class.
+fn two_classes(train: &dyn Dataset, config: &RunConfig) -> Result<(), Failure> {
+    let mut labels = (0..train.samples() as SampleId).map(|id| train.label(id));
+    let first = labels.next();
+    if matches!(train.shape(), Shape::Tokens(_)) || labels.any(|label| Some(label) != first) {
+        return Ok(());
+    }
+    let keys = [("data.train_limit", config.data.train_limit), ("data.validation", config.data.validation)];
+    let set: Vec<String> = keys.iter().filter_map(|(key, value)| Some(format!("`{key}` = {}", (*value)?))).collect();
+    let left = several(train.samples(), "training sample");
+    let why = if set.is_empty() { String::new() } else { format!(" with {}", set.join(" and ")) };
+    Err(Failure::usage(format!("training needs two classes: what is left{why} is {left} of one class")))
+}
+
 /// What weights are evaluated on, and what it is called: the evaluation data of a run, or everything where nothing is
-/// set apart.
-pub(crate) fn to_evaluate(config: &RunConfig) -> Result<(Box<dyn Loader>, Option<&'static str>), Failure> {
-    let Splits { train, test } = read(config)?;
+/// set apart. `of_run` is the preprocessing that the weights were trained with, if it is known.
+pub(crate) fn to_evaluate(
+    config: &RunConfig,
+    of_run: Option<&Preprocessing>,
+) -> Result<(Box<dyn Loader>, Option<&'static str>), Failure> {
+    let wanted = of_run.cloned().map_or_else(|| wanted(config), Ok)?;
+    let Splits { train, test } = read(config, &wanted)?;
     let (data, set) = match (config.data.validation, test) {
         (Some(samples), _) => (held_out(&train, samples)?[1].clone(), Some("held-out")),
         (None, Some(test)) => (test, Some("test")),
@@ -110,20 +184,27 @@ pub(crate) fn to_evaluate(config: &RunConfig) -> Result<(Box<dyn Loader>, Option
     Ok((loader(data, config)?, set))
 }
 
-fn read(config: &RunConfig) -> Result<Splits, Failure> {
+fn read(config: &RunConfig, wanted: &Preprocessing) -> Result<Splits, Failure> {
     let DataConfig { name, dir, train_limit, validation, .. } = &config.data;
     let random = Random::new(config.train.seed);
     let samples = train_limit.map(|limit| limit + validation.unwrap_or(0));
-    let request = ReadRequest { dir: dir.as_deref(), random, samples };
+    let request = ReadRequest { dir: dir.as_deref(), random, samples, preprocessing: Some(wanted) };
     let waiting = progress::waiting(&format!("reading the data of {name}"));
     let all = source(&config.data)?.read(&request);
     waiting.finish_and_clear();
-    all.map_err(|error| refusal(name, dir.as_deref(), error))
+    let Splits { train, test } = all.map_err(|error| refusal(name, dir.as_deref(), error))?;
+    let prepare = |data| prepared(data, wanted, name);
+    Ok(Splits { train: prepare(train)?, test: test.map(prepare).transpose()? })
+}
+
+/// Whether runs with other seeds have other data: generated, or with labels that were flipped at random.
+pub(crate) fn depends_on_seed(config: &DataConfig) -> bool {
+    config.label_noise > 0.0 || source(config).is_ok_and(|source| is_generated(source.as_ref()))
 }
 
 /// Whether a dataset needs no files.
 pub(crate) fn is_generated(source: &dyn DataSource) -> bool {
-    source.read(&ReadRequest { dir: None, random: Random::new(0), samples: Some(1) }).is_ok()
+    source.read(&ReadRequest { dir: None, random: Random::new(0), samples: Some(1), preprocessing: None }).is_ok()
 }
 
 /// Warns if a folder was named for a dataset that reads none: another dataset was meant.
@@ -138,6 +219,22 @@ pub(crate) fn warn_of_unused_folder(config: &DataConfig, named: Option<&Path>) -
         ));
     }
     Ok(())
+}
+
+/// Refuses a run folder that would become a class of the data.
+pub(crate) fn refuse_within(config: &DataConfig, run: &Path) -> Result<(), Failure> {
+    let classes = config.dir.as_deref().map(|dir| Ok(source(config)?.folder_of_classes(dir))).transpose()?.flatten();
+    let there = run.ancestors().find(|folder| folder.exists()).filter(|folder| !folder.as_os_str().is_empty());
+    let there = there.unwrap_or(Path::new(".")).canonicalize();
+    match (classes.and_then(|folder| folder.canonicalize().ok()), there) {
+        (Some(classes), Ok(there)) if there.starts_with(&classes) => Err(Failure::usage(format!(
+            "the run folder {} would lie in {}, where every folder is a class of `{}`: name another with --out",
+            run.display(),
+            classes.display(),
+            config.name
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// A registered dataset with its default parameters.
@@ -220,6 +317,6 @@ fn held_out(train: &Arc<dyn Dataset>, samples: usize) -> Result<[Arc<dyn Dataset
             "`data.validation` = {samples} leaves none of the {all} samples to train on"
         )));
     }
-    let [kept, held] = Subset::held_out(train, samples);
+    let [kept, held] = View::held_out(train, samples);
     Ok([Arc::new(kept), Arc::new(held)])
 }

@@ -1,8 +1,9 @@
 //! `ast eval`: evaluates the weights of a run, or of a file, on a test set.
 
 use std::fmt::Write;
+use std::path::Path;
 
-use ast_core::data::{Dataset, Shape};
+use ast_core::data::{Dataset, Preprocessing, Shape};
 use ast_core::run::{RunConfig, TextResult};
 use ast_core::train::{Evaluated, text_result};
 use serde_json::{Value, json};
@@ -20,6 +21,9 @@ use crate::run_folder::{CONFIG, summary_of, write_named};
 
 /// Most classes of which the whole confusion matrix is printed.
 const MATRIX: usize = 20;
+/// What is done for weights of another program.
+const ASSUMED: &str =
+    "they are normalised, and their classes numbered, as the data asks for; set data.mean and data.deviation";
 /// Number of mistakes that are listed otherwise.
 const MISTAKES: usize = 20;
 
@@ -45,12 +49,12 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     {
         note("warning: that run did not hold these images out: where it was trained on them, the accuracy is too good");
     }
-    let (mut test, set) = dataset::to_evaluate(&config)?;
-    let data = test.dataset().clone();
-    let trained = folder.and_then(|folder| summary_of(folder).ok()).map(|summary| summary.class_names);
-    if let Some((one, other)) = trained.and_then(|names| first_difference(&names, data.class_names())) {
-        note(&format!("warning: the run's classes have other names than these: `{one}` there is `{other}` here"));
+    let of_run = of_run_of(&weights, folder)?;
+    if of_run.is_none() {
+        note(&format!("warning: {} does not say how its images were prepared: {ASSUMED}", weights.display()));
     }
+    let (mut test, set) = dataset::to_evaluate(&config, of_run.as_ref())?;
+    let data = test.dataset().clone();
     let what = set_of(set, &config, data.as_ref(), data.samples());
     let evaluated = inference::evaluate(&config, &weights, test.as_mut(), &what, config.eval.tta)?;
     let answers: Vec<Predicted> = records::predicted(&evaluated.answers, data.as_ref()).collect();
@@ -65,10 +69,10 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     print(&if args.json { result.json().to_string() } else { result.report() })
 }
 
-/// The first names of classes that differ.
-fn first_difference(names: &[String], others: &[String]) -> Option<(String, String)> {
-    let (name, other) = names.iter().zip(others).find(|(name, other)| name != other)?;
-    Some((name.clone(), other.clone()))
+/// What the weights tell of their preprocessing, or else the run that they lie in.
+fn of_run_of(weights: &Path, folder: Option<&Path>) -> Result<Option<Preprocessing>, Failure> {
+    let of_summary = || summary_of(folder?).ok().map(|summary| summary.preprocessing).filter(|of| of.shape.is_some());
+    Ok(dataset::of_weights(weights)?.or_else(of_summary))
 }
 
 /// The evaluation data in words: `500 test images of procedural`.

@@ -5,38 +5,33 @@ use std::path::Path;
 use ast_core::burn::tensor::{Tensor, TensorData};
 use ast_core::data::Shape;
 use ast_core::model::Input;
-use ast_core::plugin::ParamValue;
 use ast_core::random::{Purpose, Random};
 use ast_core::train::{Inference, Trained};
 
 use crate::args::GenerateArgs;
 use crate::config;
+use crate::dataset;
 use crate::device;
 use crate::failure::{Failure, Kind};
 use crate::inference;
-use crate::input;
 use crate::output::put;
-use crate::run_folder::VOCABULARY;
 use crate::run_folder::is_a_run;
 use crate::train;
-use crate::vocabulary::Vocabulary;
-
-/// Upper bound for the size of a vocabulary.
-const LARGEST_FILE: u64 = 1 << 26;
 
 pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     let run = &args.run;
     is_a_run(run)?;
     let config = config::of_run_folder(run)?;
-    let vocabulary = vocabulary(run)?;
-    let Some(ParamValue::Number(context)) = config.data.params.get("context") else { return Err(no_text(run)) };
-    let context = *context as usize;
     let weights = inference::weights(run, args.weights.as_deref())?;
+    let known = dataset::of_weights(&weights)?.unwrap_or_default();
+    let (Some(vocabulary), Some(Shape::Tokens(context))) = (known.vocabulary, known.shape) else {
+        return Err(no_text(&weights));
+    };
     train::set_threads(args.threads.unwrap_or(0) as usize)?;
     let (_, device) = device::choose(args.device.as_deref().unwrap_or("auto"))?;
     let (shape, classes) = (Shape::Tokens(context), vocabulary.len());
     let trained = Trained { model: &config.model, weights: &weights, shape, classes, device: &device };
-    let so = "; it is not that of this run, or it or the run's config.toml or vocabulary.json was changed";
+    let so = "; it is not that of this run, or it or the run's config.toml was changed";
     let model = inference::load(&trained, so)?;
 
     // A text without line feeds begins with its first token.
@@ -70,20 +65,9 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     put(b"\n").map(drop)
 }
 
-fn vocabulary(run: &Path) -> Result<Vocabulary, Failure> {
-    let file = run.join(VOCABULARY);
-    if !file.is_file() {
-        return Err(no_text(run));
-    }
-    let text = input::read(&file, LARGEST_FILE, Kind::Data, ": too large for a vocabulary")?;
-    let vocabulary: Vocabulary = serde_json::from_slice(&text)
-        .map_err(|error| Failure::new(Kind::Data, format!("{}: {error}", file.display())))?;
-    Ok(vocabulary)
-}
-
-fn no_text(run: &Path) -> Failure {
-    let message = format!("{} is not the folder of a run on text: it has no {VOCABULARY}", run.display());
-    Failure::usage(format!("{message}; `ast train --preset shakespeare --data-dir DIR` makes one"))
+fn no_text(weights: &Path) -> Failure {
+    let message = format!("{}: these are not the weights of a run on text: they have no vocabulary", weights.display());
+    Failure::usage(format!("{message}; `ast train --preset shakespeare --data-dir DIR` makes some"))
 }
 
 /// The logits of the token after these, `[classes]`.

@@ -45,7 +45,8 @@ pub(crate) fn ledger(args: &LedgerArgs) -> Result<(), Failure> {
         let rows = sorted.iter().take(args.top.unwrap_or(usize::MAX));
         return put(&records::csv(rows)?).map(drop);
     }
-    let text = Text { all: &all, names: &summary.class_names, top: args.top.unwrap_or(20), answer: &answer };
+    let text =
+        Text { all: &all, names: &summary.preprocessing.class_names, top: args.top.unwrap_or(20), answer: &answer };
     let mut out = format!("{}: ", run.display());
     // Writing to a string cannot fail.
     let _ = if args.suspects { text.suspects(&sorted, &mut out) } else { text.write(&sorted, args.sort, &mut out) };

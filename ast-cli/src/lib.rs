@@ -53,7 +53,6 @@ mod signals;
 mod simulate;
 mod tensorboard;
 mod train;
-mod vocabulary;
 
 use std::process::ExitCode;
 

@@ -14,7 +14,7 @@ use crate::export;
 use crate::interval::half_width;
 use crate::output::several;
 use crate::records::{LEDGER, PREDICTIONS};
-use crate::run_folder::{CONFIG, PAGE, VOCABULARY};
+use crate::run_folder::{CONFIG, PAGE};
 use crate::shell::quoted;
 use crate::tensorboard;
 
@@ -25,7 +25,7 @@ const ALL_OF_IT: f64 = 5e-4;
 const CLASSES: usize = 5;
 
 /// The files that a run leaves for its user.
-const FILES: [&str; 14] = [
+const FILES: [&str; 13] = [
     PAGE,
     "run.svg",
     "summary.json",
@@ -39,7 +39,6 @@ const FILES: [&str; 14] = [
     export::METRICS,
     export::EMISSIONS,
     tensorboard::FOLDER,
-    VOCABULARY,
 ];
 
 pub(crate) struct Run<'a> {
@@ -182,7 +181,7 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
             training + test
         )?;
     }
-    let names = &summary.class_names;
+    let names = &summary.preprocessing.class_names;
     if !names.is_empty() {
         let (first, more) = names.split_at(names.len().min(CLASSES));
         let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };

@@ -28,12 +28,13 @@ pub(crate) struct Point {
 }
 
 /// What matters of the present data besides their fingerprints.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Data<'a> {
     /// What their fingerprints are of.
     pub(crate) fingerprinted: &'a str,
-    /// Whether to go on with other data than the run started with.
-    pub(crate) may_differ: bool,
+    /// The [`layout`](ast_core::data::layout) of training and evaluation data, to go on with other data than the run started
+    /// with if that is the same.
+    pub(crate) layout: Option<[String; 2]>,
 }
 
 /// The present identity of a run: configuration and data.
@@ -69,10 +70,15 @@ pub(crate) fn find(
             return Err(refusal(run, &format!("no checkpoint can be used ({})", reasons.join("; "))));
         }
         let begun = Builds::data(claim)?.unwrap_or_else(|| now.data.clone());
-        the_same_data("training data", &begun, &now.data, config, data).map_err(|why| refusal(run, &why))?;
+        the_same_data("training data", &begun, &now.data, config, &data).map_err(|why| refusal(run, &why))?;
         return Ok(None);
     };
-    let other_data = !is_the_same(&manifest.run, config, now, data).map_err(|why| refusal(run, &why))?;
+    let other_data = !is_the_same(&manifest.run, config, now, &data).map_err(|why| refusal(run, &why))?;
+    if other_data && data.layout != Builds::layout(claim)? {
+        let what = "the names or the classes of the samples are others than those that the run started with: `--other-data` is \
+                    for files that were repaired or copied, not for renamed or sorted ones";
+        return Err(refusal(run, what));
+    }
     let log = claim.read(METRICS)?.unwrap_or_default();
     let kept = log::keep(&log, snapshot.step, &manifest.run).map_err(|why| {
         refusal(run, &format!("{METRICS} {why}; without the file the run continues, with a gap in the log"))
@@ -108,7 +114,7 @@ pub(crate) fn refusal(run: &Path, why: &str) -> Failure {
 }
 
 /// Whether the data are the same too, if they `may_differ`.
-fn is_the_same(then: &RunIdentity, config: &RunConfig, now: &RunIdentity, data: Data<'_>) -> Result<bool, String> {
+fn is_the_same(then: &RunIdentity, config: &RunConfig, now: &RunIdentity, data: &Data<'_>) -> Result<bool, String> {
     let differing = keys::differing(&then.config, &now.config, &keys::defaults(config));
     if !differing.is_empty() {
         let rule = "these keys decide results and cannot change during a run";
@@ -119,8 +125,8 @@ fn is_the_same(then: &RunIdentity, config: &RunConfig, now: &RunIdentity, data: 
     Ok(training && evaluation)
 }
 
-fn the_same_data(what: &str, then: &str, now: &str, config: &RunConfig, data: Data<'_>) -> Result<bool, String> {
-    if then == now || data.may_differ {
+fn the_same_data(what: &str, then: &str, now: &str, config: &RunConfig, data: &Data<'_>) -> Result<bool, String> {
+    if then == now || data.layout.is_some() {
         return Ok(then == now);
     }
     let fingerprinted = data.fingerprinted;

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use ast_core::data::Preprocessing;
 use ast_core::run::{Event, Fingerprint, Ran, RunConfig, RunningFingerprint, Summary};
 use serde::Serialize;
 
@@ -23,8 +24,6 @@ pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const SUMMARY: &str = "summary.json";
 pub(crate) const METRICS: &str = "metrics.jsonl";
 pub(crate) const PROVENANCE: &str = "run.json";
-/// The tokens of a text, for `ast generate`.
-pub(crate) const VOCABULARY: &str = "vocabulary.json";
 /// The weights at the end of the run.
 pub(crate) const MODEL: &str = "model.safetensors";
 /// A page about the run.
@@ -32,11 +31,10 @@ pub(crate) const PAGE: &str = "report.html";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// The files of a run besides its configuration, in the order in which they are moved aside. The checkpoints are last:
 /// without them a resumed run starts its log again, so the log must be safe first.
-const LEFT: [&str; 14] = [
+const LEFT: [&str; 13] = [
     SUMMARY,
     METRICS,
     PROVENANCE,
-    VOCABULARY,
     "best.safetensors",
     MODEL,
     "run.svg",
@@ -72,6 +70,10 @@ pub(crate) struct Provenance<'a> {
     pub(crate) scorer_origin: Option<&'a str>,
     /// SHA-256 of the training data.
     pub(crate) data: &'a str,
+    /// SHA-256 of names and classes of the training samples, and of the evaluation samples.
+    pub(crate) layout: [String; 2],
+    /// How samples become the input of the network.
+    pub(crate) preprocessing: Preprocessing,
     pub(crate) seed: u64,
     /// Seconds since 1970.
     pub(crate) started: u64,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ast_core::data::{Dataset, LoadError, Shape};
+use ast_core::data::{Dataset, LoadError, Preprocessing, Shape, layout};
 use ast_core::model::NetworkError;
 use ast_core::plugin::ParamValue;
 use ast_core::run::{Checkpoints, DataConfig, Origin, Ran, RunConfig, RunIdentity, SCHEMA, Summary, TestSet};
@@ -28,13 +28,12 @@ use crate::records::{self, LEDGER, PREDICTIONS};
 use crate::report::{Run, data_of, outcome, report};
 use crate::resume::{self, Point};
 use crate::run_folder::{
-    CHECKPOINTS, CONFIG, MODEL, PAGE, PROVENANCE, Provenance, RunFolder, SUMMARY, VOCABULARY, how_resumed, is_a_run,
+    CHECKPOINTS, CONFIG, MODEL, PAGE, PROVENANCE, Provenance, RUNS, RunFolder, SUMMARY, how_resumed, is_a_run,
     summary_of,
 };
 use crate::shell::quoted;
 use crate::signals::Signals;
 use crate::tensorboard::EventFile;
-use crate::vocabulary::Vocabulary;
 
 pub(crate) fn train(args: &TrainArgs) -> Result<(), Failure> {
     let signals = listen()?;
@@ -92,7 +91,12 @@ pub(crate) fn run(
 ) -> Result<Finished, Failure> {
     let (config, effective) = (resolved.config.clone(), resolved.effective());
     let scorer_origin = resolved.scorer_entry.map(|(_, origin)| origin);
-    let Data { train, test, fingerprint, evaluation } = dataset::load(&config)?;
+    // What a run began with is what it goes on with, whatever its data has become.
+    let begun = match place {
+        RunTarget::Stopped { run, .. } => Builds::preprocessing(run)?,
+        _ => None,
+    };
+    let Data { train, test, fingerprint, evaluation } = dataset::load(&config, begun.as_ref())?;
     let identity = resume::identity(&effective, &fingerprint, &evaluation)?;
     let (backend, device) = device::choose(&config.device.name)?;
 
@@ -112,7 +116,7 @@ pub(crate) fn run(
     let mut log = Log::new(place.folder, place.checkpoints, view, signals, config.checkpoint, identity);
     let builds = match place.goes_on {
         None => {
-            let provenance = provenance(&config, backend, &ran, scorer_origin, &fingerprint);
+            let provenance = provenance(&config, backend, &ran, scorer_origin, &fingerprint, [&data, &test_data]);
             log.folder.write_json(PROVENANCE, &provenance)?;
             Builds::begin(&provenance)?
         }
@@ -123,9 +127,6 @@ pub(crate) fn run(
             builds
         }
     };
-    if let Some(vocabulary) = Vocabulary::of(data.as_ref()) {
-        log.folder.write_json(VOCABULARY, &vocabulary)?;
-    }
     if wanted.tensorboard {
         log.tensorboard = Some(EventFile::create(&path)?);
     }
@@ -235,6 +236,7 @@ fn open(
     };
     let (run, other_data) = match place {
         RunTarget::New(out) => {
+            dataset::refuse_within(&config.data, out.unwrap_or(Path::new(RUNS)))?;
             let trainer = trainer(setup)?;
             return Ok((begin(RunFolder::create(out, config)?), trainer));
         }
@@ -245,7 +247,9 @@ fn open(
         RunTarget::Stopped { run, other_data } => (run, other_data),
     };
     let (claim, mut checkpoints) = (Claim::of(run)?, checkpoints(run));
-    let data = resume::Data { fingerprinted: setup.train.dataset().fingerprinted(), may_differ: other_data };
+    let [of_train, of_test] = [setup.train.dataset(), setup.test.dataset()];
+    let layout = || [of_train, of_test].map(|data| layout(data.as_ref()));
+    let data = resume::Data { fingerprinted: of_train.fingerprinted(), layout: other_data.then(layout) };
     let Some(point) = resume::find(&claim, &mut checkpoints, effective, identity, data)? else {
         let trainer = trainer(setup)?;
         note(&format!("{}: no checkpoint to resume from: starting over", run.display()));
@@ -300,7 +304,8 @@ fn provenance<'a>(
     device: &'a str,
     ran: &'a Ran,
     scorer_origin: Option<&'a str>,
-    data: &'a str,
+    fingerprint: &'a str,
+    data: [&Arc<dyn Dataset>; 2],
 ) -> Provenance<'a> {
     Provenance {
         schema: SCHEMA,
@@ -311,7 +316,9 @@ fn provenance<'a>(
         threads: rayon::current_num_threads(),
         ran,
         scorer_origin,
-        data,
+        data: fingerprint,
+        layout: data.map(|data| layout(data.as_ref())),
+        preprocessing: Preprocessing::of(data[0].as_ref()),
         seed: config.train.seed,
         started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
     }

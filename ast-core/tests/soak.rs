@@ -8,11 +8,10 @@ use std::sync::Arc;
 
 use ast_core::burn::tensor::Device;
 use ast_core::model::Weights;
-use ast_core::model::zoo::SimpleCnn;
 use ast_core::testing::DirectLoader;
 use ast_core::train::Resolved;
 use ast_core::train::{Setup, Trainer};
-use common::{Halves, Loss, SAMPLES, SIDE, config, policy};
+use common::{Halves, Loss, SAMPLES, config, little, policy};
 
 /// Resident memory in bytes.
 fn resident() -> f64 {
@@ -36,7 +35,7 @@ fn memory_does_not_grow() {
         run,
         train: data(SAMPLES),
         test: data(100),
-        model: SimpleCnn::new([3, SIDE, SIDE], 2, Weights::new(random, &device)),
+        model: little(Weights::new(random, &device)),
         device,
     })
     .unwrap();

@@ -42,18 +42,35 @@ struct Arrays {
 
 impl DataSource for Arrays {
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
-        let (train, test) = places(request.dir.ok_or(DataError::NoFolder)?)?;
+        let known = request.preprocessing.and_then(|given| given.classes);
+        let (train, test) = places(request.dir.ok_or(DataError::NoFolder)?, known.is_some())?;
         let (train, test) = (train.read()?, test.map(|place| place.read()).transpose()?);
-        check(&train, test.as_ref())?;
-        let labels = train.labels.iter().chain(test.iter().flat_map(|test| &test.labels));
-        let classes = labels.max().map_or(0, |label| *label as usize + 1);
-        let scale = Scale::of(&train);
+        let splits = || std::iter::once(&train).chain(&test);
+        match known {
+            Some(classes) => splits().try_for_each(|split| of_these(split, classes))?,
+            None => check(&train, test.as_ref())?,
+        }
+        let labels = splits().flat_map(|split| &split.labels);
+        let classes = known.unwrap_or(labels.max().map_or(0, |label| *label as usize + 1));
+        let scale = Scale::of(&train).given(request.preprocessing);
         let dataset = |split| scale.dataset(split, classes, self.mirrors);
         Ok(Splits { train: dataset(train), test: test.map(dataset) })
     }
 
     fn find(&self, dir: &Path) -> Result<(), DataError> {
-        places(dir).map(drop).map_err(Into::into)
+        places(dir, false).map(drop).map_err(Into::into)
+    }
+}
+
+/// Refuses samples of other classes than those of an earlier run.
+fn of_these(split: &Split, classes: usize) -> Result<(), ArrayError> {
+    match split.labels.iter().position(|label| *label as usize >= classes) {
+        None => Ok(()),
+        Some(sample) => {
+            let label = split.labels[sample];
+            let reason = format!("label {label} of sample {sample} is none of the {classes} classes of the run");
+            Err(ArrayError { file: split.file.clone(), reason })
+        }
     }
 }
 
@@ -99,8 +116,8 @@ enum Place {
     Npy { images: PathBuf, labels: PathBuf },
 }
 
-/// The training samples, and the test samples if there are any.
-fn places(dir: &Path) -> Result<(Place, Option<Place>), ArrayError> {
+/// The training samples, and the test samples if there are any. If `one` split is enough, these may be alone.
+fn places(dir: &Path, one: bool) -> Result<(Place, Option<Place>), ArrayError> {
     let wrong = |reason: &str| ArrayError { file: dir.to_path_buf(), reason: reason.into() };
     let about = fs::metadata(dir).map_err(|error| wrong(&error.to_string()))?;
     if !about.is_dir() {
@@ -109,6 +126,9 @@ fn places(dir: &Path) -> Result<(Place, Option<Place>), ArrayError> {
     }
     if let Some(train) = named(dir, "train") {
         return Ok((train, TEST.iter().find_map(|name| named(dir, name))));
+    }
+    if let Some(test) = TEST.iter().find_map(|name| named(dir, name)).filter(|_| one) {
+        return Ok((test, None));
     }
     if let Some(alone) = pair(dir.join("images.npy"), dir.join("labels.npy")) {
         return Ok((alone, None));
@@ -161,7 +181,6 @@ mod tests {
     use super::npy::channels_first;
     use super::*;
     use ast_core::data::{Dataset, Shape};
-    use ast_core::random::Random;
     use ast_core::select::SampleId;
     use npyz::WriterBuilder;
     use std::io::{Cursor, Write};
@@ -191,8 +210,7 @@ mod tests {
     }
 
     fn splits(dir: &Path) -> Result<Splits, String> {
-        let request = ReadRequest { dir: Some(dir), random: Random::new(0), samples: None };
-        Arrays { mirrors: true }.read(&request).map_err(|error| error.to_string())
+        Arrays { mirrors: true }.read(&ReadRequest::of(dir)).map_err(|error| error.to_string())
     }
 
     fn written(dataset: &dyn Dataset, id: SampleId) -> Vec<f32> {

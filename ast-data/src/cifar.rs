@@ -61,6 +61,8 @@ impl DataSource for Cifar {
 
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
         let (train, test) = self.images(request.dir.ok_or(DataError::NoFolder)?)?;
+        let [train, test] =
+            [train, test].map(|images| images.normalised(request.preprocessing, &self.mean, &self.deviation));
         Ok(Splits { train: Arc::new(train), test: Some(Arc::new(test)) })
     }
 
@@ -126,7 +128,7 @@ impl Cifar {
         let Batch { labels, pixels } = batch;
         let classes = self.kinds[self.kind];
         let images = Images::new(SHAPE, classes.len(), pixels, labels);
-        Ok(images.normalise(&self.mean, &self.deviation).with_class_names(classes))
+        Ok(images.with_class_names(classes))
     }
 
     /// Adds the records of a file. An incomplete last record is ignored.

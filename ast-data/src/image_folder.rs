@@ -18,11 +18,14 @@ mod store;
 mod view;
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ast_core::data::{
-    DataError, DataSource, Dataset, LoadedSample, ReadRequest, SampleError, Shape, Splits, VerifiedContents,
+    DataError, DataSource, Dataset, LoadedSample, Preprocessing, ReadRequest, SampleError, Shape, Splits,
+    VerifiedContents,
 };
 use ast_core::plugin::{ParamError, ParamKind, ParamSpec, Params};
 use ast_core::random::{Purpose, Random};
@@ -121,15 +124,25 @@ fn whole(key: &'static str, given: Option<f64>) -> Result<Option<usize>, ParamEr
 impl DataSource for ImageFolder {
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
         let dir = request.dir.ok_or(DataError::NoFolder)?;
-        Ok(self.splits(dir, cache::folder().as_deref())?)
+        Ok(self.splits(dir, cache::folder().as_deref(), request.preprocessing)?)
+    }
+
+    fn folder_of_classes(&self, dir: &Path) -> Option<PathBuf> {
+        let train = dir.join("train");
+        let root = [train, dir.to_path_buf()].into_iter().find(|folder| folder.is_dir())?;
+        let has_images = |class: &OsString| {
+            let mut files = std::fs::read_dir(root.join(class)).into_iter().flatten().flatten();
+            files.any(|file| is_image(file.file_name().as_encoded_bytes()))
+        };
+        folders(&root).is_ok_and(|classes| classes.iter().any(has_images)).then_some(root)
     }
 
     fn find(&self, dir: &Path) -> Result<(), DataError> {
-        opened(dir).map(drop).map_err(Into::into)
+        opened(dir, false).map(drop).map_err(Into::into)
     }
 
     fn describe(&self, dir: &Path) -> Result<Vec<(&'static str, String)>, DataError> {
-        let Opened { classes, train, test } = opened(dir)?;
+        let Opened { classes, train, test } = opened(dir, false)?;
         let of = |store: &dyn Store| {
             let mut counts = vec![0; classes.len()];
             (0..store.samples()).for_each(|image| counts[store.class(image)] += 1);
@@ -140,8 +153,12 @@ impl DataSource for ImageFolder {
             [first, second, .., last] if classes.len() > 12 => format!("{first}, {second}, ..., {last}"),
             all => all.join(", "),
         };
+        let remarks = [Some(&train), test.as_ref()].into_iter().flatten().filter_map(|store| store.remark());
+        let remarks: Vec<_> = remarks.map(|remark| ("note", remark)).collect();
         let test = test.map_or_else(|| "none: set data.validation".into(), |test| of(test.as_ref()));
-        Ok(vec![("training", of(train.as_ref())), ("test", test), ("classes", format!("{}: {shown}", classes.len()))])
+        let lines =
+            vec![("training", of(train.as_ref())), ("test", test), ("classes", format!("{}: {shown}", classes.len()))];
+        Ok(lines.into_iter().chain(remarks).collect())
     }
 
     fn verify_contents(
@@ -149,7 +166,7 @@ impl DataSource for ImageFolder {
         dir: &Path,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Option<VerifiedContents>, DataError> {
-        let Opened { train, test, .. } = opened(dir)?;
+        let Opened { train, test, .. } = opened(dir, false)?;
         let all = train.samples() + test.as_ref().map_or(0, |test| test.samples());
         let (mut splits, mut broken, mut done) = (Vec::new(), Vec::new(), 0);
         for (name, store) in [("training", Some(train)), ("test", test)] {
@@ -174,32 +191,61 @@ impl DataSource for ImageFolder {
 }
 
 impl ImageFolder {
-    fn splits(&self, dir: &Path, cache: Option<&Path>) -> Result<Splits, FolderError> {
-        let Opened { classes, train, test } = opened(dir)?;
-        let cached = Cached::new(cache, dir, identity(train.as_ref()));
+    fn splits(&self, dir: &Path, cache: Option<&Path>, given: Option<&Preprocessing>) -> Result<Splits, FolderError> {
+        let given = given.cloned().unwrap_or_default();
+        let Opened { classes, train, test } = opened(dir, given.classes.is_some())?;
+        if let (Some(size), Some(Shape::Image([_, height, width]))) = (self.size, given.shape)
+            && [height, width] != [size; 2]
+        {
+            let reason = format!("`data.size` = {size}, but the network is for images of {height} x {width} pixels");
+            return Err(FolderError::new(dir, reason));
+        }
+        let own = given.shape.zip(given.normalisation(3)).zip(given.input_deviation);
+        let (view, normalise, input_deviation) = match own {
+            Some(((Shape::Image([_, height, width]), [mean, deviation]), input_deviation)) => {
+                let shorter = given.resize.unwrap_or(height.min(width));
+                let view = View { sides: [height, width], shorter, crops: given.crops };
+                (view, [0, 1, 2].map(|channel| [mean[channel], deviation[channel]]), input_deviation)
+            }
+            _ => {
+                let statistics = self.measured(dir, cache, train.as_ref())?;
+                let [mean, deviation] = [statistics.mean, statistics.deviation].map(|of| of.map(|value| value as f32));
+                let [mean, deviation] = given.normalisation(3).unwrap_or([&mean, &deviation]);
+                let view = match given.shape {
+                    Some(Shape::Image([_, height, width])) if self.size.is_none() => View {
+                        sides: [height, width],
+                        shorter: given.resize.unwrap_or(height.min(width)),
+                        crops: given.crops,
+                    },
+                    _ => self.view(&statistics),
+                };
+                (view, [0, 1, 2].map(|channel| [mean[channel], deviation[channel]]), statistics.input_deviation)
+            }
+        };
+        let classes = Arc::<[String]>::from(classes);
+        let split = |store| -> Arc<dyn Dataset> {
+            let (classes, skip, mirrors) = (classes.clone(), self.skip, self.mirrors);
+            Arc::new(Pictures { store, classes, view, normalise, input_deviation, skip, mirrors })
+        };
+        Ok(Splits { train: split(train), test: test.map(split) })
+    }
+
+    /// What the images are like, from the cache if they were measured before.
+    fn measured(&self, dir: &Path, cache: Option<&Path>, train: &dyn Store) -> Result<Statistics, FolderError> {
+        let cached = Cached::new(cache, dir, identity(train));
         let statistics = match cached.get() {
             Some(statistics) => statistics,
             None => {
-                let measured = Statistics::of(train.as_ref(), self.skip);
+                let measured = Statistics::of(train, self.skip);
                 let statistics = measured.map_err(|error| FolderError::new(Path::new(&error.place), error.reason))?;
                 cached.put(&statistics);
                 statistics
             }
         };
-        if statistics.images == 0 {
-            return Err(FolderError::new(dir, "every image is broken"));
+        match statistics.images {
+            0 => Err(FolderError::new(dir, "every image is broken")),
+            _ => Ok(statistics),
         }
-        let (view, classes) = (self.view(&statistics), Arc::<[String]>::from(classes));
-        let normalise = [0, 1, 2].map(|channel| {
-            let (mean, deviation) = (statistics.mean[channel], statistics.deviation[channel]);
-            [mean as f32, deviation as f32]
-        });
-        let split = |store| -> Arc<dyn Dataset> {
-            let (classes, input_deviation) = (classes.clone(), statistics.input_deviation);
-            let (skip, mirrors) = (self.skip, self.mirrors);
-            Arc::new(Pictures { store, classes, view, normalise, input_deviation, skip, mirrors })
-        };
-        Ok(Splits { train: split(train), test: test.map(split) })
     }
 }
 
@@ -222,12 +268,13 @@ fn is_binary(place: &Path) -> bool {
     place.is_file() && !parquet::is_parquet(place)
 }
 
-fn opened(place: &Path) -> Result<Opened, FolderError> {
+/// Opens a place. With classes that are `known`, images of some of them are enough, and those of one split.
+fn opened(place: &Path, known: bool) -> Result<Opened, FolderError> {
     if is_binary(place) {
         let (classes, train, test) = packed::open(place)?;
         return Ok(Opened::of(classes, train, test));
     }
-    let (train, test) = match listed(place) {
+    let (train, test) = match listed(place, known) {
         Ok(listed) => listed,
         Err(error) => return parquet::open(place)?.ok_or(error),
     };
@@ -253,14 +300,18 @@ fn identity(store: &dyn Store) -> String {
 }
 
 /// Lists the training images, and the test images if there are any.
-fn listed(dir: &Path) -> Result<(Index, Option<Index>), FolderError> {
+fn listed(dir: &Path, known: bool) -> Result<(Index, Option<Index>), FolderError> {
     let wrong = |file: &Path, reason: &str| Err(FolderError::new(file, reason));
     let about = std::fs::metadata(dir).map_err(|error| FolderError::new(dir, error.to_string()))?;
     if !about.is_dir() {
         return wrong(dir, "it is neither a folder nor a file");
     }
-    let split = dir.join("train").is_dir();
-    let root = if split { dir.join("train") } else { dir.to_path_buf() };
+    let test = TEST.iter().map(|name| dir.join(name)).find(|folder| folder.is_dir());
+    let (root, test) = match (dir.join("train"), test) {
+        (train, test) if train.is_dir() => (train, test),
+        (_, Some(alone)) if known && !folders(&alone)?.is_empty() => (alone, None),
+        _ => (dir.to_path_buf(), None),
+    };
     if folders(&root)?.is_empty() {
         let loose = std::fs::read_dir(&root).is_ok_and(|mut entries| {
             entries.any(|entry| entry.is_ok_and(|entry| is_image(entry.file_name().as_encoded_bytes())))
@@ -272,6 +323,17 @@ fn listed(dir: &Path) -> Result<(Index, Option<Index>), FolderError> {
         return wrong(&root, reason);
     }
     let train = Index::of(&root)?;
+    let test = test.map(|folder| Ok((Index::of(&folder)?, folder))).transpose()?;
+    if known {
+        if train.len() + test.as_ref().map_or(0, |(test, _)| test.len()) == 0 {
+            return wrong(&root, "there is no image (.jpg, .jpeg, .png) in its folders");
+        }
+        let all: BTreeSet<String> =
+            train.classes.iter().chain(test.iter().flat_map(|(test, _)| &test.classes)).cloned().collect();
+        let all: Vec<String> = all.into_iter().collect();
+        let test = test.map(|(test, _)| test.renumbered(&all)).transpose()?;
+        return Ok((train.renumbered(&all)?, test));
+    }
     if let Some((name, _)) = train.classes.iter().zip(train.counts()).find(|(_, count)| *count == 0) {
         let nested = folders(&root.join(name)).is_ok_and(|folders| !folders.is_empty());
         let inside = if nested { "; images in folders within it are not looked for" } else { "" };
@@ -279,9 +341,8 @@ fn listed(dir: &Path) -> Result<(Index, Option<Index>), FolderError> {
         return wrong(&root.join(name), &reason);
     }
     differ(&root, &train.classes)?;
-    let folder = TEST.iter().map(|name| dir.join(name)).find(|folder| split && folder.is_dir());
-    let test = folder.map(|folder| {
-        let test = Index::of(&folder)?.renumbered(&train.classes)?;
+    let test = test.map(|(test, folder)| {
+        let test = test.renumbered(&train.classes)?;
         let empty = || FolderError::new(&folder, "there are no images in it");
         if test.len() == 0 { Err(empty()) } else { Ok(test) }
     });
@@ -360,6 +421,10 @@ impl Dataset for Pictures {
         self.view.crops
     }
 
+    fn resize(&self) -> Option<usize> {
+        Some(self.view.shorter)
+    }
+
     fn mirrors(&self) -> bool {
         self.mirrors
     }
@@ -374,6 +439,14 @@ impl Dataset for Pictures {
 
     fn place(&self, id: SampleId) -> Option<String> {
         Some(self.store.place(id as usize))
+    }
+
+    fn name(&self, id: SampleId) -> Cow<'_, [u8]> {
+        self.store.name(id as usize).into()
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.store.remark().into_iter().collect()
     }
 
     fn fingerprinted(&self) -> &'static str {

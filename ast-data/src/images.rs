@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use ast_core::data::{Dataset, Shape};
+use ast_core::data::{Dataset, Preprocessing, Shape};
 use ast_core::select::SampleId;
 
 /// Labelled images, kept in memory as bytes.
@@ -56,6 +56,14 @@ impl Images {
         }
         self.normalisation = mean.iter().zip(deviation).map(|(mean, deviation)| [*mean, *deviation]).collect();
         self
+    }
+
+    /// [`normalise`](Self::normalise)s as an earlier run did, or else by `mean` and `deviation`.
+    #[must_use]
+    pub(crate) fn normalised(self, given: Option<&Preprocessing>, mean: &[f32], deviation: &[f32]) -> Self {
+        let given = given.and_then(|given| given.normalisation(self.shape[0]));
+        let [mean, deviation] = given.unwrap_or([mean, deviation]);
+        self.normalise(mean, deviation)
     }
 
     /// Says whether the mirror image of a sample is of the same class; of digits it is not. By default it is.

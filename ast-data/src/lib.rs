@@ -11,7 +11,7 @@
 //! use ast_core::select::Visit;
 //! use ast_data::{Difficulty, OrderedLoader, Split, procedural};
 //!
-//! let data: Arc<dyn Dataset> = Arc::new(procedural(Random::new(0), Split::Train, 100, Difficulty::default()));
+//! let data: Arc<dyn Dataset> = Arc::new(procedural(Random::new(0), Split::Train, 100, 32, Difficulty::default()));
 //! let mut loader = OrderedLoader::new(data, 2)?; // two threads, which change nothing but the time
 //!
 //! // A batch of two images as a selector would ask for it: the first visit of one, the third of the other.

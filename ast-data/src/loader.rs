@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_panic_in_a_worker_becomes_an_error() {
-        let dataset = Arc::new(procedural(Random::new(1), Split::Train, 3, Difficulty::default()));
+        let dataset = Arc::new(procedural(Random::new(1), Split::Train, 3, 32, Difficulty::default()));
         let mut loader = OrderedLoader::new(dataset, 1).unwrap();
         for id in [0, 99, 1] {
             loader.request(Request { visits: vec![Visit { id, epoch: 0, earlier: 0 }], augment: None, size: None });
@@ -107,7 +107,8 @@ mod tests {
     /// Any number of workers gives the same batches in the same order, augmented and resized.
     #[test]
     fn the_worker_count_does_not_change_batches() {
-        let dataset: Arc<dyn Dataset> = Arc::new(procedural(Random::new(1), Split::Train, 300, Difficulty::default()));
+        let dataset: Arc<dyn Dataset> =
+            Arc::new(procedural(Random::new(1), Split::Train, 300, 32, Difficulty::default()));
         let augment = Augment { flip: Flip::Alternate, padding: Padding::Reflect, ..Augment::standard(Random::new(5)) };
         let by = [Resize::Scale, Resize::Crop, Resize::Scale];
         let batches = |workers| {

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ast_core::data::{DataError, DataSource, Download, Published, ReadRequest, Remedy, Splits, Verified};
-use ast_core::random::Random;
 
 use crate::archive::differs;
 use crate::idx::{self, Idx, IdxError};
@@ -152,7 +151,7 @@ impl DataSource for Mnist {
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
         let folder = self.folder(request.dir.ok_or(DataError::NoFolder)?)?;
         let read = |files: &Files| -> Result<Arc<Images>, MnistError> {
-            let images = read(&folder, files)?.normalise(&[self.mean], &[self.deviation]);
+            let images = read(&folder, files)?.normalised(request.preprocessing, &[self.mean], &[self.deviation]);
             Ok(Arc::new(images.with_mirrors(self.mirrors).with_class_names(self.classes)))
         };
         Ok(Splits { train: read(&TRAIN)?, test: Some(read(&TEST)?) })
@@ -169,7 +168,7 @@ impl DataSource for Mnist {
 
     /// Unpacked files are not compared: no checksums of them are published.
     fn verify(&self, dir: &Path) -> Result<Verified, DataError> {
-        let splits = self.read(&ReadRequest { dir: Some(dir), random: Random::new(0), samples: None })?;
+        let splits = self.read(&ReadRequest::of(dir))?;
         let folder = self.folder(dir)?;
         let (mut packed, mut modified) = (true, Vec::new());
         for published in (self.published)().files() {
@@ -271,7 +270,7 @@ mod tests {
     }
 
     fn read(dir: &Path) -> Result<Splits, DataError> {
-        source(false).read(&ReadRequest { dir: Some(dir), random: Random::new(0), samples: None })
+        source(false).read(&ReadRequest::of(dir))
     }
 
     #[test]

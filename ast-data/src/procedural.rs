@@ -9,6 +9,7 @@ use ast_core::select::SampleId;
 
 use crate::images::Images;
 
+/// Height and width, unless another size is asked for.
 const SIDE: usize = 32;
 /// The shapes, in the order of [`inside`].
 const SHAPES: [&str; 10] =
@@ -16,15 +17,23 @@ const SHAPES: [&str; 10] =
 const CLASSES: usize = SHAPES.len();
 const GROUPS: [&str; 3] = ["easy", "hard", "mislabelled"];
 
+const MEAN: [f32; 3] = [0.5; 3];
+const DEVIATION: [f32; 3] = [0.25; 3];
+
 const TRAIN: usize = 2000;
 const TEST: usize = 500;
-/// Three gigabytes of pixels.
+/// At the default size, three gigabytes of pixels.
 const MOST: usize = 1_000_000;
 
 ast_core::register_dataset! {
     name: "procedural",
-    summary: "generated images of ten shapes, 32 x 32 pixels, some hard and some mislabelled; no download",
+    summary: "generated images of ten shapes, some hard and some mislabelled; no download",
     params: &[
+        ParamSpec {
+            name: "size",
+            summary: "height and width in pixels",
+            kind: ParamKind::Integer { default: SIDE as u32, min: 8, max: 256 },
+        },
         ParamSpec {
             name: "hard",
             summary: "share of small, faint and noisy images",
@@ -42,22 +51,29 @@ ast_core::register_dataset! {
             let allowed = format!("at most 1 together with `hard` = {hard}");
             return Err(ParamError::OutOfRange { key: "mislabelled", value: ParamValue::Number(mislabelled), allowed });
         }
-        Ok(Box::new(Procedural(Difficulty { hard, mislabelled })))
+        Ok(Box::new(Procedural { side: params.integer("size")? as usize, difficulty: Difficulty { hard, mislabelled } }))
     },
 }
 
 /// The dataset: as many training images as requested, by default 2,000, and 500 test images.
-struct Procedural(Difficulty);
+struct Procedural {
+    side: usize,
+    difficulty: Difficulty,
+}
 
 impl DataSource for Procedural {
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
         let samples = request.samples.unwrap_or(TRAIN);
-        if samples > MOST {
+        let most = MOST * SIDE * SIDE / (self.side * self.side);
+        if samples > most {
             let (key, value) = ("train_limit", ParamValue::Number(samples as f64));
-            let allowed = format!("at most {MOST} generated images, `validation` included");
+            let allowed = format!("at most {most} generated images, `validation` included");
             return Err(ParamError::OutOfRange { key, value, allowed }.into());
         }
-        let make = |split, samples| Arc::new(procedural(request.random, split, samples, self.0));
+        let make = |split, samples| {
+            let images = procedural(request.random, split, samples, self.side, self.difficulty);
+            Arc::new(images.normalised(request.preprocessing, &MEAN, &DEVIATION))
+        };
         Ok(Splits { train: make(Split::Train, samples), test: Some(make(Split::Test, TEST)) })
     }
 }
@@ -87,24 +103,25 @@ impl Default for Difficulty {
     }
 }
 
-/// Generates images of ten shapes in random colours, sizes and places, 3 x 32 x 32 pixels.
+/// Generates images of ten shapes in random colours, sizes and places, 3 x `side` x `side` pixels. Below 32 pixels
+/// the shapes are hard to tell apart.
 ///
 /// Easy images are large, bright and clean; hard ones small, faint and noisy; mislabelled ones look easy. The group of
 /// each is known ([`Dataset::group`](ast_core::data::Dataset::group)), so a run can report which groups its selection
 /// favours. Every image is a function of seed, split and number.
 #[must_use]
-pub fn procedural(random: Random, split: Split, samples: usize, difficulty: Difficulty) -> Images {
-    let mut pixels = Vec::with_capacity(samples * 3 * SIDE * SIDE);
+pub fn procedural(random: Random, split: Split, samples: usize, side: usize, difficulty: Difficulty) -> Images {
+    let mut pixels = Vec::with_capacity(samples * 3 * side * side);
     let (mut labels, mut groups) = (Vec::with_capacity(samples), Vec::with_capacity(samples));
     for id in 0..samples as SampleId {
         let mut stream = random.stream(Purpose::Data, split as u64, u64::from(id));
         let (kind, group) = (stream.below(CLASSES), group(stream.uniform(), split, difficulty));
-        Scene::draw(group == GROUPS[1], &mut stream).paint(kind, &mut stream, &mut pixels);
+        Scene::draw(group == GROUPS[1], side, &mut stream).paint(kind, &mut stream, &mut pixels);
         let wrong = (kind + 1 + stream.below(CLASSES - 1)) % CLASSES;
         labels.push(if group == GROUPS[2] { wrong } else { kind } as u8);
         groups.push(group);
     }
-    let images = Images::new([3, SIDE, SIDE], CLASSES, pixels, labels).normalise(&[0.5; 3], &[0.25; 3]);
+    let images = Images::new([3, side, side], CLASSES, pixels, labels).normalise(&MEAN, &DEVIATION);
     images.with_groups(groups).with_class_names(&SHAPES)
 }
 
@@ -118,6 +135,7 @@ fn group(u: f64, split: Split, difficulty: Difficulty) -> &'static str {
 
 /// The appearance of an image apart from its shape.
 struct Scene {
+    side: usize,
     centre: [f64; 2],
     radius: f64,
     background: [f64; 3],
@@ -126,23 +144,25 @@ struct Scene {
 }
 
 impl Scene {
-    fn draw(hard: bool, stream: &mut Stream) -> Self {
+    fn draw(hard: bool, side: usize, stream: &mut Stream) -> Self {
         let (radius, strength, noise) = if hard { (7.0, 0.22, 0.12) } else { (11.0, 0.5, 0.05) };
-        let middle = SIDE as f64 / 2.0 - 0.5;
-        let jitter = if hard { 6.0 } else { 3.0 };
+        // In pixels of the default size.
+        let scale = side as f64 / SIDE as f64;
+        let middle = side as f64 / 2.0 - 0.5;
+        let jitter = if hard { 6.0 } else { 3.0 } * scale;
         let mut around = |middle: f64, spread: f64| middle + spread * (2.0 * stream.uniform() - 1.0);
         let centre = [around(middle, jitter), around(middle, jitter)];
-        let radius = around(radius, 2.0);
+        let radius = around(radius * scale, 2.0 * scale);
         let background = [around(0.5, 0.25), around(0.5, 0.25), around(0.5, 0.25)];
         // The shape is brighter or darker than the background in every channel, in the direction with more room.
         let contrast = background.map(|level| if level < 0.5 { strength } else { -strength } * around(1.0, 0.3));
-        Self { centre, radius, background, contrast, noise }
+        Self { side, centre, radius, background, contrast, noise }
     }
 
     fn paint(&self, kind: usize, stream: &mut Stream, pixels: &mut Vec<u8>) {
         for channel in 0..3 {
-            for row in 0..SIDE {
-                for column in 0..SIDE {
+            for row in 0..self.side {
+                for column in 0..self.side {
                     let at = [row as f64 - self.centre[0], column as f64 - self.centre[1]].map(|x| x / self.radius);
                     let level = if inside(kind, at) { self.contrast[channel] } else { 0.0 };
                     let value = self.background[channel] + level + self.noise * stream.normal();
@@ -179,20 +199,20 @@ mod tests {
     #[test]
     fn groups_have_the_requested_shares() {
         let difficulty = Difficulty { hard: 0.3, mislabelled: 0.1 };
-        let images = procedural(Random::new(3), Split::Train, 4000, difficulty);
+        let images = procedural(Random::new(3), Split::Train, 4000, SIDE, difficulty);
         for (group, share) in [("easy", 0.6), ("hard", 0.3), ("mislabelled", 0.1)] {
             let count = (0..4000).filter(|id| images.group(*id) == Some(group)).count();
             assert!((count as f64 / 4000.0 - share).abs() < 0.03, "{group}: {count}");
         }
         let classes: Vec<usize> = (0..10).map(|c| (0..4000).filter(|id| images.label(*id) == c).count()).collect();
         assert!(classes.iter().all(|count| (300..500).contains(count)), "{classes:?}");
-        let test = procedural(Random::new(3), Split::Test, 1000, difficulty);
+        let test = procedural(Random::new(3), Split::Test, 1000, 8, difficulty);
         assert!((0..1000).all(|id| test.group(id) != Some("mislabelled")));
     }
 
     #[test]
     fn an_image_depends_only_on_seed_split_and_number() {
-        let make = |seed, split, samples| procedural(Random::new(seed), split, samples, Difficulty::default());
+        let make = |seed, split, samples| procedural(Random::new(seed), split, samples, SIDE, Difficulty::default());
         let few = make(1, Split::Train, 5);
         assert_eq!(few.bytes(4), make(1, Split::Train, 50).bytes(4));
         assert_ne!(few.bytes(4), make(2, Split::Train, 5).bytes(4));
@@ -215,8 +235,9 @@ mod tests {
     /// A limit within its range that no memory holds is refused, not tried.
     #[test]
     fn too_many_images_are_refused() {
-        let request = |samples| ReadRequest { dir: None, random: Random::new(1), samples: Some(samples) };
-        let source = Procedural(Difficulty::default());
+        let request =
+            |samples| ReadRequest { dir: None, random: Random::new(1), samples: Some(samples), preprocessing: None };
+        let source = Procedural { side: SIDE, difficulty: Difficulty::default() };
         let error = source.read(&request(MOST + 1)).err().unwrap().to_string();
         assert!(error.contains("`train_limit` = 1000001 is not at most 1000000"), "{error}");
         assert_eq!(source.read(&request(7)).unwrap().train.samples(), 7);

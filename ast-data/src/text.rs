@@ -11,10 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ast_core::data::{
-    DataError, DataSource, Dataset, Download, Published, ReadRequest, Remedy, Shape, Splits, Verified,
+    DataError, DataSource, Dataset, Download, Published, ReadRequest, Remedy, Shape, Splits, Verified, Vocabulary,
 };
 use ast_core::plugin::{ParamError, ParamKind, ParamSpec, Params};
-use ast_core::random::Random;
 use ast_core::run::read_file;
 use ast_core::select::SampleId;
 
@@ -100,7 +99,7 @@ impl Text {
         let entries = fs::read_dir(dir).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let entries = entries.map_err(|error| wrong(error.to_string()))?;
         let paths = entries.into_iter().map(|entry| entry.path());
-        let mut files: Vec<_> = paths.filter(|path| path.extension().is_some_and(|end| end == "txt")).collect();
+        let mut files: Vec<_> = paths.filter(|path| is_text(path)).collect();
         files.sort_unstable();
         if let Some(other) = files.iter().find(|file| !file.is_file()) {
             let (file, reason) = (other.clone(), "it has the name of a text, but is not a file".into());
@@ -112,7 +111,8 @@ impl Text {
         Ok(files)
     }
 
-    fn tokens(&self, dir: &Path) -> Result<Tokens, TextError> {
+    /// The tokens of the text, those of an earlier run if they are given.
+    fn tokens(&self, dir: &Path, given: Option<&Vocabulary>) -> Result<Tokens, TextError> {
         let mut text = Vec::new();
         for file in self.files(dir)? {
             let wrong = |reason| TextError::Malformed { file: file.clone(), reason };
@@ -128,8 +128,14 @@ impl Text {
             }
             text.extend(read);
         }
-        Tokens::of(&text, self.kind).map_err(|reason| TextError::Malformed { file: dir.to_path_buf(), reason })
+        Tokens::of(&text, self.kind, given).map_err(|reason| TextError::Malformed { file: dir.to_path_buf(), reason })
     }
+}
+
+/// Whether a file of this name is taken for a text: not a hidden one, such as `._a.txt`, which macOS puts beside `a.txt`.
+fn is_text(path: &Path) -> bool {
+    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    !hidden && path.extension().is_some_and(|end| end.eq_ignore_ascii_case("txt"))
 }
 
 impl DataSource for Text {
@@ -139,11 +145,16 @@ impl DataSource for Text {
 
     fn read(&self, request: &ReadRequest<'_>) -> Result<Splits, DataError> {
         let dir = request.dir.ok_or(DataError::NoFolder)?;
-        let (tokens, context) = (Arc::new(self.tokens(dir)?), self.context);
+        let given = request.preprocessing.and_then(|given| given.vocabulary.as_ref());
+        let (tokens, context) = (Arc::new(self.tokens(dir, given)?), self.context);
         let all = tokens.text.len();
         let trained = all - all.div_ceil(EVALUATED);
         let windows = |part| Windows { tokens: tokens.clone(), part, context };
         let (train, test) = (windows(0..trained), windows(trained..all));
+        // A short text for a network that is trained already is evaluated on as a whole.
+        if given.is_some() && test.samples() == 0 && windows(0..all).samples() > 0 {
+            return Ok(Splits { train: Arc::new(windows(0..all)), test: None });
+        }
         if train.samples() == 0 || test.samples() == 0 {
             let needed = EVALUATED * context + 1;
             let reason = format!(
@@ -160,7 +171,7 @@ impl DataSource for Text {
     }
 
     fn verify(&self, dir: &Path) -> Result<Verified, DataError> {
-        let splits = self.read(&ReadRequest { dir: Some(dir), random: Random::new(0), samples: None })?;
+        let splits = self.read(&ReadRequest::of(dir))?;
         let files = self.files(dir)?;
         let differing = |published: Published| {
             let of = |file: &ast_core::data::PublishedFile| differs(file, &files[0]) != Some(false);
@@ -231,8 +242,7 @@ mod tests {
     }
 
     fn read(source: &Text, dir: &Path) -> Result<Splits, String> {
-        let request = ReadRequest { dir: Some(dir), random: Random::new(0), samples: None };
-        source.read(&request).map_err(|error| error.to_string())
+        source.read(&ReadRequest::of(dir)).map_err(|error| error.to_string())
     }
 
     fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -252,7 +262,8 @@ mod tests {
 
     #[test]
     fn windows_follow_each_other_and_share_a_token() {
-        let dir = folder(&[("b.txt", b"klmnopqrst"), ("a.txt", b"abcdefghij"), ("c.md", b"no text")]);
+        let dir =
+            folder(&[("b.TXT", b"klmnopqrst"), ("a.txt", b"abcdefghij"), ("._a.txt", b"no text"), ("c.md", b"none")]);
         let Splits { train, test } = read(&source(1, Kind::Characters), dir.path()).unwrap();
         let test = test.unwrap();
         assert_eq!((train.samples(), test.samples(), train.classes()), (17, 1, 20));
@@ -283,8 +294,7 @@ mod tests {
     fn text_keeps_the_contract() {
         let dir = folder(&[("a.txt", "To be, or not to be: that is the question.\n".repeat(40).as_bytes())]);
         for (context, kind) in [(1, Kind::Characters), (8, Kind::Characters), (8, Kind::Bytes)] {
-            let request = ReadRequest { dir: Some(dir.path()), random: Random::new(0), samples: None };
-            check_dataset(&source(context, kind), &request);
+            check_dataset(&source(context, kind), &ReadRequest::of(dir.path()));
             // A file alone is the same text.
             let alone = read(&source(context, kind), &dir.path().join("a.txt")).unwrap().train;
             let whole = read(&source(context, kind), dir.path()).unwrap().train;
@@ -303,8 +313,8 @@ mod tests {
         assert!(error(&[("a.txt", &[b'x'; 80])]).contains("its 80 tokens"));
         assert!(read(&source(8, Kind::Characters), folder(&[("a.txt", &[b'x'; 81])]).path()).is_ok());
         let dir = folder(&[]);
-        let request = ReadRequest { dir: Some(dir.path()), random: Random::new(0), samples: None };
-        let missing = Text { shakespeare: true, ..source(8, Kind::Characters) }.read(&request).err().unwrap();
+        let missing =
+            Text { shakespeare: true, ..source(8, Kind::Characters) }.read(&ReadRequest::of(dir.path())).err().unwrap();
         assert!(matches!(missing, DataError::Files { remedy: Remedy::Fetch(_), .. }), "{missing}");
         assert!(
             matches!(read(&source(8, Kind::Characters), &dir.path().join("nowhere")), Err(message) if message.contains("nowhere"))

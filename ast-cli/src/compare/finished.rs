@@ -11,12 +11,13 @@ use super::circumstances::{self, Circumstances};
 use super::comparison::Comparison;
 use super::execute::was_shared;
 use super::measured::Measured;
-use super::plan::are_on_the_same_data;
+use super::plan::{OnData, are_on_the_same_data};
 use super::same::identity;
 use super::statistics::MOST_PAIRS;
 use super::verdict::Terms;
 use crate::args::TrainArgs;
 use crate::config::{self, leaves};
+use crate::dataset;
 use crate::failure::{Failure, Kind};
 use crate::run_folder::{SUMMARY, summary_of};
 use crate::runs::found_in;
@@ -35,6 +36,8 @@ pub(super) struct Finished {
     policy: String,
     limits: Limits,
     free_scoring: bool,
+    /// Whether its data is another for every seed.
+    by_seed: bool,
 }
 
 /// Runs of the same configuration, with other seeds.
@@ -67,7 +70,10 @@ pub(super) fn comparison(places: &[PathBuf]) -> Result<(Comparison, Vec<Group>),
     groups.iter_mut().zip(names).for_each(|(group, name)| group.name = name);
 
     let runs = || groups.iter().flat_map(|group| group.runs.iter().map(move |run| (group, run)));
-    are_on_the_same_data(&runs().map(|(_, run)| (run.seed, run.folder.as_path(), &run.summary)).collect::<Vec<_>>())?;
+    let all = groups.iter().flat_map(|group| &group.runs);
+    let on_data =
+        all.map(|run| OnData { seed: run.seed, folder: &run.folder, summary: &run.summary, by_seed: run.by_seed });
+    are_on_the_same_data(&on_data.collect::<Vec<_>>())?;
     let epochs = runs().map(|(_, run)| run.summary.epochs).max().unwrap_or(1);
     let results: Vec<(String, Vec<Measured>)> = groups
         .iter()
@@ -121,6 +127,7 @@ fn read(folder: &Path) -> Result<Finished, Failure> {
         seed: resolved.config.train.seed,
         policy: resolved.config.policy.name.clone(),
         free_scoring: budget.free_scoring,
+        by_seed: dataset::depends_on_seed(&resolved.config.data),
         config: table,
         limits,
     })

@@ -34,7 +34,7 @@ use circumstances::Circumstances;
 use comparison::Comparison;
 use finished::Group;
 use measured::Measured;
-use plan::Plan;
+use plan::{OnData, Plan};
 use verdict::Terms;
 
 /// The files that a comparison writes.
@@ -75,8 +75,14 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<(), Failure> {
         note("when all are, the same command without --shard makes the table");
         return Ok(());
     };
-    let paired = plan.runs.iter().zip(&summaries).map(|(run, summary)| (run.seed, run.folder.as_path(), summary));
-    plan::are_on_the_same_data(&paired.collect::<Vec<_>>())?;
+    let by_seed = plan.data_by_seed()?;
+    let on_data = plan.runs.iter().zip(&summaries).map(|(run, summary)| OnData {
+        seed: run.seed,
+        folder: &run.folder,
+        summary,
+        by_seed,
+    });
+    plan::are_on_the_same_data(&on_data.collect::<Vec<_>>())?;
 
     let runs = || plan.runs.iter().zip(&summaries);
     let of_arm = |arm: &Arm| {

@@ -121,39 +121,58 @@ impl<'a> Plan<'a> {
         self.runs.iter().map(of).collect()
     }
 
-    /// Checks that everything the runs need is there, and that the remaining runs would use the same data as the
-    /// finished ones.
+    /// Checks that everything the runs need is there, and that the finished ones used the data that is there now: all of them,
+    /// also if none is left to make, because the comparison is called one of this data.
     pub(super) fn can_run(&self, finished: &[Option<Summary>]) -> Result<(), Failure> {
         let all = || self.runs.iter().zip(finished);
-        let mut looked = false;
+        let (mut looked, mut here) = (false, None);
         for run in self.runs.iter().filter(|run| run.arm == self.runs[0].arm) {
             let of_seed = || all().filter(|(other, _)| other.seed == run.seed);
             let to_do = of_seed().any(|(_, summary)| summary.is_none());
             let done = of_seed().any(|(_, summary)| summary.is_some());
-            if !to_do || (looked && !done) {
+            if !done && looked {
                 continue;
             }
             let config = run.resolve()?.config;
-            if !looked {
+            if to_do && !looked {
                 device::choose(&config.device.name)?;
             }
-            let data = dataset::splits(&config)?;
-            if !looked {
-                for (run, _) in of_seed().filter(|(_, summary)| summary.is_none()) {
-                    can_begin(run.resolve()?, data.clone()).map_err(|failure| run.arm.named(failure))?;
+            // Only some data is another for every seed.
+            let known = here.take().filter(|_| !dataset::depends_on_seed(&config.data) && (looked || !to_do));
+            let fingerprints = match known {
+                Some(known) => known,
+                None => {
+                    let data = match dataset::splits(&config, None) {
+                        Err(missing) if all().all(|(_, summary)| summary.is_some()) => {
+                            note(&format!("warning: not compared with the data as it is now: {missing}"));
+                            return Ok(());
+                        }
+                        data => data?,
+                    };
+                    if to_do && !looked {
+                        for (run, _) in of_seed().filter(|(_, summary)| summary.is_none()) {
+                            can_begin(run.resolve()?, data.clone()).map_err(|failure| run.arm.named(failure))?;
+                        }
+                        looked = true;
+                    }
+                    let [data, evaluation] = data.map(|split| fingerprint(split.as_ref()));
+                    Fingerprints { data, evaluation: Some(evaluation) }
                 }
-                looked = true;
-            }
-            let [here, evaluation] = data.map(|split| fingerprint(split.as_ref()));
-            let here = Fingerprints { data: here, evaluation: Some(evaluation) };
+            };
             for (other, summary) in of_seed().filter_map(|(other, summary)| Some((other, summary.as_ref()?))) {
                 let Some(there) = Fingerprints::of(summary) else { continue };
-                if let Some(what) = here.differ(&there) {
-                    return Err(no_pair(&other.folder, "what the runs to come would use", what));
+                if let Some(what) = there.differ(&fingerprints) {
+                    return Err(no_pair(&other.folder, "what is there now", what));
                 }
             }
+            here = Some(fingerprints);
         }
         Ok(())
+    }
+
+    /// Whether the data is another for every seed.
+    pub(super) fn data_by_seed(&self) -> Result<bool, Failure> {
+        self.runs.first().map_or(Ok(false), |run| Ok(dataset::depends_on_seed(&run.resolve()?.config.data)))
     }
 
     /// Creates the folders first, so that a name which the file system refuses is noticed before the first run.
@@ -166,13 +185,24 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Refuses pairs of runs, given by seed, folder and summary, on different data, as far as their summaries record the data.
-pub(super) fn are_on_the_same_data(runs: &[(u64, &Path, &Summary)]) -> Result<(), Failure> {
-    let known = || runs.iter().filter_map(|(seed, folder, summary)| Some((seed, folder, Fingerprints::of(summary)?)));
-    for (i, (seed, folder, data)) in known().enumerate() {
-        for (_, other, others) in known().take(i).filter(|(other, ..)| *other == seed) {
+/// A finished run, as far as it tells of its data.
+pub(super) struct OnData<'a> {
+    pub(super) seed: u64,
+    pub(super) folder: &'a Path,
+    pub(super) summary: &'a Summary,
+    /// Whether its data is another for every seed.
+    pub(super) by_seed: bool,
+}
+
+/// Refuses runs on different data, as far as their summaries record the data: of one seed, and of any where the data does not
+/// depend on it. A mean over seeds is one of the same task.
+pub(super) fn are_on_the_same_data(runs: &[OnData<'_>]) -> Result<(), Failure> {
+    let known = || runs.iter().filter_map(|run| Some((run, Fingerprints::of(run.summary)?)));
+    for (i, (run, data)) in known().enumerate() {
+        let comparable = |other: &OnData<'_>| other.seed == run.seed || !(other.by_seed || run.by_seed);
+        for (other, others) in known().take(i).filter(|(other, _)| comparable(other)) {
             if let Some(what) = data.differ(&others) {
-                return Err(no_pair(folder, &other.display().to_string(), what));
+                return Err(no_pair(run.folder, &other.folder.display().to_string(), what));
             }
         }
     }
@@ -273,7 +303,7 @@ fn no_pair(folder: &Path, other: &str, what: String) -> Failure {
     Failure::new(
         Kind::Data,
         format!(
-            "{folder} was {what} than {other}, so they are not a pair: compare runs on the same data, or make this one again \
+            "{folder} was {what} than {other}, so they cannot be compared: compare runs on the same data, or make this one again \
              (`ast compare` with another --out, or after the run is removed)"
         ),
     )

@@ -156,6 +156,8 @@ pub(crate) fn known_keys() -> Table {
     full.data.dir = Some("".into());
     full.data.train_limit = Some(0);
     full.data.validation = Some(0);
+    full.data.mean = Some(vec![0.5]);
+    full.data.deviation = Some(vec![0.5]);
     full.model.weights = Some("".into());
     full.policy.warmup = 1.0;
     full.train.clip_norm = Some(1.0);

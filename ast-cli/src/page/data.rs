@@ -60,7 +60,8 @@ fn text(file: &Path, most: u64) -> Result<String, Failure> {
 }
 
 pub(super) fn read(run: &Path) -> Result<RunData, Failure> {
-    let origin = text(&run.join(PROVENANCE), 1 << 20).unwrap_or_default();
+    // A vocabulary of byte pairs takes some megabytes.
+    let origin = text(&run.join(PROVENANCE), 1 << 26).unwrap_or_default();
     let origin: Value = serde_json::from_str(&origin).unwrap_or_default();
     let of = |key: &str| origin[key].as_str().unwrap_or("unknown").to_string();
     let command: Vec<&str> = origin["command"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();

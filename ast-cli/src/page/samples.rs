@@ -74,7 +74,7 @@ pub(super) fn visits(ledger: &[Visited]) -> Vec<Bar> {
 }
 
 fn name_of(summary: &Summary, class: usize) -> String {
-    summary.class_names.get(class).cloned().unwrap_or(class.to_string())
+    summary.preprocessing.class_names.get(class).cloned().unwrap_or(class.to_string())
 }
 
 fn confusion(run: &RunData) -> Option<(Confusion, usize)> {
@@ -186,8 +186,13 @@ fn cards(samples: &[&Visited], summary: &Summary, data: &dyn Dataset) -> Result<
             return Err("ledger.csv and the data have other numbers of samples".to_string());
         }
         // A number alone would not say what it is.
-        let named =
-            |label| if summary.class_names.is_empty() { format!("class {label}") } else { name_of(summary, label) };
+        let named = |label| {
+            if summary.preprocessing.class_names.is_empty() {
+                format!("class {label}")
+            } else {
+                name_of(summary, label)
+            }
+        };
         let class = sample.label.map(named);
         let loss = sample.loss.map_or(String::new(), |loss| format!(", loss {loss:.2}"));
         let group = sample.group.as_ref().map_or(String::new(), |group| format!(", {group}"));

@@ -24,7 +24,8 @@ pub(super) fn shown(data: &dyn Dataset, id: SampleId) -> Result<Shown, String> {
             let mut values = vec![0.0; sides.iter().product()];
             let visit = Visit { id, epoch: 0, earlier: 0 };
             data.load(visit, None, &mut values).map_err(|SampleError { error, .. }| error.to_string())?;
-            let png = png(&pixels(&values, sides, &data.normalisation()), sides)?;
+            let normalisation = if data.has_pixels() { data.normalisation() } else { Vec::new() };
+            let png = png(&pixels(&values, sides, &normalisation), sides)?;
             Ok(Shown::Image(format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))))
         }
         Shape::Tokens(context) => {

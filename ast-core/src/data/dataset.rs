@@ -49,10 +49,18 @@ pub trait Dataset: Send + Sync {
     fn class_names(&self) -> &[String] {
         &[]
     }
-    /// Mean and standard deviation of each channel, of pixels in 0..1, with which images are normalised; empty if pixels have
-    /// no such scale. Images are shown to people with it.
+    /// Mean and standard deviation of each channel, with which images are normalised: of pixels in 0..1, or of values in their
+    /// own unit if [`has_pixels`](Self::has_pixels) is false; empty if they are not normalised.
     fn normalisation(&self) -> Vec<[f32; 2]> {
         Vec::new()
+    }
+    /// Whether the values of an image are pixels, in 0..1 before they are normalised, which can be shown to people.
+    fn has_pixels(&self) -> bool {
+        !self.normalisation().is_empty()
+    }
+    /// Pixels of the shorter side of an image before its middle is cut out; `None` if images are not resized.
+    fn resize(&self) -> Option<usize> {
+        None
     }
     /// Whether the mirror image of a sample is of the same class. If not, augmentation does not flip.
     fn mirrors(&self) -> bool {
@@ -85,6 +93,15 @@ pub trait Dataset: Send + Sync {
     fn place(&self, _: SampleId) -> Option<String> {
         None
     }
+    /// What names a sample among the others, whatever its content: for a file, its path within the folder; empty if nothing
+    /// does.
+    fn name(&self, _: SampleId) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&[])
+    }
+    /// What a person should know of the samples, such as files that were passed over.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// What the [`fingerprint`] is of, in words.
     fn fingerprinted(&self) -> &'static str {
         "labels and pixels"
@@ -116,5 +133,22 @@ pub fn fingerprint(dataset: &dyn Dataset) -> String {
     let mut hash = Sha256::new();
     ids.clone().for_each(|id| hash.update(&(dataset.label(id) as u32).to_le_bytes()[..width]));
     ids.for_each(|id| hash.update(dataset.content(id)));
+    format!("{:x}", hash.finalize())
+}
+
+/// Identifies the classes and names of the samples, whatever their content: the SHA-256 of the names of all classes, then
+/// of the label and the [name](Dataset::name) of every sample, in hexadecimal. A file that is repaired does not change it.
+#[must_use]
+pub fn layout(dataset: &dyn Dataset) -> String {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    dataset.class_names().iter().for_each(|name| part(name.as_bytes()));
+    for id in 0..dataset.samples() as SampleId {
+        part(&(dataset.label(id) as u64).to_le_bytes());
+        part(&dataset.name(id));
+    }
     format!("{:x}", hash.finalize())
 }

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Preprocessing};
 use crate::plugin::{Entry, ParamError, Params};
 use crate::random::Random;
 
@@ -20,6 +20,11 @@ pub trait DataSource {
         None
     }
 
+    /// The folder in `dir` whose folders all become data, if there is one: nothing else may be put there.
+    fn folder_of_classes(&self, _dir: &Path) -> Option<PathBuf> {
+        None
+    }
+
     /// Checks that its files are in `dir`, without reading them.
     ///
     /// # Errors
@@ -33,7 +38,7 @@ pub trait DataSource {
     /// # Errors
     /// [`DataError`] if files are damaged. A complete copy with different content is not an error: see [`Verified`].
     fn verify(&self, dir: &Path) -> Result<Verified, DataError> {
-        let splits = self.read(&ReadRequest { dir: Some(dir), random: Random::new(0), samples: None })?;
+        let splits = self.read(&ReadRequest::of(dir))?;
         Ok(Verified { splits, modified: None })
     }
 
@@ -77,6 +82,19 @@ pub struct ReadRequest<'a> {
     pub random: Random,
     /// Number of training samples to generate. Datasets in files are always read whole.
     pub samples: Option<usize>,
+    /// How the samples are to be prepared, or a part of it, instead of as they ask for themselves: as an earlier run did, whose
+    /// network they are for. It does not have to be possible: the reader compares it with that of the samples
+    /// ([`Preprocessing::of`]). With the [classes](Preprocessing::classes) given, samples of some of them are enough, and those
+    /// of one split.
+    pub preprocessing: Option<&'a Preprocessing>,
+}
+
+impl<'a> ReadRequest<'a> {
+    /// For the samples in `dir`, prepared as they ask for themselves.
+    #[must_use]
+    pub fn of(dir: &'a Path) -> Self {
+        Self { dir: Some(dir), random: Random::new(0), samples: None, preprocessing: None }
+    }
 }
 
 /// The training and the test samples.

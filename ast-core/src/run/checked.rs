@@ -73,6 +73,14 @@ impl RunConfig {
         let EvalConfig { every_epochs: eval_every, tta } = self.eval;
         let goal = Goal { target, epochs, limit, charges_scoring: !free_scoring, control };
         let (sizes, size_shares) = sizes(&self.train)?;
+        let [means, deviations] = [&self.data.mean, &self.data.deviation].map(|of| of.as_ref().map_or(0, Vec::len));
+        let is_set = self.data.mean.is_some() || self.data.deviation.is_some();
+        if is_set && (means == 0 || means != deviations) {
+            let reason = format!(
+                "{means} means and {deviations} deviations: set data.mean and data.deviation, one for each channel"
+            );
+            return Err(ConfigError::Unfit { key: "data.mean", reason });
+        }
         Ok(Checked {
             goal,
             target_is_given,

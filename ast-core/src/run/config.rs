@@ -63,6 +63,13 @@ pub struct DataConfig {
     pub shift: usize,
     /// The pixels that a shift moves in.
     pub padding: Padding,
+    /// Mean of each channel, each -1e6..=1e6: of pixels in 0..1, or in the unit of the data if its values are not bytes. If
+    /// absent: that of the training data, or of the run whose weights are the initial ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<f64>>,
+    /// Standard deviation of each channel, by which it is divided, each in (0, 1e6]. Set with `mean`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<Vec<f64>>,
     /// Number of threads that assemble batches besides the training thread, 0..=256; 0: the training thread does it.
     pub workers: usize,
     /// Parameters of the dataset.
@@ -311,6 +318,8 @@ impl Default for DataConfig {
             flip: Flip::Random,
             shift: 4,
             padding: Padding::Zeros,
+            mean: None,
+            deviation: None,
             workers: 1,
             params: BTreeMap::new(),
         }

@@ -35,6 +35,13 @@ pub enum NumberRange {
         /// Largest value allowed.
         max: f64,
     },
+    /// A number in `min..=max`.
+    Within {
+        /// Smallest value allowed.
+        min: f64,
+        /// Largest value allowed.
+        max: f64,
+    },
     /// A number in `(0, max]`.
     AboveZero {
         /// Largest value allowed.
@@ -49,6 +56,10 @@ pub const NUMBERS: &[NumberSpec] = &[
     integer("data.validation", 1, 100_000_000, |c| c.data.validation.map(|n| n as f64)),
     from_zero("data.label_noise", 1.0, |c| Some(c.data.label_noise)),
     integer("data.shift", 0, 16, |c| Some(c.data.shift as f64)),
+    list(NumberRange::Within { min: -1e6, max: 1e6 }, "data.mean", |c| c.data.mean.iter().flatten().copied().collect()),
+    list(NumberRange::AboveZero { max: 1e6 }, "data.deviation", |c| {
+        c.data.deviation.iter().flatten().copied().collect()
+    }),
     integer("data.workers", 0, 256, |c| Some(c.data.workers as f64)),
     from_zero("policy.warmup", 1.0, |c| Some(c.policy.warmup)),
     above_zero("control.target", 1.0, |c| c.control.target),
@@ -133,6 +144,7 @@ impl NumberRange {
         match self {
             Self::Integer { min, max } => value.fract() == 0.0 && value >= min as f64 && value <= max as f64,
             Self::FromZero { max } => value >= 0.0 && value <= max,
+            Self::Within { min, max } => value >= min && value <= max,
             Self::AboveZero { max } => value > 0.0 && value <= max,
         }
     }
@@ -144,6 +156,7 @@ impl std::fmt::Display for NumberRange {
         match *self {
             Self::Integer { min, max } => write!(f, "an integer in {min}..={max}"),
             Self::FromZero { max } => write!(f, "a number in 0..={}", short(max)),
+            Self::Within { min, max } => write!(f, "a number in {}..={}", short(min), short(max)),
             Self::AboveZero { max } => write!(f, "a number in (0, {}]", short(max)),
         }
     }
@@ -158,6 +171,7 @@ mod tests {
         let cases = [
             (NumberRange::Integer { min: 1, max: 9 }, [1.0, 9.0], [0.0, 1.5], "an integer in 1..=9"),
             (NumberRange::FromZero { max: 1.0 }, [0.0, 1.0], [-1e-9, 1.1], "a number in 0..=1"),
+            (NumberRange::Within { min: -1e6, max: 1.0 }, [-1e6, 1.0], [-1e7, 1.1], "a number in -1000000..=1"),
             (NumberRange::AboveZero { max: 1e30 }, [1e-9, 1e30], [0.0, 1e31], "a number in (0, 1e30]"),
         ];
         for (range, inside, outside, words) in cases {

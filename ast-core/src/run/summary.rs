@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::Reads;
+use crate::data::{Preprocessing, Reads};
 
 /// The result of a run: `summary.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,9 +42,9 @@ pub struct Summary {
     /// Broken samples that the run went on without; `None` if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<LeftOut>,
-    /// The names of the classes, in their order; empty if they have none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub class_names: Vec<String>,
+    /// How samples became the input of the network, and what its outputs stand for.
+    #[serde(default)]
+    pub preprocessing: Preprocessing,
     /// Floating-point operations, counted.
     pub flops: Flops,
     /// Wall-clock time.
@@ -226,6 +226,9 @@ pub struct Seconds {
     /// Estimate: the median full-batch step of this run times the steps of [`Flops::dense_equivalent`]; `null` if no
     /// batch was full.
     pub dense_equivalent: Option<f64>,
+    /// Seconds in which the process did not run, stopped or suspended; in no other figure, and absent if there are none.
+    #[serde(default, skip_serializing_if = "none")]
+    pub stopped: f64,
     /// Whether the phases of every step were timed apart. If not, `train` also has the scoring of the steps, and all
     /// waiting for the device; `score` has the extra passes alone. The median step then includes scoring.
     #[serde(default = "yes")]
@@ -263,6 +266,10 @@ pub struct Group {
     pub share: f64,
     /// The group's share of all training passes, 0..=1.
     pub passes: f64,
+}
+
+fn none(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 fn yes() -> bool {

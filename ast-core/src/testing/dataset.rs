@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::data::{DataSource, Dataset, ReadRequest, Shape, fingerprint};
+use crate::data::{DataSource, Dataset, Preprocessing, ReadRequest, Shape, fingerprint};
 use crate::random::Random;
 use crate::select::{SampleId, Visit};
 
@@ -16,6 +16,8 @@ const SOME: usize = 64;
 /// * Names of classes, if there are any, are as many as classes, and differ.
 /// * The deviation of an input is finite and not negative.
 /// * Training and test data have different fingerprints.
+/// * Read as a run has read it, with its own [`Preprocessing`], it gives the same values; with other means and deviations it
+///   is normalised by those, or does not say that it is.
 /// * A dataset that is published says what is missing in an empty folder, instead of reading nothing.
 ///
 /// # Panics
@@ -38,6 +40,7 @@ pub fn check_dataset(source: &dyn DataSource, request: &ReadRequest<'_>) {
         assert_eq!(train.classes(), test.classes(), "training and test data have the same classes");
         check_split(test.as_ref(), "test");
     }
+    check_preprocessing(source, request, train);
     if source.published().is_some() {
         let nowhere = Path::new("/nowhere/a/folder/that/is/not/there");
         let missing = ReadRequest { dir: Some(nowhere), ..*request };
@@ -45,6 +48,36 @@ pub fn check_dataset(source: &dyn DataSource, request: &ReadRequest<'_>) {
         assert!(error.contains("nowhere"), "an error names the folder: {error}");
         assert!(source.find(nowhere).is_err(), "`find` says that the files are missing");
         assert!(source.read(&ReadRequest { dir: None, ..*request }).is_err(), "without a folder it is refused");
+    }
+}
+
+fn check_preprocessing(source: &dyn DataSource, request: &ReadRequest<'_>, train: &dyn Dataset) {
+    let own = Preprocessing::of(train);
+    let read = |given: &Preprocessing| {
+        let request = ReadRequest { preprocessing: Some(given), ..*request };
+        source.read(&request).expect("it can be read as it was read before").train
+    };
+    let again = read(&own);
+    assert_eq!(own.lacking(&Preprocessing::of(again.as_ref())), None, "its own preprocessing is kept");
+    let Shape::Image(sides) = train.shape() else { return };
+    let first = |data: &dyn Dataset| {
+        let mut out = vec![f32::NAN; sides.iter().product()];
+        data.load(Visit { id: 0, epoch: 0, earlier: 0 }, None, &mut out).map(|_| out)
+    };
+    let (before, after) = (first(train), first(again.as_ref()));
+    assert!(before.ok() == after.ok(), "with its own preprocessing it has the same values");
+    let other = Preprocessing { mean: vec![0.25; sides[0]], deviation: vec![0.5; sides[0]], ..own };
+    let moved = read(&other);
+    if other.lacking(&Preprocessing::of(moved.as_ref())).is_some() {
+        return; // It says that it cannot, and its reader refuses.
+    }
+    let (Ok(values), Ok(others)) = (first(train), first(moved.as_ref())) else { return };
+    let places = sides[1] * sides[2];
+    for (place, (value, other)) in values.iter().zip(others).enumerate() {
+        let [mean, deviation] = train.normalisation()[place / places];
+        let expected = (value * deviation + mean - 0.25) / 0.5;
+        let close = (expected - other).abs() <= 1e-4 * (1.0 + expected.abs());
+        assert!(close, "value {place}: {other} instead of {expected} by another mean and deviation");
     }
 }
 
@@ -87,8 +120,8 @@ fn check_image(data: &dyn Dataset, id: SampleId, sides: [usize; 3]) {
         assert!((loaded, values) == written(random), "sample {id}: the same request gives the same values");
     }
     let normalisation = data.normalisation();
-    if !normalisation.is_empty() {
-        assert_eq!(normalisation.len(), sides[0], "each channel has a mean and a deviation");
+    assert!(normalisation.is_empty() || normalisation.len() == sides[0], "each channel has a mean and a deviation");
+    if data.has_pixels() {
         let (_, values) = written(None);
         for (values, [mean, deviation]) in values.chunks_exact(places).zip(normalisation) {
             let mut pixels = values.iter().map(|value| value * deviation + mean);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::pauses::Pauses;
 use crate::run::EnergyCounter;
 
 /// Number of steps whose seconds are kept, so that memory does not grow with the run.
@@ -63,6 +64,9 @@ pub struct Clock {
     phase: Phase,
     since: Instant,
     energy: Energy,
+    pauses: Pauses,
+    /// The pauses that are booked.
+    paused: Duration,
 }
 
 /// Seconds and joules booked so far.
@@ -72,6 +76,9 @@ pub(crate) struct Booked {
     pub(crate) step_seconds: VecDeque<f64>,
     /// Joules of every phase except evaluation; `None` if any part was not measured.
     pub(crate) joules: Option<f64>,
+    /// Seconds in which the process did not run, in no phase.
+    #[serde(default)]
+    pub(crate) stopped: f64,
     /// Whether the phases of every step were timed apart.
     #[serde(default = "yes")]
     pub(crate) apart: bool,
@@ -85,8 +92,9 @@ impl Clock {
     /// Starts in [`Phase::Select`], with an energy counter or the reason why there is none.
     pub(crate) fn start(energy: Result<Box<dyn EnergyCounter>, String>) -> Self {
         let seconds = [0.0; Phase::ALL.len()];
-        let booked = Booked { seconds, step_seconds: VecDeque::new(), joules: Some(0.0), apart: true };
-        Self { booked, phase: Phase::Select, since: Instant::now(), energy: Energy::new(energy) }
+        let booked = Booked { seconds, step_seconds: VecDeque::new(), joules: Some(0.0), stopped: 0.0, apart: true };
+        let (energy, pauses) = (Energy::new(energy), Pauses::watch());
+        Self { booked, phase: Phase::Select, since: Instant::now(), energy, pauses, paused: Duration::ZERO }
     }
 
     /// Starts counting energy. What was used before does not belong to the run.
@@ -101,10 +109,18 @@ impl Clock {
         self.energy.read(&mut self.booked.joules, true);
     }
 
-    /// Books the time since the last call on the current phase and enters `phase`.
+    /// Books the time since the last call on the current phase, less that in which the process did not run, and enters
+    /// `phase`.
     pub(crate) fn enter(&mut self, phase: Phase) {
-        let now = Instant::now();
-        self.booked.seconds[self.phase as usize] += (now - self.since).as_secs_f64();
+        let (now, paused) = (Instant::now(), self.pauses.total());
+        let stopped = (paused - self.paused).as_secs_f64();
+        self.booked.seconds[self.phase as usize] += ((now - self.since).as_secs_f64() - stopped).max(0.0);
+        if stopped > 0.0 {
+            self.booked.stopped += stopped;
+            // What other programs used meanwhile cannot be told apart from what the run used before.
+            self.energy.give_up(format!("the process was stopped for {:.0} s", self.booked.stopped));
+        }
+        self.paused = paused;
         match (self.phase, phase) {
             (Phase::Eval, Phase::Eval) => {}
             (_, Phase::Eval) => self.energy.read(&mut self.booked.joules, true),
@@ -141,6 +157,12 @@ impl Clock {
             _ => true,
         };
         Phase::ALL.into_iter().filter(counts).map(|phase| self.seconds(phase)).sum()
+    }
+
+    /// Seconds in which the process did not run. They are in no phase.
+    #[must_use]
+    pub fn stopped(&self) -> f64 {
+        self.booked.stopped
     }
 
     /// Notes that the phases of a step are not timed apart.
@@ -208,6 +230,11 @@ impl Energy {
         }
         let used = self.used();
         *joules = joules.zip(used).map(|(before, used)| before + used);
+    }
+
+    /// Stops counting, for this reason.
+    pub(crate) fn give_up(&mut self, reason: String) {
+        self.counter = Err(reason);
     }
 
     /// Discards the energy used since the last reading.

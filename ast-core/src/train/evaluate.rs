@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 use super::error::PassError;
 use super::feed::{Received, Uploaded};
 use super::statistics::read;
-use super::tta;
+use super::{tta, work};
 use crate::data::{BadSample, Loader, Reads, Request};
 use crate::model::{Input, Mode, Model, cross_entropy, top1};
 use crate::run::Answer;
@@ -80,6 +80,9 @@ pub(super) fn evaluate<M: Model>(
         }
     }
     let loaded = u64::from(samples) - bad.len() as u64;
+    let passes = loaded * if augmented { tta::VIEWS } else { 1 };
+    let layers = model.layers(loader.dataset().shape()).unwrap_or_default();
+    work::executed(passes * layers.iter().map(|layer| layer.forward).sum::<u64>());
     if let (0, Some(last)) = (loaded, bad.last()) {
         return Err(PassError::AllBad(last.reason.clone()));
     }
@@ -89,7 +92,7 @@ pub(super) fn evaluate<M: Model>(
         accuracy: 100.0 * correct / rows,
         loss: loss / rows,
         tta: augmented.then(|| 100.0 * augmented_correct / rows),
-        passes: loaded * if augmented { tta::VIEWS } else { 1 },
+        passes,
         reads,
         bad,
         answers,

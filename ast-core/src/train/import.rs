@@ -8,6 +8,7 @@ use burn::store::{
 };
 use burn::tensor::{DType, TensorData};
 
+use super::metadata::preprocessing;
 use crate::data::Shape;
 use crate::model::{Model, NetworkError};
 use crate::run::read_file;
@@ -72,12 +73,20 @@ type Shapes = BTreeMap<String, Vec<usize>>;
 /// [`safetensors`](super::safetensors) write them. `shape` is that of the data. Numbers of other precision are converted
 /// to single precision.
 ///
-/// If the last of the network's [layers](Model::layers) has another number of classes in the file, it keeps its initial
-/// values, and a warning is returned. Otherwise the file must have every parameter and no other.
+/// If the last of the network's [layers](Model::layers) has another number of classes in the file, or if the file says that
+/// they have other names than `class_names`, that layer keeps its initial values, and a warning is returned. Otherwise the
+/// file must have every parameter and no other.
 ///
 /// # Errors
 /// [`WeightsError`].
-pub fn load_weights<M: Model>(mut model: M, shape: Shape, file: &Path) -> Result<(M, Option<String>), WeightsError> {
+pub fn load_weights<M: Model>(
+    mut model: M,
+    shape: Shape,
+    class_names: &[String],
+    file: &Path,
+) -> Result<(M, Option<String>), WeightsError> {
+    let theirs = preprocessing(file)?.unwrap_or_default().class_names;
+    let renamed = !theirs.is_empty() && !class_names.is_empty() && theirs != class_names;
     let layers = model.layers(shape)?;
     let last = layers.last().map(|layer| format!("{}.", layer.name)).unwrap_or_default();
     let bytes = read_file(file, LARGEST_FILE)?;
@@ -96,8 +105,11 @@ pub fn load_weights<M: Model>(mut model: M, shape: Shape, file: &Path) -> Result
     let own = own.iter().map(|tensor| (tensor.name.clone(), tensor.shape.to_vec())).collect();
     let found = tensors.iter().map(|tensor| (tensor.name.clone(), tensor.shape.to_vec())).collect();
 
-    let other_classes = compare(&own, &found, &last)?;
-    if other_classes.is_some() {
+    let anew = match compare(&own, &found, &last)? {
+        Some([theirs, ours]) => Some(warning(&last, &format!("{theirs} classes, the data {ours}"))),
+        None => renamed.then(|| warning(&last, "classes of other names than the data")),
+    };
+    if anew.is_some() {
         tensors.retain(|tensor| !tensor.name.starts_with(&last));
     }
     for tensor in &tensors {
@@ -108,7 +120,7 @@ pub fn load_weights<M: Model>(mut model: M, shape: Shape, file: &Path) -> Result
     let applied = model.apply(tensors, None, Some(Box::new(adapter)), false);
     match applied.errors.first() {
         Some(error) => Err(WeightsError::Format(error.to_string())),
-        None => Ok((model, other_classes.map(|[theirs, ours]| warning(&last, theirs, ours)))),
+        None => Ok((model, anew)),
     }
 }
 
@@ -120,9 +132,9 @@ fn check_values(name: &str, values: &TensorData) -> Result<(), WeightsError> {
     }
 }
 
-fn warning(last: &str, theirs: usize, ours: usize) -> String {
+fn warning(last: &str, has: &str) -> String {
     let last = last.trim_end_matches('.');
-    format!("the file of `model.weights` has {theirs} classes, the data {ours}: the last layer, {last}, starts anew")
+    format!("the file of `model.weights` has {has}: the last layer, {last}, starts anew")
 }
 
 /// Compares the network's parameters with those found. If the last layer, whose names begin with `last`, differs in the

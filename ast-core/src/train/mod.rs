@@ -15,7 +15,9 @@ mod feed;
 mod import;
 mod learner;
 mod lookahead;
+mod metadata;
 mod networks;
+mod pauses;
 mod probe;
 mod recover;
 mod reference;
@@ -29,6 +31,7 @@ mod statistics;
 mod step;
 mod summary;
 mod tta;
+mod work;
 
 use std::collections::BTreeSet;
 
@@ -41,7 +44,7 @@ use self::learner::{Learner, StepRule};
 use self::lookahead::Lookahead;
 use self::sizes::Sizes;
 use self::state::State;
-use crate::data::{LoadError, Loader};
+use crate::data::{LoadError, Loader, Preprocessing};
 use crate::model::{LayerCost, Model};
 use crate::random::Random;
 use crate::run::{Answer, Checked, ConfigError, EnergyCounter, Event, Ran, ReadsBy, Snapshot, Summary};
@@ -56,6 +59,7 @@ pub use export::safetensors;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use feed::{Uploaded, upload};
 pub use import::{WeightsError, load_weights};
+pub use metadata::preprocessing;
 pub use networks::{BuildNetwork, Inference, NetworkEntry, Trained, Training};
 pub use resolve::{DEFAULT_SCORER, ResolveError, Resolved};
 pub use summary::text_result;
@@ -108,6 +112,7 @@ pub struct Trainer<M> {
     test: Box<dyn Loader>,
     random: Random,
     mean_input_deviation: f64,
+    preprocessing: Preprocessing,
     clock: Clock,
     /// Whether a step waits for the device at the end of each phase.
     phases_apart: bool,
@@ -119,6 +124,8 @@ pub struct Trainer<M> {
     last_bad: Option<String>,
     /// Warnings that the callback does not know yet.
     warnings: Vec<String>,
+    /// Seconds in which the process did not run that the callback knows of.
+    told_stopped: f64,
     /// The answers of the last evaluation.
     answers: Vec<Answer>,
     on_scoring: Option<OnScoring>,
@@ -175,17 +182,18 @@ impl<M: Model> Trainer<M> {
             small: None,
             reads: ReadsBy::default(),
             bad_test: BTreeSet::new(),
-            class_names: dataset.class_names().to_vec(),
         };
         Ok(Self {
             learner: Learner::new(model, rule, optimizer.clone(), device),
             lookahead: Lookahead::default(),
             auxiliary: AuxiliaryNetworks::none(rule, optimizer),
             mean_input_deviation: dataset.mean_input_deviation(),
+            preprocessing: Preprocessing::of(dataset.as_ref()),
             last: None,
             rollbacks: 0,
             last_bad: None,
             warnings: Vec::new(),
+            told_stopped: 0.0,
             answers: Vec::new(),
             on_scoring: None,
             config,

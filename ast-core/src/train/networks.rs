@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::error::{PassError, TrainError};
 use super::evaluate::{Evaluated, evaluate};
+use super::metadata::with_preprocessing;
 use super::{Callback, OnScoring, Setup, Trainer, WeightsError, load_weights, safetensors};
 use crate::data::{Loader, Shape};
 use crate::model::zoo::{Airbench, Gpt, ResNet, SimpleCnn, VitTiny};
@@ -92,7 +93,7 @@ impl Trained<'_> {
 fn load<M: Network + 'static>(params: &Params, trained: &Trained<'_>) -> Result<Box<dyn Inference>, WeightsError> {
     let Trained { weights, shape, classes, device, .. } = *trained;
     let model = M::build(params, shape, classes, Weights::new(Random::new(0), device))?;
-    let (model, anew) = load_weights(model, shape, weights)?;
+    let (model, anew) = load_weights(model, shape, &[], weights)?;
     match anew {
         // Nothing trains the layer that would start anew.
         Some(_) => Err(WeightsError::Differs(vec!["; its last layer is for another number of classes".into()])),
@@ -154,7 +155,7 @@ impl<M: Network> Training for Trainer<M> {
         self.selector.ledger()
     }
     fn weights(&self) -> Result<Vec<u8>, TrainError> {
-        Ok(safetensors(&self.for_evaluation()?.0)?)
+        Ok(with_preprocessing(&safetensors(&self.for_evaluation()?.0)?, &self.preprocessing)?)
     }
 }
 
@@ -180,7 +181,7 @@ fn build<M: Network + 'static>(params: &Params, setup: Setup<()>) -> Result<Box<
     let model = M::build(params, data.shape(), data.classes(), weights)?;
     let (mut model, mut warning) = (model.adapt(data.as_ref()), None);
     if let Some(file) = &setup.run.config.model.weights {
-        let loaded = load_weights(model, data.shape(), file);
+        let loaded = load_weights(model, data.shape(), data.class_names(), file);
         (model, warning) = loaded.map_err(|error| TrainError::Weights { file: file.clone(), error })?;
     }
     let mut trainer = Trainer::new(setup.with_model(model))?;

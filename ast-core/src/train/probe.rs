@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use burn::tensor::Device;
 
-use super::OnScoring;
 use super::auxiliary::{Auxiliary, AuxiliaryNetworks};
 use super::clock::{Clock, Phase};
 use super::error::PassError;
 use super::feed::{Received, Uploaded};
 use super::sizes::Sizes;
 use super::statistics::{ForwardedBatch, Scored, Scoring, gradient_sum};
+use super::{OnScoring, work};
 use crate::data::{Augment, BadSample, Loader, Reads, Request};
 use crate::model::{Forward, Input, Mode, Model, cross_entropy, per_sample};
 use crate::optim::Schedule;
@@ -104,6 +104,7 @@ impl<M: Model> TrainerProbe<'_, M> {
         let Scored { score, loss, .. } = scored;
         self.clock.enter(Phase::Select);
         let cost = known.len() as u64 * flops;
+        work::executed(cost);
         Ok(of_visits(visits, &known, Probed { loss, score, cost, skipped: false }))
     }
 
@@ -139,6 +140,7 @@ impl<M: Model> TrainerProbe<'_, M> {
         let network = self.auxiliary.get(which, self.model, self.scoring.random, self.device)?;
         let (forwarded, gradients) = network.gradients(data, spent);
         let cost = known.len() as u64 * network.cost(self.sizes.shape(self.level))?.step;
+        work::executed(cost);
         let sum = gradient_sum(network.model(), &gradients.params);
         let scored = self.scoring.read_back(forwarded, ledger, vec![sum])?;
         let broken = scored.fault(known.iter().copied());

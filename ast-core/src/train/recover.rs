@@ -44,6 +44,7 @@ impl<M: Model> Trainer<M> {
         self.auxiliary.restore(&snapshot.auxiliary, model, self.random, device)?;
         self.train.clear(); // discards batches in flight
         self.clock.put_back(state.clock.clone());
+        self.told_stopped = self.clock.stopped();
         self.state = state;
         let requests: Vec<Request> = self.selector.in_flight().iter().map(|batch| self.request(batch)).collect();
         requests.into_iter().for_each(|request| self.train.request(request));

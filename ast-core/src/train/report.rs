@@ -1,20 +1,25 @@
 //! Start and end of a run, evaluations, and the calls of the callback.
 
+use std::collections::BTreeSet;
+
 use super::clock::Phase;
 use super::error::{PassError, TrainError};
 use super::evaluate::{Evaluated, evaluate};
 use super::export::safetensors;
+use super::metadata::with_preprocessing;
 use super::remeasure::remeasured;
 use super::resolve::ignored_target;
 use super::{Activity, Callback, Flow, SavedSoFar, Trainer};
-use crate::data::{BadSample, Reads, Shape};
+use crate::data::{BadSample, Dataset, Reads, Shape};
 use crate::model::Model;
 use crate::run::{Evaluation, Event, Ran, SCHEMA, StepEvent, Summary};
-use crate::select::{Limit, RunLength, ScorerRule, Stage};
+use crate::select::{Limit, RunLength, SampleId, ScorerRule, Stage};
 
 /// Number of steps after which the running statistics of earlier ones have lost 99 % of their weight at the usual momentum
 /// of 0.1: 0.9^44 = 0.01.
 const FORGOTTEN: u64 = 44;
+/// Number of classes that a warning names.
+const SHOWN: usize = 5;
 
 impl<M: Model> Trainer<M> {
     /// Reports the start of the run, unless it is resumed, and prepares the first step.
@@ -30,6 +35,13 @@ impl<M: Model> Trainer<M> {
     /// Passes the events to the callback, evaluates if that is due, and does what the callback asks for.
     pub(super) fn report(&mut self, events: &[Event], callback: &mut dyn Callback) -> Result<Flow, TrainError> {
         self.clock.enter(Phase::Checkpoint);
+        let stopped = self.clock.stopped();
+        if stopped > self.told_stopped {
+            let seconds = stopped - self.told_stopped;
+            self.warnings
+                .push(format!("the process did not run for {seconds:.0} s: they are in no figure of this run"));
+            self.told_stopped = stopped;
+        }
         self.warn(callback)?;
         // The selector is ahead: it has offered what the next batch was selected from.
         let offered =
@@ -113,7 +125,8 @@ impl<M: Model> Trainer<M> {
         };
         self.state.evaluations.push(Evaluation { epoch, accuracy, loss, tta });
         callback.event(&Event::Evaluated { step, epoch, accuracy, loss, tta })?;
-        if best { callback.best(&|| safetensors(&model)) } else { Ok(()) }
+        let weights = || with_preprocessing(&safetensors(&model)?, &self.preprocessing);
+        if best { callback.best(&weights) } else { Ok(()) }
     }
 
     /// The network with running statistics that fit images of full size, and what was read for them. The run's own network
@@ -190,7 +203,10 @@ impl<M: Model> Trainer<M> {
             format!("a batch of {batch} is larger than the {samples} training samples{steps}")
         });
         let network = self.state.warnings.iter().cloned();
-        ignored.into_iter().chain(policy.warning().or_else(|| self.too_short())).chain(large).chain(network).collect()
+        let [train, test] = [self.train.dataset(), self.test.dataset()];
+        let remarks = train.remarks().into_iter().chain(test.remarks()).chain(untrained(train.as_ref()));
+        let of_run = ignored.into_iter().chain(policy.warning().or_else(|| self.too_short())).chain(large);
+        of_run.chain(network).chain(remarks).collect()
     }
 
     fn too_short(&self) -> Option<String> {
@@ -221,4 +237,19 @@ impl<M: Model> Trainer<M> {
     pub fn ran(&self) -> Ran {
         Ran { warnings: self.standing_warnings(), ..self.ran.clone() }
     }
+}
+
+/// The warning for classes without a training sample.
+fn untrained(data: &dyn Dataset) -> Option<String> {
+    if matches!(data.shape(), Shape::Tokens(_)) {
+        return None;
+    }
+    let there: BTreeSet<usize> = (0..data.samples() as SampleId).map(|id| data.label(id)).collect();
+    let name =
+        |class: usize| data.class_names().get(class).map_or_else(|| class.to_string(), |name| format!("`{name}`"));
+    let missing: Vec<String> = (0..data.classes()).filter(|class| !there.contains(class)).map(name).collect();
+    let shown = missing.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let more = missing.len().saturating_sub(SHOWN);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    (!missing.is_empty()).then(|| format!("no training sample is of class {shown}{more}: the network cannot learn it"))
 }

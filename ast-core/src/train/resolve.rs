@@ -352,8 +352,8 @@ mod tests {
         let message = refused(|config| config.data.name = "nowhere".into());
         assert_eq!(message, missing::<BuildDataset>("dataset `nowhere`"));
         assert!(message.ends_with(": procedural"), "{message}");
-        let message = refused(|config| drop(config.model.params.insert("width".into(), 64.into())));
-        assert_eq!(message, "model `simple-cnn`: unknown parameter `width`; it has no parameters");
+        let message = refused(|config| drop(config.model.params.insert("depth".into(), 64.into())));
+        assert!(message.starts_with("model `simple-cnn`: unknown parameter `depth`; "), "{message}");
         let message = refused(|config| drop(config.optimizer.params.insert("beta1".into(), 1.into())));
         assert_eq!(message, "optimizer `adam`: `beta1` = 1 is not a number in 0..=0.9999");
         assert!(refused(|config| config.policy.name = "rndom".into()).starts_with("policy `rndom` is not compiled in"));

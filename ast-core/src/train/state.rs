@@ -32,9 +32,6 @@ pub(super) struct State {
     /// Test samples that cannot be loaded.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) bad_test: BTreeSet<SampleId>,
-    /// The names of the classes, if they have some.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) class_names: Vec<String>,
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::feed::{Received, Uploaded};
 use super::learner::Gradients;
 use super::probe::{ProbeLoads, TrainerProbe};
 use super::statistics::{Scored, Scoring, gradient_sum};
-use super::{Selector, Trainer};
+use super::{Selector, Trainer, work};
 use crate::data::{BadSample, LoadError, Request};
 use crate::model::Model;
 use crate::random::Purpose;
@@ -146,6 +146,7 @@ impl<M: Model> Trainer<M> {
         let masks = self.random.stream(Purpose::Dropout, self.counts().steps, 0);
         let weights = batch.is_weighted().then(|| batch.loss_weights());
         let (forwarded, gradients) = self.learner.gradients(data, weights, masks, batch.spent());
+        work::executed(batch.len() as u64 * self.selector.costs()[usize::from(batch.level())].step);
         match self.phases_apart {
             true => {
                 self.learner.device.sync()?;

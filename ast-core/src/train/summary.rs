@@ -62,7 +62,7 @@ impl<M: Model> Trainer<M> {
             },
             reads: self.train.dataset().reads_files().then_some(self.state.reads),
             left_out: Some(left_out).filter(|left_out| *left_out != LeftOut::default()),
-            class_names: self.state.class_names.clone(),
+            preprocessing: self.preprocessing.clone(),
             flops: Flops {
                 total: counts.cost(),
                 dense_equivalent: dense * cost.step,
@@ -74,6 +74,7 @@ impl<M: Model> Trainer<M> {
                 total: clock.total(),
                 phases: Phase::ALL.iter().map(|phase| (phase.name().into(), clock.seconds(*phase))).collect(),
                 dense_equivalent,
+                stopped: clock.stopped(),
                 phases_apart: clock.booked().apart,
             },
             joules: match clock.method() {

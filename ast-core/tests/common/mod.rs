@@ -11,7 +11,8 @@ use ast_core::burn::module::{Module, Param};
 use ast_core::burn::store::{ModuleStore, SafetensorsStore, bridge};
 use ast_core::burn::tensor::{Device, Tensor, TensorData};
 use ast_core::data::{Dataset, Shape};
-use ast_core::model::{Forward, Input, LayerCost, Mode, Model, NetworkError, Weights, dropout};
+use ast_core::model::zoo::SimpleCnn;
+use ast_core::model::{Forward, Input, LayerCost, Mode, Model, Network, NetworkError, Weights, dropout};
 use ast_core::plugin::{ParamValue, Params, Registry};
 use ast_core::random::{Purpose, Random};
 use ast_core::run::{Event, RunConfig, Snapshot};
@@ -82,6 +83,12 @@ impl Scorer for Excess {
         let reference = seen.get(Statistic::ReferenceLoss)?;
         Ok(seen.loss().iter().zip(reference).map(|(loss, reference)| loss - reference).collect())
     }
+}
+
+/// SimpleCNN with a quarter of its channels, for images of [`Halves`].
+pub(crate) fn little(weights: Weights<'_>) -> SimpleCnn {
+    let params = Params::resolve(SimpleCnn::PARAMS, &BTreeMap::from([("width".into(), 8.into())])).unwrap();
+    SimpleCnn::build(&params, Shape::Image([3, SIDE, SIDE]), 2, weights).unwrap()
 }
 
 pub(crate) fn policy(name: &str, lambda: Option<f64>, config: &RunConfig) -> BoxedPolicy {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ast_core::data::{Dataset, Shape};
+use ast_core::data::{Dataset, Preprocessing, Shape};
 use ast_core::select::SampleId;
 
 use super::npy::Values;
@@ -52,6 +52,14 @@ impl Scale {
         Self { mean: mean.into_iter().map(|mean| mean as f32).collect(), deviation, range }
     }
 
+    /// The same, with the mean and the deviation of an earlier run if they are given.
+    pub(super) fn given(self, given: Option<&Preprocessing>) -> Self {
+        match given.and_then(|given| given.normalisation(self.mean.len())) {
+            Some([mean, deviation]) => Self { mean: mean.to_vec(), deviation: deviation.to_vec(), ..self },
+            None => self,
+        }
+    }
+
     pub(super) fn dataset(&self, split: Split, classes: usize, mirrors: bool) -> Arc<dyn Dataset> {
         let Split { sides, values, labels, .. } = split;
         match values {
@@ -65,7 +73,8 @@ impl Scale {
                     let channel = place / (sides[1] * sides[2]) % sides[0];
                     *value = (*value - self.mean[channel]) / self.deviation[channel];
                 }
-                Arc::new(Floats { sides, classes, values, labels, mirrors, input_deviation })
+                let normalisation = self.mean.iter().zip(&self.deviation).map(|(mean, by)| [*mean, *by]).collect();
+                Arc::new(Floats { sides, classes, values, labels, mirrors, input_deviation, normalisation })
             }
         }
     }
@@ -90,6 +99,7 @@ struct Floats {
     labels: Vec<u32>,
     mirrors: bool,
     input_deviation: Vec<f32>,
+    normalisation: Vec<[f32; 2]>,
 }
 
 impl Dataset for Floats {
@@ -116,6 +126,14 @@ impl Dataset for Floats {
 
     fn mirrors(&self) -> bool {
         self.mirrors
+    }
+
+    fn normalisation(&self) -> Vec<[f32; 2]> {
+        self.normalisation.clone()
+    }
+
+    fn has_pixels(&self) -> bool {
+        false
     }
 
     fn input_deviation(&self, id: SampleId) -> f32 {

@@ -63,7 +63,7 @@ pub fn import(folder: &Path, to: &Path, progress: &mut dyn FnMut(ImportProgress)
         return Err(ImportError::Exists(to.to_path_buf()));
     }
     let data = |error: FolderError| ImportError::Folder(error.to_string());
-    let Opened { classes, train, test } = opened(folder).map_err(data)?;
+    let Opened { classes, train, test } = opened(folder, false).map_err(data)?;
     if is_binary(folder) {
         return Err(data(FolderError::new(folder, "it has the binary form already: train on it with --data-dir")));
     }

@@ -1,5 +1,6 @@
 //! The images of a folder: their paths, sizes and times, sorted by name.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ pub(super) struct Index {
     pub(super) classes: Vec<String>,
     names: Vec<u8>,
     files: Vec<Entry>,
+    /// Number of files in class folders that are no images, by extension in small letters.
+    others: BTreeMap<String, usize>,
 }
 
 /// An image. Its name ends at `end` and begins where the one before ends.
@@ -56,20 +59,23 @@ impl Index {
         let classes: Vec<String> = classes.collect::<Result<_, _>>()?;
         // A pool of its own: the program sets the size of the global one later.
         let pool = rayon::ThreadPoolBuilder::new().build().map_err(|error| wrong(root, error.to_string()))?;
-        let lists: Vec<Vec<(Vec<u8>, Entry)>> = pool.install(|| {
+        let lists: Vec<Listed> = pool.install(|| {
             let list = |(class, name): (usize, &String)| images(&root.join(name), class as u32);
             classes.par_iter().enumerate().map(list).collect::<Result<_, _>>()
         })?;
-        let (mut names, mut files) = (Vec::new(), Vec::with_capacity(lists.iter().map(Vec::len).sum()));
-        for (name, entry) in lists.into_iter().flatten() {
-            names.extend(name);
-            files.push(Entry { end: names.len() as u64, ..entry });
+        let (mut names, mut files, mut others) = (Vec::new(), Vec::new(), BTreeMap::new());
+        for Listed { images, others: passed } in lists {
+            for (name, entry) in images {
+                names.extend(name);
+                files.push(Entry { end: names.len() as u64, ..entry });
+            }
+            passed.into_iter().for_each(|extension| *others.entry(extension).or_insert(0) += 1);
         }
         if u32::try_from(files.len()).is_err() {
             return Err(wrong(root, format!("{} images are more than can be numbered", files.len())));
         }
         names.shrink_to_fit();
-        Ok(Self { root: root.to_path_buf(), classes, names, files })
+        Ok(Self { root: root.to_path_buf(), classes, names, files, others })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -100,14 +106,29 @@ impl Index {
         Found { path, bytes, modified }
     }
 
-    /// What identifies an image without reading it: class folder and name, size, and time of the last change.
-    pub(super) fn identity(&self, image: usize) -> Vec<u8> {
-        let Entry { bytes, modified, class, .. } = self.files[image];
-        let mut identity = Vec::with_capacity(64);
-        for part in [self.classes[class as usize].as_bytes(), self.name(image)] {
-            identity.extend_from_slice(part);
-            identity.push(b'/');
+    /// The path of an image within the folder, with a slash after each part.
+    pub(super) fn path_within(&self, image: usize) -> Vec<u8> {
+        let mut path = Vec::with_capacity(64);
+        for part in [self.classes[self.class(image)].as_bytes(), self.name(image)] {
+            path.extend_from_slice(part);
+            path.push(b'/');
         }
+        path
+    }
+
+    /// The files in class folders that are no images, in words.
+    pub(super) fn passed_over(&self) -> Option<String> {
+        let each: Vec<String> = self.others.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        let all: usize = self.others.values().sum();
+        let files = if all == 1 { "file is" } else { "files are" };
+        let (root, each) = (self.root.display(), each.join(", "));
+        (all > 0).then(|| format!("{all} {files} passed over in {root}: {each}; JPEG and PNG are read"))
+    }
+
+    /// What identifies an image without reading it: its path within the folder, size, and time of the last change.
+    pub(super) fn identity(&self, image: usize) -> Vec<u8> {
+        let Entry { bytes, modified, .. } = self.files[image];
+        let mut identity = self.path_within(image);
         identity.extend(bytes.to_le_bytes());
         identity.extend(modified.to_le_bytes());
         identity
@@ -154,14 +175,25 @@ pub(super) fn folders(root: &Path) -> Result<Vec<OsString>, FolderError> {
     Ok(names)
 }
 
-/// The images in a folder of a class, sorted by name, each with its name.
-fn images(folder: &Path, class: u32) -> Result<Vec<(Vec<u8>, Entry)>, FolderError> {
+/// What is in the folder of a class.
+struct Listed {
+    /// The images, sorted by name, each with its name.
+    images: Vec<(Vec<u8>, Entry)>,
+    /// The extensions of other files.
+    others: Vec<String>,
+}
+
+fn images(folder: &Path, class: u32) -> Result<Listed, FolderError> {
     let wrong = |file: &Path, error: std::io::Error| FolderError::new(file, error.to_string());
-    let mut found = Vec::new();
+    let (mut found, mut others) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(|error| wrong(folder, error))? {
         let entry = entry.map_err(|error| wrong(folder, error))?;
         let name = entry.file_name();
         if !is_image(name.as_encoded_bytes()) {
+            if !is_hidden(name.as_encoded_bytes()) && entry.file_type().is_ok_and(|kind| !kind.is_dir()) {
+                let extension = Path::new(&name).extension().map(|end| end.to_string_lossy().to_lowercase());
+                others.push(extension.map_or_else(|| "without extension".into(), |end| format!(".{end}")));
+            }
             continue;
         }
         let path = || folder.join(&name);
@@ -179,7 +211,7 @@ fn images(folder: &Path, class: u32) -> Result<Vec<(Vec<u8>, Entry)>, FolderErro
         found.push((name, Entry { end: 0, bytes: about.len(), modified, class }));
     }
     found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(found)
+    Ok(Listed { images: found, others })
 }
 
 /// Whether a file of this name is passed over.

@@ -32,6 +32,14 @@ pub(super) trait Store: Send + Sync {
     fn identity(&self, image: usize) -> Vec<u8>;
     /// What that is, in words.
     fn identified(&self) -> &'static str;
+    /// What names an image whatever its content: its path within the folder.
+    fn name(&self, _image: usize) -> Vec<u8> {
+        Vec::new()
+    }
+    /// Files that were passed over, in words.
+    fn remark(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Images in files of a folder.
@@ -103,5 +111,13 @@ impl Store for Files {
 
     fn identified(&self) -> &'static str {
         "labels, paths, sizes and times of files"
+    }
+
+    fn name(&self, image: usize) -> Vec<u8> {
+        self.0.path_within(image)
+    }
+
+    fn remark(&self) -> Option<String> {
+        self.0.passed_over()
     }
 }

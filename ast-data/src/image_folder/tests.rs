@@ -60,7 +60,7 @@ pub(super) fn source(params: &[(&str, ParamValue)]) -> ImageFolder {
 }
 
 pub(super) fn read(place: &Path, params: &[(&str, ParamValue)]) -> Result<Splits, String> {
-    source(params).splits(place, None).map_err(|error| error.to_string())
+    source(params).splits(place, None, None).map_err(|error| error.to_string())
 }
 
 fn visits(ids: impl IntoIterator<Item = SampleId>, epoch: u32) -> Vec<Visit> {
@@ -76,7 +76,7 @@ fn it_keeps_the_contract() {
     let folder = Folder::usual();
     for (size, resize) in [(16, 20), (48, 48)] {
         let source = source(&[("size", size.into()), ("resize", resize.into())]);
-        check_dataset(&source, &ReadRequest { dir: Some(folder.path()), random: Random::new(1), samples: None });
+        check_dataset(&source, &ReadRequest::of(folder.path()));
     }
 }
 
@@ -86,7 +86,7 @@ fn classes_and_images_are_sorted_by_the_bytes_of_their_names() {
     for name in ["b/10.jpg", "b/9.JPG", "b/a.Jpeg", "b/B.png", "B/x.PNG", "é/y.jpeg", "a/ö.jpg"] {
         folder.put(name, if name.to_lowercase().ends_with("png") { "colour.png" } else { "baseline.jpg" });
     }
-    let (index, test) = listed(folder.path()).unwrap();
+    let (index, test) = listed(folder.path(), false).unwrap();
     assert!(test.is_none());
     assert_eq!(index.classes, ["B", "a", "b", "é"]);
     let names: Vec<String> = (0..index.len())
@@ -171,7 +171,7 @@ fn links_are_followed_and_names_need_not_be_unicode() {
     fs::copy("tests/image_folder/baseline.jpg", &odd).unwrap();
     let train = read(folder.path(), &[]).unwrap().train;
     assert_eq!((train.samples(), train.classes()), (6 + 3 + 1 + 1, 3));
-    let index = listed(folder.path()).unwrap().0;
+    let index = listed(folder.path(), false).unwrap().0;
     assert!((0..index.len()).any(|image| index.found(image).path == odd));
 
     std::os::unix::fs::symlink("nowhere.jpg", folder.path().join("train/ant/broken.jpg")).unwrap();
@@ -275,7 +275,7 @@ fn batches_depend_on_the_visits_alone() {
         assert!(batches(&train, workers) == expected, "{workers} workers");
     }
     assert_ne!(bits(&expected[0]), bits(&expected[2]), "another epoch, another crop");
-    let size = |id: SampleId| listed(folder.path()).unwrap().0.found(id as usize).bytes;
+    let size = |id: SampleId| listed(folder.path(), false).unwrap().0.found(id as usize).bytes;
     let of_batch = [5, 0, 3, 1, 4, 2, 0].map(size).iter().sum::<u64>();
     assert!(expected.iter().all(|batch| batch.reads.bytes == of_batch && batch.reads.decodes == 7));
     let some = Request { visits: visits([4], 0), augment: None, size: None }.collate(train.as_ref()).unwrap();
@@ -315,7 +315,7 @@ fn the_binary_form_is_the_folder() {
         }
         assert_ne!(fingerprint(of_folder.train.as_ref()), fingerprint(of_file.train.as_ref()));
     }
-    check_dataset(&source(&[]), &ReadRequest { dir: Some(&file), random: Random::new(1), samples: None });
+    check_dataset(&source(&[]), &ReadRequest::of(&file));
     let again = folder.path().join("again.images");
     import(folder.path(), &again, &mut |_| ()).unwrap();
     assert_eq!(fs::read(&file).unwrap(), fs::read(&again).unwrap());
@@ -443,7 +443,8 @@ fn a_changed_file_changes_the_fingerprint() {
 fn statistics_are_kept_for_the_same_files() {
     let folder = Folder::usual();
     let cache = folder.path().join("cache");
-    let mean = || source(&[]).splits(folder.path(), Some(&cache)).map(|splits| splits.train.mean_input_deviation());
+    let mean =
+        || source(&[]).splits(folder.path(), Some(&cache), None).map(|splits| splits.train.mean_input_deviation());
     let first = mean().unwrap();
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
     // Broken in a way that the listing does not see: only a cached start does not read it.

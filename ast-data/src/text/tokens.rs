@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+
+use ast_core::data::Vocabulary;
 
 /// A token is kept in two bytes.
 const MOST: usize = 1 << 16;
@@ -41,13 +44,15 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// Those of a text, which is UTF-8 unless they are bytes. An error says why they cannot be.
-    pub(super) fn of(text: &[u8], kind: Kind) -> Result<Self, String> {
-        match kind {
-            Kind::Bytes => Ok(Self::bytes(text)),
-            Kind::Characters => Self::characters(&String::from_utf8_lossy(text)),
+    /// Those of a text, which is UTF-8 unless they are bytes; characters are those of the vocabulary if it is `given`. An error
+    /// says why they cannot be.
+    pub(super) fn of(text: &[u8], kind: Kind, given: Option<&Vocabulary>) -> Result<Self, String> {
+        match (kind, given) {
+            (Kind::Bytes, _) => Ok(Self::bytes(text)),
+            (Kind::Characters, Some(given)) => Self::characters_of(&String::from_utf8_lossy(text), given),
+            (Kind::Characters, None) => Self::characters(&String::from_utf8_lossy(text)),
             #[cfg(feature = "bpe")]
-            Kind::Gpt2 => Self::byte_pairs(&String::from_utf8_lossy(text)),
+            (Kind::Gpt2, _) => Self::byte_pairs(&String::from_utf8_lossy(text)),
         }
     }
 
@@ -73,6 +78,20 @@ impl Tokens {
         })
     }
 
+    /// The same characters as in an earlier text.
+    fn characters_of(text: &str, given: &Vocabulary) -> Result<Self, String> {
+        let vocabulary: Vec<Vec<u8>> = (0..given.len()).map(|token| given.token(token).to_vec()).collect();
+        let numbers: BTreeMap<&[u8], u16> = vocabulary.iter().map(Vec::as_slice).zip(0..=u16::MAX).collect();
+        let mut tokens = Vec::with_capacity(text.len());
+        for (at, character) in text.char_indices() {
+            let bytes = &text.as_bytes()[at..][..character.len_utf8()];
+            tokens.push(*numbers.get(bytes).ok_or_else(|| {
+                format!("the character {character:?} at byte {at} does not occur in the text that the network was trained on")
+            })?);
+        }
+        Ok(Self { text: tokens, vocabulary })
+    }
+
     /// All byte pairs of GPT-2, whether they occur or not, as in nanoGPT.
     #[cfg(feature = "bpe")]
     fn byte_pairs(text: &str) -> Result<Self, String> {
@@ -92,7 +111,8 @@ mod tests {
     /// As OpenAI's tiktoken has them.
     #[test]
     fn byte_pairs_are_those_of_gpt2() {
-        let Tokens { text, vocabulary } = Tokens::of("Hello, world! \u{e9}t\u{e9}".as_bytes(), Kind::Gpt2).unwrap();
+        let Tokens { text, vocabulary } =
+            Tokens::of("Hello, world! \u{e9}t\u{e9}".as_bytes(), Kind::Gpt2, None).unwrap();
         assert_eq!(text[..4], [15_496, 11, 995, 0]);
         assert_eq!(vocabulary.len(), 50_257);
         let bytes: Vec<u8> = text.iter().flat_map(|token| vocabulary[usize::from(*token)].clone()).collect();

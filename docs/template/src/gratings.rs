@@ -103,7 +103,7 @@ mod tests {
     use ast_core::testing::check_dataset;
 
     fn request() -> ReadRequest<'static> {
-        ReadRequest { dir: None, random: Random::new(1), samples: Some(100) }
+        ReadRequest { dir: None, random: Random::new(1), samples: Some(100), preprocessing: None }
     }
 
     /// Without noise, images of class 0 are constant along a column and those of class 2 along a row.

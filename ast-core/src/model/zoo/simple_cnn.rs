@@ -13,10 +13,10 @@ use crate::model::cost::LayerCost;
 use crate::model::mode::{Mode, dropout};
 use crate::model::network::{Forward, Input, Model, Network, NetworkError, Weights};
 use crate::ops::{self, Block};
-use crate::plugin::Params;
+use crate::plugin::{ParamKind, ParamSpec, Params};
 
-const WIDTHS: [usize; 3] = [32, 64, 128];
-const HIDDEN: usize = 256;
+/// Channels after the first convolution, as in the original script.
+const WIDTH: usize = 32;
 /// Width of the proxy in sixteenths: its inner layers cost (3/16)^2 = 3.5 %, the first and the last cost more.
 const NARROW: usize = 3;
 const DROPOUT: f64 = 0.5;
@@ -42,16 +42,28 @@ struct Widths {
     hidden: usize,
 }
 
+impl Widths {
+    fn new(channels: usize, width: usize) -> Self {
+        Self { channels: [channels, width, 2 * width, 4 * width], hidden: 8 * width }
+    }
+}
+
 impl Network for SimpleCnn {
     const NAME: &'static str = "simple-cnn";
     const SUMMARY: &'static str = "three 3x3 convolutions and two linear layers, 2.2 million parameters on CIFAR-10; the network of the original script";
+    const PARAMS: &'static [ParamSpec] = &[ParamSpec {
+        name: "width",
+        summary: "channels of the first convolution; the others have two and four times as many, the hidden layer eight times",
+        kind: ParamKind::Integer { default: WIDTH as u32, min: 1, max: 1024 },
+    }];
 
-    fn build(_: &Params, shape: Shape, classes: usize, weights: Weights<'_>) -> Result<Self, NetworkError> {
+    fn build(params: &Params, shape: Shape, classes: usize, weights: Weights<'_>) -> Result<Self, NetworkError> {
+        let width = params.integer("width")? as usize;
         match shape {
-            Shape::Image([channels, height, width])
-                if channels > 0 && [height, width].iter().all(|side| *side > 0 && side.is_multiple_of(4)) =>
+            Shape::Image([channels, sides @ ..])
+                if channels > 0 && sides.iter().all(|side| *side > 0 && side.is_multiple_of(4)) =>
             {
-                Ok(Self::new([channels, height, width], classes, weights))
+                Ok(Self::of_widths(Widths::new(channels, width), sides, classes, weights))
             }
             _ => {
                 let needs = "it takes images whose height and width are multiples of 4";
@@ -62,12 +74,10 @@ impl Network for SimpleCnn {
 }
 
 impl SimpleCnn {
-    /// For images of `[channels, height, width]`, height and width multiples of 4.
+    /// Of the default width, for images of `[channels, height, width]`, height and width multiples of 4.
     #[must_use]
     pub fn new([channels, height, width]: [usize; 3], classes: usize, weights: Weights<'_>) -> Self {
-        let [c1, c2, c3] = WIDTHS;
-        let widths = Widths { channels: [channels, c1, c2, c3], hidden: HIDDEN };
-        Self::of_widths(widths, [height, width], classes, weights)
+        Self::of_widths(Widths::new(channels, WIDTH), [height, width], classes, weights)
     }
 
     fn of_widths(widths: Widths, [height, width]: [usize; 2], classes: usize, mut weights: Weights<'_>) -> Self {

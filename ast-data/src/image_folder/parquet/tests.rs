@@ -52,7 +52,7 @@ fn what_is_not_clear_is_refused() {
 #[cfg(not(feature = "parquet"))]
 #[test]
 fn another_build_is_asked_for() {
-    let error = super::super::opened(Path::new("tests/parquet/published")).err().unwrap().to_string();
+    let error = super::super::opened(Path::new("tests/parquet/published"), false).err().unwrap().to_string();
     assert!(
         error.contains("published: it has Parquet files, which need another build: `--features parquet`"),
         "{error}"

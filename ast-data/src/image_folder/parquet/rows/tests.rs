@@ -1,7 +1,6 @@
 use std::fs;
 
 use ast_core::data::{ReadRequest, SampleError, fingerprint};
-use ast_core::random::Random;
 use ast_core::select::Visit;
 use ast_core::testing::check_dataset;
 
@@ -39,7 +38,7 @@ fn check(store: &dyn Store, classes: &[String], expected: &[(&str, &str)]) {
 
 /// Whether a dataset has both splits.
 fn check_whole(dataset: &str) {
-    let Opened { classes, train, test } = opened(&fixture(dataset)).unwrap();
+    let Opened { classes, train, test } = opened(&fixture(dataset), false).unwrap();
     assert_eq!(classes, ["ant", "cat"]);
     check(train.as_ref(), &classes, &TRAIN);
     check(test.unwrap().as_ref(), &classes, &TEST);
@@ -52,7 +51,7 @@ fn a_published_dataset_is_read() {
     for size in [16, 48] {
         let source = source(&[("size", size.into())]);
         let dir = fixture("published");
-        check_dataset(&source, &ReadRequest { dir: Some(&dir), random: Random::new(1), samples: None });
+        check_dataset(&source, &ReadRequest::of(&dir));
     }
 }
 
@@ -61,7 +60,7 @@ fn a_published_dataset_is_read() {
 #[test]
 fn files_of_other_writers_are_read() {
     check_whole("words");
-    let Opened { classes, train, test } = opened(&fixture("numbers.parquet")).unwrap();
+    let Opened { classes, train, test } = opened(&fixture("numbers.parquet"), false).unwrap();
     assert_eq!(classes, ["0", "1"]);
     check(train.as_ref(), &["ant".into(), "cat".into()], &TRAIN);
     assert!(test.is_none());
@@ -120,7 +119,7 @@ fn the_binary_form_has_the_same_images() {
     let out = tempfile::tempdir().unwrap();
     let to = out.path().join("all.images");
     assert!(import(&fixture("published"), &to, &mut |_| ()).unwrap(), "there are test images");
-    let Opened { classes, train, test } = opened(&to).unwrap();
+    let Opened { classes, train, test } = opened(&to, false).unwrap();
     for (store, expected) in [(train, &TRAIN[..]), (test.unwrap(), &TEST)] {
         for (image, (file, class)) in expected.iter().enumerate() {
             let bytes = fs::read(Path::new("tests/image_folder").join(file)).unwrap();
@@ -138,7 +137,7 @@ fn damaged_files_do_no_harm() {
     {
         let whole = fs::read(fixture(file)).unwrap();
         let folder = Folder::new();
-        let open = |bytes: &[u8]| opened(&folder.write("x.parquet", bytes).path().join("x.parquet"));
+        let open = |bytes: &[u8]| opened(&folder.write("x.parquet", bytes).path().join("x.parquet"), false);
         for end in (0..whole.len()).step_by(13) {
             assert!(open(&whole[..end]).is_err(), "{file} cut off at {end}");
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use ast_core::data::Preprocessing;
 use ast_core::run::Event;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::claim::{Claim, put_aside};
@@ -36,16 +37,12 @@ impl Builds {
 
     /// The fingerprint of the training data at the start of the run, if recorded.
     pub(crate) fn data(claim: &Claim) -> Result<Option<String>, Failure> {
-        let text = claim.read(PROVENANCE)?.unwrap_or_default();
-        let value: Value = serde_json::from_slice(&text).unwrap_or_default();
-        Ok(value.get("data").and_then(Value::as_str).map(ToString::to_string))
+        recorded(claim, "data")
     }
 
     /// The layout of training and evaluation data at the start of the run, if recorded.
     pub(crate) fn layout(claim: &Claim) -> Result<Option<[String; 2]>, Failure> {
-        let text = claim.read(PROVENANCE)?.unwrap_or_default();
-        let value: Value = serde_json::from_slice(&text).unwrap_or_default();
-        Ok(value.get("layout").and_then(|layout| serde_json::from_value(layout.clone()).ok()))
+        recorded(claim, "layout")
     }
 
     /// The preprocessing that a run began with, if recorded.
@@ -103,6 +100,13 @@ impl Builds {
     pub(crate) fn json(&self) -> &Value {
         &self.0
     }
+}
+
+/// What `run.json` has under a key, if it has it in this form.
+fn recorded<T: DeserializeOwned>(claim: &Claim, key: &str) -> Result<Option<T>, Failure> {
+    let text = claim.read(PROVENANCE)?.unwrap_or_default();
+    let value: Value = serde_json::from_slice(&text).unwrap_or_default();
+    Ok(value.get(key).and_then(|value| serde_json::from_value(value.clone()).ok()))
 }
 
 #[cfg(test)]

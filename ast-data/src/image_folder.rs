@@ -200,26 +200,16 @@ impl ImageFolder {
             let reason = format!("`data.size` = {size}, but the network is for images of {height} x {width} pixels");
             return Err(FolderError::new(dir, reason));
         }
-        let own = given.shape.zip(given.normalisation(3)).zip(given.input_deviation);
+        let by_channel = |[mean, deviation]: [&[f32]; 2]| [0, 1, 2].map(|channel| [mean[channel], deviation[channel]]);
+        let own = View::given(&given).zip(given.normalisation(3)).zip(given.input_deviation);
         let (view, normalise, input_deviation) = match own {
-            Some(((Shape::Image([_, height, width]), [mean, deviation]), input_deviation)) => {
-                let shorter = given.resize.unwrap_or(height.min(width));
-                let view = View { sides: [height, width], shorter, crops: given.crops };
-                (view, [0, 1, 2].map(|channel| [mean[channel], deviation[channel]]), input_deviation)
-            }
-            _ => {
+            Some(((view, normalisation), input_deviation)) => (view, by_channel(normalisation), input_deviation),
+            None => {
                 let statistics = self.measured(dir, cache, train.as_ref())?;
                 let [mean, deviation] = [statistics.mean, statistics.deviation].map(|of| of.map(|value| value as f32));
-                let [mean, deviation] = given.normalisation(3).unwrap_or([&mean, &deviation]);
-                let view = match given.shape {
-                    Some(Shape::Image([_, height, width])) if self.size.is_none() => View {
-                        sides: [height, width],
-                        shorter: given.resize.unwrap_or(height.min(width)),
-                        crops: given.crops,
-                    },
-                    _ => self.view(&statistics),
-                };
-                (view, [0, 1, 2].map(|channel| [mean[channel], deviation[channel]]), statistics.input_deviation)
+                let normalise = by_channel(given.normalisation(3).unwrap_or([&mean, &deviation]));
+                let view = View::given(&given).filter(|_| self.size.is_none());
+                (view.unwrap_or_else(|| self.view(&statistics)), normalise, statistics.input_deviation)
             }
         };
         let classes = Arc::<[String]>::from(classes);
@@ -358,6 +348,15 @@ struct View {
     shorter: usize,
     /// Whether training crops at random.
     crops: bool,
+}
+
+impl View {
+    /// That of an earlier run, if its shape is given.
+    fn given(given: &Preprocessing) -> Option<Self> {
+        let Some(Shape::Image([_, height, width])) = given.shape else { return None };
+        let shorter = given.resize.unwrap_or(height.min(width));
+        Some(Self { sides: [height, width], shorter, crops: given.crops })
+    }
 }
 
 /// The images of a split.

@@ -22,7 +22,14 @@ fn benches(c: &mut Criterion<Rate>) {
         let mut ledger = Ledger::new(Groups::of((0..samples).map(|i| i % 10)).expect("ten groups"));
         for id in 0..samples as SampleId {
             let score = (id * 7919 % 10_007) as f32;
-            ledger.record(&[SampleOutcome { id, score, loss: score, correct: true, coverage: id % 64 == 0 }]);
+            ledger.record(&[SampleOutcome {
+                id,
+                score,
+                loss: score,
+                correct: true,
+                coverage: id % 64 == 0,
+                worth: None,
+            }]);
         }
         let bytes = ledger.bytes() / samples;
         println!("a ledger of {samples} samples, {bytes} bytes each; 10 % of a chunk of {chunk} are selected");

@@ -5,8 +5,6 @@ use ast_core::run::{Event, StepEvent};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use crate::report::decided;
-
 /// Width, and height of a panel.
 const SIZE: (u32, u32) = (860, 300);
 /// What a panel shows of a policy that selects by significance.
@@ -48,7 +46,6 @@ fn draw(events: &[Event], title: &str, is_text: bool, text: &mut String) -> Outc
     };
 
     let share = smooth(selected(&steps));
-    let marks: Vec<_> = events.iter().filter_map(decided).collect();
     let count = if share.is_empty() { 2 } else { 3 };
     let root = SVGBackend::with_string(text, (SIZE.0, SIZE.1 * count)).into_drawing_area();
     root.fill(&WHITE)?;
@@ -67,10 +64,10 @@ fn draw(events: &[Event], title: &str, is_text: bool, text: &mut String) -> Outc
     let highest = rate.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y).fold(2.0 * target, f64::max);
     // A log with a gap may have no steps. The empty panel still needs a scale.
     let highest = if highest > 0.0 { highest } else { 100.0 };
-    panel(&panels[0], "activation rate, % of offered samples", (epochs, 0.0, (1.1 * highest).min(101.0)), &rate, &[])?;
+    panel(&panels[0], "activation rate, % of offered samples", (epochs, 0.0, (1.1 * highest).min(101.0)), &rate)?;
     if let Some(area) = area_of_share {
         let share = [Curve { label: "by significance", colour: BLUE_LINE, points: share }];
-        panel(area, SELECTED, (epochs, 0.0, 100.0), &share, &marks)?;
+        panel(area, SELECTED, (epochs, 0.0, 100.0), &share)?;
     }
     let results = |batches: Points, test: Points| {
         [
@@ -81,10 +78,10 @@ fn draw(events: &[Event], title: &str, is_text: bool, text: &mut String) -> Outc
     if is_text {
         let losses = results(over(&|s| Some(s.loss)), test(|_, loss| loss));
         let highest = losses.iter().flat_map(|curve| &curve.points).map(|(_, y)| *y).fold(0.1, f64::max);
-        panel(last, "loss, nats a token", (epochs, 0.0, 1.05 * highest), &losses, &marks)?;
+        panel(last, "loss, nats a token", (epochs, 0.0, 1.05 * highest), &losses)?;
     } else {
         let accuracies = results(over(&|s| Some(s.accuracy)), test(|accuracy, _| accuracy));
-        panel(last, "accuracy, %", (epochs, 0.0, 100.0), &accuracies, &marks)?;
+        panel(last, "accuracy, %", (epochs, 0.0, 100.0), &accuracies)?;
     }
     root.present()?;
     Ok(())
@@ -114,7 +111,6 @@ fn panel(
     title: &str,
     (epochs, low, high): (f64, f64, f64),
     curves: &[Curve<'_>],
-    marks: &[(f64, &str)],
 ) -> Outcome {
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 15))
@@ -130,12 +126,6 @@ fn panel(
         if points.len() <= 50 {
             chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
         }
-    }
-    for (i, (at, what)) in marks.iter().enumerate() {
-        chart.draw_series(DashedLineSeries::new([(*at, low), (*at, high)], 2, 3, GREY_LINE.stroke_width(1)))?;
-        // Each lower than the one before, so that they do not cover each other.
-        let height = high - (i % 4) as f64 * 0.07 * (high - low);
-        chart.draw_series([Text::new(format!(" {what}"), (*at, height), ("sans-serif", 12))])?;
     }
     if curves.len() == 1 {
         return Ok(()); // the caption is enough
@@ -164,19 +154,14 @@ mod tests {
                 "activation":0.1,"control":{{"target":0.1}}{share}}}"#
             )
         };
-        let decided = r#"{"event":"decided","step":2,"epoch":2.0,"selecting":false,
-            "evidence":{"gain":0.9,"standard_errors":-3.0}}"#;
-        [step(1), step(2), decided.to_string(), step(3)]
-            .iter()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        (1..=3).map(|n| serde_json::from_str(&step(n)).unwrap()).collect()
     }
 
-    /// Of a policy that selects by significance, with the guard's decision; of another one neither.
+    /// Of a policy that selects by significance, and of no other.
     #[test]
     fn the_share_that_was_selected_is_drawn() {
         let of = |selected| svg(&events(selected), "title", false).unwrap();
-        assert!(of(Some(0.8)).contains(SELECTED) && of(Some(0.8)).matches("paused").count() == 2);
-        assert!(!of(None).contains(SELECTED) && of(None).matches("paused").count() == 1);
+        assert!(of(Some(0.8)).contains(SELECTED));
+        assert!(!of(None).contains(SELECTED));
     }
 }

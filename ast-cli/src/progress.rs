@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use ast_core::run::{Event, StepEvent};
-use ast_core::select::{Decision, Evidence};
 use ast_core::train::{Activity, OnScoring, SavedSoFar};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -105,9 +104,7 @@ impl ProgressView {
             Event::RolledBack { step, to, lr_scale, reason } => {
                 self.warn(&format!("{reason} at step {step}: back to step {to}, learning rate x {lr_scale}"));
             }
-            Event::Decided { epoch, decision, .. } => {
-                self.print(&format!("epoch {epoch:5.1}/{}  {}", self.epochs, describe_decision(decision)));
-            }
+            Event::Worth { .. } => {}
             Event::Resumed { step, .. } => self.print(&format!("continued after step {step}")),
             Event::Gap { after, step, bytes, .. } => self.warn(&format!(
                 "{bytes} bytes of metrics.jsonl are missing: between step {after} and step {step} the log has a gap; \
@@ -236,16 +233,6 @@ pub(crate) fn waiting(what: &str) -> ProgressBar {
     let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner())).with_message(what.to_string());
     bar.enable_steady_tick(OFTEN);
     bar
-}
-
-fn describe_decision(Decision { selecting, evidence }: &Decision) -> String {
-    let state = if *selecting { "selection goes on" } else { "selection pauses from the next epoch on" };
-    match evidence {
-        Some(Evidence { gain, standard_errors }) => format!(
-            "{state}: a step makes {gain:.2} times the progress of a uniform one ({standard_errors:+.1} standard errors)"
-        ),
-        None => "selection is on trial from the next epoch on".into(),
-    }
 }
 
 /// The measured share that was trained, where the original claims a saving.

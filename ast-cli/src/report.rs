@@ -6,7 +6,7 @@ use std::path::Path;
 use ast_core::data::Reads;
 use ast_core::plugin::ParamValue;
 use ast_core::run::{Event, LeftOut, Ran, RunConfig, StepEvent, Summary, TextResult};
-use ast_core::select::Decision;
+use ast_core::select::Worth;
 use ast_core::train::Phase;
 
 use crate::config::{self, DenseResult};
@@ -187,7 +187,7 @@ fn write(out: &mut String, summary: &Summary, run: &Run<'_>) -> std::fmt::Result
         let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
         writeln!(out, "  classes           {:>8}   {}{more}", names.len(), first.join(", "))?;
     }
-    if let Some(guarded) = guarded(config, run.events) {
+    if let Some(guarded) = guarded(config, summary, run.events) {
         writeln!(out, "  guard                        {guarded}")?;
     }
     match config.budget.seconds {
@@ -272,28 +272,39 @@ fn percent(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }
 
-/// A decision of the policy's guard: the nominal epochs after which selection is paused or on trial, which begins with
-/// an epoch, or at which a trial was won.
-pub(crate) fn decided(event: &Event) -> Option<(f64, &'static str)> {
-    let Event::Decided { epoch, decision: Decision { selecting, evidence }, .. } = event else { return None };
-    Some(match (selecting, evidence) {
-        (false, _) => (epoch.ceil(), "paused"),
-        (true, None) => (epoch.ceil(), "on trial"),
-        (true, Some(_)) => (*epoch, "on"),
-    })
+/// What the guard saw and did in a run, in words; `None` if there was none.
+pub(crate) fn guarded(config: &RunConfig, summary: &Summary, events: &[Event]) -> Option<String> {
+    let is_off = config.policy.params.get("guard") == Some(&ParamValue::Word("off".into()));
+    let acts_as = summary.ran.as_ref().and_then(|ran| ran.acts_as.as_ref());
+    if config.policy.name != "ast" || is_off || acts_as.is_some() {
+        return None;
+    }
+    let selected = |event: &Event| matches!(event, Event::Step(StepEvent { selected: Some(_), .. }));
+    // What was measured when the last selected samples were trained.
+    let end = events.iter().rposition(selected).unwrap_or(0);
+    let worth = events[..end].iter().rev().find_map(|event| match event {
+        Event::Worth { worth, .. } => Some(worth),
+        _ => None,
+    });
+    let nothing = || "nothing was selected: passes on a sample were not shown to help the others".into();
+    Some(worth.map_or_else(nothing, held_back))
 }
 
-/// What the guard did in a run, in words; `None` if there was none, or nothing to watch.
-pub(crate) fn guarded(config: &RunConfig, events: &[Event]) -> Option<String> {
-    let words = events.iter().filter_map(decided).map(|(epoch, what)| format!("{what} at epoch {epoch:.1}"));
-    let words: Vec<String> = words.collect();
-    if !words.is_empty() {
-        return Some(format!("selection {}", words.join(", ")));
+/// What a guard with this measurement does.
+fn held_back(Worth { worth, gate, .. }: &Worth) -> String {
+    let held: Vec<usize> = (0..gate.len()).filter(|part| gate[*part] < 0.5).collect();
+    let highest = |part: &usize| match gate.len() - part {
+        1 => "the highest eighth".to_string(),
+        n => format!("eighth {n} from above"),
+    };
+    let list = held.iter().rev().map(|part| format!("{} ({:.1})", highest(part), worth[*part])).collect::<Vec<_>>();
+    match list.is_empty() {
+        true => "nothing was held back: at no score did passes make the other samples worse".into(),
+        false => format!(
+            "held back the scores at which passes made the other samples worse (the average is worth 1): {}",
+            list.join(", ")
+        ),
     }
-    let is_off = config.policy.params.get("guard") == Some(&ParamValue::Word("off".into()));
-    let selects = |event: &Event| matches!(event, Event::Step(StepEvent { selected: Some(_), .. }));
-    let watched = config.policy.name == "ast" && !is_off && events.iter().any(selects);
-    watched.then(|| "it did not pause selection, which in a short run says little".into())
 }
 
 /// What to do next.

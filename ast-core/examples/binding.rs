@@ -87,7 +87,7 @@ impl PySelector {
     /// `record(batch, score, loss, correct=None)`
     fn record(&mut self, number: u64, score: &[f32], loss: &[f32], correct: Option<&[bool]>) -> Result<(), Raised> {
         let batch = self.in_flight.get(&number).cloned().ok_or(format!("batch {number} is not in flight"))?;
-        self.selector.record(batch, &Outcome { score, loss, correct }).map_err(raise)?;
+        self.selector.record(batch, &Outcome { score, loss, correct, worth: None }).map_err(raise)?;
         self.in_flight.remove(&number);
         Ok(())
     }

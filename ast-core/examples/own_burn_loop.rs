@@ -95,7 +95,7 @@ fn train(name: &str, device: &Device) -> Result<(f64, f64), Box<dyn Error>> {
         let seen: Vec<f32> = seen.into_data().try_into_vec()?;
         let (loss, correct) = seen.split_at(batch.len());
         let correct: Vec<bool> = correct.iter().map(|x| *x > 0.5).collect();
-        selector.record(batch, &Outcome { score: loss, loss, correct: Some(&correct) })?;
+        selector.record(batch, &Outcome { score: loss, loss, correct: Some(&correct), ..Outcome::default() })?;
     }
 
     let ids: Vec<SampleId> = (0..2000).collect();

@@ -2,8 +2,8 @@
 //!
 //! Trains the same model under each policy named and prints its cost and accuracy. A forward pass costs 1, a backward
 //! pass 2. A tenth of the labels is wrong. `pool-top`, which takes the points with the highest losses, suffers from
-//! them. `ast` draws samples in proportion to their rank, besides others at random. It also gets the gradients
-//! (`selector.watch`) and stops selecting where selection does not pay.
+//! them. `ast` draws samples in proportion to their rank, besides others at random. It is also told what a pass on a sample is
+//! worth to the others (`Outcome::worth`), and holds back the scores where that is little.
 //!
 //! ```sh
 //! cargo run --release -p ast-core --example own_loop              # random, ast, pool-top, dense
@@ -16,8 +16,8 @@ use std::error::Error;
 use ast_core::optim::learning_rate;
 use ast_core::random::{Purpose, Random};
 use ast_core::select::{
-    Alignment, Goal, Groups, NoProbe, Outcome, Probe, ProbeError, ProbeRequest, Probed, SampleId, ScoredBy, Selector,
-    policy,
+    Goal, Groups, NoProbe, Outcome, Probe, ProbeError, ProbeRequest, Probed, SampleId, ScoredBy, Selector, policy,
+    worth,
 };
 
 const FEATURES: usize = 20;
@@ -106,16 +106,15 @@ fn train(name: &str, points: &[Point]) -> Result<(Model, u64), Box<dyn Error>> {
             gradient.iter_mut().zip(point.x).for_each(|(g, x)| *g += error * x);
         }
 
-        // `ast` stops selecting where selection does not pay. It can tell that only from the gradients.
-        if selector.watches() {
+        // `ast` holds back samples on which a pass does not pay. It can tell that only from the gradients.
+        let worth = selector.watches().then(|| {
             let errors: Vec<f32> = chosen.iter().map(|p| (model.chance(p) - p.class as f64) as f32).collect();
             let inputs: Vec<f32> = chosen.iter().flat_map(|p| p.x.map(|x| x as f32)).collect();
-            if let Some(alignment) = Alignment::of(&errors, &inputs, &batch.coverage()) {
-                selector.watch(&batch, &alignment);
-            }
-        }
+            worth(&errors, &inputs, &batch.coverage()).expect("one row a point")
+        });
         model.w.iter_mut().zip(gradient).for_each(|(w, g)| *w -= lr * g);
-        selector.record(batch, &Outcome { score: &loss, loss: &loss, correct: Some(&correct) })?;
+        let correct = Some(correct.as_slice());
+        selector.record(batch, &Outcome { score: &loss, loss: &loss, correct, worth: worth.as_deref() })?;
     }
     Ok((model, selector.counts().cost()))
 }

@@ -33,7 +33,7 @@
 //!     let lr = learning_rate(2.0, batch.spent());
 //!     (0..2).for_each(|k| w[k] -= lr * gradient[k]);
 //!     // The score here is the loss. Any number works that is larger for samples more worth training on.
-//!     selector.record(batch, &Outcome { score: &loss, loss: &loss, correct: Some(&correct) })?;
+//!     selector.record(batch, &Outcome { score: &loss, loss: &loss, correct: Some(&correct), ..Outcome::default() })?;
 //! }
 //! let right = points.iter().zip(&labels).filter(|(x, y)| (w[0] * x[0] + w[1] * x[1] > 0.0) == (**y == 1)).count();
 //! assert!(right > 480);
@@ -47,8 +47,8 @@
 //!   `random` in a run that trains each sample fewer than four times (target times epochs);
 //!   `policy("ast", &[("lambda", 0.8.into())])` selects anyway. `selector.policy().warning()` returns such warnings:
 //!   print it before the first step.
-//! * **Wrong labels.** Wrong labels have high losses. `ast` stops selecting where that does not pay, if it gets the
-//!   gradients: [`Selector::watch`](select::Selector::watch), as in the example `own_loop`.
+//! * **Wrong labels.** Wrong labels have high losses. `ast` holds back scores on which a pass does not pay, if it is told
+//!   what one is worth: [`Outcome::worth`](select::Outcome::worth), as in the example `own_loop`.
 //! * **Tasks without classes.** [`Groups::none`](select::Groups::none), and `correct: None`.
 //! * **A step with a NaN.** [`Selector::skip`](select::Selector::skip) the batch instead of recording it.
 //! * **Loading ahead.** Request several batches before you record the first.

@@ -1,7 +1,6 @@
 //! Curves as SVG, in colours of the page, so that they suit a light and a dark one.
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::plot::Points;
 
@@ -34,13 +33,6 @@ impl Curve {
     }
 }
 
-/// Something that happened at one point of the horizontal axis.
-#[derive(Clone)]
-pub(super) struct Mark {
-    pub(super) at: f64,
-    pub(super) what: &'static str,
-}
-
 pub(super) struct Chart {
     pub(super) title: String,
     /// What the horizontal axis shows.
@@ -50,7 +42,6 @@ pub(super) struct Chart {
     /// Unit of the values, for the description.
     pub(super) unit: &'static str,
     pub(super) curves: Vec<Curve>,
-    pub(super) marks: Vec<Mark>,
 }
 
 /// A chart as the page shows it.
@@ -78,9 +69,8 @@ impl Chart {
             let path = if curve.dashed { number(last) } else { format!("from {} to {}", number(first), number(last)) };
             format!("{}: {path}{}", curve.name, self.unit)
         };
-        let marked = self.marks.iter().map(|Mark { at, what }| format!("at {}: {what}", number(*at)));
         Ok(Some(Drawn {
-            description: curves.iter().map(describe).chain(marked).collect::<Vec<_>>().join("; "),
+            description: curves.iter().map(describe).collect::<Vec<_>>().join("; "),
             legend: curves.iter().map(|curve| (curve.name.clone(), curve.colour)).collect(),
             title: self.title,
             svg: themed(svg),
@@ -127,14 +117,6 @@ impl Chart {
                 chart.draw_series(finite.map(|point| Circle::new(point, 3, colour.filled())))?;
             }
         }
-        for (i, Mark { at, what }) in self.marks.iter().filter(|mark| mark.at <= end).enumerate() {
-            chart.draw_series(DashedLineSeries::new([(*at, low), (*at, high)], 2, 3, INK.stroke_width(1)))?;
-            // Beside the line, towards the middle, each lower than the one before.
-            let side = if *at > 0.7 * end { HPos::Right } else { HPos::Left };
-            let style = ("sans-serif", 12).into_font().color(&INK).pos(Pos::new(side, VPos::Top));
-            let height = high - (i % 4) as f64 * 0.08 * (high - low);
-            chart.draw_series([Text::new(format!(" {what} "), (*at, height), style)])?;
-        }
         root.present()?;
         drop(chart);
         Ok(())
@@ -156,8 +138,7 @@ mod tests {
     use super::*;
 
     fn chart(curves: Vec<Curve>) -> Chart {
-        let marks = vec![Mark { at: 1.0, what: "paused" }];
-        Chart { title: "t".into(), across: "epochs".into(), bounds: [Some(0.0), None], unit: " %", curves, marks }
+        Chart { title: "t".into(), across: "epochs".into(), bounds: [Some(0.0), None], unit: " %", curves }
     }
 
     /// Every colour is the page's, and the size is not fixed.
@@ -168,8 +149,7 @@ mod tests {
         curve.band = vec![(0.0, 0.5, 1.5), (2.0, 2.0, 4.0)];
         let drawn = chart(vec![curve, Curve::level("b", 6, 2.0, 2.0)]).drawn().unwrap().unwrap();
         assert_eq!(drawn.legend, [("a".to_string(), 5), ("b".to_string(), 0)]);
-        assert_eq!(drawn.description, "a: from 1.000 to 3.000 %; b: 2.000 %; at 1.000: paused");
-        assert!(drawn.svg.contains("paused"), "{}", drawn.svg);
+        assert_eq!(drawn.description, "a: from 1.000 to 3.000 %; b: 2.000 %");
         for variable in ["var(--ink)", "var(--line)", "var(--c5)", "var(--c0)"] {
             assert!(drawn.svg.contains(variable), "{variable}: {}", drawn.svg);
         }

@@ -120,7 +120,6 @@ fn charts(arms: &ArmRuns<'_>) -> Result<Vec<Drawn>, String> {
         bounds: [None, None],
         unit,
         curves,
-        marks: Vec::new(),
     };
     let all = [
         chart(result.into(), "nominal epochs", over),

@@ -2,11 +2,10 @@
 
 use ast_core::run::{Event, StepEvent};
 
-use super::chart::{Chart, Curve, Drawn, Mark};
+use super::chart::{Chart, Curve, Drawn};
 use super::data::RunData;
 use crate::config::DenseResult;
 use crate::plot::{Points, SELECTED, selected, smooth};
-use crate::report::decided;
 
 pub(super) fn charts(run: &RunData, dense: Option<&DenseResult>) -> Result<Vec<Drawn>, String> {
     let RunData { config, summary, events, .. } = run;
@@ -58,21 +57,12 @@ pub(super) fn charts(run: &RunData, dense: Option<&DenseResult>) -> Result<Vec<D
     }
     let result = if text { "loss, nats a token" } else { "accuracy, %" };
     let unit = if text { "" } else { " %" };
-    let guard: Vec<Mark> = events.iter().filter_map(decided).map(|(at, what)| Mark { at, what }).collect();
-    let chart = |title: String, across: String, bounds, unit, curves| Chart {
-        title,
-        across,
-        bounds,
-        unit,
-        curves,
-        marks: Vec::new(),
-    };
-    let guarded = |chart: Chart| Chart { marks: guard.clone(), ..chart };
+    let chart = |title: String, across: String, bounds, unit, curves| Chart { title, across, bounds, unit, curves };
     let all = [
-        guarded(chart(result.into(), across(), [None, None], unit, results)),
+        chart(result.into(), across(), [None, None], unit, results),
         chart(format!("{result}, by cost"), "samples trained on, % of a dense run's".into(), [None, None], unit, price),
         chart("activation rate, % of offered samples".into(), across(), [Some(0.0), None], " %", rate),
-        guarded(chart(SELECTED.into(), across(), [Some(0.0), Some(100.0)], " %", vec![selected])),
+        chart(SELECTED.into(), across(), [Some(0.0), Some(100.0)], " %", vec![selected]),
         chart(
             "threshold (a rank for `ast`, else on the policy's own scale)".into(),
             across(),

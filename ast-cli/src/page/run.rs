@@ -176,8 +176,8 @@ fn facts(run: &RunData) -> Vec<Row> {
 fn notes(run: &RunData) -> Vec<String> {
     let RunData { config, summary, events, .. } = run;
     let mut notes: Vec<String> = summary.ran.iter().flat_map(|ran| ran.warnings.clone()).collect();
-    if let Some(guarded) = guarded(config, events) {
-        notes.push(format!("The guard, which watches whether selection pays: {guarded}."));
+    if let Some(guarded) = guarded(config, summary, events) {
+        notes.push(format!("The guard, which measures what a pass is worth to other samples: {guarded}."));
     }
     if config.policy.name == "ast" && selects_by_score(summary) {
         notes.push(

@@ -501,6 +501,10 @@ fn a_report_has_the_price_beside_the_savings() {
     assert!(report.contains("500 images, final weights"), "{report}");
     assert!(report.contains("dense run          unknown"), "{report}");
     assert!(report.contains("is it better than random?") && report.contains("compare --config "), "{report}");
+    // So short a run shows nothing, and the guard says so.
+    assert!(report.contains("guard                        nothing was selected"), "{report}");
+    let unguarded = train(&["--set=policy.lambda=0.8", "--set=policy.guard=off"], "off");
+    assert!(!unguarded.contains("  guard  "), "{unguarded}");
     assert!(!train(&["--policy=dense"], "dense").contains("dense run  "), "a dense run has no price");
 }
 

@@ -138,14 +138,14 @@ fn threads_and_workers_change_nothing() {
 fn signals_save_and_stop_with_their_own_exit_codes() {
     let folder = tempfile::tempdir().unwrap();
     let reference = folder.path().join("reference");
-    let long = ["--set=checkpoint.every_steps=0", "--set=train.epochs=16", "--set=eval.every_epochs=0"];
+    let long = ["--set=checkpoint.every_steps=0", "--set=train.epochs=40", "--set=eval.every_epochs=0"];
     succeed(start(&reference, &long));
     let expected = result(&reference);
     for (number, (name, code)) in
         [("INT", 130), ("TERM", 143), ("HUP", 129)].into_iter().cycle().take(size(9, 198)).enumerate()
     {
         let run = folder.path().join(format!("run{number}"));
-        // 51 steps, so that it is stopped well before its end.
+        // 128 steps, so that it is stopped well before its end.
         let step = 1 + 32 * number / size(9, 198);
         let text = stop_by((name, code), start(&run, &long), &run, step as u64);
         assert!(text.contains("saved; go on with `ast train --resume"), "{text}");

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::select::{Decision, SelectionStats};
+use crate::select::{SelectionStats, Worth};
 
 /// Version of the event format, written with the first event of a run.
 pub const SCHEMA: u32 = 1;
@@ -48,15 +48,15 @@ pub enum Event {
         /// What was not finite.
         reason: String,
     },
-    /// The policy's guard decided whether selection pays.
-    Decided {
+    /// At the end of a nominal epoch: what a pass is worth, if the policy measures that and knows it.
+    Worth {
         /// Steps done.
         step: u64,
         /// Nominal epochs offered when the batch of that step was complete.
         epoch: f64,
-        /// The decision and its reason.
+        /// By the rank of the score.
         #[serde(flatten)]
-        decision: Decision,
+        worth: Worth,
     },
     /// The run was continued by another process.
     Resumed {

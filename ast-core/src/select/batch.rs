@@ -17,7 +17,7 @@ pub struct Batch {
 }
 
 /// The result of a training step, per sample of the batch, in its order.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Outcome<'a> {
     /// Significance of each sample, larger = more worth training on; NaN for no score. Only ranks are used. Some
     /// policies require a certain scorer: see [`PolicyKind::scorer`](super::PolicyKind::scorer).
@@ -28,6 +28,9 @@ pub struct Outcome<'a> {
     /// Whether each sample was classified correctly. `None` for tasks without such a notion; then forgetting is not
     /// counted.
     pub correct: Option<&'a [bool]>,
+    /// What a pass on each sample is worth to the others, from [`worth`](super::worth()). `None` if it is not computed: then
+    /// a policy that [watches](super::Selector::watches) selects without it.
+    pub worth: Option<&'a [f32]>,
 }
 
 impl Batch {

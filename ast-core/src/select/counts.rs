@@ -31,7 +31,7 @@ pub struct Counts {
     pub training_cost: u64,
     /// Cost of forward passes made only for scoring, and of all work of auxiliary networks.
     pub probe_cost: u64,
-    /// Cost of the guard, which measures whether selection pays.
+    /// Cost of the guard, which measures what a pass is worth.
     pub watching_cost: u64,
 }
 

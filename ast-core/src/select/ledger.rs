@@ -46,6 +46,8 @@ pub struct SampleOutcome {
     pub correct: bool,
     /// Whether it was trained unconditionally. Coverage samples are a uniform sample of the dataset.
     pub coverage: bool,
+    /// What a pass on it is worth to the others, if that is known.
+    pub worth: Option<f32>,
 }
 
 impl Ledger {
@@ -199,7 +201,7 @@ mod tests {
     }
 
     fn seen(id: SampleId, score: f32) -> SampleOutcome {
-        SampleOutcome { id, score, loss: 1.0, correct: true, coverage: true }
+        SampleOutcome { id, score, loss: 1.0, correct: true, coverage: true, worth: None }
     }
 
     #[test]

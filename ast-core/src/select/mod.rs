@@ -2,7 +2,6 @@
 //!
 //! [`Selector`] is all that a training loop needs. The other types are its parts, for authors of policies.
 
-mod alignment;
 mod batch;
 mod budget;
 mod choice;
@@ -11,7 +10,6 @@ mod error;
 /// Finds the keys of a chunk that pass a threshold.
 pub mod gate;
 mod goal;
-mod guard;
 mod ledger;
 mod policies;
 mod policy;
@@ -24,15 +22,14 @@ pub(crate) mod selector;
 mod source;
 mod stages;
 mod window;
+mod worth;
 
-pub use alignment::Alignment;
 pub use batch::{Batch, Outcome};
 pub use budget::{Budget, Cost};
 pub use choice::{BoxedPolicy, BuildPolicy, NewPolicy, PolicyChoice, PolicyEntry, PolicyKind, ScorerRule, policy};
 pub use counts::{Counts, PassCost};
 pub use error::SelectError;
 pub use goal::{Goal, GoalError, Limit, RunLength};
-pub use guard::{Decision, Evidence};
 pub use ledger::{Ledger, SampleOutcome};
 pub use policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 pub use probe::{ChargedProbe, NoProbe, Probe, ProbeError, ProbeRequest, Probed, ScoredBy};
@@ -43,3 +40,4 @@ pub use sampler::{Offer, Plan, Sampler};
 pub use selector::Selector;
 pub use stages::Stage;
 pub use window::{Quantile, Window};
+pub use worth::{Worth, worth};

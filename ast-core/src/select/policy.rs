@@ -1,13 +1,12 @@
 use serde::{Deserialize, Serialize};
 
-use super::alignment::Alignment;
 use super::goal::Goal;
-use super::guard::Decision;
 use super::ledger::{Ledger, SampleOutcome};
 use super::probe::{ChargedProbe, ProbeError};
 use super::queue::Queue;
 use super::sample::{Level, SampleId};
 use super::sampler::Offer;
+use super::worth::Worth;
 use crate::codec::SnapshotError;
 use crate::plugin::{ParamError, RegistryError};
 use crate::random::Random;
@@ -48,17 +47,16 @@ pub trait Policy: Send {
         Vec::new()
     }
 
-    /// Receives the results of each step, per sample.
-    fn observe(&mut self, _seen: &[SampleOutcome]) {}
+    /// Receives the results of each step, per sample. The ledger has them already.
+    fn observe(&mut self, _seen: &[SampleOutcome], _ledger: &Ledger) {}
 
-    /// Whether the loop is to call [`watch`](Self::watch). It costs one matrix product per step, which is charged.
+    /// Whether it uses [`SampleOutcome::worth`]. That costs one matrix product per step, which is charged.
     fn watches(&self) -> bool {
         false
     }
 
-    /// Receives the inner products of the per-sample gradients of each step, at a share `spent` of the budget. A
-    /// returned decision is logged as an event of the run.
-    fn watch(&mut self, _alignment: &Alignment, _spent: f64) -> Option<Decision> {
+    /// What a pass is worth by the rank of the score, if it measures that and knows it. Logged once a nominal epoch.
+    fn worth(&self) -> Option<Worth> {
         None
     }
 

@@ -6,14 +6,12 @@ mod saved;
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::alignment::Alignment;
 use super::batch::{Batch, Outcome};
 use super::budget::{Budget, Cost};
 use super::choice::{BoxedPolicy, PolicyChoice};
 use super::counts::{Counts, PassCost};
 use super::error::SelectError;
 use super::goal::{Goal, Limit, RunLength};
-use super::guard::Decision;
 use super::ledger::{Ledger, SampleOutcome};
 use super::policy::{PolicyError, SelectionStats};
 use super::probe::{Probe, ProbeError, Probed, ScoredBy};
@@ -21,6 +19,7 @@ use super::queue::{Accepted, Queue};
 use super::sample::{Groups, Level, SampleId};
 use super::sampler::{Plan, Sampler};
 use super::stages::{self, Stage};
+use super::worth::Worth;
 use crate::random::Random;
 
 pub(crate) use self::saved::{Cursor, State};
@@ -296,7 +295,9 @@ impl Selector {
     pub fn record(&mut self, batch: Batch, outcome: &Outcome<'_>) -> Result<(), SelectError> {
         let samples = batch.len();
         let correct = outcome.correct.map_or(samples, <[bool]>::len);
-        for (column, found) in [("score", outcome.score.len()), ("loss", outcome.loss.len()), ("correct", correct)] {
+        let worth = outcome.worth.map_or(samples, <[f32]>::len);
+        let (score, loss) = (outcome.score.len(), outcome.loss.len());
+        for (column, found) in [("score", score), ("loss", loss), ("correct", correct), ("worth", worth)] {
             if found != samples {
                 return Err(SelectError::Length { column, expected: samples, found });
             }
@@ -308,10 +309,11 @@ impl Selector {
             loss: outcome.loss[i],
             correct: outcome.correct.is_some_and(|correct| correct[i]),
             coverage: accepted.coverage,
+            worth: outcome.worth.map(|worth| worth[i]),
         };
         let seen: Vec<SampleOutcome> = batch.accepted.iter().enumerate().map(seen).collect();
-        self.policy.observe(&seen);
         self.state.ledger.record(&seen);
+        self.policy.observe(&seen, &self.state.ledger);
         self.state.counts.steps += 1;
         self.state.counts.trained += samples as u64;
         Ok(())
@@ -340,16 +342,16 @@ impl Selector {
         Ok(())
     }
 
-    /// Whether the policy uses [`watch`](Self::watch) to measure if selection pays.
+    /// Whether the policy uses [`Outcome::worth`], to hold back samples on which a pass does not pay.
     #[must_use]
     pub fn watches(&self) -> bool {
         self.policy.watches()
     }
 
-    /// Passes the inner products of a batch's per-sample gradients to the policy. Call it before the batch is recorded.
-    /// In a loop that does not call it the guard never acts.
-    pub fn watch(&mut self, batch: &Batch, alignment: &Alignment) -> Option<Decision> {
-        self.policy.watch(alignment, batch.spent)
+    /// What a pass is worth by the rank of the score, if the policy measures that and knows it.
+    #[must_use]
+    pub fn worth(&self) -> Option<Worth> {
+        self.policy.worth()
     }
 
     /// The share of the budget spent, 0 and above. Batches in flight count as spent.
@@ -389,7 +391,7 @@ impl Selector {
         self.state.counts.charge(samples, by, probed);
     }
 
-    /// Charges the cost of computing the input of [`watch`](Self::watch).
+    /// Charges the cost of computing [`Outcome::worth`].
     pub fn charge_watching(&mut self, cost: u64) {
         self.state.counts.watching_cost += cost;
     }

@@ -118,7 +118,7 @@ impl Stage {
         let mut stage = Self::new(losses);
         let seen = |(id, loss): (usize, &f32)| {
             let (id, score, loss) = (id as SampleId, *loss, *loss);
-            SampleOutcome { id, score, loss, correct: true, coverage: true }
+            SampleOutcome { id, score, loss, correct: true, coverage: true, worth: None }
         };
         stage.ledger.record(&losses.iter().enumerate().map(seen).collect::<Vec<_>>());
         stage

@@ -21,7 +21,7 @@ fn train(selector: &mut Selector, batch: Batch) {
     let loss: Vec<f32> = batch.ids().into_iter().map(loss).collect();
     let correct: Vec<bool> = loss.iter().map(|loss| *loss < 1.0).collect();
     selector
-        .record(batch, &Outcome { score: &loss, loss: &loss, correct: Some(&correct) })
+        .record(batch, &Outcome { score: &loss, loss: &loss, correct: Some(&correct), ..Outcome::default() })
         .expect("the batch is in flight");
 }
 

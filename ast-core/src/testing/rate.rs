@@ -30,5 +30,5 @@ fn train(selector: &mut Selector, batch: Batch, scores: &[f32]) -> Result<(), Se
     if loss.iter().any(|loss| loss.is_nan()) {
         return selector.skip(batch);
     }
-    selector.record(batch, &Outcome { score: &loss, loss: &loss, correct: None })
+    selector.record(batch, &Outcome { score: &loss, loss: &loss, correct: None, ..Outcome::default() })
 }

@@ -3,7 +3,6 @@
 //! This file has the parts of a run and its main loop. Submodules: the network and its step (`learner`), statistics for
 //! scorers (`statistics`), extra passes (`probe`), recovery from NaN (`recover`), reports (`report`).
 
-mod alignment;
 mod auxiliary;
 mod callback;
 mod clip;
@@ -32,6 +31,7 @@ mod step;
 mod summary;
 mod tta;
 mod work;
+mod worth;
 
 use std::collections::BTreeSet;
 
@@ -175,6 +175,7 @@ impl<M: Model> Trainer<M> {
             reference: Vec::new(),
             mean_loss: Ema::new(MEAN_LOSS_EMA),
             clock: clock.booked().clone(),
+            epochs: 0,
             evaluated: 0,
             evaluations: Vec::new(),
             lr_scale: 1.0,

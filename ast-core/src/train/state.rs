@@ -15,6 +15,8 @@ pub(super) struct State {
     /// Mean loss of coverage samples, smoothed.
     pub(super) mean_loss: Ema,
     pub(super) clock: Booked,
+    /// Whole nominal epochs at the last step.
+    pub(super) epochs: u32,
     /// Samples forwarded in evaluations; with test-time augmentation, each view of a sample.
     pub(super) evaluated: u64,
     pub(super) evaluations: Vec<Evaluation>,

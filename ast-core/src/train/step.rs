@@ -1,18 +1,17 @@
 //! One step: select, load, forward, backward, score, update, record.
 
-use super::alignment;
 use super::clock::Phase;
 use super::error::TrainError;
 use super::feed::{Received, Uploaded};
 use super::learner::Gradients;
 use super::probe::{ProbeLoads, TrainerProbe};
 use super::statistics::{Scored, Scoring, gradient_sum};
-use super::{Selector, Trainer, work};
+use super::{Selector, Trainer, work, worth};
 use crate::data::{BadSample, LoadError, Request};
 use crate::model::Model;
 use crate::random::Purpose;
 use crate::run::{Event, NotFinite, OnNan, StepEvent};
-use crate::select::{Alignment, Batch, Outcome};
+use crate::select::{Batch, Outcome};
 
 /// The loaded data of a batch.
 pub(super) struct Loaded {
@@ -25,8 +24,6 @@ pub(super) struct Loaded {
 pub(super) struct StepOutcome {
     scored: Scored,
     gradients: Gradients,
-    /// Inner products of the per-sample gradients, if the policy watches them.
-    alignment: Option<Alignment>,
     begin: f64,
 }
 
@@ -162,13 +159,13 @@ impl<M: Model> Trainer<M> {
             && let Some(features) = &forwarded.forward.features
         {
             let logits = &forwarded.forward.logits;
-            self.selector.charge_watching(alignment::flops(
+            self.selector.charge_watching(worth::flops(
                 batch.len(),
                 logits.dims()[0],
                 logits.dims()[1],
                 features.dims()[1],
             ));
-            extra.push(alignment::measure(logits, features, &forwarded.targets, &coverage));
+            extra.push(worth::measure(logits, features, &forwarded.targets, &coverage));
         }
         let scoring = Scoring {
             scorer: self.scorer.as_ref(),
@@ -182,13 +179,12 @@ impl<M: Model> Trainer<M> {
         if let Some(what) = scored.fault(batch.ids().into_iter()) {
             return Ok(Err(what));
         }
-        let alignment = Alignment::of_sums(&scored.extra[1..], &coverage);
-        Ok(Ok(StepOutcome { scored, gradients, alignment, begin }))
+        Ok(Ok(StepOutcome { scored, gradients, begin }))
     }
 
     /// Makes the optimizer's update, then records the results of the step for later selections.
     pub(super) fn accept(&mut self, batch: Batch, outcome: StepOutcome) -> Result<Vec<Event>, TrainError> {
-        let StepOutcome { scored: Scored { score, loss, correct, .. }, gradients, alignment, begin } = outcome;
+        let StepOutcome { scored: Scored { score, loss, correct, extra }, gradients, begin } = outcome;
         self.clock.enter(Phase::Optimizer);
         let lr = self.learning_rate(&batch);
         self.learner.update(lr, gradients);
@@ -214,8 +210,8 @@ impl<M: Model> Trainer<M> {
         let selected = Some(by_score).filter(|share| *share > 0.0);
         let (size, level) = (self.sizes.sides(batch.level()), batch.level());
         let (epoch, offered, control) = (self.epochs(batch.offered()), batch.offered(), *batch.stats());
-        let decision = alignment.and_then(|alignment| self.selector.watch(&batch, &alignment));
-        self.selector.record(batch, &Outcome { score: &score, loss: &loss, correct: Some(&correct) })?;
+        let worth = extra.get(1..).filter(|worth| !worth.is_empty());
+        self.selector.record(batch, &Outcome { score: &score, loss: &loss, correct: Some(&correct), worth })?;
 
         let counts = self.selector.counts();
         if level > 0 {
@@ -235,8 +231,11 @@ impl<M: Model> Trainer<M> {
             selected,
             size,
         };
-        let decided = decision.map(|decision| Event::Decided { step: counts.steps, epoch, decision });
-        Ok(std::iter::once(Event::Step(step)).chain(decided).collect())
+        let is_new = epoch as u32 > self.state.epochs;
+        self.state.epochs = epoch as u32;
+        let worth = self.selector.worth().filter(|_| is_new);
+        let worth = worth.map(|worth| Event::Worth { step: step.step, epoch, worth });
+        Ok(std::iter::once(Event::Step(step)).chain(worth).collect())
     }
 
     /// Learning rate of a step: a function of the share of the budget spent when its batch was accepted.

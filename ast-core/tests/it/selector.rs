@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ast_core::codec::SnapshotError;
+use ast_core::random::{Purpose, Random};
 use ast_core::select::{
     Batch, BoxedPolicy, BuildPolicy, Goal, Groups, Level, Limit, NoProbe, Offer, Outcome, PassCost, Policy,
     PolicyError, PolicyKind, Probe, ProbeError, ProbeRequest, Probed, RunLength, SampleId, ScorerRule, SelectError,
@@ -33,7 +34,9 @@ fn train(selector: &mut Selector, batch: Batch) {
     let visits = |id: SampleId| f32::from(selector.ledger().visits(id));
     let loss: Vec<f32> = batch.ids().into_iter().map(|id| base(id) / (1.0 + visits(id))).collect();
     let correct: Vec<bool> = loss.iter().map(|loss| *loss < 1.0).collect();
-    selector.record(batch, &Outcome { score: &loss, loss: &loss, correct: Some(&correct) }).unwrap();
+    selector
+        .record(batch, &Outcome { score: &loss, loss: &loss, correct: Some(&correct), ..Outcome::default() })
+        .unwrap();
 }
 
 /// Number of samples, and a digest (FNV-1a) of ids, epochs and coverage in the order of training.
@@ -355,11 +358,11 @@ fn an_outcome_of_another_length_is_refused_and_changes_nothing() {
     for (score, loss, correct, column) in
         [(&short, &full, None, "score"), (&full, &short, None, "loss"), (&full, &full, Some(&[true; 3][..]), "correct")]
     {
-        let error = selector.record(batch.clone(), &Outcome { score, loss, correct }).unwrap_err();
+        let error = selector.record(batch.clone(), &Outcome { score, loss, correct, worth: None }).unwrap_err();
         assert!(error.to_string().contains(column), "{error}");
     }
     assert_eq!(selector.save().unwrap(), before);
-    let outcome = Outcome { score: &full, loss: &full, correct: None };
+    let outcome = Outcome { score: &full, loss: &full, correct: None, ..Outcome::default() };
     selector.record(batch.clone(), &outcome).unwrap();
     assert!(matches!(selector.record(batch.clone(), &outcome), Err(SelectError::NotInFlight(0))));
     assert!(matches!(selector.skip(batch), Err(SelectError::NotInFlight(0))));
@@ -767,4 +770,60 @@ fn a_warm_up_without_a_limit_costs_nothing() {
     for share in [-0.1, 1.1, f64::NAN] {
         assert!(fresh.set_warm_up(share).unwrap_err().to_string().contains("0..=1"));
     }
+}
+
+/// Runs a policy in which a pass on a sample is worth `worth` of its id, plus noise, to the others. Returns the ids in the
+/// order of training, and the visits of each sample. After every so many samples the selector is made again from its bytes.
+fn guarded(name: &str, seed: u64, every: usize, worth: impl Fn(SampleId) -> f32) -> (Vec<SampleId>, Vec<u16>) {
+    let params = if name == "ast" { vec![("lambda", 0.8.into())] } else { vec![] };
+    let groups = Groups::of((0..SAMPLES).map(|i| i % 10)).unwrap();
+    let made = || {
+        let policy = policy(name, &params).unwrap();
+        Selector::new(groups.clone(), policy, Goal::activation(0.25, 40), BATCH, seed).unwrap()
+    };
+    let (mut selector, mut ids) = (made(), Vec::new());
+    while let Some(batch) = selector.next_batch(&mut NoProbe).unwrap() {
+        let loss: Vec<f32> = batch.ids().into_iter().map(base).collect();
+        let mut noise = Random::new(seed).stream(Purpose::Data, ids.len() as u64, 0);
+        let worth: Vec<f32> = batch.ids().into_iter().map(|id| worth(id) + 2.0 * noise.normal() as f32).collect();
+        ids.extend(batch.ids());
+        let worth = Some(worth.as_slice());
+        selector.record(batch, &Outcome { score: &loss, loss: &loss, worth, ..Outcome::default() }).unwrap();
+        if ids.len().is_multiple_of(every) {
+            let saved = selector.save().unwrap();
+            selector = made();
+            selector.restore(&saved).unwrap();
+        }
+    }
+    let visits = (0..SAMPLES as SampleId).map(|id| selector.ledger().visits(id)).collect();
+    (ids, visits)
+}
+
+/// Where a pass on a sample does not help the others, `ast` is `random`, sample for sample, in every seed. Where it does,
+/// it is not.
+#[test]
+fn ast_is_random_until_passes_are_shown_to_help_others() {
+    for seed in 0..8 {
+        let random = guarded("random", seed, usize::MAX, |_| 0.0).0;
+        assert!(guarded("ast", seed, usize::MAX, |_| -0.1).0 == random, "seed {seed}");
+        assert!(guarded("ast", seed, usize::MAX, |_| 1.0).0 != random, "seed {seed}");
+    }
+}
+
+/// Where passes on the highest scores make the others worse, as with wrong labels, `ast` gives them no more visits than
+/// coverage does. Where they help as much as others they get the most.
+#[test]
+fn ast_holds_back_scores_that_are_worth_nothing() {
+    let is_high = |id: SampleId| base(id) > 3.5; // an eighth of 0.01..4.01
+    let mean = |visits: &[u16], high: bool| {
+        let of = (0..).zip(visits).filter(|(id, _)| is_high(*id) == high).map(|(_, visits)| f64::from(*visits));
+        of.clone().sum::<f64>() / of.count() as f64
+    };
+    let worth = |id| if is_high(id) { -1.0 } else { 1.0 };
+    let (ids, contradicted) = guarded("ast", 5, usize::MAX, worth);
+    assert!(guarded("ast", 5, 5 * BATCH, worth).0 == ids, "a restored selector goes on the same");
+    let (_, fit) = guarded("ast", 5, usize::MAX, |_| 1.0);
+    // Ten visits on average; coverage gives about five.
+    assert!(mean(&contradicted, true) < 7.0 && mean(&contradicted, false) > 10.0, "{}", mean(&contradicted, true));
+    assert!(mean(&fit, true) > 14.0, "{}", mean(&fit, true));
 }

@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn wrong_samples_are_taken_before_others() {
         let mut stage = Stage::seen(&[1.0; 10]);
-        let wrong = |id| SampleOutcome { id, score: 1.0, loss: 1.0, correct: false, coverage: true };
+        let wrong = |id| SampleOutcome { id, score: 1.0, loss: 1.0, correct: false, coverage: true, worth: None };
         stage.ledger.record(&[wrong(7), wrong(8)]);
         let (accepted, _) = stage.offer(&mut WrongFirst::new(0.5, 1.0 / 3.0));
         assert_eq!(accepted, [7, 8, 0, 1]);

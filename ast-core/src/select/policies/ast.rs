@@ -7,24 +7,27 @@
 //! `rate = c + (1 - c)(1 - threshold)`.
 //!
 //! With `lambda = 0` the policy equals `random`, sample for sample. This is the default in runs that train each sample
-//! less than four times on average, where no selective method has been shown to beat `random` (docs/results.md). A
-//! guard measures whether selection pays; with wrong labels it does not. Scores come from the ledger unless another
-//! `source` is set, which is used only while lambda is above 0.
+//! less than four times on average, where no selective method has been shown to beat `random` (docs/results.md). The guard
+//! measures what a pass is worth by eighths of the rank of the score, and holds back those at which a pass makes the
+//! others worse: with wrong labels the highest. Scores come from the ledger unless another `source` is set, which is used only while lambda
+//! is above 0.
 
-use ast_control::{Controller, Output, PiController, RankControl, Setpoint};
+use ast_control::{Controller, Output, RankControl, Setpoint};
+
+use serde::{Deserialize, Serialize};
 
 use crate::codec::{SnapshotError, decode, encode};
 use crate::plugin::{ParamError, ParamKind, ParamSpec, ParamValue, Params};
 use crate::random::Purpose;
-use crate::select::alignment::Alignment;
 use crate::select::gate;
 use crate::select::goal::Goal;
-use crate::select::guard::{Decision, Guard};
+use crate::select::ledger::{Ledger, SampleOutcome};
 use crate::select::policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 use crate::select::sample::SampleId;
 use crate::select::sampler::Offer;
 use crate::select::source::{EVERY, RESOLUTION, SOURCE, Source};
 use crate::select::window::Window;
+use crate::select::worth::{Worth, WorthMeter};
 
 /// Number of recent keys of which the threshold is a quantile.
 const KEY_WINDOW: usize = 4096;
@@ -75,7 +78,7 @@ const PARAMS: &[ParamSpec] = &[
     },
     ParamSpec {
         name: "guard",
-        summary: "on: measure whether selection pays, and act as `random` for some nominal epochs where it does not",
+        summary: "on: measure what a pass is worth by the rank of the score, select nothing while that is not known, and hold back the scores at which it makes the other samples worse",
         kind: ParamKind::Choice(&["on", "off"]),
     },
     SOURCE,
@@ -90,6 +93,13 @@ crate::register_policy! {
     build: |params, goal| Ok(Box::new(Ast::new(params, goal)?)),
 }
 
+/// The guard, with what it measured. In a loop that does not tell what a pass is worth it has nothing, and does nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Guard {
+    Off,
+    On(Option<WorthMeter>),
+}
+
 struct Ast {
     goal: Goal,
     lambda_max: f64,
@@ -100,10 +110,12 @@ struct Ast {
     kappa: f64,
     hard: bool,
     alpha: f64,
-    guard: Option<Guard>,
+    guard: Guard,
     source: Source,
 
     lambda: f64,
+    /// What a pass is worth in this nominal epoch; `None` without the guard.
+    worth: Option<Worth>,
     controller: RankControl,
     last: Option<Output>,
     keys: Window,
@@ -137,9 +149,10 @@ impl Ast {
             kappa: params.number("kappa")?,
             hard: params.word("gate")? == "hard",
             alpha,
-            guard: (params.word("guard")? == "on").then(|| Guard::new(lambda_max)),
+            guard: if params.word("guard")? == "on" { Guard::On(None) } else { Guard::Off },
             source: Source::new(params)?,
             lambda: 0.0,
+            worth: None,
             controller: match params.word("controller")? {
                 "quantile" => RankControl::quantile(goal.control.ema),
                 "seed" => RankControl::original(),
@@ -168,18 +181,26 @@ impl Ast {
         let mut stream = context.random.stream(Purpose::Gate, u64::from(offer.epoch), 2 * u64::from(offer.chunk));
         let mut keys = std::mem::take(&mut self.chunk_keys);
         keys.clear();
-        keys.extend(scores.into_iter().map(|score| {
+        keys.extend(offer.candidates.iter().zip(scores).map(|(id, score)| {
             if self.hard {
-                return score.unwrap_or(0.5) as f32;
+                return score.map_or(0.5, |score| score * self.gate(*id, score, context.ledger)) as f32;
             }
-            stream.uniform_above_zero().ln() / self.weight(score) as f32
+            stream.uniform_above_zero().ln() / self.weight(*id, score, context.ledger) as f32
         }));
         self.chunk_keys = keys;
         Ok(())
     }
 
-    fn weight(&self, score: Option<f64>) -> f64 {
-        score.map_or(1.0, |score| score.powf(self.gamma))
+    fn weight(&self, id: SampleId, score: Option<f64>, ledger: &Ledger) -> f64 {
+        score.map_or(1.0, |score| score.powf(self.gamma) * self.gate(id, score, ledger))
+    }
+
+    /// The guard's factor of the weight, by the last rank of the sample itself: an old score fades, but a label that was
+    /// contradicted stays so.
+    fn gate(&self, id: SampleId, score: f64, ledger: &Ledger) -> f64 {
+        let Some(worth) = self.worth else { return 1.0 };
+        let rank = if self.source.probes() { None } else { ledger.score(id, f64::INFINITY) };
+        worth.gate(rank.unwrap_or(score))
     }
 
     /// Whether a sample that passes the gate may be trained on: it is not in the queue already, and its visits are
@@ -193,7 +214,7 @@ impl Ast {
     /// The probability that a sample was trained on in the last chunk: `c + (1 - c) P(ln U / w >= cut)`.
     fn chance(&self, id: SampleId, cut: f64, context: &SelectionContext<'_>) -> f64 {
         let coverage = (1.0 - self.lambda) * self.goal.target;
-        let weight = self.weight(context.ledger.score(id, self.horizon));
+        let weight = self.weight(id, context.ledger.score(id, self.horizon), context.ledger);
         let passes = if weight > 0.0 { 1.0 - (cut * weight).exp() } else { 0.0 };
         coverage + if self.is_eligible(id, context) { (1.0 - coverage) * passes } else { 0.0 }
     }
@@ -201,8 +222,9 @@ impl Ast {
 
 impl Policy for Ast {
     fn begin(&mut self, spent: f64) -> f64 {
-        let pays = self.guard.as_ref().is_none_or(Guard::selects);
-        self.lambda = if pays { self.lambda_max * ramp(spent) } else { 0.0 };
+        self.worth = self.worth();
+        let selects = self.worth.is_some() || !matches!(self.guard, Guard::On(Some(_)));
+        self.lambda = if selects { self.lambda_max * ramp(spent) } else { 0.0 };
         (1.0 - self.lambda) * self.goal.target
     }
 
@@ -251,13 +273,22 @@ impl Policy for Ast {
     }
 
     fn watches(&self) -> bool {
-        self.guard.is_some() && self.lambda_max > 0.0
+        self.lambda_max > 0.0 && self.guard != Guard::Off
     }
 
-    fn watch(&mut self, alignment: &Alignment, spent: f64) -> Option<Decision> {
-        let decision = self.guard.as_mut()?.watch(alignment, spent)?;
-        // After the fade-out nothing is selected, so no trial begins.
-        (decision.evidence.is_some() || selects_after(spent, self.goal.epochs)).then_some(decision)
+    fn observe(&mut self, seen: &[SampleOutcome], ledger: &Ledger) {
+        let Guard::On(meter) = &mut self.guard else { return };
+        for seen in seen.iter().filter(|seen| seen.coverage) {
+            // Its age is 0, so its score is the rank of what was just recorded.
+            if let (Some(worth), Some(rank)) = (seen.worth, ledger.score(seen.id, f64::INFINITY)) {
+                meter.get_or_insert_default().observe(rank, f64::from(worth));
+            }
+        }
+    }
+
+    fn worth(&self) -> Option<Worth> {
+        let Guard::On(Some(meter)) = &self.guard else { return None };
+        meter.worth()
     }
 
     fn stats(&self, goal: &Goal) -> SelectionStats {
@@ -269,20 +300,14 @@ impl Policy for Ast {
     }
 
     fn save(&self) -> Result<Vec<u8>, SnapshotError> {
-        let own = encode("policy", &(&self.lambda, &self.controller, &self.last, &self.keys, &self.guard))?;
+        let own =
+            encode("policy", &(&self.lambda, &self.worth, &self.controller, &self.last, &self.keys, &self.guard))?;
         self.source.save(own)
     }
 
     fn restore(&mut self, saved: &[u8]) -> Result<(), SnapshotError> {
         let saved = &self.source.restore(saved)?;
-        if let Ok(five) = decode("policy", saved) {
-            (self.lambda, self.controller, self.last, self.keys, self.guard) = five;
-            return Ok(());
-        }
-        // Older checkpoints have four values: no guard, and the PI controller only.
-        let (lambda, controller, last, keys): (f64, PiController, Option<Output>, Window) = decode("policy", saved)?;
-        self.controller = RankControl::Pi(controller, last.map_or(0.0, |last| last.proportional));
-        (self.lambda, self.last, self.keys, self.guard) = (lambda, last, keys, None);
+        (self.lambda, self.worth, self.controller, self.last, self.keys, self.guard) = decode("policy", saved)?;
         Ok(())
     }
 }
@@ -324,12 +349,6 @@ fn warning(given: Option<f64>, lambda: f64, wanted: f64, goal: Goal) -> Option<S
 /// that the last steps see the true distribution.
 fn ramp(spent: f64) -> f64 {
     ((spent - 0.1) / 0.2).min((0.9 - spent) / 0.1).clamp(0.0, 1.0)
-}
-
-/// Whether the nominal epoch after the current one still selects.
-fn selects_after(spent: f64, epochs: u32) -> bool {
-    let epochs = f64::from(epochs);
-    ramp(((spent * epochs).floor() + 1.0) / epochs) > 0.0
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::plugin::{ParamKind, ParamSpec};
 use crate::random::Purpose;
 use crate::select::choice::ScorerRule;
 use crate::select::goal::Goal;
-use crate::select::ledger::SampleOutcome;
+use crate::select::ledger::{Ledger, SampleOutcome};
 use crate::select::policy::{Policy, PolicyError, SelectionContext, SelectionStats};
 use crate::select::probe::ScoredBy;
 use crate::select::quota::Quota;
@@ -122,7 +122,7 @@ impl Policy for Importance {
         self.weights.clone()
     }
 
-    fn observe(&mut self, seen: &[SampleOutcome]) {
+    fn observe(&mut self, seen: &[SampleOutcome], _: &Ledger) {
         if !self.is_on() {
             self.measure(&seen.iter().map(|seen| norm(seen.score)).collect::<Vec<_>>());
         }
@@ -192,14 +192,14 @@ mod tests {
     /// Uniform until tau, measured on trained batches, exceeds the threshold.
     #[test]
     fn it_switches_on_when_it_pays() {
-        let seen = |score| SampleOutcome { id: 0, score, loss: 1.0, correct: true, coverage: true };
+        let seen = |score| SampleOutcome { id: 0, score, loss: 1.0, correct: true, coverage: true, worth: None };
         let mut policy = policy(0.5, 2.0, 1.1);
         let mut stage = Stage::new(&[1.0, 3.0, 1.0, 3.0]);
         assert_eq!(stage.offer(&mut policy), (vec![0, 1], vec![]), "the first ones, unweighted");
-        policy.observe(&[seen(1.0), seen(1.0)]);
+        policy.observe(&[seen(1.0), seen(1.0)], &stage.ledger);
         assert!(!policy.is_on());
         let mut policy = self::policy(0.5, 2.0, 1.1);
-        policy.observe(&[seen(1.0), seen(3.0)]);
+        policy.observe(&[seen(1.0), seen(3.0)], &stage.ledger);
         assert!(policy.is_on());
         assert_eq!(stage.offer(&mut policy).0.len(), 2);
     }

@@ -175,8 +175,14 @@ mod tests {
     #[test]
     fn unseen_samples_rank_in_the_middle() {
         let mut stage = Stage::new(&[0.0; 6]);
-        let seen =
-            |id, score| crate::select::ledger::SampleOutcome { id, score, loss: 1.0, correct: true, coverage: true };
+        let seen = |id, score| crate::select::ledger::SampleOutcome {
+            id,
+            score,
+            loss: 1.0,
+            correct: true,
+            coverage: true,
+            worth: None,
+        };
         stage.ledger.record(&[seen(0, 0.0), seen(1, 1.0)]);
         let mut taken = stage.offer(&mut policy(5.0 / 6.0)).0;
         assert_eq!(taken.remove(0), 1, "the highest first");

@@ -57,7 +57,9 @@ mod tests {
 
     fn record(selector: &mut Selector, batch: Batch) {
         let values = vec![1.0; batch.len()];
-        selector.record(batch, &Outcome { score: &values, loss: &values, correct: None }).unwrap();
+        selector
+            .record(batch, &Outcome { score: &values, loss: &values, correct: None, ..Outcome::default() })
+            .unwrap();
     }
 
     /// A run in which four samples turn out to be broken when they are first loaded: each is in few batches, none is

@@ -30,8 +30,14 @@ fn run(policy: &mut Ast, spent: f64, epochs: u32) -> (Vec<SampleId>, f64, Vec<u1
     let queue = Queue::new(SAMPLES);
     let random = Random::new(9);
     let mut sampler = Sampler::new(random, SAMPLES, 128);
-    let seen =
-        |id: u32, coverage| SampleOutcome { id, score: id as f32 / SAMPLES as f32, loss: 1.0, correct: true, coverage };
+    let seen = |id: u32, coverage| SampleOutcome {
+        id,
+        score: id as f32 / SAMPLES as f32,
+        loss: 1.0,
+        correct: true,
+        coverage,
+        worth: None,
+    };
     let everyone: Vec<_> = (0..SAMPLES as u32).map(|id| seen((id * 7919) % SAMPLES as u32, true)).collect();
     ledger.record(&everyone);
     let (mut chosen, mut trained) = (Vec::new(), 0);
@@ -107,7 +113,7 @@ fn a_hard_gate_takes_the_top_and_the_cap_spreads_it() {
 #[test]
 fn weights_compensate_for_selection() {
     let (mut ledger, queue, random) = (Ledger::new(Groups::none(SAMPLES)), Queue::new(SAMPLES), Random::new(9));
-    let seen = |id: u32| SampleOutcome { id, score: id as f32, loss: 1.0, correct: true, coverage: true };
+    let seen = |id: u32| SampleOutcome { id, score: id as f32, loss: 1.0, correct: true, coverage: true, worth: None };
     ledger.record(&(0..SAMPLES as u32).map(|id| seen((id * 7919) % SAMPLES as u32)).collect::<Vec<_>>());
     let mut policy = policy(&[("weights", 1.0), ("horizon", 1000.0), ("lambda", 0.5)], false);
     let (mut sampler, mut sums, mut chances, mut taken) = (Sampler::new(random, SAMPLES, 128), [0.0; 2], 0.0, 0.0);
@@ -191,11 +197,4 @@ fn the_bias_solves_the_plant() {
     let Setpoint { target, bias } = ast.setpoint();
     let coverage = 0.2 * target;
     assert!((coverage + (1.0 - coverage) * (1.0 - bias) - target).abs() < 1e-12);
-}
-
-/// Of eight epochs the last begins at 0.875 of the budget, before selection has faded out; nothing begins after it.
-#[test]
-fn a_trial_begins_only_where_an_epoch_selects() {
-    assert!(selects_after(6.9 / 8.0, 8) && !selects_after(7.1 / 8.0, 8));
-    assert!(selects_after(25.9 / 30.0, 30) && !selects_after(26.1 / 30.0, 30), "the 28th begins at 0.9");
 }

@@ -1,4 +1,4 @@
-//! Pairwise inner products of a batch's per-sample gradients, on the device. See `select::Alignment` for their use.
+//! What a pass on each sample of a batch is worth to the others, on the device. See `select::worth` for its use.
 
 use burn::tensor::{Int, Tensor, TensorData};
 
@@ -14,8 +14,8 @@ pub(super) fn flops(batch: usize, rows: usize, classes: usize, width: usize) -> 
     2 * multiply_adds as u64
 }
 
-/// The five sums of a batch for [`Alignment::of_sums`](crate::select::Alignment::of_sums), `[5]`, on the device.
-/// `coverage` marks the coverage samples. With several rows per sample, as for text, a sample's gradient is the mean over
+/// The worth of each sample, `[samples]`, on the device: the mean of the inner products of its gradient with those of the
+/// other coverage samples, which `coverage` marks. With several rows per sample, as for text, a sample's gradient is the mean over
 /// them; then memory is taken for `samples x classes x (width + 1)` numbers.
 pub(super) fn measure(
     logits: &Tensor<2>,
@@ -27,14 +27,10 @@ pub(super) fn measure(
     let samples = coverage.len();
     let (kernel, squares) =
         if errors.dims()[0] == samples { by_rows(errors, features) } else { by_gradients(errors, features, samples) };
-    let mask = |wanted: bool| {
-        let ones: Vec<f32> = coverage.iter().map(|is| f32::from(u8::from(*is == wanted))).collect();
-        Tensor::<2>::from_data(TensorData::new(ones, [coverage.len(), 1]), &squares.device())
-    };
-    let (c, s) = (mask(true), mask(false));
-    let between = |a: &Tensor<2>, b: &Tensor<2>| (kernel.clone().matmul(a.clone()) * b.clone()).sum();
-    let of = |a: &Tensor<2>| (squares.clone() * a.clone()).sum();
-    Tensor::cat(vec![between(&c, &c), between(&c, &s), between(&s, &s), of(&c), of(&s)], 0)
+    let mask: Vec<f32> = coverage.iter().map(|is| f32::from(u8::from(*is))).collect();
+    let mask = Tensor::<2>::from_data(TensorData::new(mask, [samples, 1]), &squares.device());
+    let others = mask.clone().sum().reshape([1, 1]) - mask.clone();
+    ((kernel.matmul(mask.clone()) - squares * mask) / others.clamp_min(1.0)).squeeze_dim(1)
 }
 
 /// The inner products of all pairs, `[samples, samples]`, and the squared norms, `[samples, 1]`, of gradients with one row
@@ -72,7 +68,7 @@ mod tests {
     /// Compared with explicit gradients: the outer product of error and features with a 1 appended, averaged over the rows
     /// of a sample.
     #[test]
-    fn the_sums_match_explicit_gradients_of_the_last_layer() {
+    fn it_matches_explicit_gradients_of_the_last_layer() {
         for each in [1, 3] {
             check(each);
         }
@@ -103,27 +99,17 @@ mod tests {
             mean
         };
         let coverage = [true, false, true, true, false, false, true];
-        let mut expected = [0.0; 5];
-        for i in 0..SAMPLES {
-            for j in 0..SAMPLES {
-                let product: f64 = gradient(i).iter().zip(gradient(j)).map(|(a, b)| a * b).sum();
-                match (coverage[i], coverage[j]) {
-                    (true, true) => expected[0] += product,
-                    (true, false) => expected[1] += product,
-                    (false, false) => expected[2] += product,
-                    _ => {}
-                }
-                if i == j {
-                    expected[if coverage[i] { 3 } else { 4 }] += product;
-                }
-            }
-        }
+        let expected = (0..SAMPLES).map(|i| {
+            let others: Vec<usize> = (0..SAMPLES).filter(|j| *j != i && coverage[*j]).collect();
+            let product = |j: &usize| gradient(i).iter().zip(gradient(*j)).map(|(a, b)| a * b).sum::<f64>();
+            others.iter().map(product).sum::<f64>() / others.len() as f64
+        });
         let logits = Tensor::from_data(TensorData::new(logits.clone(), [rows, CLASSES]), &device);
         let features = Tensor::from_data(TensorData::new(inputs.clone(), [rows, WIDTH]), &device);
         let targets = TensorData::new(labels.iter().map(|y| *y as i32).collect::<Vec<_>>(), [rows]);
-        let sums = measure(&logits, &features, &Tensor::from_data(targets, &device), &coverage);
-        let sums: Vec<f32> = sums.into_data().try_into_vec().unwrap();
-        for (got, expected) in sums.into_iter().zip(expected) {
+        let worth = measure(&logits, &features, &Tensor::from_data(targets, &device), &coverage);
+        let worth: Vec<f32> = worth.into_data().try_into_vec().unwrap();
+        for (got, expected) in worth.into_iter().zip(expected) {
             assert!((f64::from(got) - expected).abs() < 1e-4 * expected.abs().max(1.0), "{got} {expected}");
         }
     }

@@ -11,8 +11,7 @@
 //! ```
 //!
 //! Options: `--data`, a folder of the dataset `arrays`; `--recipe` sgd (default; airbench of width 8), adam (the same) or
-//! simple-cnn; `--seed` (1); `--score`, one of [`SCORES`], several of them separated by commas, or none; `--tilts` true: draw with the
-//! weights [`TILTS`] instead of from an eighth; `--at`, shares of
+//! simple-cnn; `--seed` (1); `--score`, one of [`SCORES`], several of them separated by commas, or none; `--at`, shares of
 //! the budget (0.15,0.4,0.7); `--steps` of a fork (24); `--repeats` of each (1); `--lr`, the peak of the learning rate
 //! instead of the recipe's; `--seen`, the file for what the steps showed: see [`Record`].
 #![forbid(unsafe_code)]
@@ -39,22 +38,12 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Parts of the ranks of a score.
 const BUCKETS: usize = 8;
-type Tilt = (&'static str, fn(f64) -> f64);
-/// What replaces random samples: its name, and the weight with which a sample is drawn, of its rank in 0..=1.
-const TILTS: [Tilt; 6] = [
-    ("up", |rank| rank.powi(2)),
-    ("down", |rank| (1.0 - rank).powi(2)),
-    ("middle", |rank| rank * (1.0 - rank)),
-    ("up-to-7/8", |rank| if rank < 0.875 { rank.powi(2) } else { 0.0 }),
-    ("up-to-3/4", |rank| if rank < 0.75 { rank.powi(2) } else { 0.0 }),
-    ("value", |rank| -(1.0 - rank).ln()),
-];
 /// `robust` is `p_y^q |p - onehot(y)|` (Zhang & Sabuncu, NeurIPS 2018).
 const SCORES: [&str; 5] = ["loss-intensity", "entropy", "robust-0.3", "robust-0.7", "robust-1"];
 /// Number of recent samples among which ranks are taken.
 const RECENT: usize = 1024;
-/// Share of a fork's batches that is replaced by samples of a bucket, and by samples drawn with weights.
-const REPLACED: [f64; 2] = [1.0 / 3.0, 0.8];
+/// Share of a fork's batches that is replaced.
+const REPLACED: f64 = 1.0 / 3.0;
 /// Training images are visited so often, on average.
 const VISITS: f64 = 5.0;
 
@@ -73,7 +62,6 @@ struct Plan {
     task: String,
     seed: u64,
     scores: Vec<usize>,
-    tilts: bool,
     at: Vec<f64>,
     steps: usize,
     repeats: u64,
@@ -88,7 +76,6 @@ fn main() {
         task: Path::new(&folder).file_name().map_or("procedural".into(), |name| name.to_string_lossy().into()),
         seed: option("--seed", 1),
         scores: (0..SCORES.len()).filter(|k| scores.split(',').any(|name| name == SCORES[*k])).collect(),
-        tilts: option("--tilts", false),
         at: at.split(',').map(|share| share.parse().expect("--at has shares separated by commas")).collect(),
         steps: option("--steps", 24),
         repeats: option("--repeats", 1),
@@ -153,7 +140,7 @@ struct Learner<M> {
     optimizer: ModuleOptimizer,
 }
 
-/// What a step showed of its samples, on the host. Rows of `errors` (`p - onehot(y)`) and `features` are samples.
+/// What a step showed of its samples, on the host: probabilities, the input of the last layer, losses. Rows are samples.
 struct Seen {
     p: Vec<f32>,
     features: Vec<f32>,
@@ -276,7 +263,7 @@ fn measure<M: Network>(
 
         let mean = seen.loss.iter().map(|loss| f64::from(*loss)).sum::<f64>() / batch as f64;
         let mean_loss = *mean_loss.insert(mean_loss.map_or(mean, |old: f64| old + 0.1 * (mean - old)));
-        let classes = seen.p.len() / batch;
+        let (classes, width) = (seen.p.len() / batch, seen.features.len() / batch);
         let scores: Vec<[f32; SCORES.len()]> = (0..batch)
             .map(|i| {
                 let p: Vec<f64> = seen.p[i * classes..][..classes].iter().map(|p| f64::from(*p)).collect();
@@ -293,7 +280,6 @@ fn measure<M: Network>(
         for (k, window) in windows.iter_mut().enumerate() {
             window.extend(scores.iter().map(|scores| scores[k]));
         }
-        let (classes, width) = (seen.p.len() / batch, seen.features.len() / batch);
         if step == 0 {
             record.write([classes as f32, width as f32]);
         }
@@ -322,30 +308,19 @@ fn fork<M: Network>(
     device: &Device,
 ) {
     let all: Vec<SampleId> = (0..).zip(ranks).filter(|(_, ranks)| ranks.is_some()).map(|(id, _)| id).collect();
-    let (share, arms) = match plan.tilts {
-        true => (REPLACED[1], TILTS.map(|(name, weight)| (name.to_string(), Box::new(weight) as Weight)).into()),
-        false => (REPLACED[0], (0..BUCKETS).map(of_bucket).collect::<Vec<_>>()),
-    };
-    let replaced = (share * recipe.batch as f64) as usize;
-    let train = |repeat: u64, weight: &dyn Fn(SampleId) -> f64| {
-        // Weighted sampling without replacement, as often as it takes. The random part is the same in all forks of a repeat.
-        let draw = |number: usize, part: u64, weight: &dyn Fn(SampleId) -> f64| -> Vec<SampleId> {
-            let mut drawn = Vec::new();
-            for round in 0.. {
-                let mut stream = Random::new(plan.seed).stream(Purpose::Subset, 2 * repeat + part, round);
-                let key = |id: &SampleId| (f64::from(stream.uniform_above_zero()).ln() / weight(*id), *id);
-                let mut keys: Vec<_> = all.iter().map(key).filter(|(key, _)| key.is_finite()).collect();
-                keys.sort_by(|a, b| b.0.total_cmp(&a.0));
-                drawn.extend(keys.into_iter().map(|(_, id)| id));
-                if drawn.len() >= number {
-                    break;
-                }
-            }
-            let mut stream = Random::new(plan.seed).stream(Purpose::Subset, 2 * repeat + part, u64::MAX);
-            stream.permutation(number).into_iter().map(|place| drawn[place as usize]).collect()
+    let train = |repeat: u64, pool: &[SampleId]| {
+        // The random part is the same in all forks of a repeat.
+        let draw = |from: &[SampleId], number: usize, part: u64| -> Vec<SampleId> {
+            let mut round = 0..;
+            let orders = std::iter::from_fn(|| {
+                let mut stream = Random::new(plan.seed).stream(Purpose::Subset, 2 * repeat + part, round.next()?);
+                Some(stream.permutation(from.len()).into_iter().map(|k| from[k as usize]))
+            });
+            orders.flatten().take(number).collect()
         };
+        let replaced = (REPLACED * recipe.batch as f64) as usize;
         let kept = recipe.batch - replaced;
-        let (random, instead) = (draw(kept * plan.steps, 0, &|_| 1.0), draw(replaced * plan.steps, 1, weight));
+        let (random, instead) = (draw(&all, kept * plan.steps, 0), draw(pool, replaced * plan.steps, 1));
         let mut fork = learner.clone();
         for step in 0..plan.steps {
             let ids = random[step * kept..][..kept].iter().chain(&instead[step * replaced..][..replaced]);
@@ -357,32 +332,21 @@ fn fork<M: Network>(
         }
         fork.evaluate(test, device)
     };
-    let print = |score: &str, arm: &str, repeat: u64, [accuracy, loss]: [f64; 2]| {
+    let print = |score: &str, bucket: usize, repeat: u64, [accuracy, loss]: [f64; 2]| {
         let Plan { task, seed, .. } = plan;
-        println!("fork,{task},{},{seed},{spent:.3},{score},{arm},{repeat},{accuracy:.3},{loss:.5}", recipe.name);
+        println!("fork,{task},{},{seed},{spent:.3},{score},{bucket},{repeat},{accuracy:.3},{loss:.5}", recipe.name);
     };
     for repeat in 0..plan.repeats {
         if !plan.scores.is_empty() {
-            print("none", "random", repeat, train(repeat, &|_| 1.0));
+            print("random", BUCKETS, repeat, train(repeat, &all));
         }
         for k in &plan.scores {
-            let rank = |id: SampleId| ranks[id as usize].map_or(0.5, |ranks| ranks[*k]);
-            // Ranks among those that are there now, evenly spread.
-            let mut place = vec![0.5; ranks.len()];
             let mut ranked = all.clone();
-            ranked.sort_by(|a, b| rank(*a).total_cmp(&rank(*b)));
-            ranked.iter().enumerate().for_each(|(i, id)| place[*id as usize] = (i as f64 + 0.5) / all.len() as f64);
-            for (name, weight) in &arms {
-                print(SCORES[*k], name, repeat, train(repeat, &|id| weight(place[id as usize])));
+            let rank = |id: &SampleId| ranks[*id as usize].map_or(0.5, |ranks| ranks[*k]);
+            ranked.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
+            for (bucket, pool) in ranked.chunks(ranked.len().div_ceil(BUCKETS)).enumerate() {
+                print(SCORES[*k], bucket, repeat, train(repeat, pool));
             }
         }
     }
-}
-
-type Weight = Box<dyn Fn(f64) -> f64>;
-
-/// Equal weights in an eighth of the ranks, and none elsewhere.
-fn of_bucket(bucket: usize) -> (String, Weight) {
-    let weight = move |rank: f64| f64::from(u8::from((rank * BUCKETS as f64) as usize == bucket));
-    (bucket.to_string(), Box::new(weight))
 }
